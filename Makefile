@@ -1,0 +1,47 @@
+# Needs Python 3.11 or later and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test lint check format bench lock clean
+
+run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
+	@exec $(BIN)/python -m config.local.run
+
+test: $(VENV)/test.stamp ## The whole suite, in parallel, on servers and data of its own
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deployment checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy config common accounts notes
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m config.checks
+
+format: $(VENV)/test.stamp ## Put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Compile requirements/*.in into locked requirements/*.txt (needs uv)
+	cd requirements && for name in base dev test; do \
+		uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+			--no-emit-index-url --custom-compile-command "make lock" --quiet $$name.in -o $$name.txt; \
+	done
+
+clean: ## Remove the environment and all local data
+	rm -rf $(VENV) var
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Bureau needs Python 3.11 or later; set PYTHON to one.")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes --requirement $<
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes --requirement $<
+	@touch $@ $(VENV)/dev.stamp

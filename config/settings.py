@@ -1,0 +1,305 @@
+"""Django's settings, made from `config.environment`."""
+
+from datetime import timedelta
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from common.logs import logging_config
+from config.environment import BASE_DIR, load
+from config.local.services import LocalServices
+
+env = load()
+local = LocalServices(env.var_dir, postgres=env.uses_local_postgres, valkey=env.uses_local_valkey)
+
+DEBUG = bool(env.debug)
+SECRET_KEY = env.signing_key
+SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
+ALLOWED_HOSTS = env.allowed_hosts or (["*"] if DEBUG else [])
+PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
+VAR_DIR = env.var_dir
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+    "django_celery_results",
+    "common",
+    "accounts",
+    "notes",
+]
+
+MIDDLEWARE = [
+    "common.middleware.RequestLogMiddleware",
+    "common.middleware.ProblemDetailsMiddleware",
+    "common.middleware.CanonicalPathMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "config" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASE_URL = env.database_url or local.database_url
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's form of a libpq URL; SQLAlchemy's `postgresql+driver://` is read as well."""
+    scheme, _, rest = url.partition("://")
+    parts = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", ""),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        # A lost server is noticed at check-out; a short reconnect_timeout lets the pool try
+        # afresh for each caller, so that answers come back as soon as the database does.
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 2,
+            **parts,
+            "pool": {
+                "min_size": 0,
+                "max_size": env.database_pool_size,
+                "timeout": 3,
+                "reconnect_timeout": 1,
+            },
+        },
+    }
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.redis_url or local.redis_url
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "bureau",
+        "OPTIONS": {
+            # redis-py's own defaults would let a dead server stall a request for seconds.
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 1,
+            "CONNECTION_POOL_KWARGS": {"retry": None, "max_connections": 64},
+        },
+    }
+}
+
+
+def _broker(redis_url: str) -> str:
+    """The cache's server in Celery's words; a local one has a database of its own for messages."""
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    path, _, query = redis_url.removeprefix("unix://").partition("?")
+    number = int(query.removeprefix("db=") or 0)
+    return f"redis+socket://{path}?virtual_host={number + 1}"
+
+
+CELERY_BROKER_URL = env.celery_broker_url or _broker(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 5,
+    # Longer than the hard time limit, or a message would start its task again while it runs.
+    "visibility_timeout": 3600,
+    "retry_policy": {"timeout": 2.0, "max_retries": 0},
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_TASK_SOFT_TIME_LIMIT = 1740
+CELERY_WORKER_CONCURRENCY = env.worker_concurrency
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = timedelta(days=1)
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULE = {
+    "sweep-jobs": {
+        "task": "common.tasks.sweep_jobs",
+        "schedule": timedelta(seconds=env.job_sweep_seconds),
+        "options": {"expires": env.job_sweep_seconds, "queue": "control"},
+    },
+    "forget-idempotency-keys": {
+        "task": "common.tasks.forget_idempotency_keys",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "queue": "control"},
+    },
+}
+
+JOB_LEASE = timedelta(seconds=env.job_lease_seconds)
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "accounts.hashers.Argon2Hasher",
+    "accounts.hashers.ImportedBcryptHasher",
+]
+_VALIDATORS = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": f"{_VALIDATORS}.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "email", "full_name")},
+    },
+    {"NAME": f"{_VALIDATORS}.MinimumLengthValidator"},
+    {"NAME": f"{_VALIDATORS}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATORS}.NumericPasswordValidator"},
+]
+AUTHENTICATION_BACKENDS = ["accounts.backends.AccountBackend"]
+FIRST_SUPERUSER = env.first_superuser
+FIRST_SUPERUSER_PASSWORD = env.admin_password
+SIGNUP = env.signup or ("open" if DEBUG else "invite")
+DEFAULT_COMPANY_CODE = env.default_company_code
+LOGIN_URL = "admin:login"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.AccessTokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": [
+        "common.api.parsers.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "common.api.pagination.Pagination",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "common.api.filters.StrictOrderingFilter",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "common.api.problems.exception_handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SIMPLE_JWT: dict[str, Any] = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.access_token_expire_minutes),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.refresh_token_expire_days),
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": SECRET_KEY,
+    "AUDIENCE": "bureau",
+    "ISSUER": "bureau",
+    "USER_ID_CLAIM": "sub",
+    "TOKEN_TYPE_CLAIM": "type",
+    "AUTH_TOKEN_CLASSES": ("accounts.tokens.AccessToken",),
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Bureau",
+    "DESCRIPTION": "The back office of a small company as one API.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+}
+CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
+CORS_EXPOSE_HEADERS = ["X-Request-ID", "ETag", "Location", "Retry-After"]
+CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+OPENAI: dict[str, Any] = {
+    "api_key": env.openai_api_key.get_secret_value(),
+    "base_url": env.openai_base_url,
+    "model": env.openai_model,
+    "max_tokens": env.openai_max_tokens,
+    "temperature": env.openai_temperature,
+    "timeout": env.openai_timeout,
+    "attempts": env.openai_attempts,
+    "context_tokens": env.openai_context_tokens,
+    "concurrency": env.openai_concurrency,
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = VAR_DIR / "mail"
+
+if not DEBUG:
+    if env.trusted_proxies:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+SILENCED_SYSTEM_CHECKS = [
+    # Sending HTTP over to TLS is the proxy's work: an API that redirects loses request bodies.
+    "security.W008",
+    # Emails are unique among live users, by a constraint that this check does not read.
+    "auth.W004",
+]
+
+LOGGING_CONFIG = "common.logs.configure"
+LOGGING = logging_config(
+    level=env.log_level, as_json=(env.log_format or ("console" if DEBUG else "json")) == "json"
+)
+
+UNFOLD = {
+    "SITE_TITLE": "Bureau",
+    "SITE_HEADER": "Bureau",
+    "SITE_SUBHEADER": "The back office",
+    "SITE_SYMBOL": "apartment",
+    "SHOW_HISTORY": True,
+    "SIDEBAR": {"show_search": True, "show_all_applications": False},
+}

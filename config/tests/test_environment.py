@@ -1,0 +1,143 @@
+"""The settings: what is read from where, and what stops the start."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config.environment import BASE_DIR, Environment, is_weak_key, load
+
+STRONG = {
+    "DEBUG": "false",
+    "SECRET_KEY": "Zk3v9Qw7Rt5Yb1Nm8Kp4Ls6Xd2Hf0GjUe",
+    "FIRST_SUPERUSER_PASSWORD": "violet-anchor-42",
+    "DATABASE_URL": "postgresql://u:p@db:5432/bureau",
+    "REDIS_URL": "redis://cache:6379/0",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Read the settings from these variables alone."""
+
+    def read(**variables: str) -> Environment:
+        for name in Environment.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return load()
+
+    return read
+
+
+def test_nothing_set_is_a_laptop(environment: Any) -> None:
+    env = environment()
+    assert env.debug is True
+    assert env.uses_local_postgres
+    assert env.uses_local_valkey
+    assert env.admin_password == "admin123"
+
+
+def test_each_clone_has_a_key_of_its_own(environment: Any, tmp_path: Path) -> None:
+    keys = [environment(VAR_DIR=str(tmp_path / name)).signing_key for name in "aab"]
+    assert keys[0] == keys[1] != keys[2]
+    assert not is_weak_key(keys[0])
+    assert (tmp_path / "a" / "secret_key").stat().st_mode & 0o077 == 0
+
+
+def test_production_with_all_it_needs(environment: Any) -> None:
+    env = environment(**STRONG)
+    assert env.debug is False
+    assert env.signing_key == STRONG["SECRET_KEY"]
+
+
+@pytest.mark.parametrize("name", [name for name in STRONG if name != "DEBUG"])
+def test_production_names_what_is_missing(environment: Any, name: str) -> None:
+    with pytest.raises(SystemExit, match=f"{name} is missing"):
+        environment(**{key: value for key, value in STRONG.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "a" * 64),
+        ("SECRET_KEY", "your-super-secure-secret-key-here-0123456789"),
+        ("FIRST_SUPERUSER_PASSWORD", "admin123"),
+        ("FIRST_SUPERUSER_PASSWORD", "password123"),
+        ("FIRST_SUPERUSER_PASSWORD", "9482649264926492"),
+    ],
+)
+def test_production_refuses_weak_secrets(environment: Any, name: str, value: str) -> None:
+    with pytest.raises(SystemExit, match=f"{name} is missing or weak: set it to") as stop:
+        environment(**STRONG | {name: value})
+    assert value not in str(stop.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(environment: Any) -> None:
+    with pytest.raises(SystemExit) as stop:
+        environment(PORT="http", OPENAI_TEMPERATURE="9")
+    assert {line.split(":")[0] for line in str(stop.value).splitlines()[1:]} == {
+        "- PORT",
+        "- OPENAI_TEMPERATURE",
+    }
+
+
+def test_a_named_database_is_no_laptop(environment: Any) -> None:
+    with pytest.raises(SystemExit, match="SECRET_KEY"):
+        environment(DATABASE_URL="postgresql://db/bureau")
+
+
+def test_urls_are_made_of_their_parts(environment: Any) -> None:
+    env = environment(
+        DEBUG="1",
+        POSTGRES_HOST="db",
+        POSTGRES_USER="me",
+        POSTGRES_PASSWORD="p@ss/word",
+        POSTGRES_DB="office",
+        REDIS_HOST="cache",
+        REDIS_DB="3",
+    )
+    assert env.database_url == "postgresql://me:p%40ss%2Fword@db:5432/office"
+    assert env.redis_url == "redis://cache:6379/3"
+
+
+@pytest.mark.parametrize("value", ["a.org,b.org", " a.org , b.org ,", '["a.org", "b.org"]'])
+def test_lists_as_the_old_services_wrote_them(environment: Any, value: str) -> None:
+    assert environment(ALLOWED_HOSTS=value).allowed_hosts == ["a.org", "b.org"]
+
+
+def test_an_empty_variable_is_not_set(environment: Any) -> None:
+    assert environment(DATABASE_URL="", PORT="").port == 8000
+
+
+def test_env_file_is_read_and_the_environment_wins(environment: Any, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=8100\nGRPC_PORT=50100\n")
+    env = environment(ENV_FILE=str(file), PORT="8200")
+    assert (env.port, env.grpc_port) == (8200, 50100)
+
+
+def test_the_start_stops_with_a_sentence_and_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=BASE_DIR,
+        env={"PATH": "", "ENV_FILE": "/dev/null", "DEBUG": "false"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Bureau can't start.\n- SECRET_KEY is missing or weak: set it to")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_example_names_every_setting() -> None:
+    named = {
+        line.removeprefix("#").partition("=")[0]
+        for line in (BASE_DIR / ".env.example").read_text().splitlines()
+        if "=" in line
+    }
+    # Granian's sizes are read by the Procfile alone.
+    assert named == {n.upper() for n in Environment.model_fields} | {"WEB_WORKERS", "WEB_THREADS"}

@@ -1,0 +1,410 @@
+"""The clone's own servers, real ones, under everything that happens to them on a laptop."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+from redis import Redis
+
+from config.local import LocalServiceError, LocalServices
+from config.local import server as server_module
+from config.local.foreground import Foreground, end_leftovers
+from config.local.locks import FileLock
+from config.local.places import Places
+from config.local.processes import find_by_environment, wait_gone
+
+# Another process that uses the servers: enters, says so, and leaves when its input ends. It may
+# have a forked child that does nothing.
+USER = """
+import os, sys, time
+from pathlib import Path
+from config.local import LocalServices
+with LocalServices(Path(sys.argv[1])):
+    if "fork" in sys.argv and os.fork() == 0:
+        time.sleep(60)
+    print("entered", flush=True)
+    sys.stdin.read()
+print("left", flush=True)
+"""
+REPOSITORY = Path(__file__).resolve().parents[2]
+User = subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One clone's var folder for most tests, as making the data takes a second."""
+    return tmp_path_factory.mktemp("clone") / "var"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    yield
+    left = servers_below(tmp_path_factory.getbasetemp())
+    for process in left:
+        process.kill()
+    assert left == []
+
+
+@pytest.fixture
+def user(root: Path) -> Iterator[Callable[..., User]]:
+    """Start users of the servers in processes of their own."""
+    users: list[User] = []
+
+    def start(folder: Path = root, *options: str, wait: bool = True) -> User:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", USER, str(folder), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+            start_new_session=True,
+        )
+        users.append(process)
+        if wait:
+            assert_entered(process)
+        return process
+
+    yield start
+    for process in users:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def assert_entered(user: User) -> None:
+    assert user.stdout is not None
+    assert user.stdout.readline() == "entered\n"
+
+
+def leave(user: User) -> None:
+    output, _ = user.communicate(timeout=20)
+    assert (output, user.returncode) == ("left\n", 0)
+
+
+def kill(owner: User, servers: list[psutil.Process]) -> None:
+    owner.kill()
+    owner.wait()
+    for process in servers:
+        process.kill()
+    assert wait_gone(servers, 10) == []
+
+
+def servers_below(folder: Path) -> list[psutil.Process]:
+    """The running servers, without PostgreSQL's own children, which have titles instead."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if (
+            words
+            and Path(words[0]).name in {"postgres", "valkey-server"}
+            and any(word.startswith(f"{folder}/") for word in words)
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ):
+            found.append(process)
+    return found
+
+
+def names(processes: list[psutil.Process]) -> list[str]:
+    return sorted(Path(process.cmdline()[0]).name for process in processes)
+
+
+BOTH = ["postgres", "valkey-server"]
+
+
+@contextmanager
+def clients(services: LocalServices) -> Iterator[tuple[psycopg.Connection[Any], "Redis[str]"]]:
+    with (
+        psycopg.connect(services.database_url, autocommit=True) as database,
+        Redis.from_url(services.redis_url, decode_responses=True) as redis,
+    ):
+        yield database, redis
+
+
+def remember(services: LocalServices, value: str) -> None:
+    with clients(services) as (database, redis):
+        database.execute("CREATE TABLE IF NOT EXISTS memory (value text)")
+        database.execute("TRUNCATE memory")
+        database.execute("INSERT INTO memory VALUES (%s)", [value])
+        redis.set("memory", value)
+
+
+def recall(services: LocalServices) -> list[str | None]:
+    with clients(services) as (database, redis):
+        row = database.execute("SELECT value FROM memory").fetchone()
+        return [row[0] if row else None, redis.get("memory")]
+
+
+def test_start_and_stop_and_what_was_written_survives(root: Path) -> None:
+    with LocalServices(root) as services:
+        remember(services, "before")
+        assert names(servers_below(root)) == BOTH
+    assert servers_below(root) == []
+
+    started = time.monotonic()
+    with LocalServices(root) as services:
+        assert time.monotonic() - started < 5
+        assert recall(services) == ["before", "before"]
+
+
+def test_settings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "1")
+    shown = "fsync", "server_encoding", "max_connections", "listen_addresses"
+    with LocalServices(root) as services, clients(services) as (database, redis):
+        values = [database.execute(f"SHOW {name}").fetchone() for name in shown]
+        assert values == [("on",), ("UTF8",), ("200",), ("",)]
+        locale = "SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'bureau'"
+        assert database.execute(locale).fetchone() == ("b", "C.UTF-8")
+        wanted = {"appendonly": "yes", "maxmemory-policy": "noeviction", "port": "0"}
+        assert {name: redis.config_get(name)[name] for name in wanted} == wanted
+
+
+def test_nobody_else_reaches_the_servers(root: Path) -> None:
+    with LocalServices(root) as services:
+        for folder in (services.postgres_socket_dir, services.redis_socket.parent):
+            assert folder.stat().st_mode & 0o777 == 0o700
+        for server in servers_below(root):
+            assert server.net_connections("tcp") == []
+            assert server.uids().real != 0
+
+
+def test_the_urls_need_no_server(tmp_path: Path) -> None:
+    one, same, other = (LocalServices(tmp_path / name) for name in ("one", "one", "other"))
+    assert (one.database_url, one.redis_url) == (same.database_url, same.redis_url)
+    assert one.database_url != other.database_url
+    assert not (tmp_path / "one").exists()
+
+
+def test_only_what_is_wanted_is_started(root: Path, tmp_path: Path) -> None:
+    with LocalServices(root, postgres=False):
+        assert names(servers_below(root)) == ["valkey-server"]
+    with LocalServices(tmp_path / "var", postgres=False, valkey=False):
+        assert not (tmp_path / "var").exists()
+
+
+def test_the_last_of_two_stops_the_servers(root: Path, user: Callable[..., User]) -> None:
+    first, second = user(), user()
+    before = servers_below(root)
+    leave(first)
+    assert servers_below(root) == before
+    leave(second)
+    assert servers_below(root) == []
+
+
+def test_four_at_once_in_a_new_clone(tmp_path: Path, user: Callable[..., User]) -> None:
+    users = [user(tmp_path / "var", wait=False) for _ in range(4)]
+    for each in users:
+        assert_entered(each)
+    assert names(servers_below(tmp_path)) == BOTH
+    for each in users:
+        leave(each)
+    assert servers_below(tmp_path) == []
+
+
+def test_one_enters_while_another_leaves(root: Path, user: Callable[..., User]) -> None:
+    for _ in range(2):
+        leaving, entering = user(), user(wait=False)
+        leave(leaving)
+        assert_entered(entering)
+        assert names(servers_below(root)) == BOTH
+        leave(entering)
+
+
+def test_servers_of_a_killed_owner_are_taken_over(root: Path, user: Callable[..., User]) -> None:
+    owner = user()
+    before = servers_below(root)
+    kill(owner, [])
+    with LocalServices(root):
+        assert servers_below(root) == before
+    assert servers_below(root) == []
+
+
+def test_everything_was_killed(root: Path, user: Callable[..., User]) -> None:
+    owner = user()
+    services = LocalServices(root)
+    remember(services, "durable")
+    time.sleep(1.1)  # Valkey writes to the disk once a second
+    busy = psycopg.connect(services.database_url, autocommit=True)
+    kill(owner, servers_below(root))
+    with services:
+        assert recall(services) == ["durable", "durable"]
+    with pytest.raises(psycopg.OperationalError):
+        busy.execute("SELECT 1")
+
+
+def test_former_backends_still_use_the_memory(root: Path, user: Callable[..., User]) -> None:
+    owner = user()
+    services = LocalServices(root)
+    connection = psycopg.connect(services.database_url)
+    backend = psutil.Process(connection.info.backend_pid)
+    backend.suspend()
+    kill(owner, servers_below(root))
+    next_owner = user(wait=False)
+    log = root / "log" / "postgres.log"
+    while "is still in use" not in log.read_text():
+        time.sleep(0.05)
+    backend.resume()
+    assert_entered(next_owner)
+    leave(next_owner)
+    connection.close()
+
+
+def test_a_server_was_killed_below_a_living_owner(root: Path) -> None:
+    with LocalServices(root):
+        for process in servers_below(root):
+            process.kill()
+        with LocalServices(root) as again:
+            remember(again, "again")
+            assert names(servers_below(root)) == BOTH
+
+
+def test_the_pid_in_the_file_belongs_to_another_process(root: Path) -> None:
+    with LocalServices(root):
+        content = (root / "postgres" / "postmaster.pid").read_bytes()
+        owner = (root / "postgres").stat().st_uid
+    as_owner = {"user": owner} if os.geteuid() == 0 else {}
+    with subprocess.Popen(["sleep", "60"], **as_owner) as stranger:
+        _, _, rest = content.partition(b"\n")
+        pid_file = root / "postgres" / "postmaster.pid"
+        pid_file.write_bytes(b"%d\n%s" % (stranger.pid, rest))
+        os.chown(pid_file, owner, -1)
+        pid_file.chmod(0o600)
+        with LocalServices(root) as services:
+            remember(services, "mine")
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_killed_while_making_the_data(tmp_path: Path, user: Callable[..., User]) -> None:
+    root = tmp_path / "var"
+    owner = user(root, wait=False)
+    while not list(root.glob("postgres.new-*/base")):
+        time.sleep(0.01)
+    kill(owner, [])
+    assert not (root / "postgres").exists()
+    with LocalServices(root) as services:
+        remember(services, "new")
+    assert sorted(path.name for path in root.iterdir()) == ["log", "postgres", "run", "valkey"]
+
+
+def test_ctrl_c_reaches_the_owner_alone(root: Path, user: Callable[..., User]) -> None:
+    owner = user()
+    (root / "log" / "postgres.log").write_text("")
+    while owner.poll() is None:
+        os.killpg(owner.pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert servers_below(root) == []
+    assert "database system is shut down" in (root / "log" / "postgres.log").read_text()
+
+
+def test_a_forked_child_does_not_stop_the_servers(root: Path) -> None:
+    with LocalServices(root) as services:
+        before = servers_below(root)
+        child = os.fork()
+        if child == 0:
+            services.__exit__(None, None, None)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert servers_below(root) == before
+
+
+def test_a_forked_orphan_does_not_hold_the_servers(root: Path, user: Callable[..., User]) -> None:
+    kill(user(root, "fork"), [])
+    with LocalServices(root):
+        assert names(servers_below(root)) == BOTH
+    assert servers_below(root) == []
+
+
+def test_a_long_path_with_spaces(tmp_path: Path) -> None:
+    root = tmp_path / ("a long 'name', 50% \"of\" it quoted " + "x" * 130) / "var"
+    root.parent.mkdir()
+    services = LocalServices(root)
+    assert len(str(services.redis_socket)) < 100
+    with services:
+        remember(services, "far")
+        assert recall(services) == ["far", "far"]
+    assert not services.postgres_socket_dir.parent.exists()
+
+
+def test_a_space_in_the_sockets_path(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("a b,c")
+    services = LocalServices(root, postgres=False)
+    assert services.redis_socket.is_relative_to(root)
+    assert "%20" in services.redis_url
+    with services, Redis.from_url(services.redis_url) as redis:
+        assert redis.ping()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_in_tmp_of_another_user_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / ("x" * 150)
+    sockets = Places(root).sockets
+    sockets.mkdir()
+    os.chown(sockets, pwd.getpwnam("nobody").pw_uid, -1)
+    with pytest.raises(LocalServiceError, match="belongs to another user"):
+        LocalServices(root).__enter__()
+    sockets.rmdir()
+
+
+def test_a_missing_wheel_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "find_spec", lambda name: None)
+    with pytest.raises(LocalServiceError, match=r"pip install -r requirements/dev\.txt"):
+        LocalServices(root).__enter__()
+
+
+def test_a_failed_start_shows_the_end_of_the_log(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "postgres", tmp_path / "postgres")
+    (tmp_path / "postgres" / "PG_VERSION").write_text("9.6\n")
+    for path in (tmp_path / "postgres", *(tmp_path / "postgres").rglob("*")):
+        os.chown(path, (root / "postgres").stat().st_uid, -1)
+    with pytest.raises(LocalServiceError, match=r"initialized by PostgreSQL version 9\.6"):
+        LocalServices(tmp_path).__enter__()
+
+
+def test_a_lock_is_shared_or_exclusive(tmp_path: Path) -> None:
+    one, two = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
+    assert one.take(shared=True)
+    assert two.take(shared=True)
+    assert not one.take()
+    assert two.take()
+    assert not one.take(shared=True, patience=0.1)
+    two.release()
+    assert one.take()
+    one.release()
+
+
+def test_the_foreground_ends_the_stubborn_and_their_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("config.local.foreground.TERM_PATIENCE", 0.5)
+    monkeypatch.setattr("config.local.foreground.KILL_PATIENCE", 0.5)
+    handlers = [signal.getsignal(signum) for signum in (1, 2, 15)]
+    mark = str(tmp_path)
+    with Foreground(mark, dict(os.environ), tmp_path) as children:
+        children.start("stubborn", """sh -c 'trap "" TERM; sleep 60 & setsid sleep 60; wait'""")
+        children.start("brief", "A=3 sh -c 'exit $A'")
+        while (ended := children.ended()) is None:
+            time.sleep(0.05)
+        assert ended == ("brief", 3)
+        assert len(find_by_environment("BUREAU_RUN", mark)) == 3
+    for signum, handler in zip((1, 2, 15), handlers, strict=True):
+        signal.signal(signum, handler)
+    assert find_by_environment("BUREAU_RUN", mark) == []
+
+
+def test_leftovers_of_a_killed_run_are_ended(tmp_path: Path) -> None:
+    marked = {**os.environ, "BUREAU_RUN": str(tmp_path)}
+    with subprocess.Popen(["sleep", "60"], env=marked) as left:
+        assert end_leftovers(str(tmp_path / "other")) == 0
+        assert end_leftovers(str(tmp_path)) == 1
+        assert left.wait() == -signal.SIGTERM

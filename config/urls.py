@@ -1,0 +1,45 @@
+from django.contrib import admin
+from django.http import HttpRequest, JsonResponse
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.decorators.http import require_safe
+from drf_spectacular.views import (
+    SpectacularJSONAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerView,
+)
+
+from common import health
+
+
+@require_safe
+def index(request: HttpRequest) -> JsonResponse:
+    """Where to go from here."""
+    return JsonResponse(
+        {"name": "Bureau", "api": "/api/v1", "docs": "/docs", "redoc": "/redoc", "admin": "/admin/"}
+    )
+
+
+schema = SpectacularJSONAPIView.as_view()
+swagger = SpectacularSwaggerView.as_view(url_name="schema")
+redoc = SpectacularRedocView.as_view(url_name="schema")
+
+api: list[URLPattern | URLResolver] = [
+    path("", index),
+    path("health", health.alive),
+    path("openapi.json", schema, name="schema"),
+    path("docs", swagger),
+    path("redoc", redoc),
+    path("", include("accounts.urls")),
+    path("", include("notes.urls")),
+]
+
+urlpatterns = [
+    path("", index),
+    path("api/v1", index),
+    path("api/v1/", include(api)),
+    path("health", health.alive, name="health"),
+    path("ready", health.ready, name="ready"),
+    path("docs", swagger, name="docs"),
+    path("redoc", redoc, name="redoc"),
+    path("admin/", admin.site.urls),
+]
