@@ -1,0 +1,12 @@
+from django.contrib import admin
+from django_celery_results.admin import TaskResultAdmin
+from django_celery_results.models import GroupResult, TaskResult
+from unfold.admin import ModelAdmin
+
+admin.site.unregister(TaskResult)
+admin.site.unregister(GroupResult)
+
+
+@admin.register(TaskResult)
+class StyledTaskResultAdmin(TaskResultAdmin, ModelAdmin):
+    """Celery's results in the looks of this site."""

@@ -1,0 +1,249 @@
+"""The embedded summariser: whole sentences of the text, chosen with numpy and no network.
+
+Each word of the text gets a chance of standing in a summary: a logistic model over a few features
+of it, fitted on meetings (`weights.py`). The sentences that hold the most of such words for their
+length are taken one by one, a word that is already there being worth less. Where a sentence stands
+matters much in prose, as news says first what matters, and nothing in a dialogue.
+"""
+
+import heapq
+import re
+from bisect import bisect
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.ai.sentences import Sentence, clip, cost, spaceless, split
+from common.ai.weights import WEIGHTS, Weights
+
+MODEL = "bureau-extractive-1"
+
+STEM = 6  # letters that tell a word from others: crude, and as good as a stemmer, in any language
+DENSITY = 0.85  # the power of a sentence's length that its worth is divided by; 1: short ones win
+COMMONPLACE = 0.6  # what "the" counts for beside a word of the matter; ROUGE alone would say 1
+SHORT = 6  # words that something said in a dialogue has, "Yeah, okay." being nothing
+BREATHS = frozenset("uh um er ah oh yeah yep ok okay mm hmm mhm huh well so right and but".split())
+
+WORD = re.compile(r"""[^\s.,;:!?…"“”„«»()\[\]{}<>|/\\=+*&^%$#@~`。！？，、；：「」।؟،؛–—_-]+""")  # noqa: RUF001
+_broken_off = re.compile(r"[\w,;:–—-]$")  # noqa: RUF001
+_boilerplate = re.compile(
+    r"(by|von|par|por|photo\w*|image|source|credits?|copyright|updated|published|posted|"
+    r"advertisement|read more|related|share|follow us|click|sign up|subscribe|scroll|see also|"
+    r"https?|www)\b(?!.{120})|©",
+    re.IGNORECASE,
+)
+
+
+class Words(NamedTuple):
+    """The words of a text as numbers."""
+
+    rows: list[list[int]]  # per sentence, the words of its label and of itself
+    stems: list[str]  # per word
+    features: NDArray[np.float64]  # (words, features), as FEATURE_NAMES has them
+
+
+FEATURE_NAMES = (
+    "log_count",
+    "log_total",  # of all words of the text
+    "first",  # where it stands first, 0 to 1
+    "length",  # 1 for a stem of full length
+    "digit",
+    "speaker",  # it is of a speaker's label
+    "uncommon",  # it has no weight of its own
+    "uncommon_log_count",
+    "uncommon_capital",  # the share of times it has a capital where no sentence begins
+)
+
+
+def summarize(text: str, *, max_words: int = 80) -> str:
+    """A summary of `text` in at most `max_words` words: some of its sentences, in its order.
+
+    A text that is short enough comes back as it is, with its spaces normalised. Never longer
+    than its source. ValueError if `text` has no visible character or `max_words` is below 1.
+    """
+    source = _checked(text, max_words)
+    result = _joined(top_sentences(text, max_words=max_words))
+    return result if len(result) <= len(source) else clip(source, max_words)
+
+
+def top_sentences(text: str, *, max_words: int = 80, weights: Weights = WEIGHTS) -> list[str]:
+    """The sentences of `summarize`, one by one.
+
+    A sentence longer than the summary may be is cut and ends in "…". In a dialogue, a sentence
+    bears its speaker's name unless the one before it is of the same speaker. ValueError as above.
+    """
+    source = _checked(text, max_words)
+    if cost(source) <= max_words:
+        return [source]
+    draft = Draft(split(text, longest=max_words), weights)
+    return list(_labelled(draft.filled(max_words))) or [clip(source, max_words)]
+
+
+def _checked(text: str, max_words: int) -> str:
+    if max_words < 1:
+        raise ValueError("max_words must be at least 1")
+    source = " ".join(text.split())
+    if not any(map(str.isprintable, source.replace(" ", ""))):
+        raise ValueError("nothing to summarise: the text has no visible character")
+    return source
+
+
+def _joined(sentences: list[str]) -> str:
+    return "".join(s if spaceless(s[-1]) else s + " " for s in sentences).rstrip()
+
+
+def _labelled(sentences: Iterable[Sentence]) -> Iterator[str]:
+    speaker = ""
+    for sentence in sentences:
+        yield sentence.text if sentence.speaker == speaker else sentence.label + sentence.text
+        speaker = sentence.speaker
+
+
+def stems(tokens: Iterable[str]) -> Iterator[str]:
+    """Each token's stem; each character of a token in a script without spaces."""
+    for token in tokens:
+        if token.isascii() or not spaceless(token):
+            yield token.casefold()[:STEM]
+        else:
+            yield from token
+
+
+def words_of(sentences: list[Sentence], common: Container[str]) -> Words:
+    """The words of `sentences` and their features; `common` stems have weights of their own."""
+    numbers: dict[str, int] = {}
+    first: list[int] = []
+    rows: list[list[int]] = []
+    capitals: Counter[str] = Counter()
+    for at, sentence in enumerate(sentences):
+        tokens = WORD.findall(sentence.text)
+        row = stems(WORD.findall(sentence.label) + tokens)
+        rows.append([numbers.setdefault(stem, len(numbers)) for stem in row])
+        first += [at] * (len(numbers) - len(first))
+        capitals.update(stems(token for token in tokens[1:] if token[0].isupper()))
+    names = list(numbers)
+    count = np.bincount([word for row in rows for word in row], minlength=len(names))
+    place = np.array(first) / len(sentences)
+    return Words(rows, names, _features(names, count, place, capitals, _label_stems(sentences), common))
+
+
+def _label_stems(sentences: list[Sentence]) -> set[str]:
+    return {s for label in {x.label for x in sentences} for s in stems(WORD.findall(label))}
+
+
+def _features(
+    names: list[str],
+    count: NDArray[np.int64],
+    place: NDArray[np.float64],
+    capitals: Counter[str],
+    labels: set[str],
+    common: Container[str],
+) -> NDArray[np.float64]:
+    uncommon = np.array([name not in common for name in names], float)
+    columns = [
+        np.log(count),
+        np.full(len(names), np.log(max(1, count.sum()))),
+        place,
+        np.array([len(name) / STEM for name in names]),
+        np.array([name.isdigit() for name in names], float),
+        np.array([name in labels for name in names], float),
+        uncommon,
+        uncommon * np.log(count),
+        uncommon * [capitals[name] for name in names] / count,
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _values(words: Words, weights: Weights) -> list[list[float]]:
+    """Per word the worth of having it once, of having it twice besides, and so on."""
+    logit = words.features @ [weights.features[name] for name in FEATURE_NAMES]
+    logit += [weights.common.get(stem, 0.0) for stem in words.stems]
+    slope, offset = np.array(weights.steps).T
+    chances = 1 / (1 + np.exp(-np.outer(logit, slope) - offset))
+    factor = np.array([COMMONPLACE if stem in weights.common else 1.0 for stem in words.stems])
+    worth: list[list[float]] = (chances * factor[:, None]).tolist()
+    return worth
+
+
+class Draft:
+    """A summary in the making: greedy, by gain for length, in n log n."""
+
+    def __init__(self, sentences: list[Sentence], weights: Weights) -> None:
+        words = words_of(sentences, weights.common)
+        self.sentences = sentences
+        self.rows = words.rows
+        self.values = _values(words, weights)
+        self.standing = _standing(sentences)
+        self.lengths = [cost(s.text) for s in sentences]
+        self.labels = [cost(s.label) for s in sentences]
+        self.chosen: list[int] = []
+        self.seen: Counter[int] = Counter()
+
+    def filled(self, left: int) -> list[Sentence]:
+        """The sentences that make the most of `left` words, in the text's order.
+
+        What a sentence would gain only falls as others are taken, so that a gain computed
+        before is a bound, and only the best of the heap needs computing again.
+        """
+        heap = [(-self._gain(i), i) for i, s in enumerate(self.standing) if s]
+        heapq.heapify(heap)
+        while heap and left > 0:
+            i = heap[0][1]
+            if (needed := self._needed(i)) > left:
+                heapq.heappop(heap)
+            elif (gain := self._gain(i)) < -heap[0][0]:
+                heapq.heapreplace(heap, (-gain, i))
+            else:
+                heapq.heappop(heap)
+                self.chosen.insert(bisect(self.chosen, i), i)
+                self.seen.update(self.rows[i])
+                left -= needed
+        return [self.sentences[i] for i in self.chosen]
+
+    def _gain(self, i: int) -> float:
+        total = 0.0
+        here: dict[int, int] = {}
+        for word in self.rows[i]:
+            times = here[word] = here.get(word, self.seen[word] - 1) + 1
+            values = self.values[word]
+            total += values[times] if times < len(values) else values[-1] / times
+        return self.standing[i] * total / (self.lengths[i] + self.labels[i]) ** DENSITY
+
+    def _needed(self, i: int) -> int:
+        """The words that sentence i adds, with the label that it or the next one needs then."""
+        at = bisect(self.chosen, i)
+        speaker = self.sentences[i].speaker
+        before = self.sentences[self.chosen[at - 1]].speaker if at else ""
+        needed = self.lengths[i] + self.labels[i] * (speaker != before)
+        if at < len(self.chosen):
+            after = self.sentences[self.chosen[at]].speaker
+            needed += self.labels[self.chosen[at]] * ((after != speaker) - (after != before))
+        return needed
+
+
+def _standing(sentences: list[Sentence]) -> list[float]:
+    """What each sentence's words are multiplied by; 0 keeps it out."""
+    spoken = any(s.speaker for s in sentences)
+    standing = _spoken(sentences) if spoken else _written(sentences)
+    return standing if any(standing) else [1.0] * len(sentences)
+
+
+def _spoken(sentences: list[Sentence]) -> list[float]:
+    """Sentences that say something and are not broken off; where all are short, the longer ones."""
+    said = [sum(t.casefold() not in BREATHS for t in WORD.findall(s.text)) for s in sentences]
+    least = min(SHORT, sorted(said)[len(said) * 3 // 4])
+    return [
+        0.0 if n < least else 0.8 if _broken_off.search(s.text) else 1.0
+        for s, n in zip(sentences, said, strict=True)
+    ]
+
+
+def _written(sentences: list[Sentence]) -> list[float]:
+    """The inverted pyramid, the flatter the longer the text is: a book has no lead."""
+    floor = min(0.6, max(0.1, len(sentences) / 500))
+    return [
+        (floor + (1 - floor) / (1 + i)) * (0.1 if _boilerplate.match(s.text) else 1.0)
+        for i, s in enumerate(sentences)
+    ]

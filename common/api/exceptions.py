@@ -1,0 +1,25 @@
+from rest_framework import status
+from rest_framework.exceptions import APIException
+
+
+class Conflict(APIException):
+    """409: the row is not in a state that allows this."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "The row's state does not allow this."
+    default_code = "conflict"
+
+
+class ServiceUnavailable(APIException):
+    """503: the database or another needed part is away; `Retry-After` in seconds."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "A part that this needs is away at the moment. Try again soon."
+    default_code = "service_unavailable"
+    wait = 2
+
+
+class TooLarge(APIException):
+    status_code = 413
+    default_detail = "The body is larger than this API takes."
+    default_code = "too_large"

@@ -1,0 +1,40 @@
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import QueryDict
+from rest_framework import serializers
+
+# The browsable API's forms send it along.
+FORM_FIELDS = {"csrfmiddlewaretoken"}
+
+
+class StrictMixin:
+    """Refuses a field that the serializer does not know, together with all other errors."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = self._unknown(data)
+        try:
+            value = super().to_internal_value(data)  # type: ignore[misc]
+        except serializers.ValidationError as error:
+            details: Any = error.detail
+            raise serializers.ValidationError({**details, **unknown}) from None
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return value
+
+    def _unknown(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
+        if not isinstance(data, Mapping):
+            return {}
+        names = set(data) - set(self.fields)  # type: ignore[attr-defined]
+        if isinstance(data, QueryDict):
+            names -= FORM_FIELDS
+        error = serializers.ErrorDetail("This field is not known here.", code="unknown_field")
+        return {name: [error] for name in sorted(names)}
+
+
+class Serializer(StrictMixin, serializers.Serializer):
+    """A plain serializer that refuses unknown fields."""
+
+
+class ModelSerializer(StrictMixin, serializers.ModelSerializer):
+    """A model's serializer that refuses unknown fields."""

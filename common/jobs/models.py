@@ -1,0 +1,225 @@
+import random
+from datetime import timedelta
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest, Least, Now
+
+from common.ids import uuid7
+from common.jobs.errors import LostLease
+from common.jobs.messages import publish
+from common.logs import current_request_id
+from common.models import BaseModel
+
+FIRST_REPUBLISH = timedelta(seconds=10)
+LAST_REPUBLISH = timedelta(minutes=10)
+RETRY_BASE = 4.0
+RETRY_CAP = 600.0
+LONGEST_DELAY = 3600.0
+
+
+class JobStatus(models.TextChoices):
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
+
+
+def queued_afresh() -> dict[str, Any]:
+    """The columns of a job that starts from the beginning."""
+    return {
+        "status": JobStatus.QUEUED,
+        "attempts": 0,
+        "run_id": None,
+        "lease_until": None,
+        "run_after": Now(),
+        "publish_after": Now() + FIRST_REPUBLISH,
+        "started_at": None,
+        "finished_at": None,
+        "error": "",
+        "request_id": current_request_id(),
+        "updated_at": Now(),
+    }
+
+
+class JobQuerySet(models.QuerySet):
+    """Each transition is one UPDATE naming the state it starts from; the clock is the server's."""
+
+    def enqueue(self, **fields: Any) -> Any:
+        """Insert a job within the caller's transaction and publish it once that commits."""
+        job = self.create(request_id=current_request_id(), **fields)
+        job.publish_on_commit()
+        return job
+
+    def due(self) -> Self:
+        """Queued and due, or abandoned by a worker whose lease is over."""
+        return self.filter(
+            Q(status=JobStatus.QUEUED, run_after__lte=Now())
+            | Q(status=JobStatus.IN_PROGRESS, lease_until__lt=Now())
+        )
+
+    def unpublished(self) -> Self:
+        """Due, and without a message for so long that it was probably lost."""
+        return self.due().filter(publish_after__lte=Now(), attempts__lt=self.model.max_attempts)
+
+    def exhausted(self) -> Self:
+        """Abandoned by a worker, with no try left."""
+        return self.filter(
+            status=JobStatus.IN_PROGRESS,
+            lease_until__lt=Now(),
+            attempts__gte=self.model.max_attempts,
+        )
+
+    def claim(self, pk: Any) -> Any | None:
+        """Take a job for a new run; `None` where there is nothing to do."""
+        run_id = uuid7()
+        taken = (
+            self.due()
+            .filter(pk=pk, attempts__lt=self.model.max_attempts)
+            .update(
+                status=JobStatus.IN_PROGRESS,
+                run_id=run_id,
+                attempts=F("attempts") + 1,
+                lease_until=Now() + self.model.lease(),
+                started_at=Coalesce("started_at", Now()),
+                error="",
+                updated_at=Now(),
+            )
+        )
+        return self.filter(pk=pk, run_id=run_id).first() if taken else None
+
+    def mark_published(self) -> int:
+        """Give the messages time: as long again as the job has waited, from 10 s to 10 minutes."""
+        waited = Now() - F("run_after")
+        pause = Least(Greatest(waited, FIRST_REPUBLISH), LAST_REPUBLISH)
+        return self.update(publish_after=Now() + pause)
+
+
+class Job(BaseModel):
+    """A row of durable work.
+
+        queued ──claim──▶ in_progress ──▶ completed
+          ▲  ▲                │  │  └────▶ failed
+          │  └──retry later───┘  └───────▶ cancelled
+          └── requeue, from any state
+
+    A claim counts a try, sets a new `run_id` and a lease. While the lease runs, only the run
+    that holds the `run_id` may write an end; when it is over, anyone may claim. A worker that
+    was paused past its lease therefore changes nothing.
+    """
+
+    Status = JobStatus
+
+    max_attempts: ClassVar[int] = 3
+
+    status = models.CharField(
+        max_length=16, choices=JobStatus.choices, default=JobStatus.QUEUED, editable=False
+    )
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    run_id = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    run_after = models.DateTimeField(db_default=Now(), editable=False)
+    publish_after = models.DateTimeField(
+        db_default=Now() + models.Value(FIRST_REPUBLISH), editable=False
+    )
+    started_at = models.DateTimeField(null=True, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    error = models.TextField(blank=True, editable=False)
+    request_id = models.CharField(max_length=128, blank=True, editable=False)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta(BaseModel.Meta):
+        abstract = True
+        indexes = [
+            models.Index(
+                fields=["publish_after"],
+                condition=Q(status__in=ACTIVE),
+                name="%(app_label)s_%(class)s_active",
+            )
+        ]
+
+    def perform(self) -> dict[str, Any]:
+        """Do the work and return the columns to store with `completed`.
+
+        Raise `RetryLater` or `JobFailed` to end otherwise; any other exception is tried again.
+        It may run more than once, so what it does outside the row must bear that.
+        """
+        raise NotImplementedError
+
+    def on_end(self) -> None:
+        """Called in the transaction that ends the job; the row's `status` says how."""
+
+    @classmethod
+    def lease(cls) -> timedelta:
+        return settings.JOB_LEASE
+
+    def publish_on_commit(self) -> None:
+        transaction.on_commit(lambda: publish(self._meta.label, self.pk))
+
+    def requeue(self) -> None:
+        """Start from the beginning, whatever the state; a run under way loses its lease."""
+        with transaction.atomic():
+            self._move(Q(), **queued_afresh())
+            self.publish_on_commit()
+        self.refresh_from_db()
+
+    def cancel(self) -> bool:
+        """End the job unless it has ended; a run under way loses its lease."""
+        return self._end(Q(status__in=ACTIVE), JobStatus.CANCELLED, run_id=None)
+
+    def renew(self, **figures: Any) -> None:
+        """Extend the lease and store progress; `LostLease` where the job is not this run's."""
+        if not self._move(self._mine(), lease_until=Now() + self.lease(), **figures):
+            raise LostLease
+
+    def finish(self, **fields: Any) -> bool:
+        """Complete the job, if it is still this run's."""
+        return self._end(self._mine(), JobStatus.COMPLETED, error="", **fields)
+
+    def fail(self, error: str) -> bool:
+        """End the job as failed, if it is still this run's."""
+        return self._end(self._mine(), JobStatus.FAILED, error=error)
+
+    def retry_later(self, error: str, *, delay: float | None = None) -> bool:
+        """Queue the job again after `delay` seconds; failed where its tries are used up."""
+        if self.attempts >= self.max_attempts:
+            return self.fail(error)
+        pause = self.backoff() if delay is None else min(delay, LONGEST_DELAY)
+        due = Now() + timedelta(seconds=pause)
+        return self._move(
+            self._mine(),
+            status=JobStatus.QUEUED,
+            run_id=None,
+            lease_until=None,
+            run_after=due,
+            publish_after=due,
+            error=error,
+        )
+
+    def backoff(self) -> float:
+        """Seconds until the next try: doubled each time, spread so that jobs keep no step."""
+        return min(RETRY_BASE * 2 ** (self.attempts - 1), RETRY_CAP) * random.uniform(0.5, 1.5)
+
+    def _mine(self) -> Q:
+        return Q(status=JobStatus.IN_PROGRESS, run_id=self.run_id)
+
+    def _move(self, condition: Q, **fields: Any) -> bool:
+        rows = type(self).objects.filter(condition, pk=self.pk)
+        return rows.update(**{"updated_at": Now(), **fields}) == 1
+
+    def _end(self, condition: Q, status: JobStatus, **fields: Any) -> bool:
+        with transaction.atomic():
+            ended = self._move(
+                condition, status=status, finished_at=Now(), lease_until=None, **fields
+            )
+            if ended:
+                self.refresh_from_db()
+                self.on_end()
+        return ended

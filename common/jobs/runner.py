@@ -1,0 +1,142 @@
+"""Running a job once and sweeping up what workers and brokers have dropped."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self
+
+import stamina
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from django.apps import apps
+from django.db import DatabaseError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from common.jobs.errors import JobFailed, LostLease, RetryLater
+from common.jobs.messages import publish
+from common.jobs.models import Job
+
+log = structlog.get_logger(__name__)
+
+SWEEP_BATCH = 500
+
+
+def kinds() -> list[type[Job]]:
+    """All models that are jobs."""
+    return [model for model in apps.get_models() if issubclass(model, Job)]
+
+
+class Heartbeat:
+    """Renews a job's lease from a thread while a provider or a parser keeps its function busy."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name=f"lease-{job.pk}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self.job.lease().total_seconds() / 3):
+            try:
+                self.job.renew()
+            except LostLease:
+                return
+            except DatabaseError as error:
+                log.warning("lease_not_renewed", job=str(self.job.pk), error=repr(error))
+            finally:
+                connection.close()
+
+
+def run(model: type[Job], pk: Any) -> Job | None:
+    """Claim a job, do its work and store how it ended; `None` where there was nothing to do."""
+    job = model.objects.claim(pk)
+    if job is None:
+        return None
+    with structlog.contextvars.bound_contextvars(**_context(job)):
+        with Heartbeat(job):
+            end = _attempt(job)
+        stored = _store(end)
+        _log_end(job, stored)
+    return job
+
+
+def _context(job: Job) -> dict[str, Any]:
+    company = getattr(job, "company_id", None)
+    return {
+        "request_id": job.request_id,
+        "kind": job._meta.label,
+        "job": str(job.pk),
+        "company": str(company) if company else None,
+    }
+
+
+def _attempt(job: Job) -> Callable[[], bool]:
+    """Do the work and return the transition that ends this run."""
+    try:
+        return partial(job.finish, **job.perform())
+    except LostLease:
+        return lambda: False
+    except JobFailed as error:
+        return partial(job.fail, str(error))
+    except RetryLater as error:
+        return partial(job.retry_later, str(error), delay=error.delay)
+    except SoftTimeLimitExceeded:
+        return partial(job.retry_later, "It took longer than a job may take.")
+    except Exception as error:
+        log.exception("job_raised")
+        return partial(job.retry_later, f"Unexpected error: {type(error).__name__}.")
+
+
+def _store(end: Callable[[], bool]) -> bool:
+    """Write the end, through a database restart if need be, rather than do paid work again."""
+    for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=120):
+        with attempt:
+            if attempt.num > 1:
+                connection.close_if_unusable_or_obsolete()
+            return end()
+    raise AssertionError("unreachable: the last attempt raises")
+
+
+def _log_end(job: Job, stored: bool) -> None:
+    if not stored:
+        log.warning("job_lost_lease", attempts=job.attempts)
+        return
+    job.refresh_from_db(fields=["status", "error", "run_after"])
+    assert job.started_at is not None
+    log.info(
+        "job",
+        status=job.status,
+        attempts=job.attempts,
+        error=job.error or None,
+        run_ms=round((timezone.now() - job.started_at).total_seconds() * 1000),
+    )
+
+
+def sweep(model: type[Job]) -> tuple[int, int]:
+    """Fail the jobs whose tries are used up and publish again those whose message is lost.
+
+    Returns how many were failed and how many were published. Several sweepers may run at
+    once: each takes rows that no other holds.
+    """
+    return _fail_exhausted(model), _publish_due(model)
+
+
+def _fail_exhausted(model: type[Job]) -> int:
+    with transaction.atomic():
+        rows = model.objects.exhausted().select_for_update(skip_locked=True, of=("self",))
+        return sum(job.fail(f"Its worker died {job.attempts} times while it ran.") for job in rows)
+
+
+def _publish_due(model: type[Job]) -> int:
+    with transaction.atomic():
+        rows = model.objects.unpublished().select_for_update(skip_locked=True, of=("self",))
+        due = list(rows.order_by("run_after").values_list("pk", flat=True)[:SWEEP_BATCH])
+        model.objects.filter(pk__in=due).mark_published()
+    return sum(publish(model._meta.label, pk) for pk in due)

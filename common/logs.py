@@ -1,0 +1,82 @@
+"""Structured logs: one line an event, for people in a terminal and as JSON elsewhere."""
+
+import logging.config
+from typing import Any
+
+import structlog
+from structlog.contextvars import get_contextvars, merge_contextvars
+from structlog.types import EventDict, Processor
+
+SHARED: list[Processor] = [
+    merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def current_request_id() -> str:
+    """The id of the request or job that this code runs for, or an empty string."""
+    return get_contextvars().get("request_id", "")
+
+
+def _without_nothing(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {key: value for key, value in event.items() if value is not None}
+
+
+def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
+    """The configuration of `logging` for all processes; libraries' lines get the same form."""
+    # Tracebacks without local variables: those hold passwords, tokens and people's texts.
+    plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    render: list[Processor] = (
+        [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": [*SHARED, structlog.stdlib.ExtraAdder(allow=())],
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    _without_nothing,
+                    *render,
+                ],
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            # Django gives this one handlers of its own.
+            "django": {"handlers": [], "level": level, "propagate": True},
+            # Their news are our own request and job lines already.
+            "django.request": {"level": "ERROR"},
+            "django.server": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
+            "httpx2": {"level": "WARNING"},
+            "openai": {"level": "WARNING"},
+            "psycopg.pool": {"level": "ERROR"},
+        },
+    }
+
+
+def configure(config: dict[str, Any]) -> None:
+    """Set up `logging` and structlog; Django's and Celery's entry point."""
+    logging.config.dictConfig(config)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

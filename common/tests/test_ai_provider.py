@@ -1,0 +1,611 @@
+"""The OpenAI client against a real local server that misbehaves on command."""
+
+import asyncio
+import gzip
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from decimal import Decimal
+from email.utils import formatdate
+
+import pytest
+
+from common.ai.openai import OpenAISummarizer
+from common.ai.reply import retry_after
+from common.ai.testing import (
+    FakeProvider,
+    answer,
+    counted,
+    cut_off,
+    cut_short,
+    dribble,
+    fail,
+    garbage,
+    hang_up,
+    no_choices,
+    no_content,
+    rate_limited,
+    refusal,
+    refuses,
+    server_error,
+    slow,
+)
+from common.ai.types import (
+    Call,
+    Price,
+    ProviderUnavailable,
+    SummaryRefused,
+    SummaryRequest,
+    Usage,
+    cost_of,
+)
+
+KEY = "sk-local-Zq81"
+TEXT = "Ada asked for tea. Bob brought some. They drank it in the garden at noon."
+
+
+@dataclass
+class Ledger:
+    """A recorder that checks where it is called."""
+
+    thread: int = field(default_factory=threading.get_ident)
+    begun: list[tuple[str, int]] = field(default_factory=list)
+    ended: list[Call] = field(default_factory=list)
+
+    def begin(self, *, model, attempt):
+        self.check()
+        self.begun.append((model, attempt))
+        return len(self.begun)
+
+    def end(self, handle, call):
+        self.check()
+        assert handle <= len(self.begun)
+        self.ended.append(call)
+
+    def check(self):
+        assert threading.get_ident() == self.thread
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+
+    @property
+    def outcomes(self):
+        return [call.outcome for call in self.ended]
+
+
+@pytest.fixture
+def provider():
+    with FakeProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def ledger():
+    return Ledger()
+
+
+def summarizer(provider, **options):
+    quick = {"wait_initial": 0.02, "wait_jitter": 0.01, "model": "gpt-local", "api_key": KEY}
+    return OpenAISummarizer(**{"base_url": provider.url, **quick, **options})
+
+
+def long_text(parts=30):
+    """Paragraphs of about 100 words, each with a fact of its own."""
+    filler = "The committee listened to the report and thanked its author for the work. " * 7
+    return "".join(f"Fact number {n:04} is here. {filler}\n\n" for n in range(parts))
+
+
+# One request
+
+
+def test_a_text_becomes_a_summary(provider, ledger):
+    provider.then(answer("Tea was had."))
+    steps = []
+    result = summarizer(provider, temperature=0.3).summarize(
+        SummaryRequest(TEXT, language="German", max_words=40),
+        recorder=ledger,
+        progress=lambda done, total: steps.append((done, total)),
+    )
+    (request,) = provider.requests
+    assert (result.text, result.model, result.calls, result.omitted) == (
+        "Tea was had.", "gpt-local", 1, "",
+    )  # fmt: skip
+    assert request.document == TEXT
+    assert "at most 40 words" in request.system
+    assert "in this language: German" in request.system
+    assert (request.body["max_tokens"], request.body["temperature"]) == (500, 0.3)
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert steps == [(1, 1)]
+    assert ledger.begun == [("gpt-local", 1)]
+    assert ledger.outcomes == ["ok"]
+    assert ledger.ended[0].status == 200
+
+
+def test_an_answer_that_is_too_long_is_cut_and_says_so(provider):
+    provider.then(answer("We had tea. It was good. Bob left."))
+    result = summarizer(provider).summarize(SummaryRequest(TEXT, max_words=6))
+    assert result.text == "We had tea. It was good."
+    assert "longer than 6 words" in result.omitted
+
+
+@pytest.mark.parametrize("text", ["", " \n\t ", "\x00"])
+def test_nothing_to_summarise(provider, text):
+    with pytest.raises(SummaryRefused, match="no text"):
+        summarizer(provider).summarize(SummaryRequest(text))
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("text", ["a\ud800b", "שלום עולם", "👍🏽" * 50, "x" * 9000, "\x00a"])
+def test_odd_texts_arrive(provider, text):
+    assert summarizer(provider).summarize(SummaryRequest(text)).calls == 1
+
+
+def test_costs_are_added_up(provider, ledger):
+    figures = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 200,
+        "prompt_tokens_details": {"cached_tokens": 600},
+        "completion_tokens_details": {"reasoning_tokens": 150},
+    }
+    provider.then(server_error(), answer("Tea.", usage=figures))
+    price = Price(prompt=Decimal("2.5"), cached=Decimal("1.25"), completion=Decimal("10"))
+    result = summarizer(provider, prices={"gpt": price}).summarize(
+        SummaryRequest(TEXT), recorder=ledger
+    )
+    assert result.cost_usd == Decimal("0.00375") == sum(call.cost_usd for call in ledger.ended)
+    assert (result.prompt_tokens, result.completion_tokens) == (1000, 200)
+    assert (result.cached_tokens, result.reasoning_tokens, result.calls) == (600, 150, 2)
+
+
+def test_the_longest_name_has_the_price():
+    cheap, dear = (Price(Decimal(p), Decimal(p), Decimal(p)) for p in (1, 9))
+    prices = {"gpt-4o": dear, "gpt-4o-mini": cheap}
+    assert cost_of(Usage(prompt=1_000_000), "gpt-4o-mini-2024", prices) == 1
+    assert cost_of(Usage(prompt=1_000_000), "gpt-4o-2024", prices) == 9
+    assert cost_of(Usage(prompt=1_000_000), "llama", prices) == 0
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        "lots",
+        [],
+        {"prompt_tokens": -5, "completion_tokens": "many"},
+        {"prompt_tokens": 10**30, "completion_tokens": 1e308},
+        {"prompt_tokens": True, "completion_tokens": None, "prompt_tokens_details": "none"},
+    ],
+)
+def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
+    provider.then(answer("Tea was had.", usage=usage))
+    result = summarizer(provider).summarize(SummaryRequest(TEXT))
+    assert 100 < result.prompt_tokens < 1000
+    assert 3 <= result.completion_tokens < 20
+    assert result.cached_tokens == result.reasoning_tokens == 0
+
+
+# Failures that another attempt heals
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome", "status"),
+    [
+        (server_error(500), "error", 500),
+        (server_error(503), "error", 503),
+        (rate_limited(), "rate_limited", 429),
+        (rate_limited("soon"), "rate_limited", 429),
+        (cut_off(), "invalid", None),
+        (hang_up(), "invalid", None),
+        (garbage(), "invalid", 200),
+        (garbage(b""), "invalid", 200),
+        (garbage(b"[" * 100_000), "invalid", 200),
+        (garbage(b"\xff\xfe"), "invalid", 200),
+        (garbage(b'{"choices": [{"message": "tea"}]}'), "invalid", 200),
+        (garbage(b" " * 6_000_000), "invalid", None),
+        (garbage(b'{"error": {"message": "upstream failed"}}'), "invalid", 200),
+        (no_choices(), "invalid", 200),
+        (no_content(), "invalid", 200),
+        (answer("  \n"), "invalid", 200),
+    ],
+)
+def test_one_failure_is_retried(provider, ledger, failure, outcome, status):
+    provider.then(failure, answer("Tea."))
+    result = summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert (result.text, result.calls) == ("Tea.", 2)
+    assert ledger.outcomes == [outcome, "ok"]
+    assert [call.attempt for call in ledger.ended] == [1, 2]
+    assert ledger.ended[0].status == status
+    assert ledger.ended[0].error.startswith("the provider ")
+
+
+def test_attempts_are_bounded(provider, ledger):
+    provider.default = server_error()
+    with pytest.raises(ProviderUnavailable) as caught:
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert str(caught.value) == "the provider answered 500 three times"
+    assert caught.value.retry_after is None
+    assert len(provider.requests) == len(ledger.ended) == 3
+
+
+def test_each_reason_is_told(provider):
+    provider.then(garbage(), server_error(502), garbage())
+    with pytest.raises(ProviderUnavailable) as caught:
+        summarizer(provider).summarize(SummaryRequest(TEXT))
+    assert str(caught.value) == (
+        "the provider sent an answer that is not JSON twice and answered 502"
+    )
+
+
+def test_a_short_retry_after_is_waited_for(provider):
+    provider.then(rate_limited(1))
+    summarizer(provider).summarize(SummaryRequest(TEXT))
+    first, second = provider.requests
+    assert 1 <= second.at - first.ended < 1.5
+
+
+def test_a_long_retry_after_frees_the_worker(provider, ledger):
+    provider.then(rate_limited(formatdate(time.time() + 90, usegmt=True)))
+    began = time.monotonic()
+    with pytest.raises(ProviderUnavailable, match="asks for a pause of") as caught:
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert time.monotonic() - began < 1
+    assert caught.value.retry_after == pytest.approx(90, abs=2)
+    assert ledger.outcomes == ["rate_limited"]
+
+
+def test_a_used_up_quota_is_not_retried_at_once(provider):
+    provider.then(fail(429, code="insufficient_quota"))
+    with pytest.raises(ProviderUnavailable, match="quota is used up"):
+        summarizer(provider).summarize(SummaryRequest(TEXT))
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT"}, 10),
+        (
+            {
+                "retry-after": "Wed, 21 Oct 2026 07:28:10 GMT",
+                "date": "Wed, 21 Oct 2026 07:28:05 GMT",
+            },
+            5,
+        ),
+        ({"retry-after": "Wed, 21 Oct 2020 07:28:00 GMT"}, 0),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "tomorrow"}, None),
+        ({"retry-after": "1e12"}, 86_400),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers, seconds):
+    assert retry_after(headers, now=1792567680.0) == seconds
+
+
+# Failures that are final, or wait for later
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (fail(400), "refused the request (400)"),
+        (fail(401, message=f"Incorrect API key provided: {KEY}"), "refused our key (401)"),
+        (fail(403), "does not allow our key"),
+        (fail(404, code="model_not_found"), "does not know the model 'gpt-local'"),
+        (fail(422, message=TEXT), "refused the request (422)"),
+        (fail(400, code="content_filter"), "declined to summarise this text"),
+        (fail(307, headers={"Location": "http://127.0.0.1:1/"}), "refused the request (307)"),
+        (refusal(), "declined to summarise this text"),
+        (answer("", refusal="I won't."), "declined to summarise this text"),
+    ],
+)
+def test_a_refusal_is_final(provider, ledger, failure, reason):
+    provider.then(failure)
+    with pytest.raises(SummaryRefused) as caught:
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert reason in str(caught.value)
+    assert ledger.outcomes == ["error"]
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("silence", [slow(30), dribble(30)])
+def test_a_time_limit_bounds_all_of_a_request(provider, ledger, silence):
+    provider.then(silence)
+    began = time.monotonic()
+    with pytest.raises(ProviderUnavailable, match=r"did not answer within 0\.4 seconds"):
+        summarizer(provider, timeout=0.4).summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert time.monotonic() - began < 1
+    assert ledger.outcomes == ["timeout"]
+    assert len(provider.requests) == 1
+
+
+def test_nobody_there(ledger):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with pytest.raises(ProviderUnavailable, match="could not be reached three times"):
+            summarizer(None, base_url=url).summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert ledger.outcomes == ["error"] * 3
+
+
+@pytest.mark.parametrize("wrong", [{"api_key": "sk-é"}, {"api_key": "sk-\nb"}, {"base_url": "tea"}])
+def test_malformed_settings_are_told_without_them(provider, wrong):
+    with pytest.raises(SummaryRefused, match="its address or key is malformed") as caught:
+        summarizer(provider, **wrong).summarize(SummaryRequest(TEXT))
+    assert "sk-" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_compressed_flood_is_not_unpacked(provider):
+    flood = gzip.compress(b" " * 100_000_000)
+    provider.default = lambda exchange: exchange.send(200, flood, {"Content-Encoding": "gzip"})
+    with pytest.raises(ProviderUnavailable, match="sent far too much three times"):
+        summarizer(provider).summarize(SummaryRequest(TEXT))
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        fail(500, message=f"{KEY} {TEXT}"),
+        fail(401, message=f"{KEY} {TEXT}"),
+        fail(400, message=f"{KEY} {TEXT}"),
+        garbage(f"{KEY} {TEXT}".encode()),
+        refusal(),
+        hang_up(),
+    ],
+)
+def test_neither_key_nor_text_leaks(provider, ledger, failure, caplog, capsys):
+    caplog.set_level(logging.DEBUG)
+    provider.default = failure
+    with pytest.raises((SummaryRefused, ProviderUnavailable)) as caught:
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    told = [*traceback.format_exception(caught.value), caplog.text, *capsys.readouterr()]
+    told += [repr(ledger.ended), repr(caught.value.__context__)]
+    assert "Ada asked" in provider.requests[0].document  # it could have leaked
+    assert KEY not in "".join(told)
+    assert "Ada" not in "".join(told)
+
+
+# What a model does not take
+
+
+def test_a_reasoning_model_is_asked_in_its_dialect(provider, ledger):
+    provider.then(refuses("max_tokens"), refuses("temperature"))
+    asker = summarizer(provider, temperature=0.3)
+    asker.summarize(SummaryRequest(TEXT), recorder=ledger)
+    asker.summarize(SummaryRequest(TEXT))
+    bodies = [set(r.body) - {"model", "messages"} for r in provider.requests]
+    assert bodies == [
+        {"max_tokens", "temperature"},
+        {"max_completion_tokens", "temperature"},
+        {"max_completion_tokens"},
+        {"max_completion_tokens"},
+    ]
+    assert [call.attempt for call in ledger.ended] == [1, 2, 3]
+
+
+def test_a_wrong_temperature_is_not_taken_for_an_unsupported_one(provider):
+    provider.then(fail(400, param="temperature", message="temperature must be below 2"))
+    with pytest.raises(SummaryRefused, match="400"):
+        summarizer(provider, temperature=3).summarize(SummaryRequest(TEXT))
+
+
+def test_a_cut_off_answer_is_asked_for_again(provider):
+    provider.then(cut_short("Tea was had. Th"), answer("Tea was had. There was cake."))
+    result = summarizer(provider).summarize(SummaryRequest(TEXT))
+    assert [r.body["max_tokens"] for r in provider.requests] == [500, 2000]
+    assert (result.text, result.omitted) == ("Tea was had. There was cake.", "")
+
+
+def test_an_answer_cut_off_twice_says_so(provider):
+    provider.default = cut_short("Tea was had. There was ca")
+    result = summarizer(provider).summarize(SummaryRequest(TEXT))
+    assert result.text == "Tea was had."
+    assert result.omitted == "the end of the answer, which was cut off at the token limit"
+
+
+def test_a_model_that_only_thinks_is_a_final_failure(provider):
+    provider.default = cut_short("<think>Tea, hm")
+    with pytest.raises(SummaryRefused, match="used up its tokens"):
+        summarizer(provider).summarize(SummaryRequest(TEXT))
+
+
+def test_a_long_summary_has_the_tokens_it_needs(provider):
+    summarizer(provider).summarize(SummaryRequest(TEXT, max_words=600))
+    assert provider.requests[0].body["max_tokens"] == 2000
+
+
+def test_a_context_without_room_is_a_wrong_setting():
+    with pytest.raises(ValueError, match="context_tokens"):
+        summarizer(None, base_url="http://127.0.0.1:1", context_tokens=1200, max_tokens=500)
+
+
+# Long texts
+
+
+def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
+    text, steps = long_text(1500), []
+    result = summarizer(provider).summarize(
+        SummaryRequest(text), recorder=ledger, progress=lambda *step: steps.append(step)
+    )
+    parts = [r for r in provider.requests if "Write dense notes" in r.system]
+    seen = "".join(r.document for r in parts)
+    assert len(text) > 700_000
+    assert all(f"Fact number {n:04} is here." in seen for n in range(1500))
+    assert all(r.document.endswith("\n\n") for r in parts[:-1])
+    assert "parts of a longer one" in provider.requests[-1].system.replace("all parts", "parts")
+    assert steps == [(n, len(steps)) for n in range(1, len(steps) + 1)]
+    assert result.calls == len(provider.requests) == len(ledger.ended)
+    assert result.prompt_tokens == provider.tokens("prompt_tokens")
+    assert result.completion_tokens == provider.tokens("completion_tokens")
+    assert 1 < provider.busiest <= 4
+
+
+def test_notes_keep_the_order_of_the_parts(provider):
+    def behave(exchange):
+        exchange.sleep(0.3 if "part 1 of" in exchange.system else 0)
+        first = exchange.document.split(" is here.")[0]
+        answer(first if "Write dense notes" in exchange.system else "Done.")(exchange)
+
+    provider.default = behave
+    summarizer(provider, context_tokens=4000).summarize(SummaryRequest(long_text()))
+    notes = provider.requests[-1].document.split("\n\n")
+    assert len(notes) > 4
+    assert notes == sorted(notes)
+
+
+def test_too_many_notes_take_another_round(provider):
+    provider.default = answer("Notes that go on. " * 40)
+    steps = []
+    result = summarizer(provider, context_tokens=2500).summarize(
+        SummaryRequest(long_text()), progress=lambda *step: steps.append(step)
+    )
+    assert steps[-1][0] == steps[-1][1] == len(provider.requests)
+    assert steps[0][1] < steps[-1][1]
+    assert "the notes on part" in result.omitted
+
+
+def test_a_smaller_context_than_we_were_told(provider):
+    def behave(exchange):
+        if len(exchange.document) > 9000:
+            fail(400, code="context_length_exceeded")(exchange)
+        else:
+            answer()(exchange)
+
+    provider.default = behave
+    result = summarizer(provider).summarize(SummaryRequest(long_text(40)))
+    assert result.text
+    assert any(r.status == 200 for r in provider.requests)
+
+
+def test_a_failed_part_ends_the_others(provider, ledger):
+    def behave(exchange):
+        (fail(401) if "part 2 of" in exchange.system else slow(20))(exchange)
+
+    provider.default = behave
+    began = time.monotonic()
+    with pytest.raises(SummaryRefused, match="401"):
+        summarizer(provider, context_tokens=4000).summarize(
+            SummaryRequest(long_text()), recorder=ledger
+        )
+    assert time.monotonic() - began < 2
+    assert len(provider.requests) <= 4
+    assert len(ledger.begun) == len(ledger.ended)
+    assert sum("given up" in call.error for call in ledger.ended) == len(ledger.ended) - 1
+
+
+def test_a_limit_met_by_one_part_holds_for_all(provider):
+    provider.then(rate_limited(1))
+    summarizer(provider, context_tokens=4000, concurrency=2).summarize(SummaryRequest(long_text()))
+    limited = provider.requests[0].ended
+    sent = [r.at - limited for r in provider.requests if r.at > limited]
+    assert sum(0.1 < wait < 1 for wait in sent) == 0
+
+
+# Where it runs
+
+
+def test_a_recorder_that_fails_ends_the_summary(provider, ledger):
+    def broken(handle, call):
+        raise ConnectionError("no database")
+
+    ledger.end = broken
+    with pytest.raises(ConnectionError, match="no database"):
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+
+
+def test_nothing_is_asked_that_is_not_recorded(provider, ledger):
+    def broken(*, model, attempt):
+        raise ConnectionError("no database")
+
+    ledger.begin = broken
+    with pytest.raises(ConnectionError, match="no database"):
+        summarizer(provider, context_tokens=4000).summarize(
+            SummaryRequest(long_text()), recorder=ledger
+        )
+    assert provider.requests == []
+
+
+def test_a_progress_that_objects_ends_the_summary(provider, ledger):
+    def lost(done, total):
+        raise RuntimeError("the lease is lost")
+
+    with pytest.raises(RuntimeError, match="the lease is lost"):
+        summarizer(provider, context_tokens=4000).summarize(
+            SummaryRequest(long_text()), recorder=ledger, progress=lost
+        )
+    assert len(ledger.begun) == len(ledger.ended)
+
+
+def test_an_interrupted_worker_records_what_it_gives_up(provider, ledger):
+    """As Celery's soft time limit does it: an exception out of a signal handler."""
+
+    class TimeIsUpError(Exception):
+        pass
+
+    def interrupt(number, frame):
+        raise TimeIsUpError
+
+    provider.default = slow(20)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    try:
+        with pytest.raises(TimeIsUpError):
+            summarizer(provider, context_tokens=4000).summarize(
+                SummaryRequest(long_text()), recorder=ledger
+            )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(ledger.begun) == len(ledger.ended) == 4
+    assert all("given up" in call.error for call in ledger.ended)
+
+
+def test_threads_share_one_summarizer(provider):
+    asker, results = summarizer(provider), []
+
+    def work(number):
+        ledger = Ledger()
+        text = f"Note {number}. {TEXT}"
+        results.append((number, asker.summarize(SummaryRequest(text), recorder=ledger).text))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 8
+    assert all(text.startswith(f"Note {number}.") for number, text in results)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_worker_uses_the_summarizer_of_its_parent(provider):
+    asker = summarizer(provider)
+    asker.summarize(SummaryRequest(TEXT))
+    child = os.fork()
+    if child == 0:
+        try:
+            ok = asker.summarize(SummaryRequest(TEXT)).calls == 1
+        except BaseException:
+            ok = False
+        os._exit(0 if ok else 1)
+    assert asker.summarize(SummaryRequest(TEXT)).calls == 1
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_server_counts_what_it_serves(provider):
+    """The test server's own books, which other tests rely on."""
+    provider.then(server_error(), answer("Tea was had."))
+    summarizer(provider).summarize(SummaryRequest(TEXT))
+    failed, served = provider.requests
+    assert (failed.usage, failed.status) == (None, 500)
+    assert served.usage == counted(served, "Tea was had.")
+    assert provider.tokens() == served.usage["total_tokens"]

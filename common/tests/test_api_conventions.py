@@ -1,0 +1,287 @@
+"""What every route does alike, asked through the routes that exist."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from common.ids import uuid7
+
+pytestmark = pytest.mark.django_db
+PROBLEM = "application/problem+json"
+
+
+def problem_of(response: Any, status: int) -> dict:
+    """The problem document of a response, checked for what each must have."""
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == PROBLEM
+    document = json.loads(response.content)
+    assert document["status"] == status
+    assert document["type"].startswith("urn:bureau:problem:")
+    assert document["title"]
+    assert document["detail"]
+    assert document["request_id"] == response["X-Request-ID"]
+    return document
+
+
+@pytest.fixture
+def browser() -> Client:
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    return Client(raise_request_exception=False, headers={"accept": accept})
+
+
+class TestProblems:
+    @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/xml"])
+    def test_unknown_route(self, api: APIClient, accept: str | None) -> None:
+        headers = {"accept": accept} if accept else {}
+        response = api.get("/api/v1/nothing", headers=headers)
+        assert problem_of(response, 404)["code"] == "not_found"
+
+    def test_unknown_route_outside_the_api(self, api: APIClient) -> None:
+        problem_of(api.get("/nothing/at/all"), 404)
+
+    def test_browser_gets_html(self, browser: Client) -> None:
+        response = browser.get("/nothing")
+        assert response.status_code == 404
+        assert response["Content-Type"].startswith("text/html")
+
+    def test_method_not_allowed(self, api: APIClient) -> None:
+        response = api.delete("/api/v1/auth/login")
+        assert problem_of(response, 405)["code"] == "method_not_allowed"
+        assert "POST" in response["Allow"]
+
+    def test_method_not_allowed_outside_rest_framework(self, api: APIClient) -> None:
+        problem_of(api.post("/health", {}), 405)
+
+    def test_unauthenticated(self, api: APIClient) -> None:
+        response = api.get("/api/v1/notes")
+        assert problem_of(response, 401)["code"] == "not_authenticated"
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+    def test_unsupported_media_type(self, api: APIClient) -> None:
+        response = api.post("/api/v1/auth/login", "<a/>", content_type="text/xml")
+        assert problem_of(response, 415)["code"] == "unsupported_media_type"
+
+    def test_not_acceptable(self, as_user: Any, owner: Any) -> None:
+        response = as_user(owner).get("/api/v1/notes", headers={"accept": "image/png"})
+        assert problem_of(response, 406)["code"] == "not_acceptable"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "{",
+            "",
+            "nope",
+            '{"a": NaN}',
+            "[" * 100_000,
+            "[]",
+            '"text"',
+            "null",
+            '{"a": 1' + "0" * 5000,
+        ],
+    )
+    def test_malformed_json(self, api: APIClient, body: str) -> None:
+        response = api.post("/api/v1/auth/login", body, content_type="application/json")
+        problem_of(response, 400)
+
+    def test_bytes_that_are_no_utf8(self, api: APIClient) -> None:
+        response = api.post("/api/v1/auth/login", b'{"a": "\xff"}', content_type="application/json")
+        problem_of(response, 400)
+
+    def test_body_too_large(self, api: APIClient, settings: Any) -> None:
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+        response = api.post("/api/v1/auth/login", {"username": "x" * 2000})
+        assert problem_of(response, 413)["code"] == "too_large"
+
+    def test_every_wrong_field_is_named(self, api: APIClient) -> None:
+        response = api.post("/api/v1/auth/signup", {"email": "no", "usrname": "x", "full_name": []})
+        document = problem_of(response, 400)
+        assert document["code"] == "validation_error"
+        assert {(e["field"], e["code"]) for e in document["errors"]} == {
+            ("email", "invalid"),
+            ("password", "required"),
+            ("full_name", "invalid"),
+            ("usrname", "unknown_field"),
+        }
+        assert all(error["message"] for error in document["errors"])
+
+    def test_internal_error(self, api: APIClient, broken_view: str) -> None:
+        document = problem_of(api.get(broken_view), 500)
+        assert document["code"] == "internal_error"
+        assert "secret" not in json.dumps(document)
+
+    def test_internal_error_in_debug(self, api: APIClient, broken_view: str, settings: Any) -> None:
+        settings.DEBUG = True
+        assert "secret" not in json.dumps(problem_of(api.get(broken_view), 500))
+
+    def test_not_found_in_debug(self, api: APIClient, settings: Any) -> None:
+        settings.DEBUG = True
+        problem_of(api.get("/api/v1/nothing"), 404)
+
+    def test_database_away(self, api: APIClient, view_without_database: str) -> None:
+        response = api.get(view_without_database)
+        assert problem_of(response, 503)["code"] == "service_unavailable"
+        assert int(response["Retry-After"]) >= 1
+
+
+class TestOddText:
+    @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
+    def test_in_a_body(self, as_user: Any, owner: Any, text: str) -> None:
+        body = json.dumps({"raw_text": text})
+        response = as_user(owner).post("/api/v1/notes", body, content_type="application/json")
+        assert problem_of(response, 400)["errors"][0]["field"] == "raw_text"
+
+    @pytest.mark.parametrize("name", ["search", "status", "ordering", "page", "created_after"])
+    def test_in_a_query(self, as_user: Any, owner: Any, name: str) -> None:
+        response = as_user(owner).get("/api/v1/notes", {name: "a\x00b"})
+        assert problem_of(response, 400)["errors"][0]["field"] == name
+
+    def test_in_a_path(self, as_user: Any, owner: Any) -> None:
+        problem_of(as_user(owner).get("/api/v1/notes/a%00b"), 404)
+
+    def test_id_that_is_no_uuid(self, as_user: Any, owner: Any) -> None:
+        problem_of(as_user(owner).get("/api/v1/notes/1"), 404)
+
+
+class TestPagination:
+    URL = "/api/v1/notes"
+
+    @pytest.mark.parametrize(
+        ("query", "page", "size"),
+        [
+            ("", 1, 10),
+            ("page=2&page_size=5", 2, 5),
+            ("per_page=7", 1, 7),
+            ("page_size=1000", 1, 100),
+            ("page_size=" + "9" * 30, 1, 100),
+            ("page=99999999", 99999999, 10),
+        ],
+    )
+    def test_envelope(self, as_user: Any, owner: Any, query: str, page: int, size: int) -> None:
+        body = as_user(owner).get(f"{self.URL}?{query}").json()
+        assert body == {
+            "items": [], "total": 0, "page": page, "page_size": size, "total_pages": 0,
+        }  # fmt: skip
+
+    def test_page_of_any_size_is_empty_and_no_error(self, as_user: Any, owner: Any) -> None:
+        client = as_user(owner)
+        client.post(self.URL, {"raw_text": "One."})
+        body = client.get(f"{self.URL}?page={'9' * 5000}").json()
+        assert (body["items"], body["total"], body["total_pages"]) == ([], 1, 1)
+
+    @pytest.mark.parametrize("name", ["page", "page_size", "per_page"])
+    @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "٣", " 1", "0000"])
+    def test_bad_value_is_named(self, as_user: Any, owner: Any, name: str, value: str) -> None:
+        response = as_user(owner).get(self.URL, {name: value})
+        assert problem_of(response, 400)["errors"][0]["field"] == name
+
+    def test_ordering_by_an_unknown_field_is_named(self, as_user: Any, owner: Any) -> None:
+        response = as_user(owner).get(self.URL, {"ordering": "-password"})
+        assert problem_of(response, 400)["errors"][0]["field"] == "ordering"
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        "path", ["/api/v1/notes", "/api/v1/notes/", "/api/notes", "/api/notes/"]
+    )
+    def test_both_prefixes_with_and_without_a_slash(
+        self, as_user: Any, owner: Any, path: str
+    ) -> None:
+        client = as_user(owner)
+        created = client.post(path, {"raw_text": "A note."})
+        assert created.status_code == 201
+        assert client.get(path).json()["total"] == 1
+        one = f"{path.rstrip('/')}/{created.json()['id']}"
+        slash = "/" if path.endswith("/") else ""
+        assert client.patch(one + slash, {"title": "x"}).status_code == 200
+        assert client.put(one + slash, {"title": "y"}).status_code == 200
+        assert client.delete(one + slash).status_code == 204
+
+    @pytest.mark.parametrize("path", ["/health", "/health/", "/api/v1/health", "/api/health/"])
+    def test_health(self, api: APIClient, path: str) -> None:
+        assert api.get(path).json() == {"status": "ok"}
+
+    @pytest.mark.parametrize("path", ["/docs", "/redoc/", "/api/v1/docs", "/api/redoc"])
+    def test_docs(self, browser: Client, path: str) -> None:
+        response = browser.get(path)
+        assert response.status_code == 200
+        assert b"//cdn" not in response.content
+
+    def test_schema_holds_only_the_current_version(self, api: APIClient) -> None:
+        paths = api.get("/api/v1/openapi.json").json()["paths"]
+        assert "/api/v1/notes" in paths
+        assert all(path.startswith("/api/v1/") for path in paths)
+
+
+class TestRequestId:
+    def test_given_one_is_kept(self, api: APIClient) -> None:
+        response = api.get("/health", headers={"x-request-id": "abc-123"})
+        assert response["X-Request-ID"] == "abc-123"
+
+    @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "é", "<script>"])
+    def test_malformed_one_is_replaced(self, api: APIClient, given: str) -> None:
+        response = api.get("/health", headers={"x-request-id": given})
+        assert response["X-Request-ID"] not in ("", given)
+
+
+class TestIdempotency:
+    URL = "/api/v1/notes"
+
+    def test_same_key_and_body_get_the_same_answer(self, as_user: Any, owner: Any) -> None:
+        client = as_user(owner)
+        first, second = (
+            client.post(self.URL, {"raw_text": "Once."}, headers={"idempotency-key": "k1"})
+            for _ in range(2)
+        )
+        assert first.status_code == second.status_code == 201
+        assert first.json() == second.json()
+        assert "Idempotency-Replayed" not in first
+        assert second["Idempotency-Replayed"] == "true"
+        assert client.get(self.URL).json()["total"] == 1
+
+    def test_same_key_with_another_body_is_422(self, as_user: Any, owner: Any) -> None:
+        client = as_user(owner)
+        client.post(self.URL, {"raw_text": "Once."}, headers={"idempotency-key": "k1"})
+        second = client.post(self.URL, {"raw_text": "Two."}, headers={"idempotency-key": "k1"})
+        assert problem_of(second, 422)["code"] == "idempotency_key_reused"
+
+    def test_keys_of_two_people_never_meet(self, as_user: Any, owner: Any, colleague: Any) -> None:
+        for person in (owner, colleague):
+            response = as_user(person).post(
+                self.URL, {"raw_text": f"By {person.username}."}, headers={"idempotency-key": "k"}
+            )
+            assert response.status_code == 201
+            assert response.json()["user_id"] == str(person.pk)
+
+    def test_a_failed_try_can_be_made_again(self, as_user: Any, owner: Any) -> None:
+        client = as_user(owner)
+        headers = {"idempotency-key": "k1"}
+        assert client.post(self.URL, {}, headers=headers).status_code == 400
+        assert client.post(self.URL, {"raw_text": "Now."}, headers=headers).status_code == 201
+
+    @pytest.mark.parametrize("key", ["", "x" * 256, "é"])
+    def test_malformed_key(self, as_user: Any, owner: Any, key: str) -> None:
+        response = as_user(owner).post(
+            self.URL, {"raw_text": "One."}, headers={"idempotency-key": key}
+        )
+        assert problem_of(response, 400)["errors"][0]["field"] == "Idempotency-Key"
+
+    def test_no_password_can_be_guessed_from_what_is_stored(self, api: APIClient) -> None:
+        import hashlib
+
+        from common.models import IdempotencyRecord
+
+        body = {"email": "new@example.org", "password": "correct-horse-battery"}
+        api.post("/api/v1/auth/signup", body, headers={"idempotency-key": "k1"})
+        record = IdempotencyRecord.objects.get()
+        plain = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        assert record.fingerprint != plain
+        assert b"correct-horse" not in bytes(record.body)
+
+
+def test_ids_sort_by_time() -> None:
+    ids = [uuid7() for _ in range(1000)]
+    assert ids == sorted(ids)
+    assert {i.version for i in ids} == {7}

@@ -1,0 +1,228 @@
+"""The transitions of a job, one by one; `test_jobs_durability` has them survive real crashes."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from common.jobs import LostLease, runner
+from common.jobs.models import JobStatus
+from common.tests.models import Errand
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The messages that were sent to the broker: no worker runs here, so they only pile up."""
+    sent: list[tuple[str, str]] = []
+    for module in ("common.jobs.models", "common.jobs.runner"):
+        monkeypatch.setattr(f"{module}.publish", lambda label, pk: sent.append((label, pk)) or True)
+    return sent
+
+
+def lapse(job: Errand) -> None:
+    """Let the lease of a job be over, as if its worker had died a while ago."""
+    past = Now() - timedelta(seconds=1)
+    Errand.objects.filter(pk=job.pk).update(lease_until=past, publish_after=past)
+
+
+def test_enqueue_publishes_once_the_transaction_commits(
+    published: list, django_capture_on_commit_callbacks: object
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        job = Errand.objects.enqueue()
+        assert published == []
+    assert published == [("tests.Errand", job.pk)]
+    assert job.status == JobStatus.QUEUED
+
+
+def test_a_rolled_back_transaction_leaves_no_row_and_no_message(
+    published: list, django_capture_on_commit_callbacks: object
+) -> None:
+    with (
+        django_capture_on_commit_callbacks(execute=True),  # type: ignore[operator]
+        transaction.atomic(),
+    ):
+        Errand.objects.enqueue()
+        transaction.set_rollback(True)
+    assert published == []
+    assert not Errand.objects.exists()
+
+
+def test_a_claim_counts_a_try_and_sets_a_lease() -> None:
+    job = Errand.objects.create()
+    claimed = Errand.objects.claim(job.pk)
+    assert claimed.attempts == 1
+    assert claimed.status == JobStatus.IN_PROGRESS
+    assert claimed.run_id is not None
+    assert claimed.lease_until > timezone.now()
+    assert claimed.started_at is not None
+
+
+def test_only_one_claim_gets_the_job() -> None:
+    job = Errand.objects.create()
+    assert Errand.objects.claim(job.pk) is not None
+    assert Errand.objects.claim(job.pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_claims_at_once_one_gets_the_job() -> None:
+    job = Errand.objects.create()
+
+    def claim(_: int) -> bool:
+        try:
+            return Errand.objects.claim(job.pk) is not None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(claim, range(24))) == 1
+    job.refresh_from_db()
+    assert job.attempts == 1
+
+
+def test_a_job_that_is_not_due_is_not_claimed() -> None:
+    job = Errand.objects.create(run_after=timezone.now() + timedelta(minutes=1))
+    assert Errand.objects.claim(job.pk) is None
+
+
+def test_a_lapsed_lease_can_be_claimed_and_the_first_run_writes_nothing() -> None:
+    job = Errand.objects.create()
+    first = Errand.objects.claim(job.pk)
+    lapse(job)
+    second = Errand.objects.claim(job.pk)
+    assert second.attempts == 2
+    assert first.finish(result="from the first") is False
+    assert first.fail("from the first") is False
+    assert first.retry_later("from the first") is False
+    with pytest.raises(LostLease):
+        first.renew()
+    assert second.finish(result="from the second") is True
+    job.refresh_from_db()
+    assert (job.result, job.status, job.ends) == ("from the second", JobStatus.COMPLETED, 1)
+
+
+def test_renewing_moves_the_lease_and_stores_figures() -> None:
+    job = Errand.objects.claim(Errand.objects.create().pk)
+    lapse(job)
+    job.renew(result="half")
+    job.refresh_from_db()
+    assert job.lease_until > timezone.now()
+    assert job.result == "half"
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "error"),
+    [
+        ("work", JobStatus.COMPLETED, ""),
+        ("fail", JobStatus.FAILED, "It can't be done."),
+        ("later", JobStatus.QUEUED, "Not now."),
+        ("raise", JobStatus.QUEUED, "Unexpected error: ZeroDivisionError."),
+    ],
+)
+def test_run_stores_how_the_work_ended(action: str, status: str, error: str) -> None:
+    job = Errand.objects.create(action=action)
+    assert runner.run(Errand, job.pk) is not None
+    job.refresh_from_db()
+    assert (job.status, job.error, job.attempts) == (status, error, 1)
+    assert (job.finished_at is not None) == (status in (JobStatus.COMPLETED, JobStatus.FAILED))
+
+
+def test_run_of_a_finished_job_does_nothing() -> None:
+    job = Errand.objects.create()
+    runner.run(Errand, job.pk)
+    assert runner.run(Errand, job.pk) is None
+    job.refresh_from_db()
+    assert (job.attempts, job.ends) == (1, 1)
+
+
+def test_run_of_a_deleted_job_does_nothing() -> None:
+    job = Errand.objects.create()
+    Errand.objects.all().delete()
+    assert runner.run(Errand, job.pk) is None
+
+
+def test_a_job_whose_tries_are_used_up_has_failed_with_its_last_reason() -> None:
+    job = Errand.objects.create(action="later")
+    for _ in range(Errand.max_attempts):
+        runner.run(Errand, job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.error, job.attempts) == (JobStatus.FAILED, "Not now.", 3)
+
+
+def test_backoff_doubles_and_is_spread() -> None:
+    waits = [[Errand(attempts=n).backoff() for _ in range(50)] for n in (1, 2, 3)]
+    assert all(2 <= wait <= 6 for wait in waits[0])
+    assert all(8 <= wait <= 24 for wait in waits[2])
+    assert len(set(waits[1])) > 1
+
+
+def test_requeue_starts_afresh_and_takes_the_lease_away(published: list) -> None:
+    job = Errand.objects.claim(Errand.objects.create(result="old").pk)
+    Errand.objects.get(pk=job.pk).requeue()
+    assert job.finish(result="too late") is False
+    job.refresh_from_db()
+    assert (job.status, job.attempts, job.result) == (JobStatus.QUEUED, 0, "old")
+
+
+def test_cancel_ends_what_has_not_ended() -> None:
+    running = Errand.objects.claim(Errand.objects.create().pk)
+    assert Errand.objects.get(pk=running.pk).cancel() is True
+    assert running.finish() is False
+    running.refresh_from_db()
+    assert (running.status, running.ends) == (JobStatus.CANCELLED, 1)
+    assert running.cancel() is False
+
+
+def test_sweep_publishes_what_was_dropped_and_gives_it_time(published: list) -> None:
+    job = Errand.objects.create(publish_after=timezone.now() - timedelta(seconds=1))
+    assert runner.sweep(Errand) == (0, 1)
+    assert published == [("tests.Errand", job.pk)]
+    assert runner.sweep(Errand) == (0, 0)
+    job.refresh_from_db()
+    assert job.publish_after > timezone.now() + timedelta(seconds=8)
+
+
+def test_sweep_leaves_alone_what_runs_and_what_has_ended(published: list) -> None:
+    Errand.objects.claim(Errand.objects.create().pk)
+    runner.run(Errand, Errand.objects.create().pk)
+    Errand.objects.update(publish_after=Now() - timedelta(hours=1))
+    assert runner.sweep(Errand) == (0, 0)
+
+
+def test_sweep_publishes_an_orphan(published: list) -> None:
+    job = Errand.objects.claim(Errand.objects.create().pk)
+    lapse(job)
+    assert runner.sweep(Errand) == (0, 1)
+
+
+def test_sweep_fails_a_job_whose_worker_died_each_time(published: list) -> None:
+    job = Errand.objects.create(attempts=2)
+    Errand.objects.claim(job.pk)
+    lapse(job)
+    assert runner.sweep(Errand) == (1, 0)
+    job.refresh_from_db()
+    assert job.status == JobStatus.FAILED
+    assert job.error == "Its worker died 3 times while it ran."
+    assert job.ends == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweepers_at_once_publish_each_job_once(published: list) -> None:
+    Errand.objects.bulk_create(
+        Errand(publish_after=timezone.now() - timedelta(seconds=1)) for _ in range(60)
+    )
+
+    def sweep(_: int) -> int:
+        try:
+            return runner.sweep(Errand)[1]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(sweep, range(4))) == 60
+    assert len(set(published)) == len(published) == 60
