@@ -1,0 +1,75 @@
+"""What the apps' own APIs are built of: rows of a company, and relations to such rows."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import mixins
+from rest_framework.permissions import AllowAny
+from rest_framework.relations import PrimaryKeyRelatedField
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
+
+from common.api.idempotency import idempotent
+
+
+class CompanyRelatedField(PrimaryKeyRelatedField):
+    """A relation by id that looks only among the rows that the person may see.
+
+    Another company's row is therefore answered as a row that does not exist.
+    """
+
+    def get_queryset(self) -> QuerySet:
+        rows: Any = super().get_queryset()
+        return rows.visible_to(self.context["request"].user)
+
+
+class ScopedViewSet(GenericViewSet):
+    """The base of every viewset over rows that not everybody may see."""
+
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet:
+        rows: Any = super().get_queryset()
+        return rows.visible_to(self.request.user)
+
+
+class CreateMixin(mixins.CreateModelMixin):
+    """POST, made once for an `Idempotency-Key`."""
+
+    @idempotent
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().create(request, *args, **kwargs)
+
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        serializer.save(company=self.request.user.company)  # type: ignore[attr-defined]
+
+
+class UpdateMixin(mixins.UpdateModelMixin):
+    """PUT and PATCH; both take a partial body."""
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().update(request, *args, **{**kwargs, "partial": True})
+
+
+class CompanyViewSet(
+    CreateMixin,
+    UpdateMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.DestroyModelMixin,
+    ScopedViewSet,
+):
+    """List, create, read, update and delete the rows of the person's company."""
+
+
+class PublicView(APIView):
+    """A route for people who have not signed in; a token that is sent along is not looked at."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="bureau"'

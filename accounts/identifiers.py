@@ -1,0 +1,42 @@
+"""One spelling for each email and username, so that two people can't share what looks the same."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+
+USERNAME_LENGTH = 150
+
+validate_username = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9._+-]*\Z",
+    "A username holds letters a to z, digits and . _ + - and begins with a letter or digit.",
+)
+
+
+def normalize_email(email: str) -> str:
+    """Lower case, compatibility characters unified, the domain in its ASCII form.
+
+    Raises Django's `ValidationError` for a domain that has no ASCII form.
+    """
+    local, at, domain = unicodedata.normalize("NFKC", email).strip().rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ValidationError("Enter a valid email address.", code="invalid") from None
+    return f"{local}{at}{ascii_domain}".lower()
+
+
+def normalize_username(username: str) -> str:
+    return unicodedata.normalize("NFKC", username).strip()
+
+
+def username_from_email(email: str, *, is_taken: Callable[[str], bool]) -> str:
+    """A free username made of the part before the `@`; a number is added where it is taken."""
+    base = re.sub(r"[^a-z0-9._+-]+", "-", email.partition("@")[0].lower()).strip("._+-") or "user"
+    candidate, number = base[: USERNAME_LENGTH - 10], 1
+    while is_taken(candidate):
+        number += 1
+        candidate = f"{base[: USERNAME_LENGTH - 10]}-{number}"
+    return candidate

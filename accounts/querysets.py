@@ -1,0 +1,64 @@
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+
+from accounts.identifiers import normalize_email, normalize_username
+from common.querysets import SoftDeleteQuerySet
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+Viewer: TypeAlias = "User | AnonymousUser"
+
+
+class CompanyOwnedQuerySet(models.QuerySet):
+    """Rows that belong to a company."""
+
+    def visible_to(self, user: Viewer) -> Self:
+        """The rows that `user` may know of; all other rows don't exist for them."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_superuser else self.filter(company_id=user.company_id)
+
+
+class CompanyQuerySet(models.QuerySet):
+    def visible_to(self, user: Viewer) -> Self:
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_superuser else self.filter(pk=user.company_id)
+
+
+class UserQuerySet(CompanyOwnedQuerySet, SoftDeleteQuerySet):
+    def visible_to(self, user: Viewer) -> Self:
+        return super().visible_to(user).live()
+
+    def with_identifier(self, identifier: str) -> Self:
+        """Live users with this email or, where it holds no `@`, this username."""
+        if "@" in identifier:
+            return self.live().filter(email__lower=normalize_email(identifier))
+        return self.live().filter(username__lower=normalize_username(identifier).lower())
+
+
+class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[misc]
+    def get_by_natural_key(self, username: str | None) -> Any:
+        return self.live().get(email__lower=normalize_email(username or ""))
+
+    def create_user(self, *, email: str, password: str | None, **fields: Any) -> "User":
+        user = self.model(email=normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class LoginQuerySet(models.QuerySet):
+    def visible_to(self, user: Viewer) -> Self:
+        """Everybody's logins are their own, an admin's too."""
+        return self.filter(user_id=user.pk) if user.is_authenticated else self.none()
+
+    def open(self) -> Self:
+        return self.filter(ended_at=None, expires_at__gt=models.functions.Now())
+
+    def end(self) -> int:
+        return self.filter(ended_at=None).update(ended_at=models.functions.Now())

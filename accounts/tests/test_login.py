@@ -1,0 +1,108 @@
+from typing import Any
+
+import bcrypt
+import jwt
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import Login, User
+from accounts.tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/auth/login"
+
+
+@pytest.mark.parametrize("url", [URL, "/api/v1/auth/login/json", "/api/auth/login/"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        {"username": "owner"},
+        {"username": "OWNER"},
+        {"username": "Owner@Example.org"},
+        {"email": "owner@example.org"},
+    ],
+)
+def test_by_username_or_email_as_json(api: APIClient, owner: User, url: str, name: dict) -> None:
+    response = api.post(url, name | {"password": PASSWORD})
+    assert response.status_code == 200
+    body = response.json()
+    assert body["token_type"] == "bearer"
+    assert body["expires_in"] == 1800
+    assert body["user"]["id"] == str(owner.pk)
+    assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
+
+
+def test_as_the_oauth2_form(api: APIClient, owner: User) -> None:
+    form = "grant_type=password&username=owner&password=correct-horse-battery&scope="
+    response = api.post(URL, form, content_type="application/x-www-form-urlencoded")
+    assert response.status_code == 200
+
+
+def test_the_token_opens_the_api(api: APIClient, owner: User) -> None:
+    token = api.post(URL, {"username": "owner", "password": PASSWORD}).json()["access_token"]
+    me = api.get("/api/v1/auth/me", headers={"authorization": f"Bearer {token}"})
+    assert me.json()["email"] == "owner@example.org"
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["aud"], claims["iss"], claims["type"]) == ("bureau", "bureau", "access")
+
+
+def test_leaves_a_login_and_the_time(api: APIClient, owner: User) -> None:
+    api.post(URL, {"username": "owner", "password": PASSWORD}, headers={"user-agent": "curl/8"})
+    login = Login.objects.get(user=owner)
+    assert (login.ip_address, login.user_agent) == ("127.0.0.1", "curl/8")
+    owner.refresh_from_db()
+    assert owner.last_login is not None
+
+
+def wrong_answers(api: APIClient, **fields: Any) -> dict:
+    response = api.post(URL, fields)
+    assert response.status_code == 401
+    assert response["WWW-Authenticate"].startswith("Bearer")
+    body = response.json()
+    body.pop("request_id")
+    return body
+
+
+def test_wrong_unknown_and_inactive_get_the_same_answer(api: APIClient, owner: User) -> None:
+    UserFactory(username="gone", is_active=False)
+    UserFactory(username="idle", company__is_active=False)
+    wrong = wrong_answers(api, username="owner", password="not-this-one")
+    assert wrong_answers(api, username="nobody", password=PASSWORD) == wrong
+    assert wrong_answers(api, username="gone", password=PASSWORD) == wrong
+    assert wrong_answers(api, username="idle", password=PASSWORD) == wrong
+    assert wrong_answers(api, username="x@ünknown..org", password=PASSWORD) == wrong
+    assert not Login.objects.exists()
+
+
+def test_missing_fields_are_named(api: APIClient) -> None:
+    response = api.post(URL, {})
+    assert response.status_code == 400
+    assert {error["field"] for error in response.json()["errors"]} == {"password"}
+    response = api.post(URL, {"password": PASSWORD})
+    assert {error["field"] for error in response.json()["errors"]} == {"username"}
+
+
+def test_a_broken_token_that_is_sent_along_is_not_looked_at(api: APIClient, owner: User) -> None:
+    body = {"username": "owner", "password": PASSWORD}
+    response = api.post(URL, body, headers={"authorization": "Bearer nonsense"})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["", "bcrypt$"])
+def test_hash_of_an_old_service_is_verified_and_upgraded(
+    api: APIClient, owner: User, prefix: str
+) -> None:
+    long = "pässword " * 12
+    hashed = bcrypt.hashpw(long.encode()[:72], bcrypt.gensalt(4)).decode()
+    User.objects.filter(pk=owner.pk).update(password=prefix + hashed)
+    assert api.post(URL, {"username": "owner", "password": "wrong " + long}).status_code == 401
+    assert api.post(URL, {"username": "owner", "password": long}).status_code == 200
+    owner.refresh_from_db()
+    assert owner.password.startswith("argon2$argon2id$")
+    assert api.post(URL, {"username": "owner", "password": long}).status_code == 200
+    # Upgraded, the whole password counts and no longer its first 72 bytes.
+    assert api.post(URL, {"username": "owner", "password": long + "x"}).status_code == 401
+
+
+def test_hash_parameters_are_ours(owner: User) -> None:
+    assert "$m=19456,t=2,p=1$" in owner.password

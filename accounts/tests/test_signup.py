@@ -1,0 +1,147 @@
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.models import Company, Role, User
+from accounts.tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/auth/signup"
+
+
+def sign_up(client: APIClient, **fields: Any) -> Any:
+    return client.post(URL, {"email": "new@example.org", "password": PASSWORD} | fields)
+
+
+def errors_of(response: Any) -> set[tuple[str, str]]:
+    assert response.status_code == 400, response.content
+    return {(error["field"], error["code"]) for error in response.json()["errors"]}
+
+
+class TestOpen:
+    def test_makes_an_agent_of_the_default_company(self, api: APIClient) -> None:
+        response = sign_up(api, email="New.Person@Example.org", full_name="New Person")
+        assert response.status_code == 201
+        body = response.json()
+        assert body["email"] == "new.person@example.org"
+        assert body["username"] == "new.person"
+        assert body["full_name"] == "New Person"
+        assert body["role"] == "agent"
+        assert body["company"]["code"] == "default"
+        assert body["is_active"] is True
+        assert not {"password", "is_staff", "token_version"} & set(body)
+
+    def test_register_is_the_same(self, api: APIClient) -> None:
+        body = {"email": "new@example.org", "password": PASSWORD, "username": "neo"}
+        response = api.post("/api/v1/auth/register", body)
+        assert (response.status_code, response.json()["username"]) == (201, "neo")
+
+    def test_second_person_joins_the_same_company(self, api: APIClient) -> None:
+        for name in ("one", "two"):
+            sign_up(api, email=f"{name}@example.org")
+        assert Company.objects.count() == 1
+
+    def test_taken_username_made_of_the_email_gets_a_number(self, api: APIClient) -> None:
+        sign_up(api, email="ann@example.org")
+        assert sign_up(api, email="ann@example.com").json()["username"] == "ann-2"
+
+    @pytest.mark.parametrize("role", ["agent", "user"])
+    def test_the_old_services_names_of_an_agent(self, api: APIClient, role: str) -> None:
+        assert sign_up(api, role=role).json()["role"] == "agent"
+
+
+class TestOtherModes:
+    def test_company_founds_one_with_the_person_as_admin(
+        self, api: APIClient, settings: Any
+    ) -> None:
+        settings.SIGNUP = "company"
+        body = sign_up(api, company_name="Fresh & Co").json()
+        assert body["role"] == "admin"
+        assert (body["company"]["name"], body["company"]["code"]) == ("Fresh & Co", "fresh-co")
+
+    def test_two_companies_of_one_name(self, api: APIClient, settings: Any) -> None:
+        settings.SIGNUP = "company"
+        codes = {
+            sign_up(api, email=f"{n}@example.org", company_name="Same").json()["company"]["code"]
+            for n in range(3)
+        }
+        assert len(codes) == 3
+
+    def test_invite_refuses(self, api: APIClient, settings: Any) -> None:
+        settings.SIGNUP = "invite"
+        response = sign_up(api)
+        assert response.status_code == 403
+        assert response.json()["code"] == "invitation_required"
+        assert not User.objects.exists()
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("role", ["admin", "worker"])
+    def test_nobody_gives_themselves_a_role(self, api: APIClient, role: str) -> None:
+        response = sign_up(api, role=role)
+        assert response.status_code == 403
+        assert response.json()["code"] == "role_not_allowed"
+        assert not User.objects.exists()
+
+    @pytest.mark.parametrize("field", ["is_staff", "is_superuser", "company_id", "company", "id"])
+    def test_fields_that_are_not_the_clients(self, api: APIClient, field: str) -> None:
+        assert errors_of(sign_up(api, **{field: True})) == {(field, "unknown_field")}
+
+    @pytest.mark.parametrize("email", ["ann@example.org", "ANN@EXAMPLE.ORG", "ａｎｎ@example.org"])
+    def test_taken_email_however_it_is_spelt(self, api: APIClient, email: str) -> None:
+        UserFactory(username="other", email="ann@example.org")
+        assert errors_of(sign_up(api, email=email)) == {("email", "unique")}
+
+    def test_taken_username_without_regard_to_case(self, api: APIClient) -> None:
+        UserFactory(username="Ann", email="other@example.org")
+        assert errors_of(sign_up(api, username="aNN")) == {("username", "unique")}
+
+    @pytest.mark.parametrize(
+        "email", ["", "x", "a@b", "a b@example.org", "a@example.org\x00", 7, []]
+    )
+    def test_email_that_is_none(self, api: APIClient, email: Any) -> None:
+        assert {field for field, _ in errors_of(sign_up(api, email=email))} == {"email"}
+
+    @pytest.mark.parametrize("username", ["a b", "a@b", "-a", "ä", "x" * 151, "a\nb"])
+    def test_username_with_other_characters(self, api: APIClient, username: str) -> None:
+        assert {field for field, _ in errors_of(sign_up(api, username=username))} == {"username"}
+
+    @pytest.mark.parametrize(
+        ("password", "code"),
+        [
+            ("short", "password_too_short"),
+            ("password123", "password_too_common"),
+            ("8237498237498", "password_entirely_numeric"),
+            ("new@example.org", "password_too_similar"),
+            ("x" * 1_000_000, "max_length"),
+        ],
+    )
+    def test_weak_password(self, api: APIClient, password: str, code: str) -> None:
+        assert ("password", code) in errors_of(sign_up(api, password=password))
+
+    def test_a_password_over_72_bytes_is_taken_whole(self, api: APIClient) -> None:
+        sign_up(api, password="correct horse " * 10 + "end")
+        right = api.post("/api/v1/auth/login", _login("correct horse " * 10 + "end"))
+        wrong = api.post("/api/v1/auth/login", _login("correct horse " * 10 + "END"))
+        assert (right.status_code, wrong.status_code) == (200, 401)
+
+
+def _login(password: str) -> dict[str, str]:
+    return {"email": "new@example.org", "password": password}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_the_same_instant_with_one_email() -> None:
+    def attempt(number: int) -> int:
+        try:
+            client = APIClient(raise_request_exception=False)
+            return sign_up(client, username=f"person-{number}").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(attempt, range(6))) == [201] + [400] * 5
+    assert User.objects.get().role == Role.AGENT

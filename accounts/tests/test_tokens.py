@@ -1,0 +1,189 @@
+"""What a token is worth, and when it stops being so."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts import services
+from accounts.models import Company, Login, User
+from accounts.tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+ME = "/api/v1/auth/me"
+REFRESH = "/api/v1/auth/refresh"
+
+
+@pytest.fixture
+def pair(api: APIClient, owner: User) -> dict[str, str]:
+    return api.post("/api/v1/auth/login", {"username": "owner", "password": PASSWORD}).json()
+
+
+def status_of(token: str) -> int:
+    client = APIClient(raise_request_exception=False)
+    return client.get(ME, headers={"authorization": f"Bearer {token}"}).status_code
+
+
+def forged(token: str, key: str | None = None, algorithm: str = "HS256", **changes: Any) -> str:
+    claims = jwt.decode(token, options={"verify_signature": False}) | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(claims, key or django_settings.SECRET_KEY, algorithm=algorithm)
+
+
+class TestAccess:
+    def test_opens_the_api(self, pair: dict) -> None:
+        assert status_of(pair["access_token"]) == 200
+
+    def test_costs_one_query(self, pair: dict, queries: Any) -> None:
+        assert queries(lambda: status_of(pair["access_token"])) == 1
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"exp": int(time.time()) - 1},
+            {"nbf": int(time.time()) + 600},
+            {"aud": "other"},
+            {"aud": None},
+            {"iss": "other"},
+            {"iss": None},
+            {"type": "refresh"},
+            {"type": None},
+            {"exp": None},
+            {"ver": 7},
+            {"sid": "0" * 8 + "-0000-7000-8000-" + "0" * 12},
+            {"sid": "nonsense"},
+            {"sid": None},
+            {"sub": "0" * 8 + "-0000-7000-8000-" + "0" * 12},
+            {"sub": "a\x00b"},
+        ],
+        ids=str,
+    )
+    def test_wrong_claims(self, pair: dict, changes: dict) -> None:
+        assert status_of(forged(pair["access_token"], **changes)) == 401
+
+    def test_unsigned(self, pair: dict) -> None:
+        claims = jwt.decode(pair["access_token"], options={"verify_signature": False})
+        assert status_of(jwt.encode(claims, None, algorithm="none")) == 401
+
+    @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+    def test_another_algorithm(self, pair: dict, algorithm: str) -> None:
+        key = django_settings.SECRET_KEY
+        assert status_of(forged(pair["access_token"], key, algorithm)) == 401
+
+    def test_another_key(self, pair: dict) -> None:
+        assert (
+            status_of(forged(pair["access_token"], "another-key-of-at-least-32-characters")) == 401
+        )
+
+    @pytest.mark.parametrize("token", ["x", "a.b.c", "....", "é", "e30.e30.e30", "A" * 7000])
+    def test_nonsense(self, db: None, token: str) -> None:
+        assert status_of(token) == 401
+
+    def test_a_refresh_token_is_none(self, pair: dict) -> None:
+        assert status_of(pair["refresh_token"]) == 401
+
+    def test_signed_with_a_key_that_was_rotated_out(self, pair: dict, settings: Any) -> None:
+        old = forged(pair["access_token"], "yesterdays-key-of-at-least-32-characters")
+        assert status_of(old) == 401
+        settings.SECRET_KEY_FALLBACKS = ["yesterdays-key-of-at-least-32-characters"]
+        assert status_of(old) == 200
+
+
+class TestEndsAtOnce:
+    def test_when_the_user_is_deactivated(self, pair: dict, owner: User, admin: User) -> None:
+        services.deactivate(owner, by=admin)
+        assert status_of(pair["access_token"]) == 401
+
+    def test_when_the_user_is_deleted(self, pair: dict, owner: User) -> None:
+        User.objects.filter(pk=owner.pk).soft_delete()
+        assert status_of(pair["access_token"]) == 401
+
+    def test_when_the_row_is_gone(self, pair: dict, owner: User) -> None:
+        owner.delete()
+        assert status_of(pair["access_token"]) == 401
+
+    def test_when_the_company_is_closed(self, pair: dict, company: Company) -> None:
+        Company.objects.filter(pk=company.pk).update(is_active=False)
+        assert status_of(pair["access_token"]) == 401
+
+    def test_when_they_log_out(self, pair: dict, api: APIClient) -> None:
+        headers = {"authorization": f"Bearer {pair['access_token']}"}
+        assert api.post("/api/v1/auth/logout", headers=headers).status_code == 204
+        assert status_of(pair["access_token"]) == 401
+        assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
+
+    def test_but_not_another_login(
+        self, pair: dict, api: APIClient, as_user: Any, owner: User
+    ) -> None:
+        other = as_user(owner)
+        api.post("/api/v1/auth/logout", headers={"authorization": f"Bearer {pair['access_token']}"})
+        assert other.get(ME).status_code == 200
+
+
+class TestRefresh:
+    def test_gives_a_new_pair(self, pair: dict, api: APIClient) -> None:
+        response = api.post(REFRESH, {"refresh_token": pair["refresh_token"]})
+        assert response.status_code == 200
+        assert set(response.json()) == set(pair)
+        assert response.json()["refresh_token"] != pair["refresh_token"]
+        assert status_of(response.json()["access_token"]) == 200
+
+    def test_a_lost_answer_can_be_asked_for_again(self, pair: dict, api: APIClient) -> None:
+        first, second = (
+            api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).json() for _ in range(2)
+        )
+        assert first["refresh_token"] == second["refresh_token"]
+
+    def test_late_reuse_ends_the_login(self, pair: dict, api: APIClient) -> None:
+        successor = api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).json()
+        Login.objects.update(rotated_at=timezone.now() - timedelta(seconds=11))
+        assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
+        assert api.post(REFRESH, {"refresh_token": successor["refresh_token"]}).status_code == 401
+        assert status_of(successor["access_token"]) == 401
+
+    def test_reuse_of_an_older_one_ends_the_login_even_at_once(
+        self, pair: dict, api: APIClient
+    ) -> None:
+        second = api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).json()
+        api.post(REFRESH, {"refresh_token": second["refresh_token"]})
+        assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
+        assert Login.objects.get().ended_at is not None
+
+    @pytest.mark.parametrize("token", ["", "x", "a.b.c", 7, None, []])
+    def test_nonsense(self, api: APIClient, token: Any) -> None:
+        assert api.post(REFRESH, {"refresh_token": token}).status_code in (400, 401)
+
+    def test_an_access_token_is_none(self, pair: dict, api: APIClient) -> None:
+        assert api.post(REFRESH, {"refresh_token": pair["access_token"]}).status_code == 401
+
+    def test_of_a_deleted_user(self, pair: dict, api: APIClient, owner: User) -> None:
+        owner.delete()
+        assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
+
+    def test_expired(self, pair: dict, api: APIClient) -> None:
+        token = forged(pair["refresh_token"], exp=int(time.time()) - 1)
+        assert api.post(REFRESH, {"refresh_token": token}).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_hundred_parallel_refreshes_one_starts_a_generation(pair: dict) -> None:
+    def refresh(_: int) -> tuple[int, str]:
+        try:
+            client = APIClient(raise_request_exception=False)
+            response = client.post(REFRESH, {"refresh_token": pair["refresh_token"]})
+            return response.status_code, response.json().get("refresh_token")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = set(threads.map(refresh, range(100)))
+    assert len(answers) == 1
+    assert answers.pop()[0] == 200
+    assert Login.objects.get().generation == 2
