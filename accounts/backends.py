@@ -1,10 +1,12 @@
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from accounts.models import User
+from accounts.models import CompanyOwned, User
 
 
 class AccountBackend(ModelBackend):
@@ -27,6 +29,20 @@ class AccountBackend(ModelBackend):
         known = user.check_password(password)
         return user if known and self.user_can_authenticate(user) else None
 
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """A company's admin who is staff may do in the admin site what they may do by the API."""
+        if super().has_perm(user_obj, perm, obj):
+            return True
+        is_company_staff = user_obj.is_active and user_obj.is_staff and user_obj.is_admin
+        return is_company_staff and perm in _permissions_of_company_staff()
+
+    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
+        granted = super().has_module_perms(user_obj, app_label)
+        return granted or (
+            user_obj.is_staff
+            and any(p.startswith(f"{app_label}.") for p in _permissions_of_company_staff())
+        )
+
     def user_can_authenticate(self, user: Any) -> bool:
         return user.is_active and user.deleted_at is None and user.company.is_active
 
@@ -40,3 +56,15 @@ class AccountBackend(ModelBackend):
         except ValidationError:
             return None
         return users.first()
+
+
+@cache
+def _permissions_of_company_staff() -> set[str]:
+    """All rights on rows that a company owns and its people; its own row to read and change."""
+    owned = [model for model in apps.get_models() if issubclass(model, CompanyOwned)]
+    rights = {
+        f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
+        for model in (*owned, User)
+        for verb in ("view", "add", "change", "delete")
+    }
+    return rights | {"accounts.view_company", "accounts.change_company", "accounts.view_login"}

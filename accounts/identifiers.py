@@ -15,6 +15,11 @@ validate_username = RegexValidator(
 )
 
 
+validate_one_line = RegexValidator(
+    r"[\x00-\x1f\x7f\u2028\u2029]", "A name holds no line breaks.", inverse_match=True
+)
+
+
 def normalize_email(email: str) -> str:
     """Lower case, compatibility characters unified, the domain in its ASCII form.
 

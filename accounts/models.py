@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -7,14 +7,18 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
+from django.utils import timezone
 
-from accounts.identifiers import USERNAME_LENGTH, validate_username
+from accounts.identifiers import USERNAME_LENGTH, validate_one_line, validate_username
 from accounts.querysets import (
     CompanyOwnedQuerySet,
     CompanyQuerySet,
+    InvitationQuerySet,
     LoginQuerySet,
+    MailQuerySet,
     UserManager,
 )
+from common.jobs import Job
 from common.models import BaseModel, SoftDeleteModel
 
 # `email__lower=…` asks in the words of the unique indexes below, so that they serve it.
@@ -36,7 +40,7 @@ class Role(models.TextChoices):
 class Company(BaseModel):
     """The tenant: every person and every row belongs to one."""
 
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, validators=[validate_one_line])
     code = models.CharField(
         max_length=50,
         unique=True,
@@ -74,7 +78,7 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(max_length=254)
     username = models.CharField(max_length=USERNAME_LENGTH, validators=[validate_username])
-    full_name = models.CharField(max_length=200, blank=True)
+    full_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="users")
     is_active = models.BooleanField("active", default=True)
@@ -119,6 +123,10 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
     def is_admin(self) -> bool:
         return self.role == Role.ADMIN
 
+    @property
+    def is_agent(self) -> bool:
+        return self.role == Role.AGENT
+
     def check_password(self, raw_password: str) -> bool:
         # The old services stored what bcrypt gives, without Django's prefix.
         if self.password.startswith("$2"):
@@ -147,3 +155,86 @@ class Login(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.user_id} from {self.ip_address}"
+
+
+class Invitation(CompanyOwned):
+    """Asks the holder of an email address to join a company in a role."""
+
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.email} as {self.role}"
+
+    @property
+    def status(self) -> str:
+        """`accepted`, `revoked`, `expired` or `pending`."""
+        if self.accepted_at:
+            return "accepted"
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at <= timezone.now() else "pending"
+
+
+class PasswordReset(Job):
+    """Somebody asked for a new password for an email address.
+
+    Whether a person has that address is looked up by the job and not by the request, which
+    therefore takes as long for an unknown address as for a known one.
+    """
+
+    email = models.EmailField(max_length=254)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    # Null, because many rows without one must not break its uniqueness.
+    token_hash = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001
+    expires_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.email
+
+    def perform(self) -> dict[str, Any]:
+        from accounts.services import offer_password_reset
+
+        return offer_password_reset(self)
+
+
+class Mail(CompanyOwned, Job):
+    """A mail to one person, sent by a worker, again and again until the mail server takes it."""
+
+    class Kind(models.TextChoices):
+        WELCOME = "welcome"
+        INVITATION = "invitation"
+        PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
+        PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+        DEACTIVATED = "deactivated"
+
+    # With ten minutes between the later tries this bears with a mail server for three days.
+    max_attempts: ClassVar[int] = 450
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    to = models.EmailField(max_length=254)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
+    invitation = models.ForeignKey(Invitation, models.CASCADE, null=True, related_name="+")
+    password_reset = models.ForeignKey(PasswordReset, models.CASCADE, null=True, related_name="+")
+
+    objects = MailQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta(CompanyOwned.Meta, Job.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.to}"
+
+    def perform(self) -> dict[str, Any]:
+        from accounts.mail import send
+
+        send(self)
+        return {}

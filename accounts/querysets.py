@@ -1,10 +1,12 @@
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from accounts.identifiers import normalize_email, normalize_username
+from common.jobs.models import JobQuerySet
 from common.querysets import SoftDeleteQuerySet
 
 if TYPE_CHECKING:
@@ -32,7 +34,20 @@ class CompanyQuerySet(models.QuerySet):
 
 class UserQuerySet(CompanyOwnedQuerySet, SoftDeleteQuerySet):
     def visible_to(self, user: Viewer) -> Self:
-        return super().visible_to(user).live()
+        """Everybody for a superuser, the company for its admin, for others who is active there.
+
+        Where anybody may sign up (`SIGNUP=open`) the people of a company don't know each other:
+        then agents see themselves alone.
+        """
+        people = super().visible_to(user).live()
+        if not user.is_authenticated or user.is_superuser or user.is_admin:
+            return people
+        if settings.SIGNUP == "open" and user.is_agent:
+            return people.filter(pk=user.pk)
+        return people.filter(is_active=True)
+
+    def active_admins(self) -> Self:
+        return self.live().filter(is_active=True, role="admin")
 
     def with_identifier(self, identifier: str) -> Self:
         """Live users with this email or, where it holds no `@`, this username."""
@@ -50,6 +65,17 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
         user.set_password(password)
         user.save(using=self._db)
         return user
+
+
+class InvitationQuerySet(CompanyOwnedQuerySet):
+    def open(self) -> Self:
+        """Neither accepted nor revoked nor expired."""
+        now = models.functions.Now()
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
+
+
+class MailQuerySet(JobQuerySet, CompanyOwnedQuerySet):
+    pass
 
 
 class LoginQuerySet(models.QuerySet):

@@ -3,24 +3,31 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
-from rest_framework.exceptions import PermissionDenied
+from rest_framework.exceptions import ErrorDetail, PermissionDenied
 from rest_framework.validators import UniqueValidator
 
+from accounts import services
+from accounts.api import CompanyRelatedField
 from accounts.identifiers import (
     USERNAME_LENGTH,
     normalize_email,
     normalize_username,
+    validate_one_line,
     validate_username,
 )
-from accounts.models import Company, Role, User
+from accounts.models import Company, Invitation, Login, Role, User
 from common.api.serializers import ModelSerializer, Serializer
 
 PASSWORD_LENGTH = 1024
-OLD_NAMES_OF_AGENT = {"user", "agent"}
+# Two of the old services said "user" for what is an agent here.
+ROLE_CHOICES = [*Role.values, "user"]
 
 
 class EmailField(serializers.EmailField):
     """An email in the one spelling that Bureau keeps."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=254, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         try:
@@ -51,6 +58,15 @@ class PasswordField(serializers.CharField):
         )
 
 
+class RoleField(serializers.ChoiceField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(ROLE_CHOICES, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        role = super().to_internal_value(data)
+        return Role.AGENT.value if role == "user" else role
+
+
 class UniqueAmongLiveUsers(UniqueValidator):
     """Without regard to case, by the index that keeps it so in the database."""
 
@@ -68,6 +84,26 @@ class CompanySummarySerializer(ModelSerializer):
         fields = ("id", "code", "name")
 
 
+class CompanySerializer(ModelSerializer):
+    class Meta:
+        model = Company
+        fields = ("id", "name", "code", "contact_email", "is_active", "created_at", "updated_at")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Its code names folders and its closing locks everybody out: both are the operator's."""
+        if not self.context["request"].user.is_superuser:
+            changed = {f for f in ("code", "is_active") if f in attrs and self._differs(f, attrs)}
+            if changed:
+                error = ErrorDetail(
+                    "Only the installation's operator may change this.", "forbidden"
+                )
+                raise serializers.ValidationError({field: [error] for field in sorted(changed)})
+        return attrs
+
+    def _differs(self, field: str, attrs: dict[str, Any]) -> bool:
+        return getattr(self.instance, field, None) != attrs[field]
+
+
 class UserSerializer(ModelSerializer):
     """A person as they and their admin see them."""
 
@@ -75,7 +111,7 @@ class UserSerializer(ModelSerializer):
 
     class Meta:
         model = User
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "email",
             "username",
@@ -90,6 +126,15 @@ class UserSerializer(ModelSerializer):
         read_only_fields: tuple[str, ...] = fields
 
 
+class ColleagueSerializer(ModelSerializer):
+    """A person as their colleagues see them."""
+
+    class Meta:
+        model = User
+        fields = ("id", "username", "full_name", "role")
+        read_only_fields = fields
+
+
 class ProfileSerializer(UserSerializer):
     """What a person may change of their own account."""
 
@@ -99,27 +144,79 @@ class ProfileSerializer(UserSerializer):
         )
 
 
+class ManagedUserSerializer(UserSerializer):
+    """A person as an admin creates and changes them.
+
+    Created without a `password`, they get a mail by which they choose one themselves.
+    """
+
+    email = EmailField(validators=[UniqueAmongLiveUsers("email")])
+    username = UsernameField(required=False, validators=[UniqueAmongLiveUsers("username")])
+    password = PasswordField(required=False)
+    role = RoleField(required=False)
+    company_id = CompanyRelatedField(
+        queryset=Company.objects.all(),
+        required=False,
+        write_only=True,
+        source="company",
+        help_text="Of use to a superuser, when they create a user.",
+    )
+
+    class Meta(UserSerializer.Meta):
+        fields = (*UserSerializer.Meta.fields, "password", "company_id")
+        read_only_fields = ("id", "company", "last_login", "created_at", "updated_at")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance and attrs.get("company", self.instance.company) != self.instance.company:
+            error = ErrorDetail("A person can't move to another company.", "invalid")
+            raise serializers.ValidationError({"company_id": [error]})
+        if "password" in attrs:
+            person = self.instance or person_of(attrs)
+            check_password_strength(attrs["password"], person)
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> User:
+        by = self.context["request"].user
+        is_active = validated_data.pop("is_active", True)
+        validated_data.setdefault("password", None)
+        validated_data.setdefault("role", Role.AGENT)
+        user = services.create_user(**{"company": by.company} | validated_data)
+        return user if is_active else services.deactivate(user, by=by)
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        validated_data.pop("company", None)
+        return services.update_user(instance, by=self.context["request"].user, **validated_data)
+
+
+class RoleSerializer(Serializer):
+    role = RoleField()
+
+
 class SignupSerializer(Serializer):
-    email = EmailField(max_length=254, validators=[UniqueAmongLiveUsers("email")])
+    email = EmailField(validators=[UniqueAmongLiveUsers("email")])
     password = PasswordField()
     username = UsernameField(
         required=False, allow_blank=True, validators=[UniqueAmongLiveUsers("username")]
     )
-    full_name = serializers.CharField(max_length=200, required=False, allow_blank=True)
-    company_name = serializers.CharField(max_length=200, required=False, allow_blank=True)
-    role = serializers.ChoiceField(
-        [*Role.values, "user"], required=False, help_text="`agent`, or nothing."
+    full_name = serializers.CharField(
+        max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
     )
+    company_name = serializers.CharField(
+        max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
+    )
+    invitation = serializers.CharField(
+        max_length=100, required=False, write_only=True, help_text="The code of an invitation."
+    )
+    role = RoleField(required=False, help_text="`agent`, or nothing.")
 
     def validate_role(self, role: str) -> str:
-        if role not in OLD_NAMES_OF_AGENT:
+        if role != Role.AGENT:
             raise PermissionDenied("Nobody can give themselves this role.", code="role_not_allowed")
         return role
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs.pop("role", None)
-        person = User(**{k: attrs[k] for k in ("email", "username", "full_name") if k in attrs})
-        check_password_strength(attrs["password"], person)
+        check_password_strength(attrs["password"], person_of(attrs))
         return attrs
 
 
@@ -155,13 +252,110 @@ class TokenPairSerializer(serializers.Serializer):
     user = UserSerializer()
 
 
+class LoginRowSerializer(ModelSerializer):
+    """One of a person's logins."""
+
+    last_used_at = serializers.DateTimeField(source="rotated_at", read_only=True)
+    current = serializers.SerializerMethodField(help_text="Whether this request came by it.")
+
+    class Meta:
+        model = Login
+        fields = (
+            "id",
+            "ip_address",
+            "user_agent",
+            "current",
+            "last_used_at",
+            "expires_at",
+            "created_at",
+            "updated_at",
+        )
+
+    def get_current(self, login: Login) -> bool:
+        token = self.context["request"].auth
+        return token is not None and token["sid"] == str(login.pk)
+
+
+class InvitationSerializer(ModelSerializer):
+    email = EmailField(validators=[UniqueAmongLiveUsers("email")])
+    role = RoleField(required=False)
+    status = serializers.ChoiceField(["pending", "accepted", "revoked", "expired"], read_only=True)
+    invited_by_id = serializers.UUIDField(read_only=True)
+
+    class Meta:
+        model = Invitation
+        fields = (
+            "id",
+            "email",
+            "role",
+            "status",
+            "invited_by_id",
+            "expires_at",
+            "accepted_at",
+            "revoked_at",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = ("expires_at", "accepted_at", "revoked_at")
+
+
+class PasswordChangeSerializer(Serializer):
+    """`old_password` and `password` are read for `current_password` and `new_password` too."""
+
+    current_password = PasswordField(required=False)
+    old_password = PasswordField(required=False)
+    new_password = PasswordField(required=False)
+    password = PasswordField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        user = self.context["request"].user
+        current = either(attrs, "current_password", "old_password")
+        new = either(attrs, "new_password", "password")
+        if not user.check_password(current):
+            error = ErrorDetail("This is not your password.", "wrong_password")
+            raise serializers.ValidationError({"current_password": [error]})
+        check_password_strength(new, user, "new_password")
+        return {"password": new}
+
+
+class PasswordResetSerializer(Serializer):
+    email = EmailField()
+
+
+class PasswordResetConfirmSerializer(Serializer):
+    """`password` is read for `new_password` too."""
+
+    token = serializers.CharField(max_length=100, write_only=True)
+    new_password = PasswordField(required=False)
+    password = PasswordField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        new = either(attrs, "new_password", "password")
+        check_password_strength(new, User(), "new_password")
+        return {"secret": attrs["token"], "password": new}
+
+
+def either(attrs: dict[str, Any], name: str, alias: str) -> str:
+    """The value of a field that may come by two names."""
+    value = attrs.get(name) or attrs.get(alias)
+    if not value:
+        error = ErrorDetail("This field is required.", "required")
+        raise serializers.ValidationError({name: [error]})
+    return value
+
+
+def person_of(attrs: dict[str, Any]) -> User:
+    """Somebody with these attributes, for the rules of what a password must not resemble."""
+    return User(**{k: attrs[k] for k in ("email", "username", "full_name") if k in attrs})
+
+
 def check_password_strength(password: str, user: User, field: str = "password") -> None:
     """Raise the validators' complaints as errors of `field`."""
     try:
         validate_password(password, user)
     except DjangoValidationError as error:
         details = [
-            serializers.ErrorDetail(message, code=inner.code or "invalid")
+            ErrorDetail(message, code=inner.code or "invalid")
             for inner in error.error_list
             for message in inner.messages
         ]

@@ -1,21 +1,30 @@
+"""The routes of signing up, in and out, and of one's own account."""
+
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
 from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
-from accounts.api import PublicView
-from accounts.models import Login, User
+from accounts.api import PublicView, ScopedViewSet
+from accounts.models import Login, PasswordReset, User
+from accounts.permissions import OwnRowsOnly
 from accounts.serializers import (
+    LoginRowSerializer,
     LoginSerializer,
+    PasswordChangeSerializer,
+    PasswordResetConfirmSerializer,
+    PasswordResetSerializer,
     ProfileSerializer,
     RefreshSerializer,
     SignupSerializer,
@@ -32,9 +41,7 @@ class SignupView(PublicView):
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
     def post(self, request: Request) -> Response:
-        serializer = SignupSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        user = services.sign_up(**serializer.validated_data)
+        user = services.sign_up(**validated(SignupSerializer(data=request.data)))
         return Response(UserSerializer(user).data, status=201)
 
 
@@ -43,9 +50,7 @@ class LoginView(PublicView):
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        serializer = LoginSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        given = serializer.validated_data
+        given = validated(LoginSerializer(data=request.data))
         user = authenticate(request, username=given["identifier"], password=given["password"])
         if not isinstance(user, User):
             raise AuthenticationFailed(
@@ -60,10 +65,9 @@ class RefreshView(PublicView):
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        serializer = RefreshSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        given = validated(RefreshSerializer(data=request.data))
         try:
-            login = rotate(serializer.validated_data["refresh_token"])
+            login = rotate(given["refresh_token"])
         except TokenError as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
         return Response(token_pair(login))
@@ -74,9 +78,33 @@ class LogoutView(APIView):
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
-        token: Any = request.auth
-        if token is not None:
-            Login.objects.visible_to(request.user).filter(pk=token["sid"]).end()
+        if login := current_login(request):
+            Login.objects.filter(pk=login.pk).end()
+        return Response(status=204)
+
+
+class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
+    """The person's own open logins."""
+
+    queryset = Login.objects.open()
+    serializer_class = LoginRowSerializer
+    permission_classes = (OwnRowsOnly,)
+    ordering_fields = ("created_at", "rotated_at", "expires_at")
+    ordering = "-id"
+
+    def get_queryset(self) -> Any:
+        rows: Any = super().get_queryset()
+        return rows.open()
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """End one login."""
+        Login.objects.filter(pk=self.get_object().pk).end()
+        return Response(status=204)
+
+    @extend_schema(responses={204: None})
+    def destroy_all(self, request: Request) -> Response:
+        """End all of one's logins, this one included."""
+        self.get_queryset().end()
         return Response(status=204)
 
 
@@ -90,6 +118,49 @@ class MeView(RetrieveUpdateAPIView):
 
     def put(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.partial_update(request, *args, **kwargs)
+
+
+class PasswordChangeView(APIView):
+    """Set another password; all other logins end."""
+
+    @extend_schema(request=PasswordChangeSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        serializer = PasswordChangeSerializer(data=request.data, context={"request": request})
+        user: Any = request.user
+        services.set_password(user, **validated(serializer), by=user, keep=current_login(request))
+        return Response(status=204)
+
+
+class PasswordResetView(PublicView):
+    """Have a link mailed by which to choose a password; the answer says not if anybody gets it."""
+
+    @extend_schema(request=PasswordResetSerializer, responses={202: None})
+    def post(self, request: Request) -> Response:
+        PasswordReset.objects.enqueue(**validated(PasswordResetSerializer(data=request.data)))
+        return Response({"detail": "If this address is known, a mail is on its way."}, status=202)
+
+
+class PasswordResetConfirmView(PublicView):
+    """Choose a password by the code that was mailed; all logins end."""
+
+    @extend_schema(request=PasswordResetConfirmSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        services.redeem_password_reset(
+            **validated(PasswordResetConfirmSerializer(data=request.data))
+        )
+        return Response(status=204)
+
+
+def validated(serializer: Serializer) -> Any:
+    """The serializer's data, or its complaints as a 400."""
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def current_login(request: Request) -> Login | None:
+    """The login of the access token; none where the person came by the admin's session."""
+    token: Any = request.auth
+    return token and Login.objects.visible_to(request.user).filter(pk=token["sid"]).first()
 
 
 def token_pair(login: Login) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,8 +20,18 @@ from django.contrib.auth.password_validation import (
 )
 from django.core.exceptions import ValidationError as WeakPassword
 from dotenv import dotenv_values
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from common.ratelimit.addresses import networks
+from common.ratelimit.rates import parse_rates, per
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - refused without DEBUG
@@ -36,7 +47,27 @@ def _as_list(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def _rates(text: str) -> str:
+    parse_rates(text)
+    return text
+
+
+def _count(text: str) -> str:
+    try:
+        per(text, "minute")
+    except ValueError:
+        raise ValueError(f"{text!r} is no number from 1 to 100000, and not off.") from None
+    return text
+
+
+def _proxies(texts: list[str]) -> list[str]:
+    networks(tuple(texts))
+    return texts
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
+Rates = Annotated[str, AfterValidator(_rates)]
+Count = Annotated[str, AfterValidator(_count)]
 
 
 class Environment(BaseSettings):
@@ -50,7 +81,7 @@ class Environment(BaseSettings):
     allowed_hosts: Names = []
     cors_origins: Names = []
     csrf_trusted_origins: Names = []
-    trusted_proxies: Names = []
+    trusted_proxies: Annotated[Names, AfterValidator(_proxies)] = []
     public_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
@@ -79,6 +110,20 @@ class Environment(BaseSettings):
     access_token_expire_minutes: int = Field(30, ge=1)
     refresh_token_expire_days: int = Field(7, ge=1)
 
+    api_rate_limit: Rates = "600/minute,10000/hour"
+    auth_rate_limit: Rates = "10/minute"
+    auth_account_rate_limit: Rates | None = None
+    rate_limit_per_minute: Count = "10"
+    rate_limit_per_hour: Count = "100"
+
+    email_host: str = ""
+    email_port: int = 587
+    email_host_user: str = ""
+    email_host_password: SecretStr = SecretStr("")
+    email_use_tls: bool = True
+    email_use_ssl: bool = False
+    default_from_email: str = "Bureau <bureau@localhost>"
+
     openai_api_key: SecretStr = SecretStr("")
     openai_base_url: str = "https://api.openai.com/v1"
     openai_model: str = "gpt-4o-mini"
@@ -86,7 +131,8 @@ class Environment(BaseSettings):
     openai_temperature: float = Field(0.3, ge=0, le=2)
     openai_timeout: float = Field(30, gt=0)
     openai_attempts: int = Field(3, ge=1, le=10)
-    openai_context_tokens: int = Field(16_000, ge=1_000)
+    openai_context_tokens: int = Field(16_000, ge=4_000)
+    openai_prices: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
     openai_concurrency: int = Field(4, ge=1, le=50)
 
     posts_api_url: str = "https://jsonplaceholder.typicode.com/posts"

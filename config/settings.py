@@ -1,10 +1,12 @@
 """Django's settings, made from `config.environment`."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
+from common.ai.types import Price
 from common.logs import logging_config
 from config.environment import BASE_DIR, load
 from config.local.services import LocalServices
@@ -41,6 +43,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "common.middleware.RequestLogMiddleware",
+    "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.ProblemDetailsMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -195,6 +198,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["common.ratelimit.throttles.ApiThrottle"],
     "DEFAULT_PARSER_CLASSES": [
         "common.api.parsers.JSONParser",
         "rest_framework.parsers.FormParser",
@@ -213,6 +217,12 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "common.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+TRUSTED_PROXIES = env.trusted_proxies
+API_RATE_LIMIT = env.api_rate_limit
+AUTH_RATE_LIMIT = env.auth_rate_limit
+AUTH_ACCOUNT_RATE_LIMIT = env.auth_account_rate_limit
+RATE_LIMIT_PER_MINUTE = env.rate_limit_per_minute
+RATE_LIMIT_PER_HOUR = env.rate_limit_per_hour
 SIMPLE_JWT: dict[str, Any] = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.access_token_expire_minutes),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=env.refresh_token_expire_days),
@@ -238,10 +248,33 @@ SPECTACULAR_SETTINGS = {
 }
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
-CORS_EXPOSE_HEADERS = ["X-Request-ID", "ETag", "Location", "Retry-After"]
+CORS_EXPOSE_HEADERS = [
+    "X-Request-ID",
+    "ETag",
+    "Location",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RateLimit-Policy",
+]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+# USD for a million tokens: prompt, completion, prompt read from the provider's cache. The longest
+# name that a model's own begins with counts; `OPENAI_PRICES` adds and replaces.
+_PRICES = {
+    "gpt-3.5-turbo": ("0.50", "1.50", "0.50"),
+    "gpt-4o": ("2.50", "10.00", "1.25"),
+    "gpt-4o-mini": ("0.15", "0.60", "0.075"),
+    "gpt-4.1": ("2.00", "8.00", "0.50"),
+    "gpt-4.1-mini": ("0.40", "1.60", "0.10"),
+    "gpt-4.1-nano": ("0.10", "0.40", "0.025"),
+    "gpt-5": ("1.25", "10.00", "0.125"),
+    "gpt-5-mini": ("0.25", "2.00", "0.025"),
+    "gpt-5-nano": ("0.05", "0.40", "0.005"),
+} | env.openai_prices
 
 OPENAI: dict[str, Any] = {
     "api_key": env.openai_api_key.get_secret_value(),
@@ -253,6 +286,7 @@ OPENAI: dict[str, Any] = {
     "attempts": env.openai_attempts,
     "context_tokens": env.openai_context_tokens,
     "concurrency": env.openai_concurrency,
+    "prices": {name: Price(*map(Decimal, price)) for name, price in _PRICES.items()},
 }
 
 LANGUAGE_CODE = "en-us"
@@ -271,8 +305,17 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+_MAIL = "django.core.mail.backends"
+EMAIL_BACKEND = f"{_MAIL}.{'smtp' if env.email_host else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = VAR_DIR / "mail"
+EMAIL_HOST = env.email_host
+EMAIL_PORT = env.email_port
+EMAIL_HOST_USER = env.email_host_user
+EMAIL_HOST_PASSWORD = env.email_host_password.get_secret_value()
+EMAIL_USE_TLS = env.email_use_tls and not env.email_use_ssl
+EMAIL_USE_SSL = env.email_use_ssl
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.default_from_email
 
 if not DEBUG:
     if env.trusted_proxies:

@@ -8,6 +8,7 @@ from drf_spectacular.views import (
     SpectacularSwaggerView,
 )
 
+from accounts import pages
 from common import health
 
 
@@ -41,5 +42,7 @@ urlpatterns = [
     path("ready", health.ready, name="ready"),
     path("docs", swagger, name="docs"),
     path("redoc", redoc, name="redoc"),
+    path("password/<str:secret>", pages.PasswordPage.as_view(), name="password-page"),
+    path("invitation/<str:secret>", pages.InvitationPage.as_view(), name="invitation-page"),
     path("admin/", admin.site.urls),
 ]

@@ -1,18 +1,12 @@
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin, StackedInline
+from unfold.admin import StackedInline
 from unfold.decorators import action, display
 
-from common.jobs.models import JobStatus
+from accounts.admin import ScopedAdmin
+from common.jobs.admin import STATUS_COLOURS
 from notes.models import Note, Summary
-
-STATUS_COLOURS = {
-    JobStatus.QUEUED: "info",
-    JobStatus.IN_PROGRESS: "warning",
-    JobStatus.COMPLETED: "success",
-    JobStatus.FAILED: "danger",
-}
 
 
 class SummaryInline(StackedInline):
@@ -37,7 +31,7 @@ class SummaryInline(StackedInline):
 
 
 @admin.register(Note)
-class NoteAdmin(ModelAdmin):
+class NoteAdmin(ScopedAdmin):
     list_display = ("shown_note", "shown_status", "attempts", "error", "user", "company")
     list_filter = ("job__status", "company", "created_at")
     list_select_related = ("job", "user", "company")
@@ -46,9 +40,6 @@ class NoteAdmin(ModelAdmin):
     fields = ("title", "raw_text", "user", "company", "created_at", "updated_at")
     inlines = (SummaryInline,)
     actions = ("summarize_again",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).visible_to(request.user)  # type: ignore[attr-defined]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

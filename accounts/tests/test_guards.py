@@ -18,6 +18,7 @@ UNOWNED_MODELS = {
     "accounts.Company": "is the company",
     "accounts.User": "has its company as a person, not as a thing",
     "accounts.Login": "belongs to its user alone",
+    "accounts.PasswordReset": "is asked for before anybody knows whose it is",
     "common.IdempotencyRecord": "is scoped by the person in its key and shown to nobody",
 }
 PUBLIC_ROUTES = {
@@ -26,6 +27,8 @@ PUBLIC_ROUTES = {
     "ready",
     "docs",
     "redoc",
+    "password/<str:secret>",
+    "invitation/<str:secret>",
     "api/v1",
     "api/v1/",
     "api/v1/health",
@@ -37,9 +40,16 @@ PUBLIC_ROUTES = {
     "api/v1/auth/login",
     "api/v1/auth/login/json",
     "api/v1/auth/refresh",
+    "api/v1/auth/password/reset",
+    "api/v1/auth/password/reset/confirm",
 }
 # These act on the person who asks and look nothing up by an id from outside.
-PERSONAL_ROUTES = {"api/v1/auth/me", "api/v1/auth/logout", "api/v1/profile/me"}
+PERSONAL_ROUTES = {
+    "api/v1/auth/me",
+    "api/v1/auth/logout",
+    "api/v1/auth/password/change",
+    "api/v1/profile/me",
+}
 
 
 def our_models() -> Iterator[type]:

@@ -43,4 +43,5 @@ class Command(BaseCommand):
             username=username,
             company=services.default_company(),
             role=Role.ADMIN,
+            welcome=False,
         )

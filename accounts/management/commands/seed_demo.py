@@ -45,5 +45,10 @@ class Command(BaseCommand):
     ) -> User:
         known = User.objects.live().filter(email__lower=email).first()
         return known or services.create_user(
-            email=email, password=password, full_name=full_name, company=company, role=role
+            email=email,
+            password=password,
+            full_name=full_name,
+            company=company,
+            role=role,
+            welcome=False,
         )

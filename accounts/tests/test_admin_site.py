@@ -1,0 +1,152 @@
+"""The Django admin: every page opens, actions do what they say, staff see their own company."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin as site
+from django.test import Client
+from django.urls import reverse
+
+from accounts import services
+from accounts.models import Login, Mail, Role, User
+from accounts.tests.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+USERS = "/admin/accounts/user/"
+
+
+@pytest.fixture
+def operator(superuser: User) -> Client:
+    client = Client()
+    client.force_login(superuser)
+    return client
+
+
+@pytest.fixture
+def staff(admin: User) -> Client:
+    """The admin of a company who may use the site for it."""
+    User.objects.filter(pk=admin.pk).update(is_staff=True)
+    client = Client()
+    client.force_login(admin)
+    return client
+
+
+def act(client: Client, url: str, action: str, *rows: Any) -> Any:
+    data = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    return client.post(url, data, follow=True)
+
+
+@pytest.mark.parametrize("model", sorted(site.site._registry, key=lambda m: m._meta.label))
+def test_every_list_and_form_opens(operator: Client, owner: User, admin: User, model: Any) -> None:
+    services.invite(by=admin, company=owner.company, email="x@example.org", role="agent")
+    services.deactivate(owner, by=admin)
+    Login.objects.create(user=owner, expires_at="2099-01-01T00:00Z")
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    assert operator.get(reverse(f"{name}_changelist"), {"q": "x"}).status_code == 200
+    for row in model.objects.all()[:1]:
+        assert operator.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
+    assert operator.get(reverse(f"{name}_add")).status_code in (200, 403)
+
+
+def test_signing_in_by_email_or_username(superuser: User) -> None:
+    for name in ("super", "super@example.org"):
+        client = Client()
+        response = client.post("/admin/login/", {"username": name, "password": PASSWORD})
+        assert response.status_code == 302
+        assert client.get("/admin/").status_code == 200
+
+
+def test_who_is_no_staff_stays_outside(owner: User) -> None:
+    client = Client()
+    client.force_login(owner)
+    assert client.get(USERS).status_code == 302
+
+
+class TestActions:
+    def test_deactivate_and_activate(self, operator: Client, owner: User) -> None:
+        act(operator, USERS, "deactivate_selected", owner)
+        owner.refresh_from_db()
+        assert owner.is_active is False
+        assert Mail.objects.get().kind == "deactivated"
+        act(operator, USERS, "activate_selected", owner)
+        owner.refresh_from_db()
+        assert owner.is_active is True
+
+    def test_the_last_admin_is_named_and_stays(
+        self, operator: Client, owner: User, admin: User
+    ) -> None:
+        response = act(operator, USERS, "deactivate_selected", admin, owner)
+        assert b"last active admin" in response.content
+        assert User.objects.filter(is_active=True, company=owner.company).get() == admin
+
+    def test_end_all_logins(self, operator: Client, owner: User, as_user: Any) -> None:
+        theirs = as_user(owner)
+        act(operator, USERS, "end_logins", owner)
+        assert theirs.get("/api/v1/auth/me").status_code == 401
+
+    def test_delete_marks(self, operator: Client, owner: User) -> None:
+        operator.post(f"{USERS}{owner.pk}/delete/", {"post": "yes"})
+        owner.refresh_from_db()
+        assert owner.deleted_at is not None
+
+    def test_a_role_set_by_form_withdraws_tokens(
+        self, operator: Client, owner: User, as_user: Any
+    ) -> None:
+        theirs = as_user(owner)
+        form = {
+            "email": owner.email,
+            "username": owner.username,
+            "full_name": "Olive",
+            "company": str(owner.company_id),
+            "role": "worker",
+            "is_active": "on",
+        }
+        assert operator.post(f"{USERS}{owner.pk}/change/", form).status_code == 302
+        owner.refresh_from_db()
+        assert (owner.role, owner.full_name) == ("worker", "Olive")
+        assert theirs.get("/api/v1/auth/me").status_code == 401
+
+
+class TestStaffOfACompany:
+    def test_see_their_own_company_alone(self, staff: Client, owner: User, outsider: User) -> None:
+        page = staff.get(USERS).content
+        assert owner.email.encode() in page
+        assert outsider.email.encode() not in page
+        assert b"Rival" not in page
+        assert staff.get(f"{USERS}{outsider.pk}/change/").status_code == 302
+        assert outsider.email.encode() not in staff.get("/admin/accounts/login/").content
+
+    def test_see_no_operator(self, staff: Client, admin: User) -> None:
+        boss = UserFactory(company=admin.company, username="boss", is_superuser=True)
+        assert b"boss@example.org" not in staff.get(USERS).content
+        assert staff.get(f"{USERS}{boss.pk}/change/").status_code == 302
+
+    def test_make_nobody_a_superuser(self, staff: Client, owner: User) -> None:
+        form = {
+            "email": owner.email,
+            "username": owner.username,
+            "role": "agent",
+            "is_active": "on",
+            "is_staff": "on",
+            "is_superuser": "on",
+        }
+        assert staff.post(f"{USERS}{owner.pk}/change/", form).status_code == 302
+        owner.refresh_from_db()
+        assert (owner.is_staff, owner.is_superuser) == (False, False)
+
+    def test_add_people_to_their_own_company_only(
+        self, staff: Client, admin: User, outsider: User
+    ) -> None:
+        form = {
+            "email": "New@example.org",
+            "username": "new",
+            "company": str(outsider.company_id),
+            "role": Role.AGENT,
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
+        staff.post(f"{USERS}add/", form)
+        assert not User.objects.filter(username="new", company=outsider.company).exists()
+
+    def test_found_no_company(self, staff: Client) -> None:
+        assert staff.get("/admin/accounts/company/add/").status_code == 403

@@ -1,0 +1,160 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.links import mailed_secret
+from accounts.models import Company, Invitation, Mail, User
+from accounts.tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/invitations"
+EMAIL = "new@example.org"
+
+
+@pytest.fixture
+def invitation(as_user: Any, admin: User, settings: Any) -> Invitation:
+    settings.SIGNUP = "invite"
+    response = as_user(admin).post(URL, {"email": EMAIL, "role": "admin"})
+    assert response.status_code == 201
+    return Invitation.objects.get(pk=response.json()["id"])
+
+
+def accept(row: Invitation, **fields: Any) -> Any:
+    body = {"email": EMAIL, "password": PASSWORD, "invitation": mailed_secret(row)}
+    return APIClient().post("/api/v1/auth/signup", body | fields)
+
+
+def test_is_mailed_and_never_shown(as_user: Any, admin: User, invitation: Invitation) -> None:
+    mail = Mail.objects.get()
+    assert (mail.kind, mail.to, mail.invitation) == ("invitation", EMAIL, invitation)
+    body = as_user(admin).get(f"{URL}/{invitation.pk}").json()
+    assert (body["email"], body["role"], body["status"]) == (EMAIL, "admin", "pending")
+    assert mailed_secret(invitation) not in str(body)
+    assert mailed_secret(invitation) != invitation.token_hash
+
+
+def test_makes_a_member_in_its_role(invitation: Invitation, company: Company) -> None:
+    response = accept(invitation)
+    assert response.status_code == 201
+    assert (response.json()["role"], response.json()["company"]["code"]) == ("admin", "acme")
+    invitation.refresh_from_db()
+    assert invitation.status == "accepted"
+
+
+def test_works_once(invitation: Invitation) -> None:
+    accept(invitation)
+    User.objects.filter(email=EMAIL).soft_delete()
+    response = accept(invitation)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "invitation"
+
+
+def test_works_for_its_address_alone(invitation: Invitation) -> None:
+    response = accept(invitation, email="other@example.org")
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "email"
+    invitation.refresh_from_db()
+    assert invitation.status == "pending"
+
+
+@pytest.mark.parametrize("column", ["revoked_at", "accepted_at", "expires_at"])
+def test_is_worthless_when_over(invitation: Invitation, column: str) -> None:
+    Invitation.objects.update(**{column: timezone.now() - timedelta(seconds=1)})
+    assert accept(invitation).status_code == 400
+    assert not User.objects.filter(email=EMAIL).exists()
+
+
+@pytest.mark.parametrize("secret", ["", "x", "a\x00b", "x" * 101])
+def test_nonsense(invitation: Invitation, secret: str) -> None:
+    assert accept(invitation, invitation=secret).status_code == 400
+
+
+def test_of_a_closed_company(invitation: Invitation) -> None:
+    Company.objects.update(is_active=False)
+    assert accept(invitation).status_code == 400
+
+
+def test_a_second_one_replaces_the_first(as_user: Any, admin: User, invitation: Invitation) -> None:
+    as_user(admin).post(URL, {"email": EMAIL})
+    invitation.refresh_from_db()
+    assert invitation.status == "revoked"
+    assert Invitation.objects.open().get().role == "agent"
+
+
+def test_revoke(as_user: Any, admin: User, invitation: Invitation) -> None:
+    client = as_user(admin)
+    assert client.delete(f"{URL}/{invitation.pk}").status_code == 204
+    assert client.get(f"{URL}/{invitation.pk}").json()["status"] == "revoked"
+    assert client.delete(f"{URL}/{invitation.pk}").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "email"),
+        ({"email": "owner@example.org"}, "email"),
+        ({"email": EMAIL, "role": "x"}, "role"),
+    ],
+    ids=str,
+)
+def test_bad_input(as_user: Any, admin: User, owner: User, body: dict, field: str) -> None:
+    response = as_user(admin).post(URL, body)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize("who", ["owner", "worker_account"])
+def test_others_may_not(
+    as_user: Any, who: str, invitation: Invitation, request: pytest.FixtureRequest
+) -> None:
+    client = as_user(request.getfixturevalue(who))
+    assert client.get(URL).status_code == 403
+    assert client.post(URL, {"email": EMAIL}).status_code == 403
+    assert client.delete(f"{URL}/{invitation.pk}").status_code == 403
+
+
+def test_another_companys_does_not_exist(
+    as_user: Any, outsider: User, invitation: Invitation
+) -> None:
+    client = as_user(outsider)
+    assert client.get(URL).json()["items"] == []
+    assert client.get(f"{URL}/{invitation.pk}").status_code == 404
+    assert client.delete(f"{URL}/{invitation.pk}").status_code == 404
+
+
+def test_query_count(as_user: Any, admin: User, invitation: Invitation, queries: Any) -> None:
+    client = as_user(admin)
+    few = queries(lambda: client.get(URL, {"page_size": 100}))
+    for number in range(30):
+        client.post(URL, {"email": f"n{number}@example.org"})
+    assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+
+
+class TestPage:
+    def test_makes_the_account(self, invitation: Invitation) -> None:
+        client, page = Client(), f"/invitation/{mailed_secret(invitation)}"
+        assert b"Join Acme" in client.get(page).content
+        response = client.post(page, {"full_name": "New", "password": PASSWORD})
+        assert b"Your account is ready." in response.content
+        assert User.objects.get(email=EMAIL).role == "admin"
+
+    def test_says_what_is_wrong(self, invitation: Invitation) -> None:
+        page = f"/invitation/{mailed_secret(invitation)}"
+        assert b"too short" in Client().post(page, {"password": "x"}).content
+        assert not User.objects.filter(email=EMAIL).exists()
+
+    def test_of_a_used_one(self, invitation: Invitation) -> None:
+        accept(invitation)
+        browser = Client(headers={"accept": "text/html"})
+        response = browser.get(f"/invitation/{mailed_secret(invitation)}")
+        assert response.status_code == 404
+        assert b"was used" in response.content
+
+    def test_wants_its_csrf_token(self, invitation: Invitation) -> None:
+        client = Client(enforce_csrf_checks=True)
+        response = client.post(f"/invitation/{mailed_secret(invitation)}", {"password": PASSWORD})
+        assert response.status_code == 403
