@@ -51,9 +51,9 @@ def estimate_tokens(text: str) -> int:
 def split(text: str, max_tokens: int) -> Iterator[str]:
     """`text` in order, in parts of at most `max_tokens` estimated tokens.
 
-    A part ends where a paragraph does, else a sentence, a line, a word, and only in a run of
-    thousands of characters with none of these, anywhere between two characters. Raises ValueError
-    for a `max_tokens` below `SMALLEST`.
+    A part ends where a paragraph does, else a sentence, a line, a word, and only when its second
+    half has none of these, anywhere between two characters. Raises ValueError for a `max_tokens`
+    below `SMALLEST`.
     """
     if max_tokens < SMALLEST:
         raise ValueError(f"max_tokens must be at least {SMALLEST}")
@@ -85,7 +85,7 @@ def _good_end(text: str, start: int, end: int) -> int:
     paragraphs = [m.end() for m in _paragraph_end.finditer(text, half, end)]
     return (
         max(paragraphs, default=0)
-        or sentence_end(text, start, end)
+        or sentence_end(text, half, end)
         or _after(text, "\n", half, end)
         or _after(text, " ", half, end)
         or half + whole_until(text[half : end + 1], end - half)

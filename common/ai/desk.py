@@ -6,10 +6,13 @@ other of its code, and the coroutine goes on with what it returned.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+LAST_WORDS = 2.0  # seconds that an interrupted coroutine has to put its books in order
 
 
 class Desk:
@@ -17,29 +20,34 @@ class Desk:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._inbox: asyncio.Queue[tuple[Callable[[], Any], asyncio.Future[Any]] | None]
-        self._inbox = asyncio.Queue()
+        self._errands: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._closed = False
 
     def ask(self, errand: Callable[[], T], *, always: bool = False) -> asyncio.Future[T]:
         """The future result of `errand`. If that is cancelled before its turn has come, the
         errand is not run, except when it has to be `always`."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._inbox.put_nowait((errand, future))
+        self._errands.append((errand, future))
+        self._loop.stop()
         return asyncio.shield(future) if always else future
 
     def close(self) -> None:
         """No errand comes after this."""
-        self._inbox.put_nowait(None)
+        self._closed = True
+        self._loop.stop()
 
     def serve(self) -> None:
         """Lets the loop run, and runs the errands, until the desk is closed."""
-        while (item := self._loop.run_until_complete(self._inbox.get())) is not None:
-            errand, future = item
-            if not future.cancelled():
-                _run(errand, future)
+        while self._errands or not self._closed:
+            if self._errands:
+                _run(*self._errands.popleft())
+            else:
+                self._loop.run_forever()
 
 
 def _run(errand: Callable[[], T], future: "asyncio.Future[T]") -> None:
+    if future.cancelled():
+        return
     try:
         future.set_result(errand())
     except Exception as error:
@@ -61,6 +69,7 @@ def drive(main: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
             desk.serve()
         except BaseException:
             task.cancel()
+            loop.call_later(LAST_WORDS, desk.close)
             desk.serve()
             raise
         return task.result()

@@ -25,7 +25,9 @@ STEM = 6  # letters that tell a word from others: crude, and as good as a stemme
 DENSITY = 0.85  # the power of a sentence's length that its worth is divided by; 1: short ones win
 COMMONPLACE = 0.6  # what "the" counts for beside a word of the matter; ROUGE alone would say 1
 SHORT = 6  # words that something said in a dialogue has, "Yeah, okay." being nothing
-BREATHS = frozenset("uh um er ah oh yeah yep ok okay mm hmm mhm huh well so right and but".split())
+HUMS = frozenset("uh um er ah oh yeah yep ok okay mm hmm mhm huh".split())
+CANDIDATES = 1_000  # and one per word of the summary: sentences that are weighed again and again
+FILLERS = HUMS | frozenset("well so right and but".split())
 
 WORD = re.compile(r"""[^\s.,;:!?…"“”„«»()\[\]{}<>|/\\=+*&^%$#@~`。！？，、；：「」।؟،؛–—_-]+""")  # noqa: RUF001
 _broken_off = re.compile(r"[\w,;:–—-]$")  # noqa: RUF001
@@ -187,8 +189,8 @@ class Draft:
         What a sentence would gain only falls as others are taken, so that a gain computed
         before is a bound, and only the best of the heap needs computing again.
         """
-        heap = [(-self._gain(i), i) for i, s in enumerate(self.standing) if s]
-        heapq.heapify(heap)
+        gains = [(-self._gain(i), i) for i in self._candidates()]
+        heap = heapq.nsmallest(CANDIDATES + left, gains)  # sorted, and so a heap
         while heap and left > 0:
             i = heap[0][1]
             if (needed := self._needed(i)) > left:
@@ -201,6 +203,14 @@ class Draft:
                 self.seen.update(self.rows[i])
                 left -= needed
         return [self.sentences[i] for i in self.chosen]
+
+    def _candidates(self) -> list[int]:
+        """Those with a standing, the first of equal ones."""
+        first: dict[str, int] = {}
+        for i, sentence in enumerate(self.sentences):
+            if self.standing[i]:
+                first.setdefault(sentence.text, i)
+        return list(first.values())
 
     def _gain(self, i: int) -> float:
         total = 0.0
@@ -225,14 +235,15 @@ class Draft:
 
 def _standing(sentences: list[Sentence]) -> list[float]:
     """What each sentence's words are multiplied by; 0 keeps it out."""
-    spoken = any(s.speaker for s in sentences)
-    standing = _spoken(sentences) if spoken else _written(sentences)
-    return standing if any(standing) else [1.0] * len(sentences)
+    tokens = [[t.casefold() for t in WORD.findall(s.text)] for s in sentences]
+    hums = sum(t in HUMS for row in tokens for t in row)
+    if any(s.speaker for s in sentences) or hums * 50 > sum(map(len, tokens)):
+        return _spoken(sentences, [sum(t not in FILLERS for t in row) for row in tokens])
+    return _written(sentences)
 
 
-def _spoken(sentences: list[Sentence]) -> list[float]:
+def _spoken(sentences: list[Sentence], said: list[int]) -> list[float]:
     """Sentences that say something and are not broken off; where all are short, the longer ones."""
-    said = [sum(t.casefold() not in BREATHS for t in WORD.findall(s.text)) for s in sentences]
     least = min(SHORT, sorted(said)[len(said) * 3 // 4])
     return [
         0.0 if n < least else 0.8 if _broken_off.search(s.text) else 1.0

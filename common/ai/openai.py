@@ -39,7 +39,9 @@ from common.ai.types import (
 )
 
 OPENAI_URL = "https://api.openai.com/v1"
-SMALLEST_PART = 200  # tokens; with less room for a part, notes on it would not be much shorter
+SMALLEST_PART = 400  # tokens; with less room for a part, notes on it would not be much shorter
+SMALLEST_NOTE = 64  # tokens that the notes on a part may have, however short it is
+PROMPT = 600  # tokens; what Bureau's own instructions need at most
 NOTE_WORDS = 300  # the longest notes on one part
 
 
@@ -51,7 +53,8 @@ class OpenAISummarizer:
     request, `attempts` the requests for one answer. `context_tokens` is what the model takes,
     prompt and answer together. `concurrency` bounds the requests that one summary has open at a
     time. The waits between attempts are in seconds: `wait_initial`, doubled up to `wait_max`, plus
-    up to `wait_jitter`. Raises ValueError when `max_tokens` leaves no room in `context_tokens`.
+    up to `wait_jitter`. Raises ValueError when `max_tokens` leaves too little
+    of `context_tokens` for a text.
     """
 
     def __init__(
@@ -71,8 +74,6 @@ class OpenAISummarizer:
         wait_max: float = 10.0,
         wait_jitter: float = 0.5,
     ) -> None:
-        if context_tokens < max_tokens + 5 * SMALLEST_PART:
-            raise ValueError("context_tokens must exceed max_tokens by at least 1000")
         self.model, self.concurrency = model, concurrency
         self._address = (api_key, base_url or OPENAI_URL)
         self._settings = Settings(
@@ -87,6 +88,8 @@ class OpenAISummarizer:
             wait_max=wait_max,
             wait_jitter=wait_jitter,
         )
+        if context_tokens - self._settings.more_tokens < PROMPT + SMALLEST_PART:
+            raise ValueError("context_tokens must be larger, or max_tokens smaller")
 
     def summarize(
         self,
@@ -131,7 +134,7 @@ class _Job:
         self.request, self.asker, self.desk = request, asker, desk
         self.progress, self.concurrency = progress, concurrency
         self.done = self.total = 0
-        self.omitted: list[str] = []
+        self.noted = self.clipped = 0  # parts of which there are notes, and incomplete ones
 
     async def run(self, text: str) -> SummaryResult:
         """Tries shorter parts when the provider says that its context is smaller than we think."""
@@ -151,8 +154,9 @@ class _Job:
         return settings.context_tokens - prompt - settings.more_tokens
 
     async def _whole(self, text: str, room: int) -> Reply:
-        """The answer for all of `text`. Each round makes it shorter, by half at least."""
-        self.omitted, self.total, parts = [], self.done + 1, 1
+        """The answer for all of `text`. Each round makes it shorter, by a third at the least."""
+        self.noted = self.clipped = 0
+        self.total, parts = self.done + 1, 1
         while (size := estimate_tokens(text)) > room:
             even = math.ceil(size / math.ceil(size / room)) + room // 20
             pieces = list(split(text, min(room, even)))
@@ -173,7 +177,7 @@ class _Job:
             )
             async with gate:
                 reply = await self._step(messages, words=words)
-            return self._short(reply, number, len(pieces), room // 4)
+            return self._short(reply, max(SMALLEST_NOTE, estimate_tokens(piece) // 3))
 
         failures: list[Exception] = []
         try:
@@ -185,11 +189,11 @@ class _Job:
             raise failure
         return [task.result() for task in notes]
 
-    def _short(self, reply: Reply, number: int, total: int, tokens: int) -> str:
+    def _short(self, reply: Reply, tokens: int) -> str:
         """The notes in `reply`, at most `tokens` long, so that rounds come to an end."""
         note = next(split(reply.text, tokens))
-        if reply.cut or len(note) < len(reply.text):
-            self.omitted.append(f"the end of the notes on part {number} of {total}")
+        self.noted += 1
+        self.clipped += reply.cut or len(note) < len(reply.text)
         return note
 
     async def _step(self, messages: list[Message], *, words: int) -> Reply:
@@ -199,10 +203,12 @@ class _Job:
         return reply
 
     def _result(self, reply: Reply) -> SummaryResult:
-        answer, omitted = reply.text, self.omitted
+        answer, omitted = reply.text, []
+        if self.clipped:
+            omitted.append(f"the end of the notes on {self.clipped} of {self.noted} parts")
         if reply.cut:
             answer = _complete(answer, in_lines=is_list(self.request))
-            omitted = [*omitted, "the end of the answer, which was cut off at the token limit"]
+            omitted.append("the end of the answer, which was cut off at the token limit")
         text, left_out = shaped(answer, self.request)
         calls = self.asker.calls
         return SummaryResult(

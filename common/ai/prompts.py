@@ -141,5 +141,7 @@ def _leading_bullets(text: str, words: int) -> str:
 def _leading_sentences(text: str, words: int) -> str:
     end = fit(text, words)
     after = _space.match(text, end)  # a sentence ends where the next one begins
-    end = sentence_end(text, 0, after.end() if after else end)
-    return text[:end].rstrip() or clip(text, words)
+    if whole := text[: sentence_end(text, 0, after.end() if after else end)].rstrip():
+        return whole
+    clipped = clip(text, words)  # an ellipsis can be one character too many in a run of hundreds
+    return clipped if cost(clipped) <= words else text[:end]

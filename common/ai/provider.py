@@ -58,15 +58,15 @@ def connect(*, api_key: str, base_url: str, timeout: float) -> openai.AsyncOpenA
     the text to another place."""
     for name in ("openai", "httpx2", "httpcore2"):  # below WARNING they log texts and addresses
         logging.getLogger(name).setLevel(logging.WARNING)
+    limits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
     http = httpx2.AsyncClient(
         verify=_tls(),
-        timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_bound]},
         follow_redirects=False,
     )
     return openai.AsyncOpenAI(
-        api_key=api_key, base_url=base_url, max_retries=0, timeout=timeout, http_client=http
+        api_key=api_key, base_url=base_url, max_retries=0, timeout=limits, http_client=http
     )
 
 
@@ -76,8 +76,11 @@ async def ask(client: openai.AsyncOpenAI, params: dict[str, Any], timeout: float
     try:
         async with asyncio.timeout(timeout):
             raw = await client.chat.completions.with_raw_response.create(**params)
-    except (TimeoutError, openai.APITimeoutError):
-        return Reply("timeout", "later", error=f"did not answer within {timeout:g} seconds")
+    except (TimeoutError, openai.APITimeoutError) as error:
+        late = f"did not answer within {timeout:g} seconds"
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):
+            late = "could not be reached in time"
+        return Reply("timeout", "later", error=late)
     except openai.APIStatusError as error:
         account = {"code": error.code, "type": error.type, "param": error.param}
         account["message"] = error.message

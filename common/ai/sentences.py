@@ -20,10 +20,10 @@ LONG_TOKEN = 100  # characters that one "word" may have before it counts as seve
 WINDOW = 2_000  # characters handed to nupunkt at once: it is quadratic on runs such as "!?!?"
 PIECE = 40  # words to a piece of a line that has no full stop
 
-_HAN = r"\u2e80-\u2fdf\u3005-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HAN = r"\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 _THAI = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # with Lao, Burmese and Khmer
-_han = re.compile(f"[{_HAN}]")
-_thai = re.compile(f"[{_THAI}]")
+_han = re.compile(f"[{_HAN}]+")
+_thai = re.compile(f"[{_THAI}]+")
 _unspaced = re.compile(f"[{_HAN}{_THAI}]")
 _full_stop = re.compile(r"(?<=[。！？｡])(?![。！？｡」』”’）])|(?<=[。！？][」』”’）])")
 _label = re.compile(
@@ -46,14 +46,17 @@ class Sentence(NamedTuple):
 
 def cost(text: str) -> int:
     """The length of `text` in words, at least `len(text.split())`."""
-    return sum(map(_token_cost, text.split()))
+    tokens = text.split()
+    if text.isascii() and max(map(len, tokens), default=0) <= LONG_TOKEN:
+        return len(tokens)
+    return sum(map(_token_cost, tokens))
 
 
 def _token_cost(token: str) -> int:
     if len(token) <= LONG_TOKEN and token.isascii():
         return 1
-    dense = len(_han.findall(token)) / 2 + len(_thai.findall(token)) / 4
-    return max(math.ceil(dense), math.ceil(len(token) / LONG_TOKEN))
+    han, thai = (sum(map(len, run.findall(token))) for run in (_han, _thai))
+    return math.ceil(max(han / 2 + thai / 4, len(token) / LONG_TOKEN))
 
 
 def spaceless(text: str) -> bool:
@@ -99,8 +102,8 @@ def fit(text: str, words: int) -> int:
 
 def _fit_token(token: str, words: int) -> int:
     step = min(len(token) - 1, words * LONG_TOKEN)
-    while _token_cost(token[:step]) > words:
-        step = step * 3 // 4
+    while (needed := _token_cost(token[:step])) > words:
+        step = min(step - 1, step * words // needed)
     return whole_until(token, step) or step
 
 

@@ -27,8 +27,12 @@ _document = re.compile(r"\A<document (\w+)>\n(.*)\n</document \1>\Z", re.DOTALL)
 
 @dataclass
 class Exchange:
-    """One request and what became of it. `at` and `ended` are `time.monotonic()` seconds, `usage`
-    is what the answer said it used, `served` whether an answer was written to the end."""
+    """One request and what became of it.
+
+    `headers` have lower-case names. `at` and `ended` are `time.monotonic()` seconds, `usage` is
+    what the answer said it used, `served` whether a response was written to the end (a client that
+    had stopped waiting may not have read it).
+    """
 
     body: Json
     headers: Mapping[str, str]
@@ -93,7 +97,7 @@ class FakeProvider:
         self._script = deque(script)
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.provider = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
@@ -108,7 +112,9 @@ class FakeProvider:
     def accept(self, body: Json, headers: Mapping[str, str]) -> tuple[Exchange, Behaviour]:
         """Keeps a request and chooses what it meets."""
         with self.lock:
-            exchange = Exchange(body, headers, len(self.requests) + 1, closing=self.closing)
+            number = len(self.requests) + 1
+            lower = {name.lower(): value for name, value in headers.items()}
+            exchange = Exchange(body, lower, number, closing=self.closing)
             self.requests.append(exchange)
             return exchange, self._script.popleft() if self._script else self.default
 
@@ -121,7 +127,8 @@ class FakeProvider:
     @property
     def busiest(self) -> int:
         """The most requests that were open at one time."""
-        times = [(r.at, 1) for r in self.requests] + [(r.ended, -1) for r in self.requests]
+        times = [(r.at, 1) for r in self.requests]
+        times += [(r.ended, -1) for r in self.requests if r.ended]
         opened, most = 0, 0
         for _, change in sorted(times):
             opened += change

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.ai.chunks import SMALLEST, estimate_tokens, sentence_end, split
@@ -151,6 +151,8 @@ def test_too_many_bullets_lose_whole_bullets():
 
 
 @given(prose, st.integers(1, 30), st.sampled_from(list(TEMPLATES)))
+@example("x" * 101, 1, "paragraph")
+@example("x" * 101, 1, "bullets")
 @settings(deadline=None)
 def test_an_answer_never_has_more_words_than_asked_for(answer, words, template):
     request = SummaryRequest("text", instructions=TEMPLATES[template], max_words=words)

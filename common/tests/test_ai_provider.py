@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -89,8 +90,9 @@ def ledger():
 
 
 def summarizer(provider, **options):
+    options.setdefault("base_url", provider and provider.url)
     quick = {"wait_initial": 0.02, "wait_jitter": 0.01, "model": "gpt-local", "api_key": KEY}
-    return OpenAISummarizer(**{"base_url": provider.url, **quick, **options})
+    return OpenAISummarizer(**{**quick, **options})
 
 
 def long_text(parts=30):
@@ -118,7 +120,7 @@ def test_a_text_becomes_a_summary(provider, ledger):
     assert "at most 40 words" in request.system
     assert "in this language: German" in request.system
     assert (request.body["max_tokens"], request.body["temperature"]) == (500, 0.3)
-    assert request.headers["Authorization"] == f"Bearer {KEY}"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
     assert steps == [(1, 1)]
     assert ledger.begun == [("gpt-local", 1)]
     assert ledger.outcomes == ["ok"]
@@ -337,6 +339,19 @@ def test_nobody_there(ledger):
     assert ledger.outcomes == ["error"] * 3
 
 
+def test_nobody_opens(ledger, monkeypatch):
+    monkeypatch.setattr("common.ai.provider.CONNECT_SECONDS", 0.3)
+    busy = socket.create_server(("127.0.0.1", 0), backlog=0)
+    asker = summarizer(None, base_url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1")
+    with (
+        busy,
+        socket.create_connection(busy.getsockname()),  # fills the queue at its door
+        pytest.raises(ProviderUnavailable, match="could not be reached in time"),
+    ):
+        asker.summarize(SummaryRequest(TEXT), recorder=ledger)
+    assert ledger.outcomes == ["timeout"]
+
+
 @pytest.mark.parametrize("wrong", [{"api_key": "sk-é"}, {"api_key": "sk-\nb"}, {"base_url": "tea"}])
 def test_malformed_settings_are_told_without_them(provider, wrong):
     with pytest.raises(SummaryRefused, match="its address or key is malformed") as caught:
@@ -433,6 +448,7 @@ def test_a_context_without_room_is_a_wrong_setting():
 
 def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
     text, steps = long_text(1500), []
+    provider.default = slow(0.03)
     result = summarizer(provider).summarize(
         SummaryRequest(text), recorder=ledger, progress=lambda *step: steps.append(step)
     )
@@ -441,7 +457,7 @@ def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
     assert len(text) > 700_000
     assert all(f"Fact number {n:04} is here." in seen for n in range(1500))
     assert all(r.document.endswith("\n\n") for r in parts[:-1])
-    assert "parts of a longer one" in provider.requests[-1].system.replace("all parts", "parts")
+    assert "notes on all parts of a longer one" in provider.requests[-1].system
     assert steps == [(n, len(steps)) for n in range(1, len(steps) + 1)]
     assert result.calls == len(provider.requests) == len(ledger.ended)
     assert result.prompt_tokens == provider.tokens("prompt_tokens")
@@ -470,7 +486,17 @@ def test_too_many_notes_take_another_round(provider):
     )
     assert steps[-1][0] == steps[-1][1] == len(provider.requests)
     assert steps[0][1] < steps[-1][1]
-    assert "the notes on part" in result.omitted
+    assert re.match(r"the end of the notes on \d+ of \d+ parts", result.omitted)
+
+
+@pytest.mark.parametrize("context", [2050, 4000])
+@pytest.mark.parametrize("text", [long_text(), "x" * 50_000, "\u0301" * 9000, "a. " * 9000])
+def test_a_model_that_repeats_all_it_hears_comes_to_an_end(provider, context, text):
+    provider.default = lambda exchange: answer(exchange.document)(exchange)
+    result = summarizer(provider, context_tokens=context).summarize(SummaryRequest(text))
+    assert len(result.text.split()) <= 80
+    assert "the notes on" in result.omitted
+    assert len(provider.requests) < 250
 
 
 def test_a_smaller_context_than_we_were_told(provider):
