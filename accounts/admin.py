@@ -111,7 +111,8 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        people = super().get_queryset(request).live()
+        visible: Any = super().get_queryset(request)
+        people = visible.live()
         return people if request.user.is_superuser else people.filter(is_superuser=False)
 
     def save_model(self, request: Any, user: User, form: Any, change: bool) -> None:

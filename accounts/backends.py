@@ -4,6 +4,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.http import HttpRequest
 
 from accounts.models import CompanyOwned, User
@@ -61,10 +62,11 @@ class AccountBackend(ModelBackend):
 @cache
 def _permissions_of_company_staff() -> set[str]:
     """All rights on rows that a company owns and its people; its own row to read and change."""
-    owned = [model for model in apps.get_models() if issubclass(model, CompanyOwned)]
+    owned = (model for model in apps.get_models() if issubclass(model, CompanyOwned))
+    ours: list[type[Model]] = [*owned, User]
     rights = {
         f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
-        for model in (*owned, User)
+        for model in ours
         for verb in ("view", "add", "change", "delete")
     }
     return rights | {"accounts.view_company", "accounts.change_company", "accounts.view_login"}

@@ -3,9 +3,10 @@
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, beat
 from celery.signals import setup_logging
 from django.conf import settings
+from django.db import close_old_connections
 from kombu import Exchange, Queue
 
 from common.logs import configure
@@ -24,7 +25,28 @@ app.conf.task_queues = [
 app.conf.task_default_queue = "jobs"
 app.conf.task_default_exchange = ""
 app.conf.task_default_routing_key = "jobs"
+app.conf.beat_scheduler = "config.celery:Scheduler"
 app.autodiscover_tasks()
+
+
+class Scheduler(beat.Scheduler):
+    """Beat, which sweeps jobs by itself.
+
+    Sent to a queue, a sweep would wait for a worker that is busy with the very jobs it looks
+    after and expire, or pile up while there is no worker.
+    """
+
+    def apply_async(
+        self, entry: Any, producer: Any = None, advance: bool = True, **options: Any
+    ) -> Any:
+        if entry.task != "common.tasks.sweep_jobs":
+            return super().apply_async(entry, producer=producer, advance=advance, **options)
+        close_old_connections()
+        try:
+            self.app.tasks[entry.task]()
+        finally:
+            close_old_connections()
+        return None
 
 
 @setup_logging.connect

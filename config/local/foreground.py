@@ -24,6 +24,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MARK = "BUREAU_RUN"
 TERM_PATIENCE = 6.0
 KILL_PATIENCE = 2.0
+ROUNDS = 5
 
 
 def stop_on_signal() -> None:
@@ -43,11 +44,17 @@ def ignore_signals() -> None:
         signal.signal(signum, signal.SIG_IGN)
 
 
-def end_leftovers(mark: str) -> int:
-    """End what a run that was killed left behind; the number of processes."""
-    left = find_by_environment(MARK, mark)
-    end(left, KILL_PATIENCE)
-    return len(left)
+def end_marked(mark: str) -> int:
+    """End every process that carries `mark`; how many there were."""
+    count = 0
+    # More than once, as one may have started a child while the others were being counted.
+    for _ in range(ROUNDS):
+        left = find_by_environment(MARK, mark)
+        if not left:
+            break
+        end(left, KILL_PATIENCE)
+        count += len(left)
+    return count
 
 
 class Foreground:
@@ -77,6 +84,7 @@ class Foreground:
         traceback: TracebackType | None,
     ) -> None:
         ignore_signals()
+        self.say("Stopping.")
         self._stop()
 
     def start(self, name: str, command: str | list[str]) -> None:
@@ -127,7 +135,7 @@ class Foreground:
                 running.append(psutil.Process(process.pid))
                 send(running[-1], signal.SIGTERM)
         wait_gone(running, TERM_PATIENCE)
-        end(find_by_environment(MARK, self._mark), KILL_PATIENCE)
+        end_marked(self._mark)
         for process in self._processes.values():
             process.poll()
         deadline = time.monotonic() + 1

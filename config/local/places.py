@@ -56,9 +56,11 @@ class Places:
             self.run.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
             self.sockets.mkdir(mode=0o700, exist_ok=True)
-            self._close(self.run, {os.geteuid(), self.root.stat().st_uid})
+            # In a user's clone root runs that user's code anyway.
+            user = os.geteuid()
+            self._close(self.run, {user, self.root.stat().st_uid if user == 0 else user})
             if self.sockets != self.run:
-                self._close(self.sockets, {os.geteuid()})
+                self._close(self.sockets, {user})
         except OSError as error:
             raise LocalServiceError(
                 f"The folder {error.filename} cannot be used: {error.strerror}."

@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 from honcho.environ import parse_procfile
 
 from config.environment import DEVELOPMENT_PASSWORD, Environment, is_set, load
-from config.local.foreground import Foreground, end_leftovers, stop_on_signal
+from config.local.foreground import Foreground, end_marked, stop_on_signal
 from config.local.locks import FileLock, LocalServiceError
 from config.local.places import Places
 from config.local.services import LocalServices
@@ -69,7 +69,7 @@ def run(environment: Environment) -> int:
 
 def run_alone(environment: Environment, mark: str) -> int:
     """Servers, then database, then processes; stopped the other way round."""
-    if count := end_leftovers(mark):
+    if count := end_marked(mark):
         print(f"Ended {count} processes that a killed run had left behind.", flush=True)
     check_ports(environment)
     services = LocalServices(
@@ -110,7 +110,7 @@ def watch(children: Foreground, environment: Environment) -> int:
         if not announced and is_ready(environment.port):
             children.say(banner(environment))
             announced = True
-        time.sleep(0.2)
+        time.sleep(0.5)
     name, code = ended
     children.say(f"{name} has ended with code {code}: stopping everything.")
     return code
@@ -140,7 +140,7 @@ def banner(environment: Environment) -> str:
     Log in   {environment.first_superuser}  {password}
     Data     {environment.var_dir}/
     Mails    {environment.var_dir}/mail/
-    """
+"""
 
 
 def check_ports(environment: Environment) -> None:
@@ -151,9 +151,10 @@ def check_ports(environment: Environment) -> None:
         try:
             check_port(environment.host, port)
         except OSError as error:
+            reason = str(error.strerror).partition(" (")[0]
             raise LocalServiceError(
-                f"Port {port} on {environment.host} cannot be used ({error.strerror}): set"
-                f" {variable} to a free one."
+                f"Port {port} on {environment.host} cannot be used ({reason}): set {variable} to"
+                " a free one."
             ) from error
 
 

@@ -77,9 +77,11 @@ class LocalServices:
         entered, self._entered = self._entered, None
         # A forked child inherits the object, but the servers are its parent's to leave.
         if entered is not None and self._owner == os.getpid():
-            with uninterrupted(), self._my_turn():
-                entered.close()
-                self._tidy()
+            with uninterrupted():
+                self._places.make()  # again, in case somebody removed var under running servers
+                with self._my_turn():
+                    entered.close()
+                    self._tidy()
 
     def _servers(self) -> list[Server]:
         try:

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,12 +18,14 @@ import psycopg
 import pytest
 from redis import Redis
 
+from config.environment import Environment
 from config.local import LocalServiceError, LocalServices
 from config.local import server as server_module
-from config.local.foreground import Foreground, end_leftovers
+from config.local.foreground import Foreground, end_marked
 from config.local.locks import FileLock
 from config.local.places import Places
 from config.local.processes import find_by_environment, wait_gone
+from config.local.run import banner, check_ports
 
 # Another process that uses the servers: enters, says so, and leaves when its input ends. It may
 # have a forked child that does nothing.
@@ -233,7 +236,6 @@ def test_everything_was_killed(root: Path, user: Callable[..., User]) -> None:
     owner = user()
     services = LocalServices(root)
     remember(services, "durable")
-    time.sleep(1.1)  # Valkey writes to the disk once a second
     busy = psycopg.connect(services.database_url, autocommit=True)
     kill(owner, servers_below(root))
     with services:
@@ -266,6 +268,13 @@ def test_a_server_was_killed_below_a_living_owner(root: Path) -> None:
         with LocalServices(root) as again:
             remember(again, "again")
             assert names(servers_below(root)) == BOTH
+
+
+def test_the_folder_was_removed_below_running_servers(tmp_path: Path) -> None:
+    with LocalServices(tmp_path / "var"):
+        assert names(servers_below(tmp_path)) == BOTH
+        shutil.rmtree(tmp_path / "var", ignore_errors=True)  # they may be writing
+    assert servers_below(tmp_path) == []
 
 
 def test_the_pid_in_the_file_belongs_to_another_process(root: Path) -> None:
@@ -405,6 +414,26 @@ def test_the_foreground_ends_the_stubborn_and_their_children(
 def test_leftovers_of_a_killed_run_are_ended(tmp_path: Path) -> None:
     marked = {**os.environ, "BUREAU_RUN": str(tmp_path)}
     with subprocess.Popen(["sleep", "60"], env=marked) as left:
-        assert end_leftovers(str(tmp_path / "other")) == 0
-        assert end_leftovers(str(tmp_path)) == 1
+        assert end_marked(str(tmp_path / "other")) == 0
+        assert end_marked(str(tmp_path)) == 1
         assert left.wait() == -signal.SIGTERM
+
+
+def environment(**values: Any) -> Environment:
+    return Environment(_env_file=None, debug=True, **values)
+
+
+def test_a_taken_port_is_named_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalServiceError, match=rf"Port {port} .*set GRPC_PORT"):
+            check_ports(environment(host="127.0.0.1", port=port - 1, grpc_port=port))
+    with pytest.raises(LocalServiceError, match="the same"):
+        check_ports(environment(port=9000, grpc_port=9000))
+
+
+def test_the_banner_tells_no_password_but_the_known_one() -> None:
+    assert "admin123" in banner(environment(first_superuser_password=""))
+    assert "a-password-of-mine" not in banner(
+        environment(first_superuser_password="a-password-of-mine")
+    )
