@@ -25,12 +25,12 @@ STEM = 6  # letters that tell a word from others: crude, and as good as a stemme
 DENSITY = 0.85  # the power of a sentence's length that its worth is divided by; 1: short ones win
 COMMONPLACE = 0.6  # what "the" counts for beside a word of the matter; ROUGE alone would say 1
 SHORT = 6  # words that something said in a dialogue has, "Yeah, okay." being nothing
-HUMS = frozenset("uh um er ah oh yeah yep ok okay mm hmm mhm huh".split())
 CANDIDATES = 1_000  # and one per word of the summary: sentences that are weighed again and again
-FILLERS = HUMS | frozenset("well so right and but".split())
+HUMS = {"uh", "um", "er", "ah", "oh", "yeah", "yep", "ok", "okay", "mm", "hmm", "mhm", "huh"}
+FILLERS = HUMS | {"well", "so", "right", "and", "but"}
 
-WORD = re.compile(r"""[^\s.,;:!?…"“”„«»()\[\]{}<>|/\\=+*&^%$#@~`。！？，、；：「」।؟،؛–—_-]+""")  # noqa: RUF001
-_broken_off = re.compile(r"[\w,;:–—-]$")  # noqa: RUF001
+WORD = re.compile(r"""[^\s.,;:!?…"“”„«»()\[\]{}<>|/\\=+*&^%$#@~`。！？，、；：「」।؟،؛–—_-]+""")
+_broken_off = re.compile(r"[\w,;:–—-]$")
 _boilerplate = re.compile(
     r"(by|von|par|por|photo\w*|image|source|credits?|copyright|updated|published|posted|"
     r"advertisement|read more|related|share|follow us|click|sign up|subscribe|scroll|see also|"
@@ -118,31 +118,24 @@ def words_of(sentences: list[Sentence], common: Container[str]) -> Words:
     numbers: dict[str, int] = {}
     first: list[int] = []
     rows: list[list[int]] = []
-    capitals: Counter[str] = Counter()
     for at, sentence in enumerate(sentences):
-        tokens = WORD.findall(sentence.text)
-        row = stems(WORD.findall(sentence.label) + tokens)
+        row = stems(WORD.findall(sentence.label + sentence.text))
         rows.append([numbers.setdefault(stem, len(numbers)) for stem in row])
         first += [at] * (len(numbers) - len(first))
-        capitals.update(stems(token for token in tokens[1:] if token[0].isupper()))
     names = list(numbers)
     count = np.bincount([word for row in rows for word in row], minlength=len(names))
     place = np.array(first) / len(sentences)
-    return Words(rows, names, _features(names, count, place, capitals, _label_stems(sentences), common))
-
-
-def _label_stems(sentences: list[Sentence]) -> set[str]:
-    return {s for label in {x.label for x in sentences} for s in stems(WORD.findall(label))}
+    return Words(rows, names, _features(names, count, place, sentences, common))
 
 
 def _features(
     names: list[str],
     count: NDArray[np.int64],
     place: NDArray[np.float64],
-    capitals: Counter[str],
-    labels: set[str],
+    sentences: list[Sentence],
     common: Container[str],
 ) -> NDArray[np.float64]:
+    capitals, labels = _capitals(sentences), _label_stems(sentences)
     uncommon = np.array([name not in common for name in names], float)
     columns = [
         np.log(count),
@@ -156,6 +149,15 @@ def _features(
         uncommon * [capitals[name] for name in names] / count,
     ]
     return np.stack(columns, axis=1)
+
+
+def _capitals(sentences: list[Sentence]) -> Counter[str]:
+    inner = (token for s in sentences for token in WORD.findall(s.text)[1:])
+    return Counter(stems(token for token in inner if token[0].isupper()))
+
+
+def _label_stems(sentences: list[Sentence]) -> set[str]:
+    return {stem for label in {s.label for s in sentences} for stem in stems(WORD.findall(label))}
 
 
 def _values(words: Words, weights: Weights) -> list[list[float]]:

@@ -20,7 +20,10 @@ LONG_TOKEN = 100  # characters that one "word" may have before it counts as seve
 WINDOW = 2_000  # characters handed to nupunkt at once: it is quadratic on runs such as "!?!?"
 PIECE = 40  # words to a piece of a line that has no full stop
 
-_HAN = r"\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_HAN = (  # with kana and full-width punctuation
+    r"\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
+    r"\U00020000-\U0003ffff"
+)
 _THAI = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # with Lao, Burmese and Khmer
 _han = re.compile(f"[{_HAN}]+")
 _thai = re.compile(f"[{_THAI}]+")
@@ -55,8 +58,9 @@ def cost(text: str) -> int:
 def _token_cost(token: str) -> int:
     if len(token) <= LONG_TOKEN and token.isascii():
         return 1
+    token = token.removesuffix(ELLIPSIS)  # so that a cut costs no more than what it leaves
     han, thai = (sum(map(len, run.findall(token))) for run in (_han, _thai))
-    return math.ceil(max(han / 2 + thai / 4, len(token) / LONG_TOKEN))
+    return max(1, math.ceil(max(han / 2 + thai / 4, len(token) / LONG_TOKEN)))
 
 
 def spaceless(text: str) -> bool:

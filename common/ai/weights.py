@@ -7,7 +7,7 @@ class Weights(NamedTuple):
     """A logistic model of whether, and how often, a summary has a word of its text."""
 
     features: dict[str, float]  # per feature of extractive.FEATURE_NAMES
-    common: dict[str, float]  # per stem that any English talk has, how it differs from its features
+    common: dict[str, float]  # per stem that any English talk has, on top of its features
     steps: list[tuple[float, float]]  # slope and offset for "once or more", "twice or more", ...
 
 
