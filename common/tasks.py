@@ -23,7 +23,12 @@ def run_job(label: str, pk: str) -> None:
 @shared_task(ignore_result=True)
 def sweep_jobs() -> None:
     for model in runner.kinds():
-        failed, published = runner.sweep(model)
+        try:
+            failed, published = runner.sweep(model)
+        except Exception:
+            # Whatever is wrong with one kind, the others are looked after.
+            log.exception("sweep_raised", kind=model._meta.label)
+            continue
         if failed or published:
             log.info("jobs_swept", kind=model._meta.label, failed=failed, published=published)
 

@@ -25,7 +25,6 @@ app.conf.task_queues = [
 app.conf.task_default_queue = "jobs"
 app.conf.task_default_exchange = ""
 app.conf.task_default_routing_key = "jobs"
-app.conf.beat_scheduler = "config.celery:Scheduler"
 app.autodiscover_tasks()
 
 

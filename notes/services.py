@@ -9,7 +9,7 @@ from common import ai
 from common.jobs import JobFailed, RetryLater
 from notes.models import Note, Summary
 
-SUMMARY_WORDS = 120
+SHORTEST, LONGEST = 20, 120
 
 
 @transaction.atomic
@@ -39,7 +39,8 @@ def summarize(job: Summary) -> dict[str, Any]:
 
     Raises `JobFailed` where another try would end the same way and `RetryLater` where it may not.
     """
-    request = ai.SummaryRequest(text=job.note.raw_text, max_words=SUMMARY_WORDS)
+    text = job.note.raw_text
+    request = ai.SummaryRequest(text=text, max_words=_words_for(text))
     try:
         result = ai.summarizer().summarize(request)
     except ai.SummaryRefused as error:
@@ -54,3 +55,8 @@ def summarize(job: Summary) -> dict[str, Any]:
         "completion_tokens": result.completion_tokens,
         "cost_usd": result.cost_usd,
     }
+
+
+def _words_for(text: str) -> int:
+    """A third of the text, within what people read as a summary."""
+    return max(SHORTEST, min(len(text.split()) // 3, LONGEST))

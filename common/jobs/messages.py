@@ -5,10 +5,13 @@ from typing import Any
 
 import structlog
 from celery import current_app
+from kombu.pools import ProducerPool, producers
 
 log = structlog.get_logger(__name__)
 
 RUN_JOB = "common.tasks.run_job"
+QUEUE = "jobs"
+PATIENCE = 1.0
 PAUSE_AFTER_FAILURE = 2.0
 _broker_away_until = 0.0
 
@@ -17,16 +20,43 @@ def publish(label: str, pk: Any) -> bool:
     """Send the message of one job; `False` where the broker is away.
 
     Never raises: the row is committed already, and the sweeper sends what this could not.
-    After a failure the next two seconds' messages are left to the sweeper at once, so that a
-    broker that hangs delays one request and not all of them.
+    After a failure the next two seconds' messages are left to the sweeper at once, and then one
+    is tried for all, so that a broker that hangs delays one request and not all of them.
     """
     global _broker_away_until
-    if time.monotonic() < _broker_away_until:
+    now = time.monotonic()
+    if now < _broker_away_until:
         return False
+    if _broker_away_until:
+        _broker_away_until = now + PATIENCE + PAUSE_AFTER_FAILURE
     try:
-        current_app.send_task(RUN_JOB, args=(label, str(pk)), queue="jobs", retry=False)
+        with _producers().acquire(block=True, timeout=PATIENCE) as producer:
+            current_app.send_task(
+                RUN_JOB, args=(label, str(pk)), queue=QUEUE, producer=producer, retry=False
+            )
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
         log.warning("job_not_published", job=str(pk), kind=label, error=repr(error))
         return False
+    _broker_away_until = 0.0
     return True
+
+
+def backlog() -> int:
+    """How many messages of jobs wait for a worker; 0 where the broker does not tell."""
+    try:
+        with _producers().acquire(block=True, timeout=PATIENCE) as producer:
+            return producer.channel.queue_declare(queue=QUEUE, passive=True).message_count
+    except Exception:
+        return 0
+
+
+def _producers() -> ProducerPool:
+    """Connections for people who wait for an answer.
+
+    Celery's own try for six seconds to reach a broker that is down, and wait five for one that
+    hangs; a worker, which reads through them, needs them so.
+    """
+    quick = {"max_retries": 0, "socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+    connection = current_app.connection_for_write(connect_timeout=PATIENCE, transport_options=quick)
+    return producers[connection]

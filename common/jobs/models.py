@@ -87,6 +87,8 @@ class JobQuerySet(models.QuerySet):
                 run_id=run_id,
                 attempts=F("attempts") + 1,
                 lease_until=Now() + self.model.lease(),
+                # Its message is used up, so an orphan gets the next as soon as the lease is over.
+                publish_after=Now(),
                 started_at=Coalesce("started_at", Now()),
                 error="",
                 updated_at=Now(),

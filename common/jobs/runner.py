@@ -9,16 +9,18 @@ import stamina
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from common.jobs.errors import JobFailed, LostLease, RetryLater
-from common.jobs.messages import publish
+from common.jobs.messages import backlog, publish
 from common.jobs.models import Job
 
 log = structlog.get_logger(__name__)
 
 SWEEP_BATCH = 500
+LONGEST_QUEUE = 1000
 
 
 def kinds() -> list[type[Job]]:
@@ -48,7 +50,7 @@ class Heartbeat:
                 self.job.renew()
             except LostLease:
                 return
-            except DatabaseError as error:
+            except Error as error:
                 log.warning("lease_not_renewed", job=str(self.job.pk), error=repr(error))
             finally:
                 connection.close()
@@ -62,7 +64,7 @@ def run(model: type[Job], pk: Any) -> Job | None:
     with structlog.contextvars.bound_contextvars(**_context(job)):
         with Heartbeat(job):
             end = _attempt(job)
-        stored = _store(end)
+        stored = _store(job, end)
         _log_end(job, stored)
     return job
 
@@ -91,11 +93,26 @@ def _attempt(job: Job) -> Callable[[], bool]:
         return partial(job.retry_later, "It took longer than a job may take.")
     except Exception as error:
         log.exception("job_raised")
-        return partial(job.retry_later, f"Unexpected error: {type(error).__name__}.")
+        return partial(job.retry_later, _unexpected(error))
 
 
-def _store(end: Callable[[], bool]) -> bool:
-    """Write the end, through a database restart if need be, rather than do paid work again."""
+def _unexpected(error: Exception) -> str:
+    return f"Unexpected error: {type(error).__name__}."
+
+
+def _store(job: Job, end: Callable[[], bool]) -> bool:
+    """Write the end; where the row does not take it (a NUL byte, say), that is why it failed."""
+    try:
+        return _persist(end)
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("job_end_raised")
+        return _persist(partial(job.retry_later, _unexpected(error)))
+
+
+def _persist(end: Callable[[], bool]) -> bool:
+    """Write through a database restart if need be, rather than do paid work again."""
     for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=120):
         with attempt:
             if attempt.num > 1:
@@ -131,12 +148,36 @@ def sweep(model: type[Job]) -> tuple[int, int]:
 def _fail_exhausted(model: type[Job]) -> int:
     with transaction.atomic():
         rows = model.objects.exhausted().select_for_update(skip_locked=True, of=("self",))
-        return sum(job.fail(f"Its worker died {job.attempts} times while it ran.") for job in rows)
+        return sum(map(_give_up, rows))
+
+
+def _give_up(job: Job) -> bool:
+    """Fail a job; one whose `on_end` raises is not to keep the others from being swept."""
+    try:
+        return job.fail(f"Its worker died {job.attempts} times while it ran.")
+    except Exception:
+        log.exception("job_end_raised", job=str(job.pk), kind=job._meta.label)
+        return False
 
 
 def _publish_due(model: type[Job]) -> int:
+    """Publish what seems lost, unless the queue is so long that it probably only waits its turn.
+
+    Else each sweep would add to a backlog messages of the very jobs that are in it.
+    """
+    if not model.objects.unpublished().exists():
+        return 0
+    due = _take_due(model, at_most=min(SWEEP_BATCH, LONGEST_QUEUE - backlog()))
+    unsent = [pk for pk in due if not publish(model._meta.label, pk)]
+    model.objects.filter(pk__in=unsent).update(publish_after=Now())
+    return len(due) - len(unsent)
+
+
+def _take_due(model: type[Job], *, at_most: int) -> list[Any]:
+    if at_most <= 0:
+        return []
     with transaction.atomic():
         rows = model.objects.unpublished().select_for_update(skip_locked=True, of=("self",))
-        due = list(rows.order_by("run_after").values_list("pk", flat=True)[:SWEEP_BATCH])
+        due = list(rows.order_by("run_after").values_list("pk", flat=True)[:at_most])
         model.objects.filter(pk__in=due).mark_published()
-    return sum(publish(model._meta.label, pk) for pk in due)
+    return due

@@ -78,17 +78,31 @@ def provider(_provider: Provider) -> Iterator[Provider]:
 
 
 class Crew:
-    """The module's worker, and a new one where that was killed."""
+    """The module's worker, and a new one where that was killed; `hire` gives others."""
 
-    def __init__(self, hire: Callable[[], Worker]) -> None:
-        self.hire = hire
+    def __init__(self, broker: Broker, folder: Path, provider: Provider) -> None:
+        self._broker, self._folder = broker, folder
+        self._environment = {
+            "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": provider.url,
+            "OPENAI_TIMEOUT": "2",
+            "OPENAI_ATTEMPTS": PROVIDER_ATTEMPTS,
+        }
         self._stack = ExitStack()
         self._worker: Worker | None = None
+
+    def hire(self, **environment: str) -> Worker:
+        told = self._environment | environment
+        return Worker(self._broker.url, self._folder, concurrency=3, environment=told)
 
     def worker(self) -> Worker:
         if self._worker is None or not self._worker.is_running:
             self._worker = self._stack.enter_context(self.hire())
         return self._worker
+
+    def dismiss(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
 
     def close(self) -> None:
         self._stack.close()
@@ -98,13 +112,7 @@ class Crew:
 def crew(
     django_db_blocker: Any, _beat: Beat, broker: Broker, folder: Path, _provider: Provider
 ) -> Iterator[Crew]:
-    environment = {
-        "OPENAI_API_KEY": "sk-test",
-        "OPENAI_BASE_URL": _provider.url,
-        "OPENAI_TIMEOUT": "1",
-        "OPENAI_ATTEMPTS": PROVIDER_ATTEMPTS,
-    }
-    crew = Crew(lambda: Worker(broker.url, folder, concurrency=3, environment=environment))
+    crew = Crew(broker, folder, _provider)
     with django_db_blocker.unblock():
         yield crew
         crew.close()
@@ -178,6 +186,31 @@ def test_a_rolled_back_request_leaves_no_row_and_no_message(
     assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (1, 1, 1)
 
 
+def test_notes_whose_worker_is_killed_complete_by_themselves(
+    client: APIClient, crew: Crew, provider: Provider
+) -> None:
+    """Right after the claim, while the provider works, and with the summary not yet committed."""
+    crew.dismiss()
+    with crew.hire(OPENAI_TIMEOUT="60") as worker:
+        claimed = reaches(post(client, "claimed"), COMPLETED)
+        provider.on["asking"] = ai.slow(60)
+        asking = post(client, "asking")
+        eventually(lambda: provider.asked("asking"), "the provider is asked")
+        with held(Summary, "NEW.status = 'completed'"):
+            writing = post(client, "writing")
+            eventually(lambda: worker.held() == 1, "the summary is about to be stored")
+            with table_held(Note):
+                claimed.requeue()
+                eventually(lambda: worker.held() == 2, "the note is about to be read")
+                worker.kill()
+    assert set(Summary.objects.values_list("status", "attempts")) == {(JobStatus.IN_PROGRESS, 1)}
+    provider.on.clear()
+    crew.worker()
+    assert is_summarized(claimed, "claimed", attempts=2)
+    assert is_summarized(asking, "asking", attempts=2)
+    assert is_summarized(writing, "writing", attempts=2)
+
+
 def test_the_same_message_five_times_makes_one_summary(
     client: APIClient, broker: Broker, crew: Crew, provider: Provider
 ) -> None:
@@ -188,30 +221,6 @@ def test_the_same_message_five_times_makes_one_summary(
     eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")
     assert is_summarized(job, "kettle", attempts=1)
     assert provider.asked("kettle") == 1
-
-
-def test_notes_whose_worker_is_killed_complete_by_themselves(
-    client: APIClient, crew: Crew, provider: Provider
-) -> None:
-    """Right after the claim, while the provider works, and with the summary not yet committed."""
-    worker = crew.worker()
-    claimed = reaches(post(client, "claimed"), COMPLETED)
-    provider.on["asking"] = ai.slow(60)
-    asking = post(client, "asking")
-    eventually(lambda: provider.asked("asking"), "the provider is asked")
-    with held(Summary, "NEW.status = 'completed'"):
-        writing = post(client, "writing")
-        eventually(lambda: worker.held() == 1, "the summary is about to be stored")
-        with table_held(Note):
-            claimed.requeue()
-            eventually(lambda: worker.held() == 2, "the note is about to be read")
-            worker.kill()
-    assert set(Summary.objects.values_list("status", "attempts")) == {(JobStatus.IN_PROGRESS, 1)}
-    provider.on.clear()
-    crew.worker()
-    assert is_summarized(claimed, "claimed", attempts=2)
-    assert is_summarized(asking, "asking", attempts=2)
-    assert is_summarized(writing, "writing", attempts=2)
 
 
 def test_a_note_whose_worker_is_killed_before_it_acknowledges_is_not_done_again(
