@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench lock clean
+.PHONY: run test lint check format bench proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -17,13 +17,29 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy config common accounts notes
+	$(BIN)/mypy config common accounts catalog notes
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m config.checks
 
 format: $(VENV)/test.stamp ## Put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+PROTO_OUT := .
+define GENERATED
+# Made by `make proto`.
+# mypy: ignore-errors
+# ruff: noqa
+# fmt: off
+endef
+export GENERATED
+
+proto: $(VENV)/test.stamp ## Make the gRPC code from auth.proto
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=$(PROTO_OUT) --pyi_out=$(PROTO_OUT) \
+		--grpc_python_out=$(PROTO_OUT) accounts/grpc/auth.proto
+	@cd $(PROTO_OUT)/accounts/grpc && for made in auth_pb2.pyi auth_pb2_grpc.py; do \
+		(echo "$$GENERATED"; cat $$made) > $$made.new && mv $$made.new $$made || exit; \
+	done
 
 lock: ## Compile requirements/*.in into locked requirements/*.txt (needs uv)
 	cd requirements && for name in base dev test; do \

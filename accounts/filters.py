@@ -2,6 +2,7 @@ import django_filters
 from django.db.models import Q, QuerySet
 
 from accounts.models import Role, User
+from common.api.filters import BooleanFilter
 
 
 class UserFilter(django_filters.FilterSet):
@@ -9,7 +10,7 @@ class UserFilter(django_filters.FilterSet):
         method="filter_search", label="Part of the username, the full name or, for admins, email."
     )
     role = django_filters.ChoiceFilter(choices=Role.choices)
-    is_active = django_filters.BooleanFilter()
+    is_active = BooleanFilter()
 
     class Meta:
         model = User

@@ -37,6 +37,15 @@ def normalize_username(username: str) -> str:
     return unicodedata.normalize("NFKC", username).strip()
 
 
+def canonical_identifier(identifier: str) -> str:
+    """An email or a username as it is looked up at login; also of what is neither."""
+    try:
+        found = normalize_email if "@" in identifier else normalize_username
+        return found(identifier).lower()
+    except ValidationError:
+        return identifier.lower()
+
+
 def username_from_email(email: str, *, is_taken: Callable[[str], bool]) -> str:
     """A free username made of the part before the `@`; a number is added where it is taken."""
     base = re.sub(r"[^a-z0-9._+-]+", "-", email.partition("@")[0].lower()).strip("._+-") or "user"

@@ -20,6 +20,7 @@ from rest_framework_simplejwt.tokens import AccessToken as BaseAccessToken
 from rest_framework_simplejwt.tokens import Token
 
 from accounts.models import Login, User
+from common.ratelimit.addresses import client_address
 
 GRACE = timedelta(seconds=10)
 
@@ -94,7 +95,7 @@ def start_login(user: User, request: HttpRequest) -> Login:
         user=user,
         rotated_at=timezone.now(),
         expires_at=timezone.now() + RefreshToken.lifetime,
-        ip_address=request.META.get("REMOTE_ADDR") or None,
+        ip_address=client_address(request),
         user_agent=request.headers.get("User-Agent", "").replace("\0", "")[:300],
     )
     login.save(force_insert=True)

@@ -12,11 +12,13 @@ from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
 from accounts.api import PublicView, ScopedViewSet
+from accounts.identifiers import canonical_identifier
 from accounts.models import Login, PasswordReset, User
 from accounts.permissions import OwnRowsOnly
 from accounts.serializers import (
@@ -33,9 +35,25 @@ from accounts.serializers import (
 )
 from accounts.tokens import AccessToken, RefreshToken, rotate, start_login
 from common.api.idempotency import idempotent
+from common.ratelimit.throttles import ApiThrottle, AuthThrottle, given, remember_address
 
 
-class SignupView(PublicView):
+class EntranceView(PublicView):
+    """A way in, and so what guessers try: limited for each address and each account.
+
+    Which account a request tries is told by a name that is looked up as the view itself would
+    look it up, whether it is known or not.
+    """
+
+    throttle_classes = (AuthThrottle,)
+    account_fields: tuple[str, ...] = ("email",)
+
+    def throttle_account(self, request: Request) -> str:
+        """The account in its one spelling; "" where the request names none."""
+        return canonical_identifier(given(request, *self.account_fields))
+
+
+class SignupView(EntranceView):
     """Create an account. What an uninvited sign-up gets depends on the setting `SIGNUP`."""
 
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
@@ -45,29 +63,41 @@ class SignupView(PublicView):
         return Response(UserSerializer(user).data, status=201)
 
 
-class LoginView(PublicView):
+class LoginView(EntranceView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
+
+    account_fields = ("username", "email")
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        given = validated(LoginSerializer(data=request.data))
-        user = authenticate(request, username=given["identifier"], password=given["password"])
+        data = validated(LoginSerializer(data=request.data))
+        user = authenticate(request, username=data["identifier"], password=data["password"])
         if not isinstance(user, User):
             raise AuthenticationFailed(
                 "No active account has this name and password.", code="invalid_credentials"
             )
         update_last_login(None, user)  # type: ignore[arg-type]
+        remember_address(request, self.throttle_account(request))
         return Response(token_pair(start_login(user, request)))
 
 
-class RefreshView(PublicView):
+class RefreshView(EntranceView):
     """Spend a refresh token for a new pair of tokens."""
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """A token that we have signed was not guessed, and the tabs of a browser may share it."""
+        encoded: Any = given(self.request, "refresh_token")
+        try:
+            RefreshToken(encoded)
+        except TokenError:
+            return [AuthThrottle()]
+        return [ApiThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        given = validated(RefreshSerializer(data=request.data))
+        data = validated(RefreshSerializer(data=request.data))
         try:
-            login = rotate(given["refresh_token"])
+            login = rotate(data["refresh_token"])
         except TokenError as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
         return Response(token_pair(login))
@@ -131,7 +161,7 @@ class PasswordChangeView(APIView):
         return Response(status=204)
 
 
-class PasswordResetView(PublicView):
+class PasswordResetView(EntranceView):
     """Have a link mailed by which to choose a password; the answer says not if anybody gets it."""
 
     @extend_schema(request=PasswordResetSerializer, responses={202: None})
@@ -140,7 +170,7 @@ class PasswordResetView(PublicView):
         return Response({"detail": "If this address is known, a mail is on its way."}, status=202)
 
 
-class PasswordResetConfirmView(PublicView):
+class PasswordResetConfirmView(EntranceView):
     """Choose a password by the code that was mailed; all logins end."""
 
     @extend_schema(request=PasswordResetConfirmSerializer, responses={204: None})

@@ -38,8 +38,14 @@ INSTALLED_APPS = [
     "django_celery_results",
     "common",
     "accounts",
+    "catalog",
     "notes",
 ]
+
+# Public reads that are answered with bytes rendered before, and the namespace of each.
+BYTE_CACHE = {
+    r"/api/v1/products(/search|/[0-9a-f-]{36})?": "products",
+}
 
 MIDDLEWARE = [
     "common.middleware.RequestLogMiddleware",
@@ -47,14 +53,15 @@ MIDDLEWARE = [
     "common.middleware.ProblemDetailsMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "common.caching.middleware.ByteCacheMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -154,12 +161,11 @@ CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {
         "task": "common.tasks.sweep_jobs",
         "schedule": timedelta(seconds=env.job_sweep_seconds),
-        "options": {"expires": env.job_sweep_seconds, "queue": "control"},
     },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",

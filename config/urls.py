@@ -32,6 +32,7 @@ api: list[URLPattern | URLResolver] = [
     path("redoc", redoc),
     path("", include("accounts.urls")),
     path("", include("notes.urls")),
+    path("", include("catalog.urls")),
 ]
 
 urlpatterns = [

@@ -19,8 +19,11 @@ UNOWNED_MODELS = {
     "accounts.User": "has its company as a person, not as a thing",
     "accounts.Login": "belongs to its user alone",
     "accounts.PasswordReset": "is asked for before anybody knows whose it is",
+    "common.CacheBump": "names a part of the cache and no row",
     "common.IdempotencyRecord": "is scoped by the person in its key and shown to nobody",
 }
+# Anybody may read these; to write them one has to be somebody.
+PUBLIC_READS = {"api/v1/products", "api/v1/products/<uuid:pk>"}
 PUBLIC_ROUTES = {
     "",
     "health",
@@ -110,4 +113,6 @@ def test_every_route_but_the_public_ones_refuses_a_stranger(api) -> None:
             continue
         path = "/" + where.replace("<uuid:pk>", "0" * 8 + "-0000-0000-0000-" + "0" * 12)
         for method in ("get", "post", "put", "patch", "delete"):
+            if method == "get" and where in PUBLIC_READS:
+                continue
             assert getattr(api, method)(path).status_code == 401, (method, path)

@@ -23,3 +23,11 @@ class TooLarge(APIException):
     status_code = 413
     default_detail = "The body is larger than this API takes."
     default_code = "too_large"
+
+
+class PreconditionFailed(APIException):
+    """412: the row is no longer what `If-Match` names."""
+
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_detail = "The row has changed since you read it."
+    default_code = "precondition_failed"

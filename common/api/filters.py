@@ -1,5 +1,6 @@
-from typing import Any
+from typing import Any, ClassVar
 
+import django_filters
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
@@ -17,3 +18,15 @@ class StrictOrderingFilter(OrderingFilter):
             message = f"Can't order by {', '.join(wrong)!r}. Known: {', '.join(known)}."
             raise ValidationError({self.ordering_param: [message]})
         return [*fields, "-id"]
+
+
+class BooleanFilter(django_filters.TypedChoiceFilter):
+    """`true` or `false`, also `1` and `0`; anything else is refused instead of ignored."""
+
+    words: ClassVar[dict[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
+
+    def __init__(self, **kwargs: Any) -> None:
+        choices = [(word, word) for name in self.words for word in (name, name.capitalize())]
+        super().__init__(
+            choices=choices, coerce=lambda word: self.words.get(word.lower(), word), **kwargs
+        )

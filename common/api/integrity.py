@@ -33,7 +33,9 @@ def as_api_exception(error: IntegrityError) -> APIException | None:
 def _fields(diagnostic: errors.Diagnostic) -> list[str]:
     for constraint in _constraints(diagnostic.table_name or ""):
         if constraint.name == diagnostic.constraint_name:
-            return list(constraint.fields) or list(_names(constraint))
+            names = [*constraint.fields, *_names(constraint)]
+            # A company is not what a client has chosen, so it is not what they chose badly.
+            return [name for name in names if name != "company"] or names
     columns = re.match(r"Key \((?P<columns>[^)]*)\)", diagnostic.message_detail or "")
     return re.findall(r"\w+", columns["columns"]) if columns else []
 

@@ -17,13 +17,17 @@ class Pagination(BasePagination):
     def paginate_queryset(
         self, queryset: QuerySet, request: Request, view: Any = None
     ) -> list[Any]:
-        self.page = _positive(request, "page", default=1)
-        size_name = "page_size" if "page_size" in request.query_params else "per_page"
-        self.page_size = min(_positive(request, size_name, default=DEFAULT_SIZE), LARGEST_SIZE)
+        self.page, self.page_size = self.asked_for(request)
         self.total = queryset.count()
         start = (self.page - 1) * self.page_size
         # Past the end nothing is asked of the database, whatever size the offset would have.
         return list(queryset[start : start + self.page_size]) if start < self.total else []
+
+    def asked_for(self, request: Request) -> tuple[int, int]:
+        """The page, from 1, and its size; raises `ValidationError`."""
+        size_name = "page_size" if "page_size" in request.query_params else "per_page"
+        size = min(_positive(request, size_name, default=DEFAULT_SIZE), LARGEST_SIZE)
+        return _positive(request, "page", default=1), size
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from rest_framework.views import set_rollback
 from common.api import integrity
 from common.api.exceptions import ServiceUnavailable, TooLarge
 from common.logs import current_request_id
+from common.ratelimit.throttles import early_refusal
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +73,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     error = _as_api_exception(exc)
     if error is None:
         return None
+    error = early_refusal(error, context)
     set_rollback()
     response = Response(
         _document(error), status=error.status_code, headers=_headers(error), exception=True
@@ -137,7 +140,7 @@ def _headers(error: APIException) -> dict[str, str]:
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     if (wait := getattr(error, "wait", None)) is not None:
-        headers["Retry-After"] = str(max(1, round(wait)))
+        headers["Retry-After"] = str(max(1, ceil(wait)))
     return headers
 
 

@@ -1,0 +1,68 @@
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from catalog.models import Product
+from common.api.filters import BooleanFilter, StrictOrderingFilter
+
+DEAREST = 10**10
+
+
+class ProductFilter(django_filters.FilterSet):
+    name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
+    category = django_filters.CharFilter(label="The category, as it is written.")
+    min_price = django_filters.NumberFilter(
+        field_name="price", lookup_expr="gte", min_value=0, max_value=DEAREST
+    )
+    max_price = django_filters.NumberFilter(
+        field_name="price", lookup_expr="lte", min_value=0, max_value=DEAREST
+    )
+    in_stock_only = BooleanFilter(method="filter_stock", label="Leave out what is sold out.")
+    company = django_filters.CharFilter(field_name="company__code", label="A company's code.")
+
+    class Meta:
+        model = Product
+        fields = ()
+
+    def filter_stock(self, products: QuerySet, _name: str, only: bool) -> QuerySet:
+        return products.filter(stock__gt=0) if only else products
+
+
+class ProductOrdering(StrictOrderingFilter):
+    """`sort_by` and `sort_order`, or `ordering` as everywhere.
+
+    Ties are broken by id in the same direction, as the indexes have it.
+    """
+
+    sort_fields = ("name", "price", "created_at", "stock")
+    directions = ("asc", "desc")
+
+    def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
+        field = self._choice(request, "sort_by", self.sort_fields)
+        direction = self._choice(request, "sort_order", self.directions)
+        if field or direction:
+            sign = "-" if direction == "desc" else ""
+            return [f"{sign}{field or 'created_at'}", f"{sign}id"]
+        return list(super().get_ordering(request, queryset, view) or ())
+
+    def remove_invalid_fields(
+        self, queryset: QuerySet, fields: list[str], view: Any, request: Request
+    ) -> list[str]:
+        known = super().remove_invalid_fields(queryset, fields, view, request)[:-1]
+        return [*known, "-id" if known[-1].startswith("-") else "id"]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        choices = {"sort_by": self.sort_fields, "sort_order": self.directions}
+        return super().get_schema_operation_parameters(view) + [
+            {"name": name, "in": "query", "schema": {"type": "string", "enum": list(values)}}
+            for name, values in choices.items()
+        ]
+
+    def _choice(self, request: Request, name: str, choices: tuple[str, ...]) -> str:
+        given = request.query_params.get(name, "")
+        if given and given not in choices:
+            raise ValidationError({name: [f"One of {', '.join(choices)} is expected."]})
+        return given

@@ -1,0 +1,70 @@
+from decimal import Decimal
+from typing import ClassVar
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVectorField
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Upper
+
+from accounts.models import CompanyOwned
+from catalog.querysets import ProductQuerySet
+from catalog.vectors import ProductVector
+from common.caching.writes import CachedRows
+from common.models import SoftDeleteModel
+
+LIVE = Q(deleted_at=None)
+
+
+class Product(CachedRows, CompanyOwned, SoftDeleteModel):
+    """Something that a company offers; anybody may read it as long as it is live."""
+
+    cache_namespace: ClassVar[str] = "products"
+
+    name = models.CharField(max_length=200)
+    description = models.TextField(max_length=20_000, blank=True)
+    price = models.DecimalField(
+        max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
+    )
+    stock = models.PositiveIntegerField(default=0)
+    category = models.CharField(max_length=100, blank=True)
+    sku = models.CharField("SKU", max_length=64, blank=True)
+    vector = models.GeneratedField(
+        expression=ProductVector(), output_field=SearchVectorField(), db_persist=True
+    )
+
+    objects = ProductQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta(CompanyOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "sku"],
+                condition=LIVE & ~Q(sku=""),
+                name="product_sku_once_in_company",
+            ),
+            models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
+            models.CheckConstraint(condition=Q(stock__gte=0), name="product_stock_not_negative"),
+        ]
+        # Every list is ordered by one of these and then by id in the same direction: so pages are
+        # stable, one index serves both directions, and a page far down is found by its first row.
+        indexes = [
+            models.Index(fields=["id"], condition=LIVE, name="product_by_age"),
+            models.Index(fields=["price", "id"], condition=LIVE, name="product_by_price"),
+            models.Index(fields=["name", "id"], condition=LIVE, name="product_by_name"),
+            models.Index(fields=["stock", "id"], condition=LIVE, name="product_by_stock"),
+            models.Index(fields=["created_at", "id"], condition=LIVE, name="product_by_creation"),
+            models.Index(
+                fields=["category", "price", "id"], condition=LIVE, name="product_by_category"
+            ),
+            models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
+            GinIndex(fields=["vector"], condition=LIVE, name="product_vector"),
+            GinIndex(
+                OpClass(Upper("name"), name="gin_trgm_ops"),
+                condition=LIVE,
+                name="product_name_part",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

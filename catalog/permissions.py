@@ -1,0 +1,18 @@
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+
+from accounts.permissions import ADMINS, RolePermission
+
+
+class ProductPermission(RolePermission):
+    """Anybody reads; a company's admin writes its own."""
+
+    write = ADMINS
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method in SAFE_METHODS or super().has_permission(request, view)
+
+    def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
+        return request.method in SAFE_METHODS or super().has_object_permission(request, view, obj)

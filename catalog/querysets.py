@@ -1,0 +1,22 @@
+from typing import Self
+
+from django.db.models import Q
+
+from accounts.querysets import CompanyOwnedQuerySet, Viewer
+from common.caching.writes import CachedQuerySet
+from common.querysets import SoftDeleteQuerySet
+
+
+class ProductQuerySet(CachedQuerySet, CompanyOwnedQuerySet, SoftDeleteQuerySet):
+    def public(self) -> Self:
+        """What anybody may read: live products of companies that are open."""
+        return self.live().filter(company__is_active=True)
+
+    def visible_to(self, user: Viewer) -> Self:
+        """The live products of the person's company: those that they may be let to change."""
+        own: Self = super().visible_to(user)
+        return own.live()
+
+    def named(self, part: str) -> Self:
+        """Products whose name holds these letters, by the trigram index."""
+        return self.filter(Q(name__icontains=part))

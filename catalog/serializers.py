@@ -1,0 +1,63 @@
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.serializers import CompanySummarySerializer
+from catalog.models import Product
+from common.api.serializers import ModelSerializer
+
+
+class ProductSerializer(ModelSerializer):
+    """A product as clients write and read it."""
+
+    company = CompanySummarySerializer(read_only=True)
+    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
+
+    class Meta:
+        model = Product
+        fields = (
+            "id",
+            "name",
+            "description",
+            "price",
+            "stock",
+            "category",
+            "sku",
+            "company",
+            "created_at",
+            "updated_at",
+        )
+        # Its uniqueness is among live rows of a company that the client does not name; the
+        # database's refusal is answered as a 400 that names the field.
+        validators = ()
+
+    def create(self, validated_data: dict[str, Any]) -> Product:
+        product = super().create(validated_data)
+        # Read again, so that what is answered is to the letter what the next read answers.
+        return Product.objects.select_related("company").defer("vector").get(pk=product.pk)
+
+    def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
+        for field, value in validated_data.items():
+            setattr(instance, field, value)
+        instance.save(update_fields=[*validated_data, "updated_at"])
+        return Product.objects.select_related("company").defer("vector").get(pk=instance.pk)
+
+    def to_representation(self, instance: Product) -> dict[str, Any]:
+        return represent(instance)
+
+
+def represent(product: Product) -> dict[str, Any]:
+    """A product as JSON has it; many times faster than a serializer's fields, one by one."""
+    company = product.company
+    return {
+        "id": str(product.pk),
+        "name": product.name,
+        "description": product.description,
+        "price": str(product.price),
+        "stock": product.stock,
+        "category": product.category,
+        "sku": product.sku,
+        "company": {"id": str(company.pk), "code": company.code, "name": company.name},
+        "created_at": product.created_at.isoformat().replace("+00:00", "Z"),
+        "updated_at": product.updated_at.isoformat().replace("+00:00", "Z"),
+    }

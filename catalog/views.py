@@ -1,0 +1,84 @@
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.api import CompanyViewSet
+from catalog.filters import ProductFilter, ProductOrdering
+from catalog.models import Product
+from catalog.pagination import CatalogPagination
+from catalog.permissions import ProductPermission
+from catalog.serializers import ProductSerializer, represent
+from common.api.exceptions import PreconditionFailed
+from common.api.problems import wants_html
+from common.caching.etags import etag_of, matches
+
+
+class ProductViewSet(CompanyViewSet):
+    """Products: everybody reads them all, a company's admin writes its own."""
+
+    queryset = Product.objects.select_related("company").defer("vector")
+    serializer_class = ProductSerializer
+    permission_classes = (ProductPermission,)
+    pagination_class = CatalogPagination
+    filter_backends = (DjangoFilterBackend, ProductOrdering)
+    filterset_class = ProductFilter
+    ordering_fields = ("name", "price", "created_at", "stock", "category")
+    ordering = ("-id",)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """None for public reads, whose answer is one for all and comes from the cache."""
+        # The schema is made without a request.
+        if self.request and self.request.method in SAFE_METHODS and not wants_html(self.request):
+            return []
+        return super().get_authenticators()
+
+    def get_queryset(self) -> QuerySet:
+        if self.request is None or self.request.method in SAFE_METHODS:
+            return self.queryset.all().public()
+        return super().get_queryset()
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return with_etag(super().retrieve(request, *args, **kwargs))
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return with_etag(super().create(request, *args, **kwargs))
+
+    @transaction.atomic
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return with_etag(super().update(request, *args, **kwargs))
+
+    @transaction.atomic
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().destroy(request, *args, **kwargs)
+
+    def get_object(self) -> Product:
+        """The product; for a write locked, and only if `If-Match` still names what it is."""
+        product = super().get_object()
+        if self.request.method in SAFE_METHODS:
+            return product
+        locked = self.get_queryset().select_for_update(of=("self",)).filter(pk=product.pk)
+        product = locked.first() or product
+        expected = self.request.headers.get("If-Match")
+        if expected and not matches(expected, etag_of(rendered(product))):
+            raise PreconditionFailed
+        return product
+
+    def perform_destroy(self, instance: Product) -> None:
+        Product.objects.filter(pk=instance.pk).soft_delete()
+
+
+def rendered(product: Product) -> bytes:
+    """The bytes of `GET /products/{id}`, of which its `ETag` is made."""
+    return JSONRenderer().render(represent(product))
+
+
+def with_etag(response: Response) -> Response:
+    response["ETag"] = etag_of(JSONRenderer().render(response.data))
+    return response
