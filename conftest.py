@@ -4,6 +4,7 @@ Everybody but the outsider belongs to one company: an `owner` of rows, a `collea
 role, the `admin`, a machine (`worker_account`). The `superuser` runs the installation.
 """
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,3 +104,10 @@ def queries(django_assert_num_queries: Any) -> Callable[[Callable[[], Any]], int
         return len(captured)
 
     return count
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -3,11 +3,13 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 
+from accounts.identifiers import canonical_identifier
 from accounts.models import CompanyOwned, User
+from common.ratelimit.throttles import count_try
 
 
 class AccountBackend(ModelBackend):
@@ -22,6 +24,11 @@ class AccountBackend(ModelBackend):
     ) -> User | None:
         if username is None or password is None:
             return None
+        # The API's own login is limited by its throttle; this is the admin site's.
+        if isinstance(request, HttpRequest):
+            verdict = count_try(request, scope="admin", account=canonical_identifier(username))
+            if verdict and not verdict.allowed:
+                raise PermissionDenied
         user = self._find(username)
         if user is None:
             # As long as a real check takes, or the time would tell which accounts exist.

@@ -18,6 +18,7 @@ from accounts.querysets import (
     MailQuerySet,
     UserManager,
 )
+from common.caching.writes import CachedRows
 from common.jobs import Job
 from common.models import BaseModel, SoftDeleteModel
 
@@ -37,7 +38,7 @@ class Role(models.TextChoices):
     WORKER = "worker"
 
 
-class Company(BaseModel):
+class Company(CachedRows, BaseModel):
     """The tenant: every person and every row belongs to one."""
 
     name = models.CharField(max_length=200, validators=[validate_one_line])

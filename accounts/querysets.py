@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from accounts.identifiers import normalize_email, normalize_username
+from common.caching.writes import CachedQuerySet
 from common.jobs.models import JobQuerySet
 from common.querysets import SoftDeleteQuerySet
 
@@ -25,7 +26,7 @@ class CompanyOwnedQuerySet(models.QuerySet):
         return self if user.is_superuser else self.filter(company_id=user.company_id)
 
 
-class CompanyQuerySet(models.QuerySet):
+class CompanyQuerySet(CachedQuerySet):
     def visible_to(self, user: Viewer) -> Self:
         if not user.is_authenticated:
             return self.none()

@@ -20,6 +20,7 @@ from common.api.exceptions import Conflict
 DEFAULT_COMPANY_NAME = "Default Company"
 INVITATION_LIFETIME = timedelta(days=7)
 RESET_LIFETIME = timedelta(hours=1)
+MAILS_AN_HOUR = 5
 
 
 def default_company() -> Company:
@@ -177,7 +178,7 @@ def set_password(user: User, password: str, *, by: User, keep: Login | None = No
 def offer_password_reset(reset: PasswordReset) -> dict[str, Any]:
     """Mail the link by which the person with this address, if there is one, sets a password."""
     user = User.objects.with_identifier(reset.email).filter(is_active=True).first()
-    if user is None:
+    if user is None or _has_mails_enough(user):
         return {}
     with transaction.atomic():
         PasswordReset.objects.filter(pk=reset.pk).update(
@@ -189,6 +190,13 @@ def offer_password_reset(reset: PasswordReset) -> dict[str, Any]:
         if not Mail.objects.filter(password_reset=reset).exists():
             _mail(Mail.Kind.PASSWORD_RESET, user, password_reset=reset)
     return {}
+
+
+def _has_mails_enough(user: User) -> bool:
+    """Whether strangers have had so many links mailed to somebody that it begins to annoy."""
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    recent = Mail.objects.filter(user=user, kind=Mail.Kind.PASSWORD_RESET)
+    return recent.filter(created_at__gt=an_hour_ago).count() >= MAILS_AN_HOUR
 
 
 @transaction.atomic

@@ -3,3 +3,9 @@ from django.apps import AppConfig
 
 class CatalogConfig(AppConfig):
     name = "catalog"
+
+    def ready(self) -> None:
+        """Products show their company's name and go with it when it is closed."""
+        from accounts.models import Company
+
+        Company.cache_namespaces += ("products",)

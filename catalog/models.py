@@ -10,7 +10,7 @@ from django.db.models.functions import Upper
 
 from accounts.models import CompanyOwned
 from catalog.querysets import ProductQuerySet
-from catalog.vectors import ProductVector
+from catalog.vectors import HeadingVector, ProductVector
 from common.caching.writes import CachedRows
 from common.models import SoftDeleteModel
 
@@ -20,7 +20,7 @@ LIVE = Q(deleted_at=None)
 class Product(CachedRows, CompanyOwned, SoftDeleteModel):
     """Something that a company offers; anybody may read it as long as it is live."""
 
-    cache_namespace: ClassVar[str] = "products"
+    cache_namespaces: ClassVar[tuple[str, ...]] = ("products",)
 
     name = models.CharField(max_length=200)
     description = models.TextField(max_length=20_000, blank=True)
@@ -30,6 +30,9 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
     stock = models.PositiveIntegerField(default=0)
     category = models.CharField(max_length=100, blank=True)
     sku = models.CharField("SKU", max_length=64, blank=True)
+    heading = models.GeneratedField(
+        expression=HeadingVector(), output_field=SearchVectorField(), db_persist=True
+    )
     vector = models.GeneratedField(
         expression=ProductVector(), output_field=SearchVectorField(), db_persist=True
     )
@@ -58,7 +61,13 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
                 fields=["category", "price", "id"], condition=LIVE, name="product_by_category"
             ),
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
-            GinIndex(fields=["vector"], condition=LIVE, name="product_vector"),
+            models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
+            models.Index(fields=["updated_at"], name="product_by_change"),
+            # Without a list of pending entries: each search would read all of it.
+            GinIndex(
+                fields=["heading"], condition=LIVE, name="product_heading", fastupdate=False
+            ),
+            GinIndex(fields=["vector"], condition=LIVE, name="product_vector", fastupdate=False),
             GinIndex(
                 OpClass(Upper("name"), name="gin_trgm_ops"),
                 condition=LIVE,

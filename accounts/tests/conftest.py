@@ -1,5 +1,4 @@
 import contextlib
-import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -60,10 +59,3 @@ def smtp_server() -> Iterator[SmtpServer]:
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

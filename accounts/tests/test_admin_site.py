@@ -56,6 +56,14 @@ def test_signing_in_by_email_or_username(superuser: User) -> None:
         assert client.get("/admin/").status_code == 200
 
 
+def test_guessing_is_limited(superuser: User) -> None:
+    client, form = Client(), {"username": "super", "password": "wrong"}
+    for _ in range(5):
+        client.post("/admin/login/", form)
+    client.post("/admin/login/", form | {"password": PASSWORD})
+    assert client.get("/admin/").status_code == 302
+
+
 def test_who_is_no_staff_stays_outside(owner: User) -> None:
     client = Client()
     client.force_login(owner)

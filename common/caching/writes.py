@@ -1,7 +1,7 @@
 """Telling the cache of writes: by hand (`changing`) or for all of a model's (`CachedRows`)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, ClassVar
 
 import structlog
@@ -42,23 +42,30 @@ class CacheBump(Job):
 
 
 @contextmanager
-def changing(namespace: str) -> Iterator[None]:
-    """Change rows whose copies the namespace holds, in a transaction.
+def changing(*namespaces: str) -> Iterator[None]:
+    """Change rows whose copies the namespaces hold, in a transaction.
 
     From its beginning until the commit nobody is given a copy, and after it only new ones.
     """
-    with transaction.atomic():
-        bump = CacheBump.objects.create(namespace=namespace)
-        writer = ""
+    with transaction.atomic(), ExitStack() as open_writes:
+        for namespace in namespaces:
+            open_writes.enter_context(_changing_one(namespace))
+        yield
+
+
+@contextmanager
+def _changing_one(namespace: str) -> Iterator[None]:
+    bump = CacheBump.objects.create(namespace=namespace)
+    writer = ""
+    with suppress(*CACHE_ERRORS):
+        writer = store.announce(namespace)
+    transaction.on_commit(lambda: _ended(bump, writer))
+    try:
+        yield
+    except BaseException:
         with suppress(*CACHE_ERRORS):
-            writer = store.announce(namespace)
-        transaction.on_commit(lambda: _ended(bump, writer))
-        try:
-            yield
-        except BaseException:
-            with suppress(*CACHE_ERRORS):
-                store.end(namespace, writer)
-            raise
+            store.end(namespace, writer)
+        raise
 
 
 def _ended(bump: CacheBump, writer: str) -> None:
@@ -74,34 +81,34 @@ class CachedQuerySet(models.QuerySet):
     """Tells the cache of every write to many rows at once."""
 
     def update(self, **fields: Any) -> int:
-        with changing(self.model.cache_namespace):
+        with changing(*self.model.cache_namespaces):
             return super().update(**fields)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        with changing(self.model.cache_namespace):
+        with changing(*self.model.cache_namespaces):
             return super().delete()
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
-        with changing(self.model.cache_namespace):
+        with changing(*self.model.cache_namespaces):
             return super().bulk_create(*args, **kwargs)
 
     def bulk_update(self, *args: Any, **kwargs: Any) -> int:
-        with changing(self.model.cache_namespace):
+        with changing(*self.model.cache_namespaces):
             return super().bulk_update(*args, **kwargs)
 
 
 class CachedRows(models.Model):
-    """A row whose rendered copies are kept under `cache_namespace`."""
+    """A row that is shown in the rendered copies of `cache_namespaces`."""
 
-    cache_namespace: ClassVar[str]
+    cache_namespaces: ClassVar[tuple[str, ...]] = ()
 
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        with changing(self.cache_namespace):
+        with changing(*self.cache_namespaces):
             super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with changing(self.cache_namespace):
+        with changing(*self.cache_namespaces):
             return super().delete(*args, **kwargs)

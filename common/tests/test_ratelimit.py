@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client, RequestFactory
 from django_redis import get_redis_connection
+from redis import Redis
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response

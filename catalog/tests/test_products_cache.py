@@ -1,0 +1,238 @@
+"""Products from the byte cache: as fresh as from the database, whatever happens."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import pytest
+from django.db import connection
+from django_redis.pool import ConnectionFactory
+from rest_framework.test import APIClient
+
+from accounts.models import Company, User
+from catalog.models import Product
+from catalog.tests.factories import ProductFactory
+from common.caching import store
+
+URL = "/api/v1/products"
+
+
+@pytest.fixture(autouse=True)
+def _cache_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_away_until", 0.0)
+
+
+@pytest.fixture
+def product(transactional_db: None) -> Product:
+    return ProductFactory(name="Desk", stock=0)
+
+
+def one(product: Product) -> str:
+    return f"{URL}/{product.pk}"
+
+
+def how(response: Any) -> str:
+    assert response.status_code == 200, response.content
+    return response["X-Cache"]
+
+
+def test_second_read_is_a_hit_without_queries(
+    api: APIClient, product: Product, queries: Any
+) -> None:
+    for url in (URL, one(product), f"{URL}?sort_by=price&page_size=3"):
+        first = api.get(url)
+        assert how(first) == "miss"
+        assert queries(lambda u=url: api.get(u)) == 0
+        second = api.get(url)
+        assert how(second) == "hit"
+        assert second.content == first.content
+        assert second["ETag"] == first["ETag"]
+
+
+def test_both_prefixes_and_a_slash_share_a_copy(api: APIClient, product: Product) -> None:
+    api.get(URL)
+    assert how(api.get("/api/products/")) == "hit"
+
+
+def test_hits_carry_what_every_answer_carries(
+    api: APIClient, product: Product, settings: Any
+) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    for _ in range(2):
+        response = api.get(URL, headers={"origin": "https://app.example.org", "x-request-id": "r1"})
+        assert response["X-Request-ID"] == "r1"
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert response["X-Frame-Options"] == "DENY"
+        assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
+        assert {"Accept", "origin"} <= set(response["Vary"].split(", "))
+        assert response["Cache-Control"] == "no-cache"
+
+
+def test_errors_are_not_kept(api: APIClient, product: Product) -> None:
+    for _ in range(2):
+        assert api.get(URL, {"page": "x"}).status_code == 400
+        assert api.get(f"{one(product)[:-1]}0").status_code in (200, 404)
+
+
+def test_head(api: APIClient, product: Product) -> None:
+    api.get(URL)
+    response = api.head(URL)
+    assert (how(response), response.content) == ("hit", b"")
+
+
+class TestWritesShowInTheNextRead:
+    def test_by_the_api(
+        self, api: APIClient, product: Product, superuser: User, as_user: Any
+    ) -> None:
+        client = as_user(superuser)
+        api.get(one(product))
+        client.patch(one(product), {"name": "Table"})
+        assert api.get(one(product)).json()["name"] == "Table"
+        assert api.get(URL).json()["items"][0]["name"] == "Table"
+        client.delete(one(product))
+        assert api.get(one(product)).status_code == 404
+        assert api.get(URL).json()["items"] == []
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda p: Product.objects.filter(pk=p.pk).update(name="Table"),
+            lambda p: Product.objects.bulk_update([p], ["name"]),
+            lambda p: p.save(),
+        ],
+        ids=["update", "bulk_update", "save"],
+    )
+    def test_by_the_models(self, api: APIClient, product: Product, write: Any) -> None:
+        api.get(one(product))
+        product.name = "Table"
+        write(product)
+        assert api.get(one(product)).json()["name"] == "Table"
+
+    def test_of_the_company(self, api: APIClient, product: Product) -> None:
+        api.get(one(product))
+        company = product.company
+        company.name = "Renamed"
+        company.save()
+        assert api.get(one(product)).json()["company"]["name"] == "Renamed"
+        Company.objects.filter(pk=company.pk).update(is_active=False)
+        assert api.get(one(product)).status_code == 404
+
+
+def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product) -> None:
+    """Threads read and write one product for some seconds, by detail, list and filtered list."""
+    urls = [one(product), URL, f"{URL}?company={product.company.code}"]
+    newest_seen = 0
+    lock, stop, mistakes, reads = threading.Lock(), threading.Event(), [], []
+
+    def stock_of(response: Any) -> int:
+        body = response.json()
+        return (body["items"][0] if "items" in body else body)["stock"]
+
+    def read(number: int) -> None:
+        nonlocal newest_seen
+        client = APIClient()
+        try:
+            while not stop.is_set():
+                with lock:
+                    at_least = newest_seen
+                response = client.get(urls[number % 3])
+                stock = stock_of(response)
+                reads.append(response["X-Cache"])
+                if stock < at_least:
+                    mistakes.append((at_least, stock, response["X-Cache"]))
+                with lock:
+                    newest_seen = max(newest_seen, stock)
+        finally:
+            connection.close()
+
+    def write(_: int) -> None:
+        nonlocal newest_seen
+        try:
+            while not stop.is_set():
+                row = Product.objects.select_related("company").get(pk=product.pk)
+                Product.objects.filter(pk=row.pk, stock=row.stock).update(stock=row.stock + 1)
+                # What was written is to show in every read that begins from here on.
+                with lock:
+                    newest_seen = max(newest_seen, row.stock)
+                time.sleep(0.01)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        work = [threads.submit(read, n) for n in range(6)] + [
+            threads.submit(write, n) for n in (0, 1)
+        ]
+        time.sleep(4)
+        stop.set()
+        for done in work:
+            done.result()
+    assert mistakes == []
+    assert newest_seen > 20
+    assert {"hit", "miss"} <= set(reads)
+
+
+def test_one_caller_computes_while_the_others_wait(
+    product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from catalog import views
+
+    computed = []
+
+    def slow(row: Product) -> dict:
+        computed.append(row.pk)
+        time.sleep(0.3)
+        return {"id": str(row.pk)}
+
+    monkeypatch.setattr("catalog.serializers.represent", slow)
+    assert views
+
+    def read(_: int) -> tuple[str, bytes]:
+        try:
+            response = APIClient().get(one(product))
+            return how(response), response.content
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(read, range(6)))
+    assert len(computed) == 1
+    assert sorted(answer[0] for answer in answers) == ["hit"] * 5 + ["miss"]
+    assert len({answer[1] for answer in answers}) == 1
+
+
+class TestCacheTrouble:
+    @pytest.fixture
+    def hung_server(self) -> Iterator[int]:
+        """A port that takes connections and says nothing."""
+        with closing(socket.create_server(("127.0.0.1", 0))) as server:
+            yield server.getsockname()[1]
+
+    def point_to(self, settings: Any, port: int) -> None:
+        caches = {**settings.CACHES["default"], "LOCATION": f"redis://127.0.0.1:{port}/0"}
+        settings.CACHES = {"default": caches}
+        settings.API_RATE_LIMIT = "off"
+
+    @pytest.fixture(autouse=True)
+    def _fresh_pools(self) -> Iterator[None]:
+        yield
+        for pool in ConnectionFactory._pools.values():
+            pool.disconnect()
+
+    def test_dead(self, api: APIClient, product: Product, settings: Any, unused_port: int) -> None:
+        api.get(one(product))
+        self.point_to(settings, unused_port)
+        Product.objects.filter(pk=product.pk).update(name="Table")
+        for _ in range(3):
+            response = api.get(one(product))
+            assert (how(response), response.json()["name"]) == ("bypass", "Table")
+
+    def test_hung(self, api: APIClient, product: Product, settings: Any, hung_server: int) -> None:
+        self.point_to(settings, hung_server)
+        started = time.monotonic()
+        for _ in range(20):
+            assert how(api.get(one(product))) == "bypass"
+        assert time.monotonic() - started < 6
