@@ -1,0 +1,71 @@
+import os
+import signal
+import socket
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.grpc.server import AuthServer
+
+log = structlog.get_logger(__name__)
+
+# Below the 6 s after which `make run` kills what has not ended.
+GRACE = 4.0
+
+
+class Command(BaseCommand):
+    help = "Serve auth.AuthService until SIGTERM or Ctrl-C; see accounts/grpc/auth.proto."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1")
+        parser.add_argument("--port", type=int, default=os.environ.get("GRPC_PORT") or 50051)
+
+    def handle(self, *, host: str, port: int, **_: Any) -> None:
+        pool = settings.DATABASES["default"]["OPTIONS"]["pool"]
+        server = AuthServer(host, port, threads=pool["max_size"])
+        with _stop_signals() as stop:
+            _start(server, host, port)
+            stop.wait()
+            log.info("grpc_stopping")
+            server.stop(GRACE)
+
+
+def _start(server: AuthServer, host: str, port: int) -> None:
+    try:
+        _probe(host, port)
+        server.start()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "grpc's own line says why"
+        raise CommandError(
+            f"Port {port} on {host} cannot be used ({reason}): set GRPC_PORT to a free one."
+        ) from None
+    log.info("grpc_ready", address=server.address)
+
+
+def _probe(host: str, port: int) -> None:
+    """Raise OSError with the reason, which grpc keeps to itself."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+@contextmanager
+def _stop_signals() -> Iterator[Event]:
+    """An event that SIGTERM and SIGINT set; what they did before is restored at the end."""
+    stop = Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,454 @@
+"""The token service, by real channels to a real server."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import jwt
+import psycopg
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import RequestFactory
+from django.utils import timezone
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+
+from accounts.authentication import AccessTokenAuthentication
+from accounts.grpc.auth_pb2 import ValidateTokenRequest, ValidateTokenResponse
+from accounts.grpc.auth_pb2_grpc import AuthServiceStub
+from accounts.grpc.server import AuthServer, AuthService
+from accounts.models import Company, Login, User
+from accounts.tokens import AccessToken, RefreshToken, start_login
+from common.testing import eventually, table_held
+from common.testing.worker import database_url
+
+pytestmark = pytest.mark.django_db(transaction=True)
+METHOD = "/auth.AuthService/ValidateToken"
+REPOSITORY = Path(__file__).parents[2]
+SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
+THREADS = 4
+
+
+@contextmanager
+def channel_to(port: int) -> Iterator[grpc.Channel]:
+    options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    server = AuthServer("127.0.0.1", 0, threads=THREADS)
+    yield server.start()
+    server.stop(grace=0)
+
+
+@pytest.fixture(scope="module")
+def channel(port: int) -> Iterator[grpc.Channel]:
+    with channel_to(port) as channel:
+        yield channel
+
+
+@pytest.fixture
+def validate(channel: grpc.Channel) -> Callable[..., ValidateTokenResponse]:
+    stub = AuthServiceStub(channel)
+    return lambda token: stub.ValidateToken(ValidateTokenRequest(token=str(token)), timeout=15)
+
+
+@pytest.fixture
+def login(owner: User) -> Login:
+    return start_login(owner, RequestFactory().get("/"))
+
+
+@pytest.fixture
+def token(login: Login) -> AccessToken:
+    return AccessToken.for_login(login)
+
+
+def refusal(answer: ValidateTokenResponse) -> str:
+    """The sentence of an answer that says no, and nothing else."""
+    assert answer == ValidateTokenResponse(valid=False, error=answer.error)
+    assert answer.HasField("valid")
+    assert answer.error.endswith(".")
+    return answer.error
+
+
+def forged(token: AccessToken, key: str = "", algorithm: str = "HS256", **changes: Any) -> str:
+    claims = {k: v for k, v in {**token.payload, **changes}.items() if v is not None}
+    return jwt.encode(claims, key or django_settings.SECRET_KEY, algorithm=algorithm)
+
+
+class TestValidateToken:
+    def test_a_good_one(self, validate: Any, token: AccessToken, owner: User) -> None:
+        assert validate(token) == ValidateTokenResponse(
+            valid=True,
+            user_id=str(owner.pk),
+            email=owner.email,
+            username="owner",
+            role="agent",
+            company_id=str(owner.company_id),
+            expires_at=datetime.fromtimestamp(token["exp"], UTC).isoformat()[:19] + "Z",
+        )
+
+    def test_costs_one_query(self, token: AccessToken, queries: Any) -> None:
+        def validate(encoded: str) -> ValidateTokenResponse:
+            return AuthService().ValidateToken(ValidateTokenRequest(token=encoded), None)
+
+        assert queries(lambda: validate(str(token))) == 1
+        assert queries(lambda: validate("nonsense")) == 0
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"exp": 1_600_000_000},
+            {"exp": None},
+            {"nbf": 4_000_000_000},
+            {"aud": "other"},
+            {"iss": "other"},
+            {"type": "refresh"},
+            {"ver": 7},
+            {"sid": "00000000-0000-7000-8000-000000000000"},
+            {"sub": "a\x00b"},
+            {"key": "another-key-of-at-least-32-characters"},
+            {"algorithm": "HS512"},
+        ],
+        ids=str,
+    )
+    def test_forged(self, validate: Any, token: AccessToken, changes: dict) -> None:
+        refusal(validate(forged(token, **changes)))
+
+    def test_unsigned(self, validate: Any, token: AccessToken) -> None:
+        refusal(validate(jwt.encode(token.payload, None, algorithm="none")))
+
+    def test_a_refresh_token_is_none(self, validate: Any, login: Login) -> None:
+        refusal(validate(RefreshToken.for_login(login)))
+
+    @pytest.mark.parametrize(
+        "garbage",
+        [
+            "",
+            "x",
+            "a.b.c",
+            "ünïcödé.🔑.",
+            "a\x00b",
+            "e30.e30.e30",
+            "A" * 1_000_000,
+            "." * 1_000_000,
+        ],
+        ids=lambda text: ascii(text[:12]),
+    )
+    def test_garbage(self, validate: Any, garbage: str) -> None:
+        assert refusal(validate(garbage)) == "Token is invalid."
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+            lambda user: User.objects.filter(pk=user.pk).update(deleted_at=timezone.now()),
+            lambda user: User.objects.filter(pk=user.pk).update(token_version=1),
+            lambda user: Company.objects.filter(pk=user.company_id).update(is_active=False),
+            lambda user: Login.objects.filter(user=user).update(ended_at=timezone.now()),
+            lambda user: Login.objects.filter(user=user).delete(),
+        ],
+        ids=["inactive", "deleted", "withdrawn", "company closed", "login ended", "login gone"],
+    )
+    def test_ends_with_the_very_next_call(
+        self, validate: Any, token: AccessToken, owner: User, end: Callable[[User], Any]
+    ) -> None:
+        assert validate(token).valid
+        end(owner)
+        refusal(validate(token))
+
+    def test_more_than_four_megabytes(self, validate: Any) -> None:
+        with pytest.raises(grpc.RpcError) as refused:
+            validate("A" * 5_000_000)
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    def test_what_is_no_message(self, channel: grpc.Channel) -> None:
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary(METHOD)(b"\x0a\x02\xff\xfe", timeout=5)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def sessions() -> set[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pid, backend_start FROM pg_stat_activity WHERE datname IS NOT NULL")
+        return set(cursor.fetchall())
+
+
+class TestDatabase:
+    def test_a_thousand_validations_share_the_threads_connections(
+        self, validate: Any, token: AccessToken
+    ) -> None:
+        pool = connection.pool
+        opened = pool.get_stats().get("connections_num", 0)
+        with ThreadPoolExecutor(8) as clients:
+            answers = list(clients.map(validate, [token] * 500))
+            before = sessions()
+            answers += clients.map(validate, [token] * 500)
+        assert all(answer.valid for answer in answers)
+        assert sessions() <= before
+        assert pool.get_stats()["connections_num"] - opened <= THREADS
+
+    def test_away_and_back(self, validate: Any, token: AccessToken) -> None:
+        assert validate(token).valid
+        with database_away():
+            connection.pool.timeout = 0.3
+            with pytest.raises(grpc.RpcError) as refused:
+                validate(token)
+            assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+            detail = "The database is away at the moment. Try again soon."
+            assert refused.value.details() == detail
+            assert not validate("nonsense").valid
+        connection.close_pool()
+        assert validate(token).valid
+
+    def test_calls_whose_clients_have_gone_are_not_made_up_for(
+        self, channel: grpc.Channel, validate: Any, token: AccessToken, caplog: Any
+    ) -> None:
+        request = ValidateTokenRequest(token=str(token))
+        with table_held(Login):
+            calls = [
+                AuthServiceStub(channel).ValidateToken.future(request, timeout=0.3)
+                for _ in range(5 * THREADS)
+            ]
+            assert {call.code() for call in calls} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert validate(token).valid
+        assert len(lines(caplog)) <= THREADS + 1
+
+
+@contextmanager
+def database_away() -> Iterator[None]:
+    """As in a restart: all connections end, and new ones are refused until it is over."""
+    name = connection.settings_dict["NAME"]
+    connection.close()
+    with psycopg.connect(database_url(), dbname="postgres", autocommit=True) as elsewhere:
+        elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        try:
+            elsewhere.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            yield
+        finally:
+            elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@pytest.fixture
+def _broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_user(*_: Any) -> None:
+        raise RuntimeError("the password is swordfish")
+
+    monkeypatch.setattr(AccessTokenAuthentication, "get_user", get_user)
+
+
+def lines(caplog: Any) -> list[dict[str, Any]]:
+    return [r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "grpc"]
+
+
+class TestCalls:
+    def call(self, channel: grpc.Channel, token: Any, *metadata: tuple[str, str]) -> Any:
+        request = ValidateTokenRequest(token=str(token))
+        return AuthServiceStub(channel).ValidateToken.with_call(request, metadata=metadata)[1]
+
+    def test_each_is_one_line(
+        self, channel: grpc.Channel, token: AccessToken, owner: User, caplog: Any
+    ) -> None:
+        self.call(channel, token, ("x-request-id", "mine-1"))
+        self.call(channel, "nonsense", ("x-request-id", "mine-2"))
+        eventually(lambda: len(lines(caplog)) == 2, "both are logged")
+        good, bad = lines(caplog)
+        assert good.pop("ms") >= 0
+        assert (good["method"], good["code"], good["request_id"]) == (METHOD, "OK", "mine-1")
+        assert (good["user"], good["company"]) == (str(owner.pk), str(owner.company_id))
+        assert bad["request_id"] == "mine-2"
+        assert "user" not in bad
+        assert str(token) not in caplog.text
+
+    def test_the_request_id_comes_back(self, channel: grpc.Channel) -> None:
+        call = self.call(channel, "", ("x-request-id", "mine-1"))
+        assert dict(call.initial_metadata())["x-request-id"] == "mine-1"
+
+    @pytest.mark.parametrize("given", ["two words", "x" * 129, ""])
+    def test_an_odd_request_id_is_replaced(self, channel: grpc.Channel, given: str) -> None:
+        call = self.call(channel, "", ("x-request-id", given))
+        assert len(dict(call.initial_metadata())["x-request-id"]) == 36
+
+    @pytest.mark.usefixtures("_broken")
+    def test_an_error_of_ours_is_told_to_the_log_alone(
+        self, channel: grpc.Channel, token: AccessToken, caplog: Any
+    ) -> None:
+        with pytest.raises(grpc.RpcError) as failed:
+            self.call(channel, token, ("x-request-id", "mine-1"))
+        assert failed.value.code() == grpc.StatusCode.INTERNAL
+        assert "swordfish" not in str(failed.value)
+        assert dict(failed.value.initial_metadata())["x-request-id"] == "mine-1"
+        assert "swordfish" in caplog.text
+        assert "Traceback" in caplog.text
+        assert lines(caplog)[0]["code"] == "INTERNAL"
+        assert str(token) not in caplog.text
+
+
+class TestReflection:
+    def test_is_all_that_a_client_needs(self, channel: grpc.Channel, token: AccessToken) -> None:
+        """As grpcurl does it: no code made from the proto, everything asked of the server."""
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        method = pool.FindServiceByName("auth.AuthService").FindMethodByName("ValidateToken")
+        request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        call = channel.unary_unary(METHOD, request.SerializeToString, response.FromString)
+        assert MessageToDict(call(request(token=str(token))))["username"] == "owner"
+        refused = MessageToDict(call(request(token="nonsense")))
+        assert refused == {"valid": False, "error": "Token is invalid."}
+
+    def test_names_the_services(self, channel: grpc.Channel) -> None:
+        assert set(ProtoReflectionDescriptorDatabase(channel).get_services()) == {
+            "auth.AuthService",
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1alpha.ServerReflection",
+        }
+
+    def test_streams_left_open_hold_up_nobody(
+        self, channel: grpc.Channel, validate: Any, token: AccessToken
+    ) -> None:
+        import threading
+
+        end = threading.Event()
+
+        def ask_and_stay() -> Iterator[ServerReflectionRequest]:
+            yield ServerReflectionRequest(list_services="")
+            end.wait()
+
+        reflect = ServerReflectionStub(channel).ServerReflectionInfo
+        streams = [reflect(ask_and_stay()) for _ in range(3 * THREADS)]
+        next(streams[0])
+        assert validate(token).valid
+        end.set()
+        for stream in streams:
+            stream.cancel()
+
+
+class TestHealth:
+    @pytest.mark.parametrize("service", ["", "auth.AuthService"])
+    def test_is_serving(self, channel: grpc.Channel, service: str) -> None:
+        answer = HealthStub(channel).Check(HealthCheckRequest(service=service))
+        assert answer.status == SERVING
+
+    def test_of_another_service(self, channel: grpc.Channel) -> None:
+        with pytest.raises(grpc.RpcError) as refused:
+            HealthStub(channel).Check(HealthCheckRequest(service="other"))
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+    def test_is_told_while_all_threads_wait(
+        self, channel: grpc.Channel, token: AccessToken
+    ) -> None:
+        request = ValidateTokenRequest(token=str(token))
+        with table_held(Login):
+            calls = [
+                AuthServiceStub(channel).ValidateToken.future(request, timeout=15)
+                for _ in range(2 * THREADS)
+            ]
+            answer = HealthStub(channel).Check(HealthCheckRequest(), timeout=5)
+            assert answer.status == SERVING
+        assert all(call.result().valid for call in calls)
+
+
+class TestStop:
+    def test_running_calls_are_finished(self, token: AccessToken) -> None:
+        server = AuthServer("127.0.0.1", 0, threads=1)
+        with channel_to(server.start()) as channel, ThreadPoolExecutor(1) as stopper:
+            watch = HealthStub(channel).Watch(HealthCheckRequest(service="auth.AuthService"))
+            assert next(watch).status == SERVING
+            with table_held(Login):
+                request = ValidateTokenRequest(token=str(token))
+                call = AuthServiceStub(channel).ValidateToken.future(request)
+                eventually(waits_for_lock, "the call has come in")
+                stopped = stopper.submit(server.stop, 10)
+                assert next(watch).status == NOT_SERVING
+                assert not stopped.done()
+                watch.cancel()
+            assert call.result().valid
+            stopped.result(timeout=5)
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_ends_the_command(self, token: AccessToken, number: int) -> None:
+        port = free_port()
+        with command(port) as process, channel_to(port) as channel:
+            request = ValidateTokenRequest(token=str(token))
+            answer = AuthServiceStub(channel).ValidateToken(request, wait_for_ready=True)
+            assert answer.valid
+            process.send_signal(number)
+            assert process.wait(timeout=10) == 0
+
+    def test_a_port_that_is_taken(self, port: int) -> None:
+        sentence = rf"Port {port} on 127.0.0.1 cannot be used \(Address already in use\): set GRPC"
+        with pytest.raises(CommandError, match=sentence):
+            call_command("grpcserver", host="127.0.0.1", port=port)
+
+    def test_no_second_server_shares_the_port(self, port: int) -> None:
+        with pytest.raises(RuntimeError):
+            AuthServer("127.0.0.1", port, threads=1).start()
+
+
+def waits_for_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone() is not None
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@contextmanager
+def command(port: int) -> Iterator[subprocess.Popen]:
+    environment = {
+        "ENV_FILE": os.devnull,
+        "DJANGO_SETTINGS_MODULE": "config.settings_for_tests",
+        "DATABASE_URL": database_url(),
+        "GRPC_PORT": str(port),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "grpcserver"], cwd=REPOSITORY, env=os.environ | environment
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_code_is_what_the_proto_gives(tmp_path: Path) -> None:
+    programs = Path(sys.executable).parent
+    subprocess.run(
+        ["make", "-o", ".venv/test.stamp", "proto", f"BIN={programs}", f"PROTO_OUT={tmp_path}"],
+        cwd=REPOSITORY,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        check=True,
+    )
+    made = list((tmp_path / "accounts" / "grpc").iterdir())
+    assert len(made) == 3
+    for file in made:
+        assert file.read_text() == (REPOSITORY / "accounts" / "grpc" / file.name).read_text()
