@@ -11,8 +11,11 @@ from django.db.models.functions import Upper
 from accounts.models import CompanyOwned
 from catalog.querysets import ProductQuerySet
 from catalog.vectors import HeadingVector, ProductVector
+from catalog.vocabulary import VocabularyState, Word
 from common.caching.writes import CachedRows
 from common.models import SoftDeleteModel
+
+__all__ = ["Product", "VocabularyState", "Word"]
 
 LIVE = Q(deleted_at=None)
 

@@ -1,30 +1,76 @@
-"""What of a product is searched, as PostgreSQL stores it."""
+"""What of a product is searched, as PostgreSQL stores it, and how its words are made.
+
+The text search configuration `bureau` (`CONFIGURATION`, made by the first migration) takes accents
+off and stems English. It has no stop words: "on" and "die" are words in some language, so all are
+stored, and it is the query that leaves out what says little (`catalog.query_words`).
+"""
 
 from typing import Any
 
 from django.contrib.postgres.search import SearchVectorField
 from django.db.models import Func
 
+CONFIG = "bureau"
+PLAIN_CONFIG = "bureau_plain"
 
-class ProductVector(Func):
-    """Name (A), category (B), description (C) and SKU (A) as one tsvector.
+# Han, kana and Hangul: written without spaces, so each character is stored as a word, and a run of
+# them is looked for as a phrase.
+UNSPACED = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 
-    Words are stemmed as English and kept as they are written, so that other languages are found
-    at least as written. A SKU is found whole and by its parts: `AB-12/x` as `ab-12/x`, `ab`, `12`
-    and `x`.
+_WORDS = "asciiword, word, numword, hword, hword_part, numhword, hword_numpart, asciihword"
+
+CONFIGURATION = f"""
+CREATE TEXT SEARCH DICTIONARY {CONFIG}_stem (TEMPLATE = snowball, LANGUAGE = english);
+CREATE TEXT SEARCH CONFIGURATION {CONFIG} (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION {CONFIG}
+    ALTER MAPPING FOR {_WORDS} WITH unaccent, {CONFIG}_stem;
+CREATE TEXT SEARCH CONFIGURATION {PLAIN_CONFIG} (COPY = simple);
+ALTER TEXT SEARCH CONFIGURATION {PLAIN_CONFIG}
+    ALTER MAPPING FOR {_WORDS} WITH unaccent, simple;
+"""
+
+NO_CONFIGURATION = f"""
+DROP TEXT SEARCH CONFIGURATION {PLAIN_CONFIG};
+DROP TEXT SEARCH CONFIGURATION {CONFIG};
+DROP TEXT SEARCH DICTIONARY {CONFIG}_stem;
+"""
+
+
+def words_of(text: str) -> str:
+    """SQL that makes plain words of the SQL expression `text`.
+
+    PostgreSQL's parser would take `black/white` for a file and `sofa.It` for a host. So all but
+    letters and digits becomes a space, `men's` becomes `mens`, and `36in` and `8x10` are parted.
     """
+    text = f"normalize({text}, NFKC)"
+    text = rf"regexp_replace({text}, '([[:alpha:]])[''’](?=[[:alpha:]])', '\1', 'g')"
+    text = rf"regexp_replace({text}, '([{UNSPACED}])|[^[:alnum:]]+', ' \1 ', 'g')"
+    text = rf"regexp_replace({text}, '([0-9])(?=[[:alpha:]])', '\1 ', 'g')"
+    return rf"regexp_replace({text}, '([[:alpha:]])(?=[0-9])', '\1 ', 'g')"
 
+
+def _weighted(column: str, weight: str) -> str:
+    words = words_of(f'"{column}"')
+    return f"setweight(to_tsvector('{CONFIG}'::regconfig, {words}), '{weight}')"
+
+
+class _Vector(Func):
     output_field = SearchVectorField()
-    template = """(
-        setweight(to_tsvector('english'::regconfig, "name"), 'A') ||
-        setweight(to_tsvector('simple'::regconfig, "name"), 'A') ||
-        setweight(to_tsvector('english'::regconfig, "category"), 'B') ||
-        setweight(to_tsvector('simple'::regconfig, "category"), 'B') ||
-        setweight(to_tsvector('english'::regconfig, "description"), 'C') ||
-        setweight(to_tsvector('simple'::regconfig, "description"), 'C') ||
-        setweight(array_to_tsvector(array_remove(
-            lower("sku") || regexp_split_to_array(lower("sku"), '[^[:alnum:]]+'), '')), 'A')
-    )"""
+    template: str
 
     def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
-        return self.template, []
+        return f"({self.template})", []
+
+
+class HeadingVector(_Vector):
+    """Name (A) and category (B): what a product is. Short, so it stays in the row's own page."""
+
+    template = " || ".join([_weighted("name", "A"), _weighted("category", "B")])
+
+
+class ProductVector(_Vector):
+    """Name (A), category (B), description (C) and the parts of the SKU (D)."""
+
+    template = " || ".join(
+        [HeadingVector.template, _weighted("description", "C"), _weighted("sku", "D")]
+    )

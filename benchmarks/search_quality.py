@@ -1,0 +1,337 @@
+"""How well search ranks, on a made-up furniture catalogue with graded judgements (NDCG@10).
+
+Each product is made from what it is (a class and attributes) and each query asks for a class and
+some attributes; the judgement is made from these and never from the words, which differ: names use
+a class's synonyms, leave attributes out, hold the nouns of other classes ("Sofa Cover"), and
+descriptions mention other furniture. Compared are the two ways of `issues show 4`.
+
+    python benchmarks/search_quality.py [products]
+"""
+
+import math
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django  # noqa: E402
+
+django.setup()
+
+from django.db import connection, transaction  # noqa: E402
+
+from accounts.models import Company  # noqa: E402
+from catalog import vocabulary  # noqa: E402
+from catalog.models import Product  # noqa: E402
+from catalog.search import search  # noqa: E402
+
+# Label; nouns in names; family (its other classes are related); kinds of attributes.
+CLASSES = """
+Accent Chairs|accent chair,armchair,side chair,barrel chair|seating|color,fabric,style
+Dining Chairs|dining chair,side chair,parsons chair|seating|color,wood,style
+Office Chairs|office chair,task chair,desk chair,executive chair|seating|color,fabric,feature
+Recliners|recliner,reclining chair,rocker recliner|seating|color,fabric,feature
+Bar Stools|bar stool,counter stool,swivel stool|seating|color,metal,style
+Sofas|sofa,couch,settee,chesterfield|sofas|color,fabric,style
+Sectionals|sectional,sectional sofa,l-shaped couch|sofas|color,fabric,style
+Loveseats|loveseat,settee|sofas|color,fabric,style
+Sleeper Sofas|sleeper sofa,sofa bed,futon|sofas|color,fabric,feature
+Sofa Slipcovers|sofa cover,sofa slipcover,couch cover|covers|color,fabric
+Chair Pads & Cushions|chair cushion,chair pad,seat cushion|covers|color,fabric,shape
+Coffee Tables|coffee table,cocktail table|tables|wood,shape,style
+End Tables|end table,side table,accent table|tables|wood,shape,style
+Console Tables|console table,sofa table,entry table|tables|wood,metal,style
+Dining Tables|dining table,kitchen table,trestle table|tables|wood,shape,size
+Nightstands|nightstand,bedside table|bedroom|wood,color,style
+Desks|desk,writing desk,computer desk,standing desk|office|wood,color,feature
+Bookcases|bookcase,bookshelf,etagere|storage|wood,color,size
+Storage Cabinets|storage cabinet,accent cabinet,cupboard|storage|wood,color,feature
+TV Stands|tv stand,media console,entertainment center|storage|wood,color,size
+Beds|bed,platform bed,panel bed,poster bed|bedroom|wood,bedsize,style
+Headboards|headboard,panel headboard|bedroom|fabric,bedsize,color
+Mattresses|mattress,foam mattress|bedroom|bedsize,feature
+Bed Skirts|bed skirt,dust ruffle|bedding|color,bedsize
+Dressers|dresser,chest of drawers,double dresser|bedroom|wood,color,style
+Wardrobes|wardrobe,armoire|bedroom|wood,color
+Comforters|comforter set,quilt set,duvet cover|bedding|color,bedsize,pattern
+Throw Pillows|throw pillow,pillow cover,lumbar pillow|textiles|color,pattern,shape
+Area Rugs|area rug,rug,runner|textiles|color,pattern,rugsize
+Curtains|curtain panel,curtains,drapes|textiles|color,pattern,size
+Table Lamps|table lamp,bedside lamp|lighting|color,metal,style
+Desk Lamps|desk lamp,task lamp|lighting|color,metal,feature
+Floor Lamps|floor lamp,arc lamp,torchiere|lighting|metal,style
+Chandeliers|chandelier,pendant chandelier|lighting|metal,style,shape
+Vanity Lights|vanity light,bath light|lighting|metal,size
+Wall Mirrors|wall mirror,mirror,vanity mirror|decor|metal,shape,style
+Wall Art|wall art,canvas print,framed print|decor|color,motif
+Vases|vase,table vase,floor vase|decor|color,shape
+Picture Frames|picture frame,photo frame|decor|wood,color
+Wall Clocks|wall clock,clock|decor|metal,shape
+Cabinet Hardware|drawer pull,cabinet knob,dresser knob|hardware|metal,size
+Bathroom Vanities|bathroom vanity,single vanity|bath|wood,color,size
+Shower Curtains|shower curtain|bath|color,pattern
+Towel Bars|towel bar,towel rack|bath|metal,size
+Patio Chairs|patio chair,adirondack chair,outdoor chair|outdoor|color,wood
+Patio Tables|patio table,bistro table,outdoor table|outdoor|metal,shape
+Fire Pits|fire pit,fire pit table|outdoor|metal,shape
+Planters|planter,plant pot,planter box|outdoor|color,shape
+Shoe Racks|shoe rack,shoe cabinet,shoe storage bench|entry|wood,feature
+Benches|bench,storage bench,entryway bench|entry|wood,fabric
+Coat Racks|coat rack,hall tree|entry|wood,metal
+Kitchen Islands|kitchen island,kitchen cart|kitchen|wood,color
+Faucets|kitchen faucet,faucet|kitchen|metal,feature
+Dinnerware|dinnerware set,plate set|kitchen|color,pattern
+Pet Beds|dog bed,cat bed,pet bed|pets|color,size
+"""
+VALUES = {
+    "color": "white black gray navy beige turquoise burgundy ivory teal charcoal blush sage",
+    "fabric": "velvet,leather,linen,faux leather,upholstered,tufted,boucle",
+    "wood": "oak walnut pine mango acacia cherry espresso driftwood bamboo",
+    "metal": "brass,chrome,brushed nickel,iron,gold,copper,matte black",
+    "style": "modern,mid-century,farmhouse,rustic,industrial,traditional,coastal,scandinavian",
+    "feature": "swivel,adjustable,with storage,folding,with wheels,memory foam,lift top,massage",
+    "shape": "round,square,rectangular,oval,hexagon",
+    "size": '36",48",60",72",18"',
+    "bedsize": "twin,full,queen,king,california king",
+    "rugsize": "5' x 7',8' x 10',2' x 3',9' x 12'",
+    "pattern": "floral,striped,geometric,plaid,abstract,ombre,paisley",
+    "motif": "sunflower,rooster,dinosaur,botanical,mountain,elephant,beach",
+}
+VALUES = {k: v.split("," if "," in v else " ") for k, v in VALUES.items()}
+ROOMS = "living room,bedroom,dining room,office,kitchen,patio,entryway,nursery,bathroom".split(",")
+BRANDS = [
+    a + b
+    for a in "Al Bran Cor Del El Fair Gar Hol Ken Lang Mar Nor Os Pem Rand Sut Thorn Wal".split()
+    for b in "ton ford ley wick dale ville more by land".split()
+]
+FILL = (
+    "Bring comfort to your {room} with this piece.|Crafted with care for everyday use.|"
+    "It pairs well with your {other} and {other}.|Perfect for small spaces and any {room}.|"
+    "Assembly required.|Easy to clean with a damp cloth.|Ideal next to a {other} or {other}.|"
+    "The neutral look works with {value} or {value} decor.|Backed by a one year warranty."
+).split("|")
+
+
+class Kind(NamedTuple):
+    label: str
+    nouns: list[str]
+    family: str
+    kinds: list[str]
+
+
+class Made(NamedTuple):
+    kind: Kind
+    values: dict[str, str]
+    brand: str
+    fields: dict[str, Any]
+
+
+class Query(NamedTuple):
+    text: str
+    kind: Kind
+    values: dict[str, str]
+
+
+def kinds() -> list[Kind]:
+    rows = [line.split("|") for line in CLASSES.strip().splitlines()]
+    return [Kind(a, b.split(","), c, d.split(",")) for a, b, c, d in rows]
+
+
+def make_product(rng: random.Random, all_kinds: list[Kind], number: int) -> Made:
+    kind = rng.choice(all_kinds)
+    values = {name: rng.choice(VALUES[name]) for name in kind.kinds}
+    brand = rng.choice(BRANDS)
+    noun = rng.choice([kind.nouns[0], rng.choice(kind.nouns)])
+    named = [v for v in values.values() if rng.random() < 0.45]
+    rng.shuffle(named)
+    after = [v for v in named if v.startswith("with")]
+    name = " ".join([brand, *(v for v in named if v not in after), noun, *after])
+    if rng.random() < 0.1:
+        name += rng.choice([", set of 2", " with lamp", " in box", f" for {rng.choice(ROOMS)}"])
+    sentences = [f"This {noun} is {v}." for v in values.values() if rng.random() < 0.75]
+    sentences += [
+        part.format_map(_Fill(rng, all_kinds)) for part in rng.sample(FILL, rng.randint(2, 6))
+    ]
+    rng.shuffle(sentences)
+    return Made(
+        kind,
+        values,
+        brand,
+        {
+            "name": name.title()[:200],
+            "category": kind.label,
+            "description": " ".join(sentences),
+            "price": rng.randint(10, 3000),
+            "stock": rng.randint(0, 50),
+            "sku": f"{brand[:3].upper()}-{number:06d}",
+        },
+    )
+
+
+class _Fill(dict):
+    def __init__(self, rng: random.Random, all_kinds: list[Kind]) -> None:
+        self.rng, self.kinds = rng, all_kinds
+
+    def __missing__(self, key: str) -> str:
+        if key == "room":
+            return self.rng.choice(ROOMS)
+        if key == "other":
+            return self.rng.choice(self.rng.choice(self.kinds).nouns)
+        return self.rng.choice(self.rng.choice(list(VALUES.values())))
+
+
+def make_query(rng: random.Random, all_kinds: list[Kind]) -> Query:
+    kind = rng.choice(all_kinds)
+    asked = rng.sample(kind.kinds, min(len(kind.kinds), rng.choice([0, 1, 1, 1, 2, 2, 3])))
+    values = {name: rng.choice(VALUES[name]) for name in asked}
+    noun = rng.choice([kind.nouns[0], kind.label.lower(), rng.choice(kind.nouns)])
+    before = [v for v in values.values() if not v.startswith("with")]
+    after = [v for v in values.values() if v.startswith("with")]
+    if before and rng.random() < 0.2:
+        moved = before.pop()
+        after.append(rng.choice(["in ", "with ", ""]) + moved)
+    words = " ".join([*before, noun, *after])
+    extra = rng.random()
+    if extra < 0.12:
+        words += f" for {rng.choice(ROOMS)}"
+    elif extra < 0.22:
+        words = f"{rng.choice(['cute', 'best', 'cheap', 'unique', 'comfortable'])} {words}"
+    elif extra < 0.3:
+        words = words.replace('"', " inch").replace("-", "")
+    return Query(words, kind, values)
+
+
+def grade(query: Query, product: Made) -> float:
+    """1 for what was asked for, 0.5 for near it, 0 for anything else."""
+    right = sum(product.values.get(name) == value for name, value in query.values.items())
+    if product.kind == query.kind:
+        return 1.0 if right == len(query.values) else 0.5
+    related = product.kind.family == query.kind.family
+    return 0.5 if related and query.values and right == len(query.values) else 0.0
+
+
+def misspelt(rng: random.Random, text: str) -> str:
+    """The longest or another long word with one or two letters wrong."""
+    words = text.split()
+    long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
+    if not long:
+        return text
+    at = rng.choice(long)
+    for _ in range(1 if len(words[at]) < 7 else rng.choice([1, 1, 2])):
+        words[at] = _slip(rng, words[at])
+    return " ".join(words)
+
+
+def _slip(rng: random.Random, word: str) -> str:
+    i = rng.randrange(1, len(word) - 1)
+    letter = rng.choice("abcdefghijklmnopqrstuvwxyz")
+    return rng.choice(
+        [
+            word[:i] + word[i + 1 :],
+            word[:i] + word[i] + word[i:],
+            word[:i] + letter + word[i + 1 :],
+            word[:i] + word[i + 1] + word[i] + word[i + 2 :],
+        ]
+    )
+
+
+def ndcg(grades: list[float], ideal: list[float]) -> float:
+    def gain(values: list[float]) -> float:
+        return sum(value / math.log2(i + 2) for i, value in enumerate(values[:10]))
+
+    return gain(grades) / gain(ideal) if ideal and ideal[0] else 1.0
+
+
+Ranker = Callable[[str], list[Any]]
+
+
+def ours(text: str) -> list[Any]:
+    return [product.pk for product in search(Product.objects.public(), text, limit=10).products]
+
+
+ENGLISH = "to_tsvector('english', {})"
+BASE = """
+    CREATE TEMP TABLE base AS SELECT id,
+      to_tsvector('english', name) n, to_tsvector('english', name || ' ' || category) nc,
+      to_tsvector('english', name || ' ' || category || ' ' || description) d,
+      setweight(to_tsvector('english', name), 'A') || setweight(to_tsvector('english', category),
+        'B') || setweight(to_tsvector('english', description), 'C') v
+    FROM catalog_product WHERE deleted_at IS NULL"""
+
+
+def websearch(text: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM base, websearch_to_tsquery('english', %s) q WHERE v @@ q"
+            " ORDER BY ts_rank_cd(v, q) DESC, id DESC LIMIT 10",
+            [text],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def tiers(text: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT id FROM base, plainto_tsquery('english', %s) q,
+              nullif(replace(q::text, '&', '|'), '') o
+            WHERE v @@ o::tsquery
+            ORDER BY n @@ q DESC, nc @@ q DESC, d @@ q DESC, ts_rank_cd(v, o::tsquery) DESC,
+              id DESC LIMIT 10""",
+            [text],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+_ideals: dict[tuple[Any, ...], list[float]] = {}
+
+
+def ideals(query: Query, made: dict[Any, Made]) -> list[float]:
+    key = (query.kind.label, *query.values.items())
+    if key not in _ideals:
+        grades = (grade(query, product) for product in made.values())
+        _ideals[key] = sorted(grades, reverse=True)[:10]
+    return _ideals[key]
+
+
+def evaluate(ranker: Ranker, queries: list[Query], made: dict[Any, Made]) -> float:
+    total = 0.0
+    for query in queries:
+        ideal = ideals(query, made)
+        found = [grade(query, made[pk]) for pk in ranker(query.text)]
+        total += ndcg(found, ideal)
+    return total / len(queries)
+
+
+def main(number: int) -> None:
+    rng = random.Random(7)
+    all_kinds = kinds()
+    products = [make_product(rng, all_kinds, i) for i in range(number)]
+    queries = [make_query(rng, all_kinds) for _ in range(300)]
+    wrong = [query._replace(text=misspelt(rng, query.text)) for query in queries]
+    with transaction.atomic():
+        company = Company.objects.create(name="Quality", code="quality")
+        Product.objects.all().delete()
+        rows = Product.objects.bulk_create(
+            [Product(company=company, **made.fields) for made in products], batch_size=1000
+        )
+        made = {row.pk: product for row, product in zip(rows, products, strict=True)}
+        with connection.cursor() as cursor:
+            cursor.execute(BASE)
+            cursor.execute("ANALYZE catalog_product")
+        vocabulary.rebuild()
+        for name, ranker in {"websearch": websearch, "tiers": tiers, "search": ours}.items():
+            started = time.perf_counter()
+            right, bad = (evaluate(ranker, some, made) for some in (queries, wrong))
+            took = (time.perf_counter() - started) / 2 / len(queries)
+            print(f"{name:<10} {right:.3f}  misspelt {bad:.3f}  {1000 * took:.1f} ms a query")
+        transaction.set_rollback(True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
