@@ -1,5 +1,6 @@
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from common.ids import uuid7
 from common.querysets import SoftDeleteQuerySet
@@ -9,7 +10,7 @@ class BaseModel(models.Model):
     """A row with a UUIDv7 id, so that ordering by id is ordering by age, and its two times."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

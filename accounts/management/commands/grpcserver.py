@@ -4,7 +4,6 @@ import socket
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
 from typing import Any
 
 import structlog
@@ -15,6 +14,7 @@ from accounts.grpc.server import AuthServer
 
 log = structlog.get_logger(__name__)
 
+SIGNALS = {signal.SIGTERM, signal.SIGINT}
 # Below the 6 s after which `make run` kills what has not ended.
 GRACE = 4.0
 
@@ -29,9 +29,9 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, **_: Any) -> None:
         pool = settings.DATABASES["default"]["OPTIONS"]["pool"]
         server = AuthServer(host, port, threads=pool["max_size"])
-        with _stop_signals() as stop:
+        with _held_back(SIGNALS):
             _start(server, host, port)
-            stop.wait()
+            signal.sigwait(SIGNALS)
             log.info("grpc_stopping")
             server.stop(GRACE)
 
@@ -57,15 +57,14 @@ def _probe(host: str, port: int) -> None:
 
 
 @contextmanager
-def _stop_signals() -> Iterator[Event]:
-    """An event that SIGTERM and SIGINT set; what they did before is restored at the end."""
-    stop = Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """Leave the signals to `sigwait`, in this thread and in those that it starts.
+
+    A handler is run by the main thread alone, but the system may give the signal to one of grpc's
+    threads, and then nothing wakes a main thread that waits for an event.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
-        yield stop
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
