@@ -19,12 +19,17 @@ class CatalogPagination(Pagination):
     def paginate_queryset(
         self, queryset: QuerySet, request: Request, view: Any = None
     ) -> list[Any]:
-        self.page, self.page_size = self.asked_for(request)
-        self.total, self.exact = total_of(queryset)
+        page, size = self.asked_for(request)
+        total, exact = total_of(queryset)
+        self.show(page, size, total, exact=exact)
         start = (self.page - 1) * self.page_size
         if self.exact and start >= self.total:
             return []
         return list(queryset[start : start + self.page_size])
+
+    def show(self, page: int, size: int, total: int, *, exact: bool) -> None:
+        """Take over the figures of a page that was found elsewhere."""
+        self.page, self.page_size, self.total, self.exact = page, size, total, exact
 
     def get_paginated_response(self, data: Any) -> Response:
         response = super().get_paginated_response(data)

@@ -3,7 +3,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.decorators import action
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -14,6 +17,7 @@ from catalog.filters import ProductFilter, ProductOrdering
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
+from catalog.search import search
 from catalog.serializers import ProductSerializer, represent
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
@@ -43,6 +47,33 @@ class ProductViewSet(CompanyViewSet):
         if self.request is None or self.request.method in SAFE_METHODS:
             return self.queryset.all().public()
         return super().get_queryset()
+
+    @extend_schema(
+        parameters=[OpenApiParameter("q", str, required=True, description="What to look for.")]
+    )
+    @action(detail=False, filter_backends=(DjangoFilterBackend,))
+    def search(self, request: Request) -> Response:
+        """Products by words in name, category, description and SKU, best first.
+
+        `corrected` is what was looked for instead, where nothing fits the words as they are.
+        """
+        text = self._search_text(request)
+        paginator: Any = self.paginator
+        page, size = paginator.asked_for(request)
+        products: Any = self.filter_queryset(self.get_queryset())
+        found = search(products, text, offset=(page - 1) * size, limit=size)
+        paginator.show(page, size, found.total, exact=found.exact)
+        response = paginator.get_paginated_response([represent(p) for p in found.products])
+        response.data["corrected"] = found.corrected
+        return response
+
+    def _search_text(self, request: Request) -> str:
+        text = request.query_params.get("q", "")
+        if not text.strip():
+            raise ValidationError({"q": [ErrorDetail("Say what to look for.", "required")]})
+        if "\0" in text:
+            raise ValidationError({"q": ["Null characters are not allowed."]})
+        return text
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return with_etag(super().retrieve(request, *args, **kwargs))

@@ -35,7 +35,7 @@ class RequestLogMiddleware:
         log.info(
             "request",
             method=request.method,
-            route=f"/{match.route}" if match else None,
+            route=f"/{match.route}" if match else getattr(request, "cached_route", None),
             status=response.status_code,
             ms=round((time.perf_counter() - started) * 1000, 1),
         )

@@ -23,6 +23,7 @@ VAR_DIR = env.var_dir
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,18 +45,20 @@ INSTALLED_APPS = [
 
 # Public reads that are answered with bytes rendered before, and the namespace of each.
 BYTE_CACHE = {
-    r"/api/v1/products(/search|/[0-9a-f-]{36})?": "products",
+    "/api/v1/products": "products",
+    "/api/v1/products/search": "products",
+    "/api/v1/products/<uuid:pk>": "products",
 }
 
 MIDDLEWARE = [
     "common.middleware.RequestLogMiddleware",
+    "common.caching.middleware.ByteCacheMiddleware",
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.ProblemDetailsMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "common.caching.middleware.ByteCacheMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

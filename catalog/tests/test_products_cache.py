@@ -122,9 +122,7 @@ class TestWritesShowInTheNextRead:
         assert api.get(one(product)).status_code == 404
 
 
-def test_no_reader_sees_an_older_version_after_a_newer_one(
-    product: Product, settings: Any
-) -> None:
+def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, settings: Any) -> None:
     """Threads read and write one product for some seconds, by detail, list and filtered list."""
     settings.API_RATE_LIMIT = "off"
     urls = [one(product), URL, f"{URL}?company={product.company.code}"]

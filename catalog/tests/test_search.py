@@ -38,5 +38,9 @@ def test_tiers(make: Any) -> None:
     make("Walnut bowl", "Kitchen")
     make("Rug", "Textiles")
     assert names("walnut bookcases") == [
-        "Walnut bookcase", "Oslo in walnut", "Shelf", "Lamp", "Walnut bowl",
+        "Walnut bookcase",
+        "Oslo in walnut",
+        "Shelf",
+        "Lamp",
+        "Walnut bowl",
     ]

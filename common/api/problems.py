@@ -65,6 +65,8 @@ def problem_response(status_code: int, **members: Any) -> JsonResponse:
 
 def wants_html(request: HttpRequest) -> bool:
     """Whether the client names HTML and likes it better than JSON, as browsers do."""
+    if "html" not in request.META.get("HTTP_ACCEPT", ""):
+        return False
     return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
 
 

@@ -4,13 +4,17 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlencode
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 
 from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
 from common.caching.store import BYPASS, Slot
+from common.middleware import canonical
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -21,82 +25,100 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05
 class ByteCacheMiddleware:
     """Answers public reads with bytes that were rendered before.
 
-    `BYTE_CACHE` says which paths (a pattern) belong to which namespace. Only JSON is kept: who
-    asks for HTML gets a page of their own. It stands in front of all that a copy does not need,
-    such as sessions, authentication and throttles, and behind what every answer carries.
+    `BYTE_CACHE` says which routes belong to which namespace. Only JSON is kept: who asks for HTML
+    gets a page of their own. It stands in front of all that a copy does not need, which is nearly
+    everything, and gives its answers the security and CORS headers of those that it overtakes.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.routes = [(re.compile(p), name) for p, name in settings.BYTE_CACHE.items()]
+        self.routes = [
+            (re.compile(route.replace("<uuid:pk>", "[0-9a-f-]{36}")), route, namespace)
+            for route, namespace in settings.BYTE_CACHE.items()
+        ]
+        self.cors = CorsMiddleware(get_response)
+        self.security_headers = _security_headers()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        namespace = self._namespace(request)
-        if namespace is None:
+        path = canonical(request.path_info)
+        found = self._route(request, path)
+        if found is None:
             return self.get_response(request)
-        slot = wait_for(namespace, key_of(request))
-        if slot.copy is not None:
-            return answer(request, slot.copy, "hit")
-        return self._computed(request, slot)
+        route, namespace = found
+        slot = wait_for(namespace, key_of(path, request.META.get("QUERY_STRING", "")))
+        if slot.copy is None:
+            return self._computed(request, slot)
+        request.cached_route = route  # type: ignore[attr-defined]
+        response = HttpResponse(slot.copy, "application/json", headers=self.security_headers)
+        response["Vary"] = "Accept, origin"
+        if "HTTP_ORIGIN" in request.META:
+            self.cors.add_response_headers(request, response)
+        return validated(request, response, "hit")
 
-    def _namespace(self, request: HttpRequest) -> str | None:
+    def _route(self, request: HttpRequest, path: str) -> tuple[str, str] | None:
         if request.method not in ("GET", "HEAD"):
             return None
-        for pattern, namespace in self.routes:
-            if pattern.fullmatch(request.path_info):
-                return None if wants_html(request) else namespace
+        for pattern, route, namespace in self.routes:
+            if pattern.fullmatch(path):
+                return None if wants_html(request) else (route, namespace)
         return None
 
     def _computed(self, request: HttpRequest, slot: Slot) -> HttpResponse:
         copy = None
         try:
             response = self.get_response(request)
-            is_copy = response.status_code == 200 and response["Content-Type"] == "application/json"
-            copy = response.content if is_copy and not response.streaming else None
+            if response.status_code == 200 and response["Content-Type"] == "application/json":
+                copy = response.content
         finally:
             if slot.mine:
                 store.write(slot, copy)
         if copy is None:
             return response
-        fresh = answer(request, copy, "miss" if slot.mine else "bypass")
-        for name in ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"):
-            if name in response:
-                fresh[name] = response[name]
-        return fresh
+        return validated(request, response, "miss" if slot.mine else "bypass")
 
 
 def wait_for(namespace: str, key: str) -> Slot:
     """The copy, or leave to compute it; waits a while for another who computes it already."""
+    slot = store.read(namespace, key)
     deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
-    while True:
-        slot = store.read(namespace, key)
-        if slot is BYPASS or slot.mine or slot.copy is not None or time.monotonic() > deadline:
-            return slot
+    while slot.copy is None and not slot.mine and slot is not BYPASS:
+        if time.monotonic() > deadline:
+            break
         time.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+        slot = store.read(namespace, key)
+    return slot
 
 
-def key_of(request: HttpRequest) -> str:
+def key_of(path: str, query: str) -> str:
     """One key for all spellings of a request: the path and its parameters in order."""
-    query = request.META.get("QUERY_STRING", "")
     if not query:
-        return request.path_info
+        return path
     parameters = sorted(parse_qsl(query, keep_blank_values=True))
-    text = f"{request.path_info}?{urlencode(parameters)}"
+    text = f"{path}?{urlencode(parameters)}"
     return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
 
 
-def answer(request: HttpRequest, body: bytes, how: str) -> HttpResponse:
-    """The bytes as a response, or 304 where the client has them already."""
-    etag = etag_of(body)
+def validated(request: HttpRequest, response: HttpResponse, how: str) -> HttpResponse:
+    """The answer with its validator, emptied to a 304 where the client has these bytes already."""
+    etag = etag_of(response.content)
     known = request.META.get("HTTP_IF_NONE_MATCH")
     if known and matches(known, etag, weakly=True):
-        response = HttpResponse(status=304)
-    else:
-        response = HttpResponse(body, content_type="application/json")
+        response.status_code = 304
+        response.content = b""
+        del response["Content-Type"]
     response["ETag"] = etag
     # Copies may be kept by anyone who asks each time whether they still hold.
     response["Cache-Control"] = "no-cache"
     response["X-Cache"] = how
-    response["Vary"] = "Accept"
     return response
+
+
+def _security_headers() -> dict[str, str]:
+    """What Django's own middlewares would put on an answer that they see."""
+    answer, request = HttpResponse(), HttpRequest()
+    del answer["Content-Type"]
+    request.is_secure = lambda: not settings.DEBUG  # type: ignore[method-assign]
+    for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
+        answer = middleware(lambda _: answer).process_response(request, answer)
+    return dict(answer.items())

@@ -1,4 +1,4 @@
-"""The scripts that keep versions and copies in Redis; one round trip each."""
+"""Versions and copies in Redis. A hit costs one MGET; all else is decided by scripts."""
 
 import hashlib
 import secrets
@@ -15,46 +15,67 @@ from redis.exceptions import NoScriptError, RedisError
 log = structlog.get_logger(__name__)
 
 PREFIX = "bureau:bytes"
-# Bounds what a lost word of the cache could do: no copy is older than this.
+# Bounds what a lost word of the cache could do: no copy is older than this (milliseconds).
 LIFETIME = 60_000
-# How long one caller may compute while the others wait, in milliseconds.
+# How long one caller may compute while the others wait (milliseconds).
 LOCK = 5_000
-# A writer that says nothing for so long has died; in seconds.
+# A writer that says nothing for so long has died (seconds).
 WRITER = 30
 # Seconds for which a cache that failed is left alone.
 PAUSE = 1.0
 
-# KEYS: version, writers. ARGV: prefix, key, a version for where there is none.
-# Answers the version, "" while somebody writes; the copy; whether the caller is to compute it.
-READ = f"""
-local now = tonumber(redis.call('TIME')[1])
-if redis.call('EXISTS', KEYS[2]) == 1 and redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0 then
-  return {{'', false, 0}}
+# The state of a namespace is its version, or "" while somebody writes. All scripts take it and
+# the set of writers as their first keys.
+_STATE = """
+local function state(fresh)
+  local now = tonumber(redis.call('TIME')[1])
+  if redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0 then
+    redis.call('SET', KEYS[1], '', 'EX', %d)
+    return ''
+  end
+  local known = redis.call('GET', KEYS[1])
+  if not known or known == '' then
+    known = fresh
+    redis.call('SET', KEYS[1], known)
+  end
+  return known
 end
-local version = redis.call('GET', KEYS[1])
-if not version then
-  version = ARGV[3]
-  redis.call('SET', KEYS[1], version)
+"""
+
+# Also the copy and its lock. ARGV: a version for where there is none.
+CLAIM = f"""{_STATE % WRITER}
+local version = state(ARGV[1])
+if version == '' then return {{'', false, 0}} end
+local copy = redis.call('GET', KEYS[3])
+if copy and string.sub(copy, 1, #version + 1) == version .. '\\n' then
+  return {{version, copy, 0}}
 end
-local key = ARGV[1] .. version .. ':' .. ARGV[2]
-local copy = redis.call('GET', key)
-if copy then return {{version, copy, 0}} end
-local mine = redis.call('SET', key .. ':lock', 1, 'NX', 'PX', {LOCK})
+local mine = redis.call('SET', KEYS[4] .. version, 1, 'NX', 'PX', {LOCK})
 return {{version, false, mine and 1 or 0}}
 """
 
-# KEYS: version, writers. ARGV: a new version, the writer.
+# Also the copy and its lock. ARGV: the version that the copy was computed under, and the copy.
+STORE = f"""
+redis.call('DEL', KEYS[4] .. ARGV[1])
+if ARGV[2] ~= '' and redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('SET', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2], 'PX', {LIFETIME})
+end
+"""
+
+# ARGV: the writer.
 ANNOUNCE = f"""
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-redis.call('ZADD', KEYS[2], now + {WRITER}, ARGV[2])
+redis.call('ZADD', KEYS[2], now + {WRITER}, ARGV[1])
 redis.call('EXPIRE', KEYS[2], {2 * WRITER})
-redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[1], '', 'EX', {WRITER})
 """
 
-END = """
-redis.call('ZREM', KEYS[2], ARGV[2])
-redis.call('SET', KEYS[1], ARGV[1])
+# ARGV: the writer and a new version.
+END = f"""{_STATE % WRITER}
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('DEL', KEYS[1])
+state(ARGV[2])
 """
 
 
@@ -62,13 +83,14 @@ redis.call('SET', KEYS[1], ARGV[1])
 class Slot:
     """What the cache says of a key: a `copy`, or whether the caller is to compute it (`mine`)."""
 
-    key: str
+    keys: tuple[str, ...] = ()
+    version: bytes = b""
     copy: bytes | None = None
     mine: bool = False
 
 
-# In these cases there is nothing to wait for and nothing to store.
-BYPASS = Slot("")
+# Nothing to wait for and nothing to store.
+BYPASS = Slot()
 
 _away_until = 0.0
 
@@ -77,48 +99,51 @@ def read(namespace: str, key: str) -> Slot:
     """The copy of `key`, or who computes it; `BYPASS` while somebody writes or without a cache."""
     if time.monotonic() < _away_until:
         return BYPASS
-    prefix = f"{PREFIX}:{namespace}:"
+    keys = _keys(namespace, key)
     try:
-        version, copy, mine = _run(READ, _keys(namespace), prefix, key, _new())
+        version, copy = _redis().mget(keys[0], keys[2])
+        if version and copy and copy.startswith(version + b"\n"):
+            return Slot(keys, version, copy[len(version) + 1 :])
+        return BYPASS if version == b"" else _claimed(keys)
     except (RedisError, OSError) as error:
         _failed(error)
         return BYPASS
-    return Slot(f"{prefix}{version.decode()}:{key}", copy, bool(mine)) if version else BYPASS
 
 
 def write(slot: Slot, copy: bytes | None) -> None:
     """Store what was computed, or with `None` let another caller try."""
     try:
-        pipe = _redis().pipeline(transaction=False)
-        if copy is not None:
-            pipe.set(slot.key, copy, px=LIFETIME)
-        pipe.delete(f"{slot.key}:lock")
-        pipe.execute()
+        _run(STORE, slot.keys, slot.version, copy or b"")
     except (RedisError, OSError) as error:
         _failed(error)
 
 
 def announce(namespace: str) -> str:
     """Say that somebody writes; returns the name to end it by. Raises when the cache is away."""
-    writer = _new()
-    _run(ANNOUNCE, _keys(namespace), _new(), writer)
+    writer = secrets.token_hex(8)
+    _run(ANNOUNCE, _keys(namespace), writer)
     return writer
 
 
 def end(namespace: str, writer: str = "") -> None:
     """Say that a write has ended: from here on only newer copies count. Raises as `announce`."""
-    _run(END, _keys(namespace), _new(), writer)
+    _run(END, _keys(namespace), writer, secrets.token_hex(8))
 
 
-def _keys(namespace: str) -> tuple[str, str]:
-    return f"{PREFIX}:version:{namespace}", f"{PREFIX}:writers:{namespace}"
+def _claimed(keys: tuple[str, ...]) -> Slot:
+    version, copy, mine = _run(CLAIM, keys, secrets.token_hex(8))
+    if not version:
+        return BYPASS
+    return Slot(keys, version, copy and copy[len(version) + 1 :], bool(mine))
 
 
-def _new() -> str:
-    return secrets.token_hex(8)
+def _keys(namespace: str, key: str = "") -> tuple[str, ...]:
+    """Of the state, the writers, the copy and its lock."""
+    root = f"{PREFIX}:{namespace}"
+    return f"{root}:state", f"{root}:writers", f"{root}:copy:{key}", f"{root}:lock:{key}:"
 
 
-def _run(script: str, keys: tuple[str, ...], *arguments: str) -> Any:
+def _run(script: str, keys: tuple[str, ...], *arguments: str | bytes) -> Any:
     redis = _redis()
     try:
         return redis.evalsha(_sha(script), len(keys), *keys, *arguments)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.db.models.functions import Now
-from django.test import RequestFactory
 from redis.exceptions import ConnectionError as RedisAway
 
 from common.caching import store
@@ -83,7 +82,7 @@ class TestStore:
 
     def test_a_lost_version_does_not_bring_old_copies_back(self) -> None:
         filled("a", b"old")
-        store._redis().delete(f"{store.PREFIX}:version:{NAME}")
+        store._redis().delete(f"{store.PREFIX}:{NAME}:state")
         assert store.read(NAME, "a").copy is None
 
     def test_a_dead_cache_is_left_alone_for_a_moment(self, dead_cache: list) -> None:
@@ -139,16 +138,14 @@ class TestKeys:
         [("/x?a=1&b=2", "/x?b=2&a=1"), ("/x?a=%31", "/x?a=1"), ("/x?a=1+2", "/x?a=1%202")],
     )
     def test_spellings_of_one_request(self, one: str, other: str) -> None:
-        make = RequestFactory().get
-        assert key_of(make(one)) == key_of(make(other))
+        assert key_of(*one.split("?")) == key_of(*other.split("?"))
 
     @pytest.mark.parametrize(
         ("one", "other"),
         [("/x", "/x?a="), ("/x?a=1", "/x?a=2"), ("/x?a=1&a=2", "/x?a=1"), ("/x", "/y")],
     )
     def test_different_requests(self, one: str, other: str) -> None:
-        make = RequestFactory().get
-        assert key_of(make(one)) != key_of(make(other))
+        assert key_of(*f"{one}?".split("?")[:2]) != key_of(*f"{other}?".split("?")[:2])
 
 
 class TestEtags:
