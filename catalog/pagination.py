@@ -1,16 +1,28 @@
-"""Pages of a table of any size: the total and a page far down cost no more than the first page."""
+"""Pages of a table of any size: neither the total nor a page far down reads all of it."""
 
+import hashlib
 import json
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet, Window
+from django.db.models.fields.tuple_lookups import (
+    Tuple,
+    TupleGreaterThanOrEqual,
+    TupleLessThanOrEqual,
+)
+from django.db.models.functions import Mod, RowNumber
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 
 from common.api.pagination import Pagination
+from common.caching import store
 
 # Up to here rows are counted; beyond, the planner's estimate serves and the answer says so.
 COUNTED = 10_000
+# From here on a page is found by an anchor: the first row of the thousand rows that it lies in.
+DEEP = 5_000
+STEP = 1_000
 
 
 class CatalogPagination(Pagination):
@@ -22,10 +34,10 @@ class CatalogPagination(Pagination):
         page, size = self.asked_for(request)
         total, exact = total_of(queryset)
         self.show(page, size, total, exact=exact)
-        start = (self.page - 1) * self.page_size
-        if self.exact and start >= self.total:
-            return []
-        return list(queryset[start : start + self.page_size])
+        start = (page - 1) * size
+        if start < DEEP:
+            return list(queryset[start : start + size])
+        return [] if exact and start >= total else rows_far_down(queryset, start, size)
 
     def show(self, page: int, size: int, total: int, *, exact: bool) -> None:
         """Take over the figures of a page that was found elsewhere."""
@@ -40,15 +52,15 @@ class CatalogPagination(Pagination):
         envelope = super().get_paginated_response_schema(schema)
         envelope["properties"]["total_exact"] = {
             "type": "boolean",
-            "description": f"False where `total` is an estimate, from {COUNTED} rows on.",
+            "description": f"False where `total` is an estimate, beyond {COUNTED} rows.",
         }
         return envelope
 
 
-def total_of(queryset: QuerySet) -> tuple[int, bool]:
+def total_of(queryset: QuerySet, at_most: int = COUNTED) -> tuple[int, bool]:
     """How many rows there are, and whether they were counted or, being many, estimated."""
-    counted = queryset.order_by()[: COUNTED + 1].count()
-    if counted <= COUNTED:
+    counted = queryset.order_by()[: at_most + 1].count()
+    if counted <= at_most:
         return counted, True
     return max(estimate(queryset), counted), False
 
@@ -57,3 +69,38 @@ def estimate(queryset: QuerySet) -> int:
     """The number of rows that the planner expects."""
     plan = json.loads(queryset.order_by().explain(format="json"))
     return int(plan[0]["Plan"]["Plan Rows"])
+
+
+def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
+    """The rows from `start` on, read from the anchor before them instead of from the beginning.
+
+    The queryset is ordered by a column and the id in the same direction, or by the id.
+    """
+    anchors = _anchors(queryset)
+    number, rest = divmod(start, STEP)
+    if number >= len(anchors):
+        return []
+    columns = _columns(queryset)
+    descending = str(queryset.query.order_by[0]).startswith("-")
+    lookup = TupleLessThanOrEqual if descending else TupleGreaterThanOrEqual
+    after = lookup(Tuple(*map(F, columns)), tuple(anchors[number]))
+    return list(queryset.filter(after)[rest : rest + size])
+
+
+def _anchors(queryset: QuerySet) -> list[list[Any]]:
+    """Of every thousandth row its ordering columns; kept as long as no product changes."""
+    key = hashlib.sha256(str(queryset.query).encode()).hexdigest()
+    slot = store.read("products", f"anchors:{key}")
+    if slot.copy is not None:
+        return json.loads(slot.copy)
+    place = Window(RowNumber(), order_by=queryset.query.order_by)
+    numbered = queryset.select_related(None).annotate(first=Mod(place, STEP)).filter(first=1)
+    anchors = list(numbered.values_list(*_columns(queryset)))
+    copy = json.dumps(anchors, cls=JSONEncoder).encode()
+    if slot.mine:
+        store.write(slot, copy)
+    return json.loads(copy)
+
+
+def _columns(queryset: QuerySet) -> list[str]:
+    return [str(name).removeprefix("-") for name in queryset.query.order_by]

@@ -81,6 +81,10 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
 def configure(config: dict[str, Any]) -> None:
     """Set up `logging` and structlog; Django's and Celery's entry point."""
     logging.config.dictConfig(config)
+    # What no line of ours shows; see "Optimization" in the logging module's documentation.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False
+    logging._srcfile = None  # type: ignore[attr-defined]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -283,3 +283,39 @@ class TestEtags:
     def test_if_match_of_anything(self, as_user: Any, admin: User, product: Product) -> None:
         response = as_user(admin).patch(one(product), {"stock": 2}, headers={"if-match": "*"})
         assert response.status_code == 200
+
+
+class TestFarDown:
+    @pytest.fixture(autouse=True)
+    def _small_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("catalog.pagination.DEEP", 5)
+        monkeypatch.setattr("catalog.pagination.STEP", 4)
+        monkeypatch.setattr("catalog.pagination.COUNTED", 10)
+
+    @pytest.mark.parametrize("field", ["name", "price", "created_at", "stock"])
+    @pytest.mark.parametrize("direction", ["asc", "desc"])
+    def test_pages_hold_what_they_would_hold(
+        self, api: APIClient, field: str, direction: str
+    ) -> None:
+        for number in range(33):
+            ProductFactory(name=f"n{number % 3}", price=number % 5, stock=number % 2)
+        sign = "-" if direction == "desc" else ""
+        expected = Product.objects.order_by(f"{sign}{field}", f"{sign}id")
+        query = {"sort_by": field, "sort_order": direction, "page_size": 3}
+        seen = [
+            item["id"]
+            for page in range(1, 14)
+            for item in api.get(URL, query | {"page": page}).json()["items"]
+        ]
+        assert seen == [str(product.pk) for product in expected]
+
+    def test_with_a_filter(self, api: APIClient) -> None:
+        ProductFactory.create_batch(12, category="Light")
+        ProductFactory.create_batch(12)
+        query = {"category": "Light", "page_size": 4, "page": 3}
+        assert len(api.get(URL, query).json()["items"]) == 4
+        assert api.get(URL, query | {"page": 4}).json()["items"] == []
+
+    def test_past_the_end(self, api: APIClient) -> None:
+        ProductFactory.create_batch(12)
+        assert api.get(URL, {"page": 10**15}).json()["items"] == []

@@ -2,6 +2,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 from corsheaders.middleware import CorsMiddleware
@@ -50,6 +51,7 @@ class ByteCacheMiddleware:
             return self._computed(request, slot)
         request.cached_route = route  # type: ignore[attr-defined]
         response = HttpResponse(slot.copy, "application/json", headers=self.security_headers)
+        response["Content-Length"] = str(len(slot.copy))
         response["Vary"] = "Accept, origin"
         if "HTTP_ORIGIN" in request.META:
             self.cors.add_response_headers(request, response)
@@ -90,6 +92,7 @@ def wait_for(namespace: str, key: str) -> Slot:
     return slot
 
 
+@lru_cache(maxsize=4096)
 def key_of(path: str, query: str) -> str:
     """One key for all spellings of a request: the path and its parameters in order."""
     if not query:
@@ -107,6 +110,7 @@ def validated(request: HttpRequest, response: HttpResponse, how: str) -> HttpRes
         response.status_code = 304
         response.content = b""
         del response["Content-Type"]
+        del response["Content-Length"]
     response["ETag"] = etag
     # Copies may be kept by anyone who asks each time whether they still hold.
     response["Cache-Control"] = "no-cache"

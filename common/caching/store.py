@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError
@@ -157,6 +158,12 @@ def _sha(script: str) -> str:
 
 
 def _redis() -> Redis:
+    return _client(settings.CACHES["default"]["LOCATION"])
+
+
+@cache
+def _client(location: str) -> Redis:
+    """Django looks its caches up by thread and by name; a client serves all threads."""
     return get_redis_connection("default")
 
 

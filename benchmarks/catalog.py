@@ -1,0 +1,251 @@
+"""How fast the catalogue answers, as ratios measured side by side in one run.
+
+`python -m benchmarks.catalog` prints a table and writes `var/bench/catalog.json` and
+`catalog.png`; `benchmarks/README.md` says what each ratio means.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks.load import always, median_ms, numbered, rate
+from config.environment import BASE_DIR
+from config.local import LocalServices
+
+VAR = BASE_DIR / "var" / "bench"
+ROUNDS = 5
+OURS, BARE, PLAIN = 8951, 8952, 8953
+LIST = "/api/v1/products?page_size=10"
+SEARCH = "/api/v1/products/search?q=oak+desk"
+
+FILL = """
+INSERT INTO catalog_product
+    (id, created_at, updated_at, company_id, name, description, price, stock, category, sku)
+SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+    now() - n * interval '1 second', now(), (SELECT id FROM accounts_company LIMIT 1),
+    (ARRAY['oak','pine','steel','glass','velvet','linen','walnut','rattan'])[1 + n %% 8] || ' ' ||
+    (ARRAY['desk','chair','sofa','lamp','table','shelf','bed','rug','stool'])[1 + n %% 9] || ' ' ||
+    'model ' || (n %% 9973),
+    'A sturdy piece for every day, number ' || n || ', series ' || (n %% 997) || '.',
+    round((n * 7919 %% 100000) / 100.0, 2), n %% 40, 'Category ' || (n %% 100), 'SKU-' || n
+FROM generate_series(1, %s) AS n
+"""
+
+
+def environment(database: str, services: LocalServices) -> dict[str, str]:
+    url = services.database_url.replace("/bureau?", f"/{database}?")
+    return os.environ | {
+        "ENV_FILE": os.devnull,
+        "VAR_DIR": str(VAR),
+        "DATABASE_URL": url,
+        "DEBUG": "true",
+        "LOG_FORMAT": "json",
+        "API_RATE_LIMIT": "off",
+        "BARE_REDIS_URL": services.redis_url.replace("db=0", "db=5"),
+    }
+
+
+def manage(env: dict[str, str], *arguments: str) -> None:
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=env, check=True)
+
+
+def prepared(services: LocalServices, rows: int) -> dict[str, str]:
+    """The environment of a database with so many products, made where it is not there yet."""
+    name = f"bench_{rows}"
+    env = environment(name, services)
+    with psycopg.connect(services.database_url, autocommit=True) as server:
+        known = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if known is None:
+            server.execute(f"CREATE DATABASE {name}")
+    if known is None:
+        manage(env, "migrate", "--verbosity", "0")
+        manage(env, "seed_admin")
+        with psycopg.connect(env["DATABASE_URL"], autocommit=True) as database:
+            database.execute(FILL, [rows])
+            database.execute("VACUUM ANALYZE")
+    return env
+
+
+@contextmanager
+def served(target: str, port: int, env: dict[str, str]) -> Iterator[None]:
+    """Two workers with four threads each, for all that are compared."""
+    granian = Path(sys.executable).parent / "granian"
+    command = f"{granian} --interface wsgi --port {port} --workers 2 --blocking-threads 4 --no-ws"
+    log = (VAR / f"{port}.log").open("w")
+    process = subprocess.Popen([*command.split(), target], cwd=BASE_DIR, env=env, stderr=log)
+    try:
+        _wait_for(port)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+        log.close()
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        try:
+            rate(port, always("/health" if port == OURS else "/answer"), seconds=0, connections=1)
+        except (ConnectionError, RuntimeError):
+            time.sleep(0.2)
+        else:
+            time.sleep(1)
+            return
+    raise TimeoutError(port)
+
+
+def paired(
+    ours: Callable[[], float], other: Callable[[], float], *, rounds: int = ROUNDS
+) -> dict[str, float]:
+    """Both in turn, several times; the ratio is the median of the rounds' own."""
+    ours(), other()
+    pairs = [(ours(), other()) for _ in range(rounds)]
+    ratio = statistics.median(a / b for a, b in pairs)
+    first, second = (statistics.median(side) for side in zip(*pairs, strict=True))
+    return {"ours": first, "other": second, "ratio": ratio}
+
+
+def cached(services: LocalServices, env: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Hits of list, detail and search against a bare project with one cache read."""
+    with psycopg.connect(env["DATABASE_URL"]) as database:
+        pk = database.execute("SELECT id FROM catalog_product LIMIT 1").fetchone()[0]
+    bare = env | {"DJANGO_SETTINGS_MODULE": ""}
+    with served("config.wsgi:application", OURS, env):
+        for name, path in [("list", LIST), ("detail", f"/api/v1/products/{pk}"), ("search", SEARCH)]:
+            _put_answer(services, _body(path))
+            with served("benchmarks.bare:application", BARE, bare):
+                figures = paired(
+                    lambda path=path: rate(OURS, always(path)),
+                    lambda: rate(BARE, always("/answer")),
+                )
+            yield {"what": f"cached {name}: rate against a bare view", "goal": 0.7, **figures}
+
+
+def _body(path: str) -> bytes:
+    import urllib.request
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{OURS}{path}") as response:
+        return response.read()
+
+
+def _put_answer(services: LocalServices, body: bytes) -> None:
+    """The same bytes for the bare view, in the form that django-redis keeps them."""
+    from django_redis.cache import RedisCache
+
+    RedisCache(services.redis_url.replace("db=0", "db=5"), {}).set("answer", body, None)
+
+
+def uncached(env: dict[str, str]) -> dict[str, Any]:
+    """Filtered lists that no cache has, against the plain DRF way."""
+
+    def query(n: int) -> str:
+        return f"category=Category+{n % 100}&page_size=10"
+
+    plain = env | {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
+    ours = numbered(lambda n: f"/api/v1/products?{query(n)}&min_price={n / 10000:.4f}&sort_by=price")
+    theirs = numbered(lambda n: f"/products?{query(n)}&price__gte={n / 10000:.4f}")
+    with served("config.wsgi:application", OURS, env), served("benchmarks.plain", PLAIN, plain):
+        figures = paired(lambda: rate(OURS, ours), lambda: rate(PLAIN, theirs))
+    return {"what": "uncached filtered list: rate against plain DRF", "goal": 2.0, **figures}
+
+
+REQUESTS: dict[str, Callable[[int, int], str]] = {
+    "page 1": lambda n, rows: f"/api/v1/products?x={n}",
+    "category and price filter": lambda n, rows: (
+        f"/api/v1/products?category=Category+{n % 100}&min_price={100 + n / 1000:.3f}&max_price=400"
+    ),
+    "detail": lambda n, rows: (
+        f"/api/v1/products/01900000-0000-7000-8000-{1 + n * 37 % rows:012x}?x={n}"
+    ),
+    "search": lambda n, rows: f"/api/v1/products/search?q={SEARCHES[n % len(SEARCHES)]}&x={n}",
+    "deep page": lambda n, rows: f"/api/v1/products?page={rows // 10 - n % 300}&x={n}",
+}
+SEARCHES = ["oak+desk", "velvet+sofa+series", "rattan+stool", "model+77", "lamp", "SKU-4711"]
+
+
+def growth(small: dict[str, str], large: dict[str, str], rows: tuple[int, int]) -> Iterator[dict]:
+    """The median time of one uncached request with few and with many products."""
+    with (
+        served("config.wsgi:application", OURS, large),
+        served("config.wsgi:application", PLAIN, small | {"VAR_DIR": str(VAR / "small")}),
+    ):
+        for what, make in REQUESTS.items():
+            many = numbered(lambda n, make=make: make(n, rows[1]))
+            few = numbered(lambda n, make=make: make(n, rows[0]))
+            figures = paired(
+                lambda many=many: median_ms(OURS, many, count=60),
+                lambda few=few: median_ms(PLAIN, few, count=60),
+            )
+            name = f"{what}: time with {rows[1]:,} products against {rows[0]:,}"
+            yield {"what": name, "goal": -1.5, **figures}
+
+
+def run(rows: int, small: int, large: int, only: str) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = []
+    VAR.mkdir(parents=True, exist_ok=True)
+    with LocalServices(VAR) as services:
+        if only in ("", "cached"):
+            results += cached(services, prepared(services, rows))
+        if only in ("", "uncached"):
+            results.append(uncached(prepared(services, rows)))
+        if only in ("", "growth"):
+            with LocalServices(VAR / "small", postgres=False):
+                sizes = prepared(services, small), prepared(services, large)
+                results += growth(*sizes, (small, large))
+    return results
+
+
+def met(result: dict[str, Any]) -> bool:
+    """A goal below zero is an upper bound."""
+    goal = result["goal"]
+    return result["ratio"] >= goal if goal > 0 else result["ratio"] <= -goal
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    print(f"{'':62} {'ours':>9} {'other':>9} {'ratio':>6}  goal")
+    for r in results:
+        goal = f"≥ {r['goal']}" if r["goal"] > 0 else f"≤ {-r['goal']}"
+        print(f"{r['what']:62} {r['ours']:9.1f} {r['other']:9.1f} {r['ratio']:6.2f}  {goal}")
+
+
+def draw(results: list[dict[str, Any]], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(results) + 1.2), layout="constrained")
+    names = [r["what"].split(":")[0] for r in results][::-1]
+    shares = [abs(r["ratio"] / r["goal"]) for r in results][::-1]
+    colours = ["#7c3aed" if met(r) else "#dc2626" for r in results][::-1]
+    axes.barh(names, shares, color=colours)
+    axes.axvline(1, color="#18181b", linewidth=1)
+    axes.set_xlabel("ratio as a share of its goal (growth: below 1 is good; rates: above 1)")
+    figure.savefig(file, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--small", type=int, default=10_000)
+    parser.add_argument("--large", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=["", "cached", "uncached", "growth"], default="")
+    options = parser.parse_args()
+    results = run(options.rows, options.small, options.large, options.only)
+    show(results)
+    (VAR / "catalog.json").write_text(json.dumps(results, indent=1))
+    draw(results, VAR / "catalog.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The plain way to serve the same table: Django's default middlewares, DRF's ModelViewSet,
+ModelSerializer and PageNumberPagination, django-filter with declared fields, and no cache.
+
+What the catalogue's uncached lists are measured against (`benchmarks/catalog.py`).
+"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.plain_settings")
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
+
+from django.urls import include, path
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.routers import SimpleRouter
+from rest_framework.serializers import ModelSerializer
+from rest_framework.viewsets import ModelViewSet
+
+from accounts.models import Company
+from catalog.models import Product
+
+
+class CompanySerializer(ModelSerializer):
+    class Meta:
+        model = Company
+        fields = ("id", "code", "name")
+
+
+class ProductSerializer(ModelSerializer):
+    company = CompanySerializer(read_only=True)
+
+    class Meta:
+        model = Product
+        exclude = ("vector", "deleted_at")
+
+
+class Pages(PageNumberPagination):
+    page_size = 10
+    page_size_query_param = "page_size"
+
+
+class ProductViewSet(ModelViewSet):
+    queryset = (
+        Product.objects.filter(deleted_at=None, company__is_active=True)
+        .select_related("company")
+        .order_by("price", "id")
+    )
+    serializer_class = ProductSerializer
+    pagination_class = Pages
+    filterset_fields = {"category": ["exact"], "price": ["gte", "lte"]}
+
+
+router = SimpleRouter(trailing_slash=False)
+router.register("products", ProductViewSet)
+urlpatterns = [path("", include(router.urls))]
