@@ -1,13 +1,19 @@
 from typing import Any
 
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.tokens import Token
 from structlog.contextvars import bind_contextvars
 
 from accounts.models import Login, User
 from accounts.tokens import AccessToken, is_welcome
+
+
+class InvalidToken(AuthenticationFailed):
+    """The token is worth nothing, or no longer; the detail is a sentence."""
+
+    default_code = "invalid_token"
 
 
 class AccessTokenAuthentication(JWTAuthentication):
@@ -19,7 +25,7 @@ class AccessTokenAuthentication(JWTAuthentication):
         try:
             return AccessToken(raw_token)  # type: ignore[arg-type]
         except Exception as error:  # whatever a forged token may provoke in the parsers
-            raise InvalidToken(str(error) or "Token is invalid") from None
+            raise InvalidToken(f"{error or 'Token is invalid'}.") from None
 
     def get_user(self, validated_token: Token) -> Any:
         """The token's user, with `user.company` loaded; raises `InvalidToken`."""

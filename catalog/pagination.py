@@ -57,10 +57,11 @@ class CatalogPagination(Pagination):
         return envelope
 
 
-def total_of(queryset: QuerySet, at_most: int = COUNTED) -> tuple[int, bool]:
+def total_of(queryset: QuerySet, at_most: int | None = None) -> tuple[int, bool]:
     """How many rows there are, and whether they were counted or, being many, estimated."""
-    counted = queryset.order_by()[: at_most + 1].count()
-    if counted <= at_most:
+    limit = at_most or COUNTED
+    counted = queryset.order_by()[: limit + 1].count()
+    if counted <= limit:
         return counted, True
     return max(estimate(queryset), counted), False
 

@@ -20,6 +20,8 @@ SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
 ALLOWED_HOSTS = env.allowed_hosts or (["*"] if DEBUG else [])
 PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
+HOST = env.host
+GRPC_PORT = env.grpc_port
 
 INSTALLED_APPS = [
     "unfold",
@@ -169,6 +171,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {
         "task": "common.tasks.sweep_jobs",
         "schedule": timedelta(seconds=env.job_sweep_seconds),
+    },
+    "refresh-vocabulary": {
+        "task": "catalog.tasks.refresh_vocabulary",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
     },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",

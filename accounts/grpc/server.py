@@ -12,10 +12,9 @@ from django.db import InterfaceError, OperationalError, close_old_connections, r
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection
-from rest_framework_simplejwt.exceptions import InvalidToken
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from accounts.authentication import AccessTokenAuthentication
+from accounts.authentication import AccessTokenAuthentication, InvalidToken
 from accounts.grpc import auth_pb2_grpc
 from accounts.grpc.auth_pb2 import DESCRIPTOR, ValidateTokenRequest, ValidateTokenResponse
 from common.ids import uuid7
@@ -84,7 +83,7 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
             token = authentication.get_validated_token(request.token.encode())
             user = authentication.get_user(token)
         except InvalidToken as error:
-            return ValidateTokenResponse(valid=False, error=_sentence(error))
+            return ValidateTokenResponse(valid=False, error=str(error.detail))
         bind_contextvars(user=str(user.pk), company=str(user.company_id))
         return ValidateTokenResponse(
             valid=True,
@@ -95,11 +94,6 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
             company_id=str(user.company_id),
             expires_at=f"{datetime.fromtimestamp(token['exp'], UTC):%Y-%m-%dT%H:%M:%SZ}",
         )
-
-
-def _sentence(error: InvalidToken) -> str:
-    detail: Any = error.detail
-    return str(detail["detail"]).rstrip(".") + "."
 
 
 class Calls(grpc.ServerInterceptor):
@@ -142,7 +136,6 @@ def _call(
     request_id = _request_id(context)
     clear_contextvars()
     bind_contextvars(request_id=request_id)
-    # Raises for a client that has gone while its call waited for a thread: no work for nobody.
     context.send_initial_metadata([("x-request-id", request_id)])
     code, answer = _answer(handler, message, context)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)

@@ -96,6 +96,13 @@ class TestAccess:
         assert status_of(old) == 200
 
 
+def test_the_refusal_is_a_sentence_with_a_code(pair: dict) -> None:
+    client = APIClient(raise_request_exception=False)
+    response = client.get(ME, headers={"authorization": "Bearer nonsense"})
+    assert response.json()["code"] == "invalid_token"
+    assert response.json()["detail"] == "Token is invalid."
+
+
 class TestEndsAtOnce:
     def test_when_the_user_is_deactivated(self, pair: dict, owner: User, admin: User) -> None:
         services.deactivate(owner, by=admin)

@@ -50,12 +50,13 @@ class ByteCacheMiddleware:
         if slot.copy is None:
             return self._computed(request, slot)
         request.cached_route = route  # type: ignore[attr-defined]
-        response = HttpResponse(slot.copy, "application/json", headers=self.security_headers)
-        response["Content-Length"] = str(len(slot.copy))
+        etag, _, body = slot.copy.partition(b"\n")
+        response = HttpResponse(body, "application/json", headers=self.security_headers)
+        response["Content-Length"] = str(len(body))
         response["Vary"] = "Accept, origin"
         if "HTTP_ORIGIN" in request.META:
             self.cors.add_response_headers(request, response)
-        return validated(request, response, "hit")
+        return validated(request, response, etag.decode(), "hit")
 
     def _route(self, request: HttpRequest, path: str) -> tuple[str, str] | None:
         if request.method not in ("GET", "HEAD"):
@@ -66,17 +67,18 @@ class ByteCacheMiddleware:
         return None
 
     def _computed(self, request: HttpRequest, slot: Slot) -> HttpResponse:
-        copy = None
+        etag, copy = "", None
         try:
             response = self.get_response(request)
             if response.status_code == 200 and response["Content-Type"] == "application/json":
-                copy = response.content
+                etag = etag_of(response.content)
+                copy = f"{etag}\n".encode() + response.content
         finally:
             if slot.mine:
                 store.write(slot, copy)
         if copy is None:
             return response
-        return validated(request, response, "miss" if slot.mine else "bypass")
+        return validated(request, response, etag, "miss" if slot.mine else "bypass")
 
 
 def wait_for(namespace: str, key: str) -> Slot:
@@ -102,9 +104,8 @@ def key_of(path: str, query: str) -> str:
     return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
 
 
-def validated(request: HttpRequest, response: HttpResponse, how: str) -> HttpResponse:
+def validated(request: HttpRequest, response: HttpResponse, etag: str, how: str) -> HttpResponse:
     """The answer with its validator, emptied to a 304 where the client has these bytes already."""
-    etag = etag_of(response.content)
     known = request.META.get("HTTP_IF_NONE_MATCH")
     if known and matches(known, etag, weakly=True):
         response.status_code = 304

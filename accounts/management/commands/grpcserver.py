@@ -1,4 +1,3 @@
-import os
 import signal
 import socket
 from argparse import ArgumentParser
@@ -23,13 +22,13 @@ class Command(BaseCommand):
     help = "Serve auth.AuthService until SIGTERM or Ctrl-C; see accounts/grpc/auth.proto."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1")
-        parser.add_argument("--port", type=int, default=os.environ.get("GRPC_PORT") or 50051)
+        parser.add_argument("--host", default=settings.HOST)
+        parser.add_argument("--port", type=int, default=settings.GRPC_PORT)
 
     def handle(self, *, host: str, port: int, **_: Any) -> None:
         pool = settings.DATABASES["default"]["OPTIONS"]["pool"]
-        server = AuthServer(host, port, threads=pool["max_size"])
         with _held_back(SIGNALS):
+            server = AuthServer(host, port, threads=pool["max_size"])
             _start(server, host, port)
             signal.sigwait(SIGNALS)
             log.info("grpc_stopping")
