@@ -2,10 +2,10 @@ import django_filters
 from django.db.models import Q, QuerySet
 
 from accounts.models import Role, User
-from common.api.filters import BooleanFilter
+from common.api.filters import BooleanFilter, FilterSet
 
 
-class UserFilter(django_filters.FilterSet):
+class UserFilter(FilterSet):
     search = django_filters.CharFilter(
         method="filter_search", label="Part of the username, the full name or, for admins, email."
     )

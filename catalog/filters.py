@@ -6,12 +6,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from catalog.models import Product
-from common.api.filters import BooleanFilter, StrictOrderingFilter
+from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
 
 DEAREST = 10**10
 
 
-class ProductFilter(django_filters.FilterSet):
+class ProductFilter(FilterSet):
     name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
     category = django_filters.CharFilter(label="The category, as it is written.")
     min_price = django_filters.NumberFilter(

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
+from catalog.listing import page_and_count
 from common.api.pagination import Pagination
 from common.caching import store
 
@@ -32,12 +33,15 @@ class CatalogPagination(Pagination):
         self, queryset: QuerySet, request: Request, view: Any = None
     ) -> list[Any]:
         page, size = self.asked_for(request)
-        total, exact = total_of(queryset)
-        self.show(page, size, total, exact=exact)
         start = (page - 1) * size
-        if start < DEEP:
-            return list(queryset[start : start + size])
-        return [] if exact and start >= total else rows_far_down(queryset, start, size)
+        if start >= DEEP:
+            total, exact = total_of(queryset)
+            self.show(page, size, total, exact=exact)
+            return [] if exact and start >= total else rows_far_down(queryset, start, size)
+        rows, total = page_and_count(queryset, start=start, size=size, at_most=COUNTED + 1)
+        exact = total <= COUNTED
+        self.show(page, size, total if exact else max(estimate(queryset), total), exact=exact)
+        return rows
 
     def show(self, page: int, size: int, total: int, *, exact: bool) -> None:
         """Take over the figures of a page that was found elsewhere."""
@@ -85,7 +89,8 @@ def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
     descending = str(queryset.query.order_by[0]).startswith("-")
     lookup = TupleLessThanOrEqual if descending else TupleGreaterThanOrEqual
     after = lookup(Tuple(*map(F, columns)), tuple(anchors[number]))
-    return list(queryset.filter(after)[rest : rest + size])
+    rows, _ = page_and_count(queryset.filter(after), start=rest, size=size, at_most=0)
+    return rows
 
 
 def _anchors(queryset: QuerySet) -> list[list[Any]]:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from accounts.api import CompanyViewSet
 from catalog.filters import ProductFilter, ProductOrdering
+from catalog.listing import COLUMNS
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
@@ -27,7 +28,9 @@ from common.caching.etags import etag_of, matches
 class ProductViewSet(CompanyViewSet):
     """Products: everybody reads them all, a company's admin writes its own."""
 
-    queryset = Product.objects.select_related("company").defer("vector")
+    queryset = Product.objects.shown()
+    # Made once: each request narrows a copy.
+    listed = Product.objects.public().values_list(*COLUMNS)
     serializer_class = ProductSerializer
     permission_classes = (ProductPermission,)
     pagination_class = CatalogPagination
@@ -74,6 +77,11 @@ class ProductViewSet(CompanyViewSet):
         if "\0" in text:
             raise ValidationError({"q": ["Null characters are not allowed."]})
         return text
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Products, newest first or as `sort_by` says."""
+        products = self.filter_queryset(self.listed.all())
+        return self.get_paginated_response(self.paginate_queryset(products))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return with_etag(super().retrieve(request, *args, **kwargs))

@@ -1,11 +1,12 @@
 import django_filters
 from django.db.models import Q, QuerySet
 
+from common.api.filters import FilterSet
 from common.jobs.models import JobStatus
 from notes.models import Note
 
 
-class NoteFilter(django_filters.FilterSet):
+class NoteFilter(FilterSet):
     status = django_filters.ChoiceFilter(field_name="job__status", choices=JobStatus.choices)
     search = django_filters.CharFilter(
         method="filter_search", label="Part of the title, the text or the summary."

@@ -20,6 +20,15 @@ class StrictOrderingFilter(OrderingFilter):
         return [*fields, "-id"]
 
 
+class FilterSet(django_filters.FilterSet):
+    """Makes only the filters that a request asks for: copying the others takes a millisecond."""
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        asked = data or {}
+        self.base_filters = {name: f for name, f in self.base_filters.items() if name in asked}
+        super().__init__(data, *args, **kwargs)
+
+
 class BooleanFilter(django_filters.TypedChoiceFilter):
     """`true` or `false`, also `1` and `0`; anything else is refused instead of ignored."""
 
