@@ -25,6 +25,11 @@ class CompanyRelatedField(PrimaryKeyRelatedField):
         rows: Any = super().get_queryset()
         return rows.visible_to(self.context["request"].user)
 
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("incorrect_type", data_type=type(data).__name__)
+        return super().to_internal_value(data)
+
 
 class ScopedViewSet(GenericViewSet):
     """The base of every viewset over rows that not everybody may see."""

@@ -21,6 +21,11 @@ class AccessTokenAuthentication(JWTAuthentication):
 
     www_authenticate_realm = "bureau"
 
+    def get_raw_token(self, header: bytes) -> bytes | None:
+        """The scheme counts without regard to case (RFC 9110, 11.1)."""
+        scheme, _, rest = header.partition(b" ")
+        return super().get_raw_token(scheme.capitalize() + b" " + rest)
+
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
             return AccessToken(raw_token)  # type: ignore[arg-type]

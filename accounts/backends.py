@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts.identifiers import canonical_identifier
 from accounts.models import CompanyOwned, User
+from accounts.tokens import is_welcome
 from common.ratelimit.throttles import count_try
 
 
@@ -52,7 +53,7 @@ class AccountBackend(ModelBackend):
         )
 
     def user_can_authenticate(self, user: Any) -> bool:
-        return user.is_active and user.deleted_at is None and user.company.is_active
+        return is_welcome(user)
 
     def get_user(self, user_id: Any) -> User | None:
         user = User.objects.live().select_related("company").filter(pk=user_id).first()

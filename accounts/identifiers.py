@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
 USERNAME_LENGTH = 150
+LONGEST = 254
 
 validate_username = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._+-]*\Z",
@@ -23,9 +24,10 @@ validate_one_line = RegexValidator(
 def normalize_email(email: str) -> str:
     """Lower case, compatibility characters unified, the domain in its ASCII form.
 
-    Raises Django's `ValidationError` for a domain that has no ASCII form.
+    Raises Django's `ValidationError` for a domain that has no ASCII form, and for any text that
+    is longer than an address can be.
     """
-    local, at, domain = unicodedata.normalize("NFKC", email).strip().rpartition("@")
+    local, at, domain = _unified(email).rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
     except UnicodeError:
@@ -34,7 +36,15 @@ def normalize_email(email: str) -> str:
 
 
 def normalize_username(username: str) -> str:
-    return unicodedata.normalize("NFKC", username).strip()
+    """Compatibility characters unified. Raises Django's `ValidationError` for a long text."""
+    return _unified(username)
+
+
+def _unified(text: str) -> str:
+    # Unifying takes quadratic time for long runs of accents, so length comes first.
+    if len(text) > LONGEST:
+        raise ValidationError(f"At most {LONGEST} characters are expected.", code="max_length")
+    return unicodedata.normalize("NFKC", text).strip()
 
 
 def canonical_identifier(identifier: str) -> str:
@@ -43,7 +53,7 @@ def canonical_identifier(identifier: str) -> str:
         found = normalize_email if "@" in identifier else normalize_username
         return found(identifier).lower()
     except ValidationError:
-        return identifier.lower()
+        return identifier[:LONGEST].lower()
 
 
 def username_from_email(email: str, *, is_taken: Callable[[str], bool]) -> str:

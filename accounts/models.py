@@ -128,6 +128,21 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
     def is_agent(self) -> bool:
         return self.role == Role.AGENT
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """However a password is changed, what the old one has opened is closed with it."""
+        # Where Django keeps a password between `set_password` and `save`.
+        is_changed = getattr(self, "_password", None) is not None and not self._state.adding
+        super().save(*args, **kwargs)
+        if is_changed:
+            from accounts.services import close_what_the_old_password_opened
+
+            close_what_the_old_password_opened(self)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Sessions of the admin site end with the tokens."""
+        of_password = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        return f"{of_password}.{self.token_version}"
+
     def check_password(self, raw_password: str) -> bool:
         # The old services stored what bcrypt gives, without Django's prefix.
         if self.password.startswith("$2"):

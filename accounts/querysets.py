@@ -74,6 +74,12 @@ class InvitationQuerySet(CompanyOwnedQuerySet):
         now = models.functions.Now()
         return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
 
+    def from_those_who_may_invite(self) -> Self:
+        """Sent by somebody who is still there and still an admin."""
+        there = models.Q(invited_by__is_active=True, invited_by__deleted_at=None)
+        may = models.Q(invited_by__role="admin") | models.Q(invited_by__is_superuser=True)
+        return self.filter(there, may)
+
 
 class MailQuerySet(JobQuerySet, CompanyOwnedQuerySet):
     pass

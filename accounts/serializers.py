@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -23,26 +24,34 @@ PASSWORD_LENGTH = 1024
 ROLE_CHOICES = [*Role.values, "user"]
 
 
-class EmailField(serializers.EmailField):
+class NormalizedMixin:
+    """Puts what is sent into its one spelling."""
+
+    normalize: Callable[[str], str]
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)  # type: ignore[misc]
+        try:
+            return type(self).normalize(text)
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(error.messages, code=error.code) from None
+
+
+class EmailField(NormalizedMixin, serializers.EmailField):
     """An email in the one spelling that Bureau keeps."""
+
+    normalize = staticmethod(normalize_email)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=254, **kwargs)
 
-    def to_internal_value(self, data: Any) -> str:
-        try:
-            return normalize_email(super().to_internal_value(data))
-        except DjangoValidationError as error:
-            raise serializers.ValidationError(error.messages, code="invalid") from None
 
+class UsernameField(NormalizedMixin, serializers.CharField):
+    normalize = staticmethod(normalize_username)
 
-class UsernameField(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=USERNAME_LENGTH, **kwargs)
         self.validators.append(validate_username)
-
-    def to_internal_value(self, data: Any) -> str:
-        return normalize_username(super().to_internal_value(data))
 
 
 class PasswordField(serializers.CharField):
@@ -176,12 +185,9 @@ class ManagedUserSerializer(UserSerializer):
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> User:
-        by = self.context["request"].user
-        is_active = validated_data.pop("is_active", True)
-        validated_data.setdefault("password", None)
-        validated_data.setdefault("role", Role.AGENT)
-        user = services.create_user(**{"company": by.company} | validated_data)
-        return user if is_active else services.deactivate(user, by=by)
+        company = self.context["request"].user.company
+        defaults = {"company": company, "password": None, "role": Role.AGENT}
+        return services.create_user(**defaults | validated_data)
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         validated_data.pop("company", None)
@@ -205,7 +211,11 @@ class SignupSerializer(Serializer):
         max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
     )
     invitation = serializers.CharField(
-        max_length=100, required=False, write_only=True, help_text="The code of an invitation."
+        max_length=100,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="The code of an invitation.",
     )
     role = RoleField(required=False, help_text="`agent`, or nothing.")
 

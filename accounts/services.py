@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -73,21 +74,21 @@ def create_user(
     role: Role,
     username: str = "",
     full_name: str = "",
+    is_active: bool = True,
     welcome: bool = True,
 ) -> User:
     """Create an account; its username is made of the email where none is given.
 
     The person gets a welcome mail, or with no password the mail by which they choose one.
     """
-    username = normalize_username(username) or username_from_email(email, is_taken=_username_taken)
-    user = User.objects.create_user(
-        email=email,
-        password=password,
-        username=username,
-        full_name=full_name,
-        company=company,
-        role=role,
-    )
+    fields = {"full_name": full_name, "company": company, "role": role, "is_active": is_active}
+    if username:
+        fields["username"] = normalize_username(username)
+        user = User.objects.create_user(email=email, password=password, **fields)
+    else:
+        user = _create_with_free_username(email=email, password=password, **fields)
+    if not is_active:
+        return user
     if password is None:
         PasswordReset.objects.enqueue(email=user.email)
     elif welcome:
@@ -95,12 +96,28 @@ def create_user(
     return user
 
 
+def _create_with_free_username(*, email: str, password: str | None, **fields: Any) -> User:
+    """Of two people whose emails begin alike, and who come at the same instant, both get a name."""
+    name = username_from_email(email, is_taken=_username_taken)
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(email=email, password=password, username=name, **fields)
+    except IntegrityError as error:
+        if "user_username_unique" not in str(error):
+            raise
+    name = f"{name}-{secrets.token_hex(4)}"
+    return User.objects.create_user(email=email, password=password, username=name, **fields)
+
+
 def found_company(*, name: str, contact_email: str = "") -> Company:
     """Create a company with a free code that is made of its name."""
-    code = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "company"
-    if Company.objects.filter(code=code).exists():
-        code = f"{code}-{secrets.token_hex(3)}"
-    return Company.objects.create(name=name[:200], code=code, contact_email=contact_email)
+    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "company"
+    fields = {"name": name[:200], "contact_email": contact_email}
+    try:
+        with transaction.atomic():
+            return Company.objects.create(code=base, **fields)
+    except IntegrityError:
+        return Company.objects.create(code=f"{base}-{secrets.token_hex(4)}", **fields)
 
 
 @transaction.atomic
@@ -110,6 +127,9 @@ def update_user(user: User, *, by: User, **fields: Any) -> User:
     role, is_active = fields.pop("role", user.role), fields.pop("is_active", user.is_active)
     if fields:
         User.objects.filter(pk=user.pk).update(**fields, updated_at=Now())
+    if fields.get("email", user.email) != user.email:
+        # The old address may be in other hands by now, and links were mailed to it.
+        PasswordReset.objects.filter(user=user, used_at=None).update(used_at=Now())
     if role != user.role:
         set_role(user, role, by=by)
     if is_active != user.is_active:
@@ -124,9 +144,10 @@ def update_user(user: User, *, by: User, **fields: Any) -> User:
 def set_role(user: User, role: str, *, by: User) -> User:
     """Give a person another role; the last active admin keeps theirs (`Conflict`)."""
     _lock_company(user)
-    if role != Role.ADMIN:
+    user.refresh_from_db()
+    if role != user.role:
         _refuse_loss_of_last_admin(user)
-    _change(user, role=role)
+        _change(user, role=role)
     return user
 
 
@@ -165,14 +186,25 @@ def delete_user(user: User, *, by: User) -> None:
 @transaction.atomic
 def set_password(user: User, password: str, *, by: User, keep: Login | None = None) -> User:
     """Give a person another password and end their logins, but for the one to `keep`."""
-    user.set_password(password)
+    user.password = make_password(password)
     user.save(update_fields=["password", "updated_at"])
+    close_what_the_old_password_opened(user, keep=keep)
+    return user
+
+
+def end_all_logins(user: User) -> None:
+    """End a person's logins and their sessions in the admin site."""
+    _change(user)
+    user.logins.end()
+
+
+def close_what_the_old_password_opened(user: User, *, keep: Login | None = None) -> None:
+    """Logins, sessions and mailed links; and tell the person."""
     if keep is None:
         _change(user)
     user.logins.exclude(pk=keep and keep.pk).end()
     PasswordReset.objects.filter(user=user, used_at=None).update(used_at=Now())
     _mail(Mail.Kind.PASSWORD_CHANGED, user)
-    return user
 
 
 def offer_password_reset(reset: PasswordReset) -> dict[str, Any]:
@@ -233,7 +265,7 @@ def revoke(invitation: Invitation, *, by: User) -> None:
 
 def find_invitation(secret: str) -> Invitation:
     """The open invitation behind a mailed link, with its company; else a `ValidationError`."""
-    rows = Invitation.objects.open().select_related("company")
+    rows = Invitation.objects.open().from_those_who_may_invite().select_related("company")
     invitation = rows.filter(token_hash=hash_of(secret), company__is_active=True).first()
     if invitation is None:
         raise unusable("invitation", "This invitation was used, revoked, or has expired.")

@@ -129,4 +129,6 @@ def rotate(encoded: str) -> Login:
 
 
 def is_welcome(user: User) -> bool:
-    return user.is_active and user.deleted_at is None and user.company.is_active
+    """Whether the account stands. An operator is not locked out with their company."""
+    stands = user.is_active and user.deleted_at is None
+    return stands and (user.company.is_active or user.is_superuser)

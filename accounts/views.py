@@ -89,7 +89,7 @@ class RefreshView(EntranceView):
         encoded: Any = given(self.request, "refresh_token")
         try:
             RefreshToken(encoded)
-        except TokenError:
+        except (TokenError, UnicodeError):
             return [AuthThrottle()]
         return [ApiThrottle()]
 
@@ -98,7 +98,7 @@ class RefreshView(EntranceView):
         data = validated(RefreshSerializer(data=request.data))
         try:
             login = rotate(data["refresh_token"])
-        except TokenError as error:
+        except (TokenError, UnicodeError) as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
         return Response(token_pair(login))
 
@@ -134,7 +134,7 @@ class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
     @extend_schema(responses={204: None})
     def destroy_all(self, request: Request) -> Response:
         """End all of one's logins, this one included."""
-        self.get_queryset().end()
+        services.end_all_logins(request.user)  # type: ignore[arg-type]
         return Response(status=204)
 
 
@@ -152,6 +152,12 @@ class MeView(RetrieveUpdateAPIView):
 
 class PasswordChangeView(APIView):
     """Set another password; all other logins end."""
+
+    throttle_classes = (AuthThrottle,)
+
+    def throttle_account(self, request: Request) -> str:
+        """Who has stolen a token may not guess the password with it."""
+        return str(request.user.pk)
 
     @extend_schema(request=PasswordChangeSerializer, responses={204: None})
     def post(self, request: Request) -> Response:

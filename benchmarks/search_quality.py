@@ -5,7 +5,7 @@ some attributes; the judgement is made from these and never from the words, whic
 a class's synonyms, leave attributes out, hold the nouns of other classes ("Sofa Cover"), and
 descriptions mention other furniture. Compared are the two ways of `issues show 4`.
 
-    python benchmarks/search_quality.py [products]
+    python benchmarks/search_quality.py [products [seed]]
 """
 
 import math
@@ -27,7 +27,7 @@ django.setup()
 from django.db import connection, transaction  # noqa: E402
 
 from accounts.models import Company  # noqa: E402
-from catalog import vocabulary  # noqa: E402
+from catalog import vocabulary_update  # noqa: E402
 from catalog.models import Product  # noqa: E402
 from catalog.search import search  # noqa: E402
 
@@ -308,14 +308,15 @@ def evaluate(ranker: Ranker, queries: list[Query], made: dict[Any, Made]) -> flo
     return total / len(queries)
 
 
-def main(number: int) -> None:
-    rng = random.Random(7)
+def main(number: int = 10_000, seed: int = 7) -> None:
+    """Print the figures; the catalogue is put back as it was, by a rollback."""
+    rng = random.Random(seed)
     all_kinds = kinds()
     products = [make_product(rng, all_kinds, i) for i in range(number)]
     queries = [make_query(rng, all_kinds) for _ in range(300)]
     wrong = [query._replace(text=misspelt(rng, query.text)) for query in queries]
     with transaction.atomic():
-        company = Company.objects.create(name="Quality", code="quality")
+        company = Company.objects.get_or_create(code="quality", defaults={"name": "Quality"})[0]
         Product.objects.all().delete()
         rows = Product.objects.bulk_create(
             [Product(company=company, **made.fields) for made in products], batch_size=1000
@@ -324,7 +325,7 @@ def main(number: int) -> None:
         with connection.cursor() as cursor:
             cursor.execute(BASE)
             cursor.execute("ANALYZE catalog_product")
-        vocabulary.rebuild()
+        vocabulary_update.rebuild()
         for name, ranker in {"websearch": websearch, "tiers": tiers, "search": ours}.items():
             started = time.perf_counter()
             right, bad = (evaluate(ranker, some, made) for some in (queries, wrong))
@@ -334,4 +335,4 @@ def main(number: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main(*map(int, sys.argv[1:]))

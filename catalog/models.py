@@ -67,9 +67,7 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
             models.Index(fields=["updated_at"], name="product_by_change"),
             # Without a list of pending entries: each search would read all of it.
-            GinIndex(
-                fields=["heading"], condition=LIVE, name="product_heading", fastupdate=False
-            ),
+            GinIndex(fields=["heading"], condition=LIVE, name="product_heading", fastupdate=False),
             GinIndex(fields=["vector"], condition=LIVE, name="product_vector", fastupdate=False),
             GinIndex(
                 OpClass(Upper("name"), name="gin_trgm_ops"),

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from django.db.models import F, QuerySet, Window
-from django.db.models.fields.tuple_lookups import (
+from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
     Tuple,
     TupleGreaterThanOrEqual,
     TupleLessThanOrEqual,
@@ -99,8 +99,8 @@ def _anchors(queryset: QuerySet) -> list[list[Any]]:
     slot = store.read("products", f"anchors:{key}")
     if slot.copy is not None:
         return json.loads(slot.copy)
-    place = Window(RowNumber(), order_by=queryset.query.order_by)
-    numbered = queryset.select_related(None).annotate(first=Mod(place, STEP)).filter(first=1)
+    place = Window(RowNumber(), order_by=[str(name) for name in queryset.query.order_by])
+    numbered = queryset.annotate(first=Mod(place, STEP)).filter(first=1)
     anchors = list(numbered.values_list(*_columns(queryset)))
     copy = json.dumps(anchors, cls=JSONEncoder).encode()
     if slot.mine:

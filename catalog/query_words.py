@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from catalog.vectors import UNSPACED
+from catalog.vectors import NOUN_ENDS, UNSPACED
 
 # More words than these are not looked for: nobody types them, and each costs time.
 MOST_WORDS = 16
@@ -20,6 +20,7 @@ STOP_WORDS = frozenset(
 # After a number they say little: `36"`, `36 in` and `36 inches` are all written.
 UNITS = frozenset("x in inch inches ft foot feet cm mm".split())
 
+_NOUN_ENDS = re.compile(NOUN_ENDS, re.IGNORECASE)
 _APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’](?=[^\W\d_])")
 _WORD = re.compile(rf"[{UNSPACED}]+|[0-9]+|[^\s0-9{UNSPACED}]+")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -27,15 +28,19 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a query in lower case, in their order, each once."""
+    """The words of a query that are looked for: in lower case, in their order, each once."""
 
     wanted: tuple[str, ...]
+    # Among them those up to "with", "for" and the like, the last of which says what the thing is.
+    noun: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text: str) -> "Words":
         words = _split(text)
-        wanted = [word for i, word in enumerate(words) if not _says_little(words, i)]
-        return cls(tuple(dict.fromkeys(wanted or words))[:MOST_WORDS])
+        wanted = [word for i, word in enumerate(words) if not _says_little(words, i)] or words
+        noun = _split(_NOUN_ENDS.split(text.strip()[:LONGEST_TEXT])[0])
+        unique = tuple(dict.fromkeys(wanted))[:MOST_WORDS]
+        return cls(unique, tuple(word for word in unique if word in noun) or unique)
 
 
 def _split(text: str) -> list[str]:

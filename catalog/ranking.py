@@ -1,12 +1,12 @@
 """The order of a search, made tier by tier and only as far as it is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db.models import Expression, F, Q, Value
+from django.db.models import Expression, Q, Value
 
-from catalog.pagination import total_of
+from catalog.pagination import estimate, total_of
 from catalog.querysets import ProductQuerySet
 from catalog.terms import Term, all_of, any_of, score, some_of
 
@@ -14,7 +14,12 @@ from catalog.terms import Term, all_of, any_of, score, some_of
 # first that the index gives, and a tier is narrow enough for any of its rows to be a good answer.
 WINDOW = 500
 # So many words, the weightiest, decide where only some of the words are looked for.
-COMBINED = 5
+COMBINED = 6
+# Counting visits each row, and the more products there are, the farther these lie apart.
+MANY = 100_000
+COUNTED_OF_MANY = 1_000
+COMMON = 20_000
+LONGEST_SKU = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class Ranking:
     tiers: Iterator[Tier]
     matches: Q
     ids: list[UUID] = field(default_factory=list)
+    # Whether there are so many products that counting all would take too long.
+    many: bool = False
     # Whether `ids` holds all that matches; None while tiers are left.
     complete: bool | None = None
 
@@ -47,10 +54,25 @@ class Ranking:
             return ids
         return ids + self._rest(max(0, offset - len(self.ids)), limit - len(ids))
 
+    def finds(self) -> bool:
+        """Whether anything matches; ranks as much as it takes to know."""
+        while not self.ids and self.complete is None:
+            self.advance()
+        return bool(self.ids)
+
     def total(self) -> tuple[int, bool]:
+        """How many match, and whether that is exact or, where they are very many, an estimate."""
         if self.complete:
             return len(self.ids), True
-        return total_of(self.products.filter(self.matches))
+        matches = self.products.filter(self.matches)
+        if not self.many:
+            return total_of(matches)
+        # Where a word is common, even to collect its rows takes far longer than to ask for ten.
+        expected = estimate(matches)
+        if expected > COMMON:
+            return expected, False
+        counted = matches.order_by()[: COUNTED_OF_MANY + 1].count()
+        return max(counted, expected * (counted > COUNTED_OF_MANY)), counted <= COUNTED_OF_MANY
 
     def advance(self) -> None:
         """Rank one more tier."""
@@ -60,33 +82,41 @@ class Ranking:
             return
         rows = self.products.filter(tier.condition).order_by().annotate(score=tier.score)
         window = list(rows.values_list("score", "pk")[:WINDOW])
-        seen = set(self.ids)
-        self.ids += [pk for _, pk in sorted(window, reverse=True) if pk not in seen]
         if len(window) == WINDOW:
             self.complete = False
+        seen = set(self.ids)
+        self.ids += [pk for _, pk in sorted(window, reverse=True) if pk not in seen]
 
     def _rest(self, offset: int, limit: int) -> list[UUID]:
         rows = self.products.filter(self.matches).exclude(pk__in=self.ids).order_by("-pk")
         return list(rows.values_list("pk", flat=True)[offset : offset + limit])
 
 
-def rank(products: ProductQuerySet, terms: list[Term]) -> Ranking:
-    """All words in name and category; all words anywhere; ever fewer of the words."""
-    anything = Q(vector=any_of(term.query for term in terms))
-    return Ranking(products, _tiers(terms), anything)
+def rank(products: ProductQuerySet, terms: list[Term], first: Iterable[UUID] = ()) -> Ranking:
+    """What has any of the words: `first`, then all in name and category, then less and less."""
+    many = terms[0].of > MANY
+    return Ranking(products, _tiers(terms), Q(vector=any_of(terms)), list(first), many)
 
 
 def _tiers(terms: list[Term]) -> Iterator[Tier]:
-    everything = all_of(term.query for term in terms)
-    yield Tier(Q(heading=everything), score(terms, "heading"))
-    by_all = score(terms, "vector")
-    yield Tier(Q(vector=everything), by_all)
-    weighty = sorted(terms, key=lambda term: -term.weight)[:COMBINED]
-    for number in range(min(len(terms) - 1, COMBINED), 1, -1):
-        yield Tier(Q(vector=some_of(weighty, number)), by_all)
-    if len(terms) > 1:
-        yield Tier(Q(heading=any_of(term.query for term in terms)), by_all)
-        yield Tier(Q(vector=any_of(term.query for term in terms)), by_all)
+    """From what says all that was asked for to what mentions a bit of it.
+
+    Rows that have all the words, but the noun in passing, are no better than those that lack a
+    word, if the noun is a kind of product: who looks for a pine desk is not helped by a pine
+    shelf that "goes well with your desk".
+    """
+    best = score(terms)
+    yield Tier(Q(heading=all_of(terms)), best)
+    noun = Q(heading=any_of(term for term in terms if term.is_noun))
+    weighty = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-COMBINED:]
+    most = len(weighty)
+    in_passing = max(1, most - 1) if any(term.is_typical for term in terms) else most
+    for number in range(most, 0, -1):
+        yield Tier(noun & Q(vector=some_of(weighty, number)), best)
+        if number == in_passing:
+            yield Tier(Q(vector=all_of(terms)), best)
+    yield Tier(Q(heading=any_of(terms)), best)
+    yield Tier(Q(vector=any_of(terms)), best)
 
 
 def rank_named(products: ProductQuerySet, text: str) -> Ranking:
@@ -97,7 +127,7 @@ def rank_named(products: ProductQuerySet, text: str) -> Ranking:
 
 def rank_sku(products: ProductQuerySet, text: str) -> Ranking:
     """The products with this very SKU: one for each company."""
-    exact = Q(sku__iexact=text) & ~Q(sku="")
+    exact = Q(sku__iexact=text[: LONGEST_SKU + 1]) & ~Q(sku="")
     return Ranking(products, iter([Tier(exact, _same())]), exact)
 
 

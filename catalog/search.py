@@ -3,9 +3,10 @@
 What is asked for is looked up in this order, and the first that finds something is the answer:
 
 1. the words as they are (`ranking.rank`), led by the products with this very SKU;
-2. the words with the unknown ones put right (`spelling`), if then all of them are found together
-   or if as they are nothing was found at all;
-3. names that hold the text as it is.
+2. the words with the unknown ones put right (`spelling`). That comes first if all of them are
+   then found together, which they are not as they were typed;
+3. the words with the last one taken for the beginning of a word;
+4. names that hold the text as it is.
 """
 
 from collections.abc import Iterator
@@ -14,14 +15,25 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from catalog import spelling, vocabulary_update
 from catalog.models import Product
 from catalog.query_words import Words
 from catalog.querysets import ProductQuerySet
-from catalog.ranking import Ranking, rank, rank_named, rank_sku
-from catalog.terms import terms_of
+from catalog.ranking import WINDOW, Ranking, rank, rank_named, rank_sku
+from catalog.terms import Lexemes, Term, all_of, terms_of
 
-LONGEST_SKU = 64
 SHORTEST_PART = 3
+
+# With a LIMIT PostgreSQL would go through the whole table for a common word, by itself or along
+# the index of a list, and unpack each long text to see whether it is there; and where it began
+# would differ from page to page. So only bitmaps are left: they begin with the words.
+PLANS = """
+    SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
+           set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true),
+           set_config('max_parallel_workers_per_gather', '0', true),
+           set_config('work_mem', '32MB', true),
+           set_config('pg_trgm.similarity_threshold', '0.25', true)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +53,63 @@ class Found:
 def search(products: ProductQuerySet, text: str, *, offset: int = 0, limit: int = 10) -> Found:
     """The products among `products` that `text` asks for, best first, from `offset` on.
 
-    Any text is a search: one without a letter or a digit finds a SKU or nothing.
+    Any text will do; one without a letter or a digit finds a SKU or nothing. Of a long text the
+    first words count (`query_words.MOST_WORDS`).
     """
-    with index_plans():
-        ranking = _ranking(products, text.strip())
+    with _index_plans():
+        ranking, corrected = _answer(products, text.strip())
         ids = ranking.page(offset, limit)
         total, exact = ranking.total()
-    rows = products.order_by().in_bulk(ids)
-    return Found([rows[pk] for pk in ids if pk in rows], total, exact)
+        rows = products.order_by().in_bulk(ids)
+    return Found([rows[pk] for pk in ids if pk in rows], total, exact, corrected)
 
 
-def _ranking(products: ProductQuerySet, text: str) -> Ranking:
-    exact = rank_sku(products, text)
-    if text and len(text) <= LONGEST_SKU:
-        exact.advance()
-    words = Words.of(text).wanted
-    if not words:
-        return exact
-    ranking = rank(products, terms_of(words))
-    ranking.ids = list(exact.ids)
-    return ranking
+def _answer(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
+    sku = rank_sku(products, text)
+    words = Words.of(text)
+    terms = terms_of(words)
+    if not terms:
+        return sku, ""
+    asked = rank(products, terms, first=sku.page(0, WINDOW))
+    others = [] if asked.ids else _put_right(products, text, terms)
+    for corrected, other in others:
+        if products.filter(vector=all_of(other)).exists():
+            return rank(products, other), corrected
+    if asked.finds():
+        return asked, ""
+    return _last_resort(products, text, terms, others) or (asked, "")
+
+
+def _last_resort(
+    products: ProductQuerySet, text: str, terms: list[Term], others: list[tuple[str, list[Term]]]
+) -> tuple[Ranking, str] | None:
+    """What finds something at all."""
+    rankings = [(rank(products, other), corrected) for corrected, other in others]
+    rankings.append((rank(products, [*terms[:-1], terms[-1].completed()]), ""))
+    if len(text) >= SHORTEST_PART:
+        rankings.append((rank_named(products, text), ""))
+    return next((way for way in rankings if way[0].finds()), None)
+
+
+def _put_right(
+    products: ProductQuerySet, text: str, terms: list[Term]
+) -> list[tuple[str, list[Term]]]:
+    """The query with the words put right that no product has, if it needs to be."""
+    if all(term.products for term in terms) or products.filter(vector=all_of(terms)).exists():
+        return []
+    vocabulary_update.catch_up()
+    unknown = [term.word for term in terms if not term.products and not _occurs(term)]
+    ways = spelling.corrections(text, unknown, alone=len(unknown) == len(terms))
+    return [(other, terms_of(Words.of(other))) for other in ways]
+
+
+def _occurs(term: Term) -> bool:
+    """Whether any product has the word: the vocabulary may not know it yet."""
+    return Product.objects.live().filter(vector=Lexemes(term.lexemes)).exists()
 
 
 @contextmanager
-def index_plans() -> Iterator[None]:
-    """Have PostgreSQL use the indexes for what is asked inside.
-
-    With a LIMIT it would read a table for a common word row by row, from wherever another scan
-    of it happens to be; so pages would differ, and long texts would be read in vain.
-    """
+def _index_plans() -> Iterator[None]:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
-        )
+        cursor.execute(PLANS)
         yield

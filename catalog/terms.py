@@ -1,21 +1,31 @@
 """The words of a query as conditions on the stored vectors, each with its weight."""
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import combinations, pairwise
 from math import log
-from operator import and_, or_
+from operator import add
+from typing import Any
 
-from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import Expression, F, Value
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Case, Expression, Value, When
+from django.db.models.functions import Greatest, Length
 
-from catalog.query_words import phrase_of
-from catalog.vectors import CONFIG
-from catalog.vocabulary import Word
+from catalog.query_words import Words, phrase_of
+from catalog.vocabulary import Known, Word
 
-# What a word's occurrence is worth in the SKU, description, category and name (D, C, B, A).
-FIELD_WEIGHTS = [0.1, 0.2, 0.8, 1.0]
+# What it is worth that a word is in the name, in the category, or in description or SKU alone.
+IN_NAME, IN_CATEGORY, ELSEWHERE = 1.0, 0.8, 0.5
+# The noun is what is wanted; a thing that has it elsewhere only goes with one.
+NOUN_ELSEWHERE = 0.1
+# How much more a word counts that is the noun in name or category, and where these say no more.
+AS_NOUN, BREVITY = 0.5, 0.3
+# How much more a word counts that names categories, and the last before "with" and the like.
+TYPE, LAST = 1.5, 1.0
+# A word with this share of its products in a category of the same name is of a type of product.
+TYPICAL = 0.25
 
 # The same word for a reader, but not for the stemmer.
 VARIANTS = {
@@ -31,35 +41,74 @@ VARIANTS = {
 VARIANTS |= {american: british for british, american in VARIANTS.items()}
 
 
+_LEXEME = re.compile(r"('(?:[^']|'')*'):?(\*?)")
+
+
+class Lexemes(SearchQuery):
+    """A query of stored words, written as PostgreSQL writes it: nothing is parsed once more."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(text)
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
+        return "%s::tsquery", [self.text]
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of the query, other forms that are as good, and how much it says."""
+    """A word of the query as PostgreSQL looks for it, and how much it says."""
 
     word: str
-    others: tuple[str, ...] = ()
-    weight: float = 1.0
+    lexemes: str
+    products: int
+    # The share of its products that have it in their category.
+    typical: float
+    of: int
+    is_last: bool = False
 
     @property
-    def query(self) -> SearchQuery:
-        return any_of(_lexemes(form) for form in (self.word, *self.others))
+    def is_typical(self) -> bool:
+        """Whether it is known to name a kind of product."""
+        return self.typical >= TYPICAL
+
+    @property
+    def is_noun(self) -> bool:
+        """Whether it says what is wanted, as "desk" does in "oak desk", and not how it is."""
+        return self.is_last or self.is_typical
+
+    @property
+    def weight(self) -> float:
+        """Rare words say more; unknown ones as much as the rarest."""
+        rarity = 1 + log(1 + self.of / (1 + self.products))
+        return rarity * (1 + TYPE * self.typical + LAST * self.is_last)
+
+    def completed(self) -> "Term":
+        """Any word that begins like this one."""
+        return replace(self, lexemes=_LEXEME.sub(r"\1:*", self.lexemes))
+
+    def within(self, weights: str) -> Lexemes:
+        """This word where the stored words have one of the weights."""
+        return Lexemes(_LEXEME.sub(rf"\1:\2{weights}", self.lexemes))
 
 
-def terms_of(words: tuple[str, ...]) -> list[Term]:
-    """A term for each word. Rare words say more; unknown ones as much as the rarest."""
-    others = {word: _variants(word) for word in words}
-    for left, right in pairwise(words):
+def terms_of(words: Words) -> list[Term]:
+    """A term for each word that can be looked for."""
+    others = {word: _variants(word) for word in words.wanted}
+    for left, right in pairwise(words.wanted):
         others[left] += (left + right,)
         others[right] += (left + right,)
-    forms = {*words, *(form for more in others.values() for form in more)}
-    known, products = Word.objects.frequencies(forms)
-    return [
-        Term(
-            word,
-            tuple(form for form in others[word] if form in known),
-            _weight(known.get(word, 0), products),
-        )
-        for word in words
-    ]
+    forms = {*words.wanted, *(form for more in others.values() for form in more)}
+    known = Word.objects.look_up({form: phrase_of(form) for form in forms})
+    terms = [_term(word, known, others[word]) for word in words.wanted if known[word].lexemes]
+    return [replace(term, is_last=term.word == words.noun[-1]) for term in terms]
+
+
+def _term(word: str, known: dict[str, Known], others: tuple[str, ...]) -> Term:
+    forms = [known[word], *(known[form] for form in others if known[form].products)]
+    products = sum(form.products for form in forms)
+    typical = sum(form.categories for form in forms) / (products or 1)
+    return Term(word, either(form.lexemes for form in forms), products, typical, forms[0].of)
 
 
 def _variants(word: str) -> tuple[str, ...]:
@@ -72,37 +121,49 @@ def _variants(word: str) -> tuple[str, ...]:
     return tuple(variants)
 
 
-def _weight(frequency: int, products: int) -> float:
-    """The inverse document frequency, dampened so that no single word decides alone."""
-    return 1 + log(1 + products / (1 + frequency))
+def both(queries: Iterable[str]) -> str:
+    return " & ".join(f"({query})" for query in queries)
 
 
-def _lexemes(form: str) -> SearchQuery:
-    return SearchQuery(phrase_of(form), config=CONFIG, search_type="phrase")
+def either(queries: Iterable[str]) -> str:
+    return " | ".join(f"({query})" for query in queries)
 
 
-def prefix(word: str) -> SearchQuery:
-    """Words that begin so. The word holds letters and digits alone, so quotes can't be left."""
-    return SearchQuery(f"'{word}':*", config=CONFIG, search_type="raw")
+def all_of(terms: Iterable[Term]) -> Lexemes:
+    return Lexemes(both(term.lexemes for term in terms))
 
 
-def all_of(queries: Iterable[SearchQuery]) -> SearchQuery:
-    return reduce(and_, queries)
+def any_of(terms: Iterable[Term]) -> Lexemes:
+    return Lexemes(either(term.lexemes for term in terms))
 
 
-def any_of(queries: Iterable[SearchQuery]) -> SearchQuery:
-    return reduce(or_, queries)
-
-
-def some_of(terms: list[Term], number: int) -> SearchQuery:
+def some_of(terms: list[Term], number: int) -> Lexemes:
     """Any `number` of the terms together."""
-    return any_of(all_of(term.query for term in some) for some in combinations(terms, number))
+    groups = combinations([term.lexemes for term in terms], number)
+    return Lexemes(either(both(group) for group in groups))
 
 
-def score(terms: list[Term], vector: str) -> Expression:
-    """How much of what was asked for is said where it counts."""
-    weights = Value(FIELD_WEIGHTS)
-    parts = [
-        Value(term.weight) * SearchRank(F(vector), term.query, weights=weights) for term in terms
-    ]
-    return reduce(lambda left, right: left + right, parts)
+def score(terms: list[Term]) -> Expression:
+    """How much of what is wanted a product says it is."""
+    return reduce(add, [_worth(term) for term in terms] + _as_noun(terms))
+
+
+def _worth(term: Term) -> Expression:
+    elsewhere = NOUN_ELSEWHERE if term.is_noun else ELSEWHERE
+    return Case(
+        When(heading=term.within("AB"), then=Value(IN_NAME * term.weight)),
+        When(heading=term.within("CD"), then=Value(IN_CATEGORY * term.weight)),
+        # Read last, as it may be long and then is not in the row itself.
+        When(vector=Lexemes(term.lexemes), then=Value(elsewhere * term.weight)),
+        default=Value(0.0),
+    )
+
+
+def _as_noun(terms: list[Term]) -> list[Expression]:
+    parts: list[Expression] = []
+    for term in (term for term in terms if term.is_noun):
+        for weight, column in (("A", "name"), ("D", "category")):
+            brevity = Value(BREVITY * len(term.word)) / Greatest(Length(column), len(term.word))
+            worth = Value(term.weight) * (Value(AS_NOUN) + brevity)
+            parts.append(Case(When(heading=term.within(weight), then=worth), default=Value(0.0)))
+    return parts

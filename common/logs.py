@@ -83,7 +83,6 @@ def configure(config: dict[str, Any]) -> None:
     logging.config.dictConfig(config)
     # What no line of ours shows; see "Optimization" in the logging module's documentation.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.logAsyncioTasks = False
     logging._srcfile = None  # type: ignore[attr-defined]
     structlog.configure(
         processors=[

@@ -91,6 +91,8 @@ class CanonicalPathMiddleware:
 
 def canonical(path: str) -> str:
     """`/api/notes/` → `/api/v1/notes`."""
+    if path == "/api":
+        return "/api/v1"
     if path.startswith("/api/") and path != "/api/v1" and not path.startswith("/api/v1/"):
         path = "/api/v1/" + path.removeprefix("/api/")
     return path.removesuffix("/") or "/"

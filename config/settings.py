@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from psycopg.conninfo import conninfo_to_dict
 
 from common.ai.types import Price
@@ -56,11 +57,11 @@ MIDDLEWARE = [
     "common.middleware.RequestLogMiddleware",
     "common.caching.middleware.ByteCacheMiddleware",
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
-    "common.middleware.ProblemDetailsMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "common.middleware.ProblemDetailsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -264,15 +265,23 @@ SPECTACULAR_SETTINGS = {
 }
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "x-request-id",
+]
 CORS_EXPOSE_HEADERS = [
-    "X-Request-ID",
     "ETag",
+    "Idempotency-Replayed",
     "Location",
-    "Retry-After",
     "RateLimit-Limit",
+    "RateLimit-Policy",
     "RateLimit-Remaining",
     "RateLimit-Reset",
-    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
 ]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 

@@ -80,6 +80,12 @@ def test_nobody_deletes_one(as_user: Any, superuser: User, company: Company) -> 
     assert as_user(superuser).delete(f"{URL}/{company.pk}").status_code == 405
 
 
+def test_an_operator_is_not_locked_out_with_their_company(as_user: Any, superuser: User) -> None:
+    client, one = as_user(superuser), f"{URL}/{superuser.company_id}"
+    client.patch(one, {"is_active": False})
+    assert client.patch(one, {"is_active": True}).status_code == 200
+
+
 def test_closing_one_acts_on_the_next_request(as_user: Any, superuser: User, owner: User) -> None:
     theirs = as_user(owner)
     as_user(superuser).patch(f"{URL}/{owner.company_id}", {"is_active": False})

@@ -159,3 +159,43 @@ class TestKeyRotation:
         settings.SECRET_KEY = "another-key-of-more-than-32-characters"
         secret = mailed_secret(PasswordReset.objects.get())
         assert api.post(CONFIRM, {"token": secret, "new_password": NEW}).status_code == 204
+
+
+def test_a_password_set_in_the_admin_site_ends_all_logins(
+    as_user: Any, owner: User, superuser: User
+) -> None:
+    theirs, operator = as_user(owner), Client()
+    operator.force_login(superuser)
+    form = {"password1": NEW, "password2": NEW, "usable_password": "true"}
+    operator.post(f"/admin/accounts/user/{owner.pk}/password/", form)
+    assert theirs.get("/api/v1/auth/me").status_code == 401
+    assert may_log_in(NEW)
+    assert Mail.objects.get().kind == Mail.Kind.PASSWORD_CHANGED
+
+
+def test_ones_own_password_changed_in_the_admin_site_ends_all_logins(
+    as_user: Any, superuser: User
+) -> None:
+    theirs, browser = as_user(superuser), Client()
+    browser.force_login(superuser)
+    form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    browser.post("/admin/password_change/", form)
+    assert theirs.get("/api/v1/auth/me").status_code == 401
+    assert browser.get("/admin/").status_code == 200
+
+
+def test_another_email_makes_links_to_the_old_one_worthless(
+    api: APIClient, as_user: Any, admin: User, owner: User
+) -> None:
+    api.post(RESET, {"email": owner.email})
+    deliver()
+    secret = mailed_secret(PasswordReset.objects.get())
+    as_user(admin).patch(f"/api/v1/users/{owner.pk}", {"email": "elsewhere@example.org"})
+    assert api.post(CONFIRM, {"token": secret, "new_password": NEW}).status_code == 400
+
+
+def test_guessing_with_a_stolen_token_is_limited(as_user: Any, owner: User) -> None:
+    client = as_user(owner)
+    body = {"current_password": "wrong", "new_password": NEW}
+    answers = [client.post(CHANGE, body).status_code for _ in range(6)]
+    assert answers == [400] * 5 + [429]

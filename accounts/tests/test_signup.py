@@ -145,3 +145,36 @@ def test_two_at_the_same_instant_with_one_email() -> None:
     with ThreadPoolExecutor(5) as threads:
         assert sorted(threads.map(attempt, range(5))) == [201] + [400] * 4
     assert User.objects.get().role == Role.AGENT
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("mode", ["open", "company"])
+def test_at_the_same_instant_everybody_gets_a_name(settings: Any, mode: str) -> None:
+    settings.SIGNUP, settings.AUTH_RATE_LIMIT = mode, "off"
+
+    def attempt(number: int) -> int:
+        try:
+            client = APIClient(raise_request_exception=False)
+            body = {"email": f"same@d{number}.org", "company_name": "Same"}
+            return sign_up(client, **body).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(attempt, range(6))) == [201] * 6
+
+
+@pytest.mark.parametrize("field", ["email", "username"])
+@pytest.mark.parametrize("url", [URL, "/api/v1/auth/login", "/api/v1/auth/password/reset"])
+def test_text_that_is_slow_to_normalise_is_refused_at_once(
+    api: APIClient, url: str, field: str
+) -> None:
+    body = {"email": "x@example.org", "password": PASSWORD}
+    response = api.post(url, body | {field: "a" + "\u0315\u0300" * 70_000 + "@example.org"})
+    assert response.status_code in (400, 401)
+
+
+@pytest.mark.parametrize("domain", ["bu\u0308cher.example", "b\u00fccher.example"])
+def test_two_compositions_of_one_address_are_one(api: APIClient, domain: str) -> None:
+    UserFactory(email="ann@xn--bcher-kva.example")
+    assert errors_of(sign_up(api, email=f"ann@{domain}")) == {("email", "unique")}

@@ -41,6 +41,11 @@ class TestAccess:
     def test_opens_the_api(self, pair: dict) -> None:
         assert status_of(pair["access_token"]) == 200
 
+    @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+    def test_scheme_in_any_case(self, pair: dict, api: APIClient, scheme: str) -> None:
+        headers = {"authorization": f"{scheme} {pair['access_token']}"}
+        assert api.get(ME, headers=headers).status_code == 200
+
     def test_costs_one_query(self, pair: dict, queries: Any) -> None:
         assert queries(lambda: status_of(pair["access_token"])) == 1
 

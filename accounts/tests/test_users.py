@@ -312,3 +312,25 @@ class TestLastAdmin:
         with ThreadPoolExecutor(4) as threads:
             assert sorted(threads.map(lose, admins)) == ["gone", "gone", "gone", "kept"]
         assert User.objects.active_admins().count() == 1
+
+
+def test_an_inactive_admin_of_a_new_company_is_made_or_not(
+    as_user: Any, superuser: User, company: Company
+) -> None:
+    body = TestCreate.BODY | {"role": "admin", "is_active": False, "company_id": str(company.pk)}
+    response = as_user(superuser).post(URL, body)
+    assert response.status_code == 201
+    assert response.json()["is_active"] is False
+
+
+def test_the_same_role_again_withdraws_nothing(as_user: Any, admin: User) -> None:
+    client = as_user(admin)
+    assert client.put(f"{URL}/{admin.pk}/role", {"role": "admin"}).status_code == 200
+    assert client.get("/api/v1/auth/me").status_code == 200
+
+
+@pytest.mark.parametrize("company_id", [[["x"]], {"a": 1}, 7, True, "x"], ids=str)
+def test_company_ids_of_wrong_types(as_user: Any, superuser: User, company_id: Any) -> None:
+    response = as_user(superuser).post(URL, TestCreate.BODY | {"company_id": company_id})
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "company_id"

@@ -1,18 +1,30 @@
-"""Finding products by words."""
+"""Finding products by words: what is found, in which order, and what is put right."""
 
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import chain
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.db import connection
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from accounts.models import Company
-from catalog.models import Product
+from accounts.tests.factories import CompanyFactory
+from catalog import ranking, spelling, tasks, vocabulary_update
+from catalog.models import Product, VocabularyState, Word
 from catalog.search import Found, search
 
 pytestmark = pytest.mark.django_db
 
+Make = Callable[..., Product]
+
 
 @pytest.fixture
-def make(company: Company) -> Any:
+def make(company: Company) -> Make:
     def product(name: str, category: str = "", description: str = "", **more: Any) -> Product:
         fields = {"company": company, "price": 1, **more}
         return Product.objects.create(
@@ -30,7 +42,21 @@ def names(text: str, **more: Any) -> list[str]:
     return [product.name for product in find(text, **more).products]
 
 
-def test_tiers(make: Any) -> None:
+@pytest.fixture
+def furniture(make: Make) -> None:
+    make("Oslo walnut bookcase", "Bookcases", "with five shelves")
+    make("Bergen bookcase", "Bookcases", "of oak")
+    make("Walnut bowl", "Kitchen", "for fruit")
+    make("Velvet sofa", "Sofas", "soft")
+    make("Sofa cover", "Slipcovers", "fits any sofa")
+    make("Leather armchair", "Accent Chairs", "")
+    vocabulary_update.rebuild()
+
+
+# The order
+
+
+def test_what_says_more_of_it_comes_first(make: Make) -> None:
     make("Lamp", "Lighting", "goes with a walnut bookcase")
     make("Shelf", "Bookcases", "walnut")
     make("Oslo in walnut", "Bookcases")
@@ -44,3 +70,361 @@ def test_tiers(make: Any) -> None:
         "Lamp",
         "Walnut bowl",
     ]
+
+
+def test_the_noun_is_what_is_wanted(make: Make) -> None:
+    make("Pine shelf", "Shelving", "goes well with your desk")
+    make("Writing desk", "Desks", "in solid pine")
+    make("Oak desk", "Desks")
+    assert names("pine desk") == ["Writing desk", "Pine shelf", "Oak desk"]
+    # Now it is known that desks are a kind of product.
+    vocabulary_update.rebuild()
+    assert names("pine desk") == ["Writing desk", "Oak desk", "Pine shelf"]
+    make("Desk lamp", "Lamps")
+    make("Desk", "Desks")
+    assert names("desk")[0] == "Desk"
+    assert names("desk").index("Desk lamp") > names("desk").index("Oak desk")
+
+
+def test_a_rare_word_says_more_than_a_common_one(make: Make) -> None:
+    for number in range(8):
+        make(f"Modern table {number}")
+    make("Turquoise vase")
+    vocabulary_update.rebuild()
+    assert names("turquoise modern thing")[0] == "Turquoise vase"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bookcases",
+        "BOOKCASE",
+        "a bookcase for the walnut",
+        "walnut: bookcase!",
+        "book case oslo",
+        "oslo book-case",
+    ],
+)
+def test_forms_of_words(furniture: None, text: str) -> None:
+    assert "Oslo walnut bookcase" in names(text)[:2]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ('Table 36" wide', "table 36 inch"),
+        ("Table 36in wide", 'table 36"'),
+        ("Rug 8x10", "rug 8' x 10'"),
+        ("Rug 8 x 10", "8x10 rug"),
+        ("Black/white vase", "white vase"),
+        ("Men's chair", "mens chair"),
+        ("Wall shelves", "wall shelf"),
+        ("Grey sofa", "gray sofa"),
+        ("Zürich table", "zurich"),
+        ("Zurich table", "Zürich"),
+        ("Zürich table".encode().decode(), "ZU\u0308RICH"),
+        ("Диван угловой", "диван"),
+        ("北欧实木椅子", "椅子"),
+        ("北欧实木椅子", "椅"),
+        ("लकड़ी की कुर्सी", "कुर्सी"),
+        ("Straße", "strasse"),
+        ("Vitamin C", "c"),
+        ("On the road", "the"),
+        ("The Who", "the who"),
+        ("ﬁne chair", "fine"),
+    ],
+)
+def test_as_people_write(make: Make, name: str, text: str) -> None:
+    make("Lamp")
+    make(name)
+    vocabulary_update.rebuild()
+    assert names(text) == [name]
+
+
+# SKU
+
+
+def test_a_sku_is_found_first_and_by_its_parts(make: Make) -> None:
+    make("AB-12/x spare part")
+    make("Hinge", sku="AB-12/x")
+    make("Screw", sku="AB-13/y")
+    assert names("ab-12/X")[0] == "Hinge"
+    assert names("AB 13") == ["Screw", "AB-12/x spare part", "Hinge"]
+    assert names("ab13y")[0] == "Screw"
+    make("Odd", sku="---")
+    assert names("---") == ["Odd"]
+
+
+def test_a_missing_sku_is_not_looked_for(make: Make) -> None:
+    make("Nothing", sku="")
+    assert find("!") == Found([], 0)
+
+
+# Spelling
+
+
+@pytest.mark.parametrize(
+    ("text", "corrected"),
+    [
+        ("velvt", "velvet"),
+        ("boookcase", "bookcase"),
+        ("sofaa", "sofa"),
+        ("osfa", "sofa"),
+        ("walnut bookcsae", "walnut bookcase"),
+        ("Walnut, for a boookcase", "walnut, for a bookcase"),
+        ("velvetsofa", "velvet sofa"),
+    ],
+)
+def test_unknown_words_are_put_right(furniture: None, text: str, corrected: str) -> None:
+    found = find(text)
+    assert found.corrected == corrected
+    assert [p.pk for p in found.products] == [p.pk for p in find(corrected).products] != []
+
+
+@pytest.mark.parametrize(
+    "text", ["sofa", "walnut sofa", "walnut zzyzx", "bowl bookcase", "deft sofa", "wolf walnut"]
+)
+def test_what_is_known_is_left_alone(furniture: None, text: str) -> None:
+    assert find(text).corrected == ""
+    assert find(text).total > 0
+
+
+def test_a_word_that_the_vocabulary_lacks_is_no_mistake(furniture: None, make: Make) -> None:
+    make("Sofia chair")
+    assert find("sofia").corrected == ""
+    assert names("sofia") == ["Sofia chair"]
+
+
+def test_new_words_put_right_at_once(furniture: None, make: Make) -> None:
+    make("Chandelier")
+    assert find("chandeleir").corrected == "chandelier"
+
+
+def test_search_does_without_a_vocabulary(make: Make) -> None:
+    make("Oak desk")
+    make("Oak chair")
+    assert names("oak desk") == ["Oak desk", "Oak chair"]
+    with patch.object(vocabulary_update, "READ_AT_ONCE", 0):
+        assert find("oka").total == 0
+        assert names("chai") == ["Oak chair"]
+    assert not Word.objects.exists()
+
+
+def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
+    make("Upholstered headboard")
+    vocabulary_update.rebuild()
+    assert names("up") == ["Upholstered headboard"]
+    assert names("eadboar") == ["Upholstered headboard"]
+    assert names("holster") == ["Upholstered headboard"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "steps"),
+    [
+        ("", "", 0),
+        ("sofa", "sofa", 0),
+        ("sofa", "osfa", 1),
+        ("sofa", "sof", 1),
+        ("chair", "choirs", 2),
+        ("", "abc", 3),
+    ],
+)
+def test_distance(left: str, right: str, steps: int) -> None:
+    assert spelling.distance(left, right) == spelling.distance(right, left) == steps
+
+
+def test_neighbours_come_nearest_then_same_letter_then_commoner() -> None:
+    for word, number in [("chair", 3), ("chairs", 9), ("hair", 99), ("choir", 4), ("stair", 50)]:
+        Word.objects.create(word=word, lexeme=word, products=number)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL pg_trgm.similarity_threshold = 0.25")
+    assert spelling.neighbours("chairr") == ["chairs", "chair"]
+    # Trigrams see no likeness here.
+    assert spelling.neighbours("chiar") == ["chair"]
+    assert spelling.neighbours("chai") == ["chair", "chairs"]
+    assert spelling.neighbours("x1") == spelling.neighbours("qqqqqq") == []
+
+
+# The vocabulary
+
+
+def test_the_vocabulary_reads_what_changed(make: Make) -> None:
+    tasks.refresh_vocabulary()
+    assert not Word.objects.exists()
+    for number in range(30):
+        make(f"Oak desk {number}", "Desks")
+    tasks.refresh_vocabulary()
+    assert Word.objects.get(word="desk").products == 30
+    assert Word.objects.get(word="desks").categories == 30
+    VocabularyState.objects.update(read_until=timezone.now() + timedelta(minutes=2))
+    tasks.refresh_vocabulary()
+    new = make("Pine desk")
+    Product.objects.filter(pk=new.pk).update(updated_at=timezone.now() + timedelta(minutes=3))
+    tasks.refresh_vocabulary()
+    assert Word.objects.get(word="pine").products == 1
+    # Known words are counted anew when much has changed.
+    assert Word.objects.get(word="desk").products == 30
+
+
+def test_the_vocabulary_is_counted_anew_and_forgets(make: Make) -> None:
+    old = make("Wicker basket")
+    make("Oak desk")
+    tasks.refresh_vocabulary()
+    assert Word.objects.filter(word="wicker").exists()
+    Product.objects.filter(pk=old.pk).soft_delete()
+    tasks.refresh_vocabulary()
+    assert set(Word.objects.values_list("word", flat=True)) == {"oak", "desk"}
+
+
+# What may be found
+
+
+def test_only_what_is_public(furniture: None, make: Make) -> None:
+    gone = make("Walnut desk")
+    Product.objects.filter(pk=gone.pk).soft_delete()
+    make("Walnut chest", company=CompanyFactory(is_active=False))
+    assert set(names("walnut")) == {"Walnut bowl", "Oslo walnut bookcase"}
+    assert names("chest") == []
+    assert names("walnut chset") == names("walnut")
+
+
+def test_filters_combine(furniture: None, make: Make) -> None:
+    make("Walnut stool", price=99)
+    cheap = Product.objects.public().filter(price__lt=50)
+    assert {p.name for p in search(cheap, "walnut").products} == {
+        "Walnut bowl",
+        "Oslo walnut bookcase",
+    }
+    assert search(cheap, "walnut").total == 2
+    # The word is known, if not among these: nothing is to be put right.
+    assert search(cheap, "stool") == Found([], 0)
+
+
+# Pages
+
+
+def pages(text: str, size: int) -> list[list[Any]]:
+    found, offset = [], 0
+    while page := find(text, offset=offset, limit=size).products:
+        found.append([product.pk for product in page])
+        offset += size
+    return found
+
+
+@pytest.mark.parametrize("window", [500, 7])
+def test_pages_hold_everything_once(make: Make, window: int) -> None:
+    for number in range(12):
+        make(f"Oak desk {number}", "Desks", "solid")
+        make(f"Oak shelf {number}", "Shelves", "next to a desk")
+    make("Rug")
+    with patch.object(ranking, "WINDOW", window):
+        all_at_once = pages("oak desk", 100)[0]
+        by_five = list(chain.from_iterable(pages("oak desk", 5)))
+        assert all_at_once == by_five
+        assert len(set(by_five)) == 24 == find("oak desk").total
+        assert find("oak desk").exact
+        assert find("oak desk", offset=24) == Found([], 24)
+        assert find("oak desk", offset=10**9) == Found([], 24)
+    best = Product.objects.in_bulk(by_five[:window])
+    assert {product.category for product in best.values()} >= {"Desks"}
+    assert [pk for pk in by_five if best.get(pk) and best[pk].category == "Desks"] == by_five[
+        : min(12, window)
+    ]
+
+
+def test_equals_come_newest_first(make: Make) -> None:
+    made = [make("Oak desk").pk for _ in range(5)]
+    assert [product.pk for product in find("oak desk").products] == made[::-1]
+
+
+def test_very_many_are_estimated(make: Make) -> None:
+    for number in range(30):
+        make(f"Oak desk {number}")
+    vocabulary_update.rebuild()
+    with (
+        patch.object(ranking, "MANY", 10),
+        patch.object(ranking, "COUNTED_OF_MANY", 20),
+        patch.object(ranking, "WINDOW", 15),
+    ):
+        found = find("oak")
+        assert found.total > 20
+        assert not found.exact
+        assert find("oak 7").products[0].name == "Oak desk 7"
+    assert find("oak") == Found(find("oak").products, 30)
+
+
+def test_few_queries_however_many_products(
+    make: Make, queries: Callable[[Callable[[], Any]], int]
+) -> None:
+    for number in range(3):
+        make(f"Oak desk {number}")
+    few = queries(lambda: find("oak desk"))
+    for number in range(60):
+        make(f"Oak desk {number}", "Desks", "desk " * 50)
+    assert queries(lambda: find("oak desk")) <= few
+    assert queries(lambda: find(" ".join(f"word{i}" for i in range(500)))) < 60
+
+
+# Odd input
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "'",
+        '"',
+        "\\",
+        "!!",
+        "&|!()",
+        ":*",
+        "a:*b",
+        "'; --",
+        "%",
+        "_",
+        "(((",
+        "<->",
+        "日",
+        "🛋️",
+        "a" * 10_000,
+        "a " * 5_000,
+        "oak " * 2000,
+        "é" * 300,
+        "\u0301",
+        "١٢٣",
+        "ab\\'c",
+        "$$",
+        "%s %(x)s",
+        "\ufeff",
+        "\ud7fb",
+        "x'y'z",
+        "10'6\"",
+    ],
+)
+def test_odd_texts(make: Make, text: str) -> None:
+    make("Oak desk")
+    assert find(text).total >= 0
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60))
+def test_any_text_is_a_search(furniture: None, text: str) -> None:
+    found = find(text, limit=100)
+    assert found.total == len(found.products)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20))
+def test_every_name_finds_its_product(make: Make, name: str) -> None:
+    product = make(name)
+    assert product.pk in [found.pk for found in find(name, limit=100).products]
+    Product.objects.filter(pk=product.pk).delete()

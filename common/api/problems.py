@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.request import Request
@@ -70,19 +70,20 @@ def wants_html(request: HttpRequest) -> bool:
     return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
 
 
-def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """DRF's exceptions as problems; what is unknown goes on to Django and its log."""
     error = _as_api_exception(exc)
     if error is None:
         return None
     error = early_refusal(error, context)
     set_rollback()
-    response = Response(
-        _document(error), status=error.status_code, headers=_headers(error), exception=True
+    document, headers = _document(error), _headers(error)
+    if _browsable(context["request"]):
+        return Response(document, status=error.status_code, headers=headers, exception=True)
+    # Not by the view's own renderer, which may know no JSON: the docs' pages, for instance.
+    return JsonResponse(
+        document, status=error.status_code, headers=headers, content_type=CONTENT_TYPE
     )
-    if not _browsable(context["request"]):
-        response.content_type = CONTENT_TYPE
-    return response
 
 
 def _as_api_exception(exc: Exception) -> APIException | None:

@@ -121,9 +121,9 @@ def validated(request: HttpRequest, response: HttpResponse, etag: str, how: str)
 
 def _security_headers() -> dict[str, str]:
     """What Django's own middlewares would put on an answer that they see."""
-    answer, request = HttpResponse(), HttpRequest()
-    del answer["Content-Type"]
+    blank, request = HttpResponse(), HttpRequest()
+    del blank["Content-Type"]
     request.is_secure = lambda: not settings.DEBUG  # type: ignore[method-assign]
     for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
-        answer = middleware(lambda _: answer).process_response(request, answer)
-    return dict(answer.items())
+        middleware(lambda _: HttpResponse()).process_response(request, blank)
+    return dict(blank.items())

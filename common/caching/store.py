@@ -102,7 +102,8 @@ def read(namespace: str, key: str) -> Slot:
         return BYPASS
     keys = _keys(namespace, key)
     try:
-        version, copy = _redis().mget(keys[0], keys[2])
+        found: Any = _redis().mget(keys[0], keys[2])
+        version, copy = found
         if version and copy and copy.startswith(version + b"\n"):
             return Slot(keys, version, copy[len(version) + 1 :])
         return BYPASS if version == b"" else _claimed(keys)
@@ -145,7 +146,7 @@ def _keys(namespace: str, key: str = "") -> tuple[str, ...]:
 
 
 def _run(script: str, keys: tuple[str, ...], *arguments: str | bytes) -> Any:
-    redis = _redis()
+    redis: Any = _redis()
     try:
         return redis.evalsha(_sha(script), len(keys), *keys, *arguments)
     except NoScriptError:
@@ -158,7 +159,8 @@ def _sha(script: str) -> str:
 
 
 def _redis() -> Redis:
-    return _client(settings.CACHES["default"]["LOCATION"])
+    location: Any = settings.CACHES["default"]["LOCATION"]
+    return _client(location)
 
 
 @cache

@@ -53,7 +53,22 @@ class TestProblems:
         assert "POST" in response["Allow"]
 
     def test_method_not_allowed_outside_rest_framework(self, api: APIClient) -> None:
-        problem_of(api.post("/health", {}), 405)
+        strict = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
+        for client in (api, strict):
+            for path in ("/health", "/ready", "/"):
+                response = client.post(path, {})
+                assert problem_of(response, 405)["code"] == "method_not_allowed"
+                assert "GET" in response["Allow"]
+
+    def test_pages_of_the_docs(self, api: APIClient) -> None:
+        problem_of(api.post("/docs", {}), 405)
+        problem_of(api.get("/docs", headers={"accept": "image/png"}), 406)
+
+    def test_problems_carry_what_every_answer_carries(self, api: APIClient, settings: Any) -> None:
+        settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+        response = api.get("/api/v1/nothing", headers={"origin": "https://app.example.org"})
+        assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
+        assert response["X-Content-Type-Options"] == "nosniff"
 
     def test_unauthenticated(self, api: APIClient) -> None:
         response = api.get("/api/v1/notes")
@@ -132,6 +147,21 @@ class TestOddText:
         body = json.dumps({"raw_text": text})
         response = as_user(owner).post("/api/v1/notes", body, content_type="application/json")
         assert problem_of(response, 400)["errors"][0]["field"] == "raw_text"
+
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("signup", '{"\\ud800": 1}'),
+            ("signup", '{"role": "\\ud800"}'),
+            ("refresh", '{"refresh_token": "\\ud800"}'),
+            ("login", '{"username": "\\ud800", "password": "x"}'),
+            ("password/reset", '{"email": "\\ud800@example.org"}'),
+        ],
+    )
+    def test_lone_surrogates_anywhere(self, api: APIClient, path: str, body: str) -> None:
+        response = api.post(f"/api/v1/auth/{path}", body, content_type="application/json")
+        assert response.status_code in (400, 401)
+        assert response["Content-Type"] == PROBLEM
 
     @pytest.mark.parametrize("name", ["search", "status", "ordering", "page", "created_after"])
     def test_in_a_query(self, as_user: Any, owner: Any, name: str) -> None:
