@@ -131,7 +131,7 @@ class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
         Login.objects.filter(pk=self.get_object().pk).end()
         return Response(status=204)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(responses={204: None}, operation_id="auth_sessions_destroy_all")
     def destroy_all(self, request: Request) -> Response:
         """End all of one's logins, this one included."""
         services.end_all_logins(request.user)  # type: ignore[arg-type]

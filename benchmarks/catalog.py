@@ -123,7 +123,11 @@ def cached(services: LocalServices, env: dict[str, str]) -> Iterator[dict[str, A
         pk = database.execute("SELECT id FROM catalog_product LIMIT 1").fetchone()[0]
     bare = env | {"DJANGO_SETTINGS_MODULE": ""}
     with served("config.wsgi:application", OURS, env):
-        for name, path in [("list", LIST), ("detail", f"/api/v1/products/{pk}"), ("search", SEARCH)]:
+        for name, path in [
+            ("list", LIST),
+            ("detail", f"/api/v1/products/{pk}"),
+            ("search", SEARCH),
+        ]:
             _put_answer(services, _body(path))
             with served("benchmarks.bare:application", BARE, bare):
                 figures = paired(
@@ -154,9 +158,14 @@ def uncached(env: dict[str, str]) -> dict[str, Any]:
         return f"category=Category+{n % 100}&page_size=10"
 
     plain = env | {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
-    ours = numbered(lambda n: f"/api/v1/products?{query(n)}&min_price={n / 10000:.4f}&sort_by=price")
+    ours = numbered(
+        lambda n: f"/api/v1/products?{query(n)}&min_price={n / 10000:.4f}&sort_by=price"
+    )
     theirs = numbered(lambda n: f"/products?{query(n)}&price__gte={n / 10000:.4f}")
-    with served("config.wsgi:application", OURS, env), served("benchmarks.plain:application", PLAIN, plain):
+    with (
+        served("config.wsgi:application", OURS, env),
+        served("benchmarks.plain:application", PLAIN, plain),
+    ):
         figures = paired(lambda: rate(OURS, ours), lambda: rate(PLAIN, theirs))
     return {"what": "uncached filtered list: rate against plain DRF", "goal": 2.0, **figures}
 

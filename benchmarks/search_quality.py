@@ -24,12 +24,12 @@ import django
 
 django.setup()
 
-from django.db import connection, transaction  # noqa: E402
+from django.db import connection, transaction
 
-from accounts.models import Company  # noqa: E402
-from catalog import vocabulary_update  # noqa: E402
-from catalog.models import Product  # noqa: E402
-from catalog.search import search  # noqa: E402
+from accounts.models import Company
+from catalog import vocabulary_update
+from catalog.models import Product
+from catalog.search import search
 
 # Label; nouns in names; family (its other classes are related); kinds of attributes.
 CLASSES = """

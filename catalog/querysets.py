@@ -6,7 +6,6 @@ from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.caching.writes import CachedQuerySet
 from common.querysets import SoftDeleteQuerySet
 
-
 SHOWN = (
     "id",
     "name",

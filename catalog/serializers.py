@@ -8,7 +8,6 @@ from catalog.listing import COLUMNS, shown
 from catalog.models import Product
 from common.api.serializers import ModelSerializer
 
-
 _values = attrgetter(*(name.replace("__", ".") for name in COLUMNS))
 
 

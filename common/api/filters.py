@@ -2,6 +2,7 @@ from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
 from rest_framework.request import Request
@@ -31,6 +32,7 @@ class FilterSet(django_filters.FilterSet):
         super().__init__(data, *args, **kwargs)
 
 
+@extend_schema_field(bool)
 class BooleanFilter(django_filters.TypedChoiceFilter):
     """`true` or `false`, also `1` and `0`; anything else is refused instead of ignored."""
 
