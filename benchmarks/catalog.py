@@ -38,7 +38,7 @@ SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
     (ARRAY['desk','chair','sofa','lamp','table','shelf','bed','rug','stool'])[1 + n %% 9] || ' ' ||
     'model ' || (n %% 9973),
     'A sturdy piece for every day, number ' || n || ', series ' || (n %% 997) || '.',
-    round((n * 7919 %% 100000) / 100.0, 2), n %% 40, 'Category ' || (n %% 100), 'SKU-' || n
+    round((n::bigint * 7919 %% 100000) / 100.0, 2), n %% 40, 'Category ' || (n %% 100), 'SKU-' || n
 FROM generate_series(1, %s) AS n
 """
 

@@ -55,13 +55,19 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
         # Every list is ordered by one of these and then by id in the same direction: so pages are
         # stable, one index serves both directions, and a page far down is found by its first row.
         indexes = [
-            models.Index(fields=["id"], condition=LIVE, name="product_by_age"),
-            models.Index(fields=["price", "id"], condition=LIVE, name="product_by_price"),
+            # With the company, which says whether it is public, rows are counted here alone.
+            models.Index(fields=["id"], include=["company"], condition=LIVE, name="product_by_age"),
+            models.Index(
+                fields=["price", "id"], include=["company"], condition=LIVE, name="product_by_price"
+            ),
             models.Index(fields=["name", "id"], condition=LIVE, name="product_by_name"),
             models.Index(fields=["stock", "id"], condition=LIVE, name="product_by_stock"),
             models.Index(fields=["created_at", "id"], condition=LIVE, name="product_by_creation"),
             models.Index(
-                fields=["category", "price", "id"], condition=LIVE, name="product_by_category"
+                fields=["category", "price", "id"],
+                include=["company", "stock"],
+                condition=LIVE,
+                name="product_by_category",
             ),
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),

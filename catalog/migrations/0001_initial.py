@@ -124,11 +124,13 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
                         fields=["id"],
+                        include=("company",),
                         name="product_by_age",
                     ),
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
                         fields=["price", "id"],
+                        include=("company",),
                         name="product_by_price",
                     ),
                     models.Index(
@@ -149,6 +151,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
                         fields=["category", "price", "id"],
+                        include=("company", "stock"),
                         name="product_by_category",
                     ),
                     models.Index(
