@@ -21,6 +21,9 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m config.checks
 
+bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/README.md
+	$(BIN)/python -m benchmarks.catalog $(BENCH)
+
 format: $(VENV)/test.stamp ## Put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -42,7 +45,7 @@ proto: $(VENV)/test.stamp ## Make the gRPC code from auth.proto
 	done
 
 lock: ## Compile requirements/*.in into locked requirements/*.txt (needs uv)
-	cd requirements && for name in base dev test; do \
+	cd requirements && for name in base dev test bench; do \
 		uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --custom-compile-command "make lock" --quiet $$name.in -o $$name.txt; \
 	done
@@ -61,3 +64,7 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
 $(VENV)/test.stamp: requirements/test.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --require-hashes --requirement $<
 	@touch $@ $(VENV)/dev.stamp
+
+$(VENV)/bench.stamp: requirements/bench.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes --requirement $<
+	@touch $@
