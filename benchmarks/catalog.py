@@ -27,17 +27,16 @@ VAR = BASE_DIR / "var" / "bench"
 ROUNDS = 5
 OURS, BARE, PLAIN = 8951, 8952, 8953
 LIST = "/api/v1/products?page_size=10"
-SEARCH = "/api/v1/products/search?q=oak+desk"
+SEARCH = "/api/v1/products/search?q=material5+kind9"
 
+# Words as often as a large shop has them: 160 kinds of product, 90 materials and 3,000 brands.
 FILL = """
 INSERT INTO catalog_product
     (id, created_at, updated_at, company_id, name, description, price, stock, category, sku)
 SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
     now() - n * interval '1 second', now(), (SELECT id FROM accounts_company LIMIT 1),
-    (ARRAY['oak','pine','steel','glass','velvet','linen','walnut','rattan'])[1 + n %% 8] || ' ' ||
-    (ARRAY['desk','chair','sofa','lamp','table','shelf','bed','rug','stool'])[1 + n %% 9] || ' ' ||
-    'model ' || (n %% 9973),
-    'A sturdy piece for every day, number ' || n || ', series ' || (n %% 997) || '.',
+    'brand' || (n %% 3000) || ' material' || (n / 7 %% 90) || ' kind' || (n / 3 %% 160) || ' ' || n,
+    'Finish ' || (n / 11 %% 400) || ', series ' || (n / 13 %% 997) || ', for room ' || (n %% 50),
     round((n::bigint * 7919 %% 100000) / 100.0, 2), n %% 40, 'Category ' || (n %% 100), 'SKU-' || n
 FROM generate_series(1, %s) AS n
 """
@@ -181,7 +180,16 @@ REQUESTS: dict[str, Callable[[int, int], str]] = {
     "search": lambda n, rows: f"/api/v1/products/search?q={SEARCHES[n % len(SEARCHES)]}&x={n}",
     "deep page": lambda n, rows: f"/api/v1/products?page={rows // 10 - n % 300}&x={n}",
 }
-SEARCHES = ["oak+desk", "velvet+sofa+series", "rattan+stool", "model+77", "lamp", "SKU-4711"]
+SEARCHES = [
+    "kind7",
+    "material5+kind9",
+    "brand77+kind77",
+    "kind12+finish+3",
+    "brand8",
+    "SKU-4711",
+    "material3+kind4+brand5",
+    "kind33+room",
+]
 
 
 def growth(small: dict[str, str], large: dict[str, str], rows: tuple[int, int]) -> Iterator[dict]:
