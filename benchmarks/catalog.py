@@ -77,6 +77,8 @@ def prepared(services: LocalServices, rows: int) -> dict[str, str]:
         with psycopg.connect(env["DATABASE_URL"], autocommit=True) as database:
             database.execute(FILL.replace("{rows}", str(rows)))
             database.execute("VACUUM ANALYZE")
+        # What beat does every half a minute where Bureau runs.
+        manage(env, "shell", "--command", "from catalog import tasks; tasks.refresh_vocabulary()")
     return env
 
 
