@@ -63,6 +63,9 @@ class Server(ABC):
         while not self.answers():
             if self._find() is None:
                 self._launch()
+            elif not self.data.exists():
+                # It serves a folder that was removed below it, with a clone at this very place.
+                self.stop()
             if time.monotonic() > deadline:
                 raise self._error(f"does not answer after {START_PATIENCE:.0f} seconds")
             time.sleep(TICK)

@@ -277,6 +277,20 @@ def test_the_folder_was_removed_below_running_servers(tmp_path: Path) -> None:
     assert servers_below(tmp_path) == []
 
 
+def test_a_clone_was_removed_and_made_anew_at_the_same_place(
+    root: Path, user: Callable[..., User]
+) -> None:
+    owner = user()
+    ghosts = servers_below(root)
+    shutil.rmtree(root)
+    root.mkdir()
+    services = LocalServices(root)
+    with services:
+        remember(services, "new")
+        assert recall(services) == ["new", "new"]
+    kill(owner, [ghost for ghost in ghosts if ghost.is_running()])
+
+
 def test_the_pid_in_the_file_belongs_to_another_process(root: Path) -> None:
     with LocalServices(root):
         content = (root / "postgres" / "postmaster.pid").read_bytes()
