@@ -35,7 +35,7 @@ from accounts.serializers import (
 )
 from accounts.tokens import AccessToken, RefreshToken, rotate, start_login
 from common.api.idempotency import idempotent
-from common.ratelimit.throttles import ApiThrottle, AuthThrottle, given, remember_address
+from common.ratelimit.throttles import AccountThrottle, AuthThrottle, given, remember_address
 
 
 class EntranceView(PublicView):
@@ -84,14 +84,18 @@ class LoginView(EntranceView):
 class RefreshView(EntranceView):
     """Spend a refresh token for a new pair of tokens."""
 
+    def throttle_account(self, request: Request) -> str:
+        """The login that a token of ours names; "" for one that we have not signed."""
+        encoded: Any = given(request, "refresh_token")
+        try:
+            return str(RefreshToken(encoded)["sid"])
+        except (TokenError, UnicodeError):
+            return ""
+
     def get_throttles(self) -> list[BaseThrottle]:
         """A token that we have signed was not guessed, and the tabs of a browser may share it."""
-        encoded: Any = given(self.request, "refresh_token")
-        try:
-            RefreshToken(encoded)
-        except (TokenError, UnicodeError):
-            return [AuthThrottle()]
-        return [ApiThrottle()]
+        is_ours = self.throttle_account(self.request)  # type: ignore[arg-type]
+        return [AccountThrottle() if is_ours else AuthThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:

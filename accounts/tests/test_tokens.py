@@ -172,6 +172,18 @@ class TestRefresh:
     def test_nonsense(self, api: APIClient, token: Any) -> None:
         assert api.post(REFRESH, {"refresh_token": token}).status_code in (400, 401)
 
+    def test_is_limited_for_each_login(self, pair: dict, api: APIClient, settings: Any) -> None:
+        settings.API_RATE_LIMIT = "3/minute"
+        tries = [
+            api.post(REFRESH, {"refresh_token": pair["refresh_token"]}, REMOTE_ADDR=f"10.0.0.{n}")
+            for n in range(5)
+        ]
+        assert [answer.status_code for answer in tries] == [200] * 3 + [429] * 2
+
+    def test_guessing_is_limited(self, api: APIClient) -> None:
+        tries = [api.post(REFRESH, {"refresh_token": "x"}).status_code for _ in range(12)]
+        assert tries == [401] * 10 + [429] * 2
+
     def test_an_access_token_is_none(self, pair: dict, api: APIClient) -> None:
         assert api.post(REFRESH, {"refresh_token": pair["access_token"]}).status_code == 401
 

@@ -90,6 +90,20 @@ class AuthThrottle(ApiThrottle):
             return ""
 
 
+class AccountThrottle(ApiThrottle):
+    """`API_RATE_LIMIT` for the address, and also for the account that the view names.
+
+    For what shows a secret that nobody guesses; see `AuthThrottle` for `throttle_account`.
+    """
+
+    without_redis = True
+
+    def windows(self, request: Request, view: "APIView") -> list[Window]:
+        account: str = view.throttle_account(request)  # type: ignore[attr-defined]
+        name = f"{type(view).__name__}:{_digest(account)}"
+        return super().windows(request, view) + _windows(name, parse_rates(settings.API_RATE_LIMIT))
+
+
 def auth_windows(request: Any, *, scope: str, account: str = "") -> list[Window]:
     """The limits of tries to get in: for each address, and for each account.
 

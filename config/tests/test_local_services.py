@@ -1,7 +1,6 @@
 """The clone's own servers, real ones, under everything that happens to them on a laptop."""
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -368,15 +367,21 @@ def test_a_space_in_the_sockets_path(tmp_path_factory: pytest.TempPathFactory) -
         assert redis.ping()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_folder_in_tmp_of_another_user_is_refused(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LocalServiceError, match="belongs to another user"):
+        Places(tmp_path)._close(tmp_path, {os.geteuid() + 1})
+
+
+def test_a_link_in_tmp_is_refused(tmp_path: Path) -> None:
+    """Anybody can put one where the folder of a clone with a long path will be."""
     root = tmp_path / ("x" * 150)
     sockets = Places(root).sockets
-    sockets.mkdir()
-    os.chown(sockets, pwd.getpwnam("nobody").pw_uid, -1)
-    with pytest.raises(LocalServiceError, match="belongs to another user"):
-        LocalServices(root).__enter__()
-    sockets.rmdir()
+    sockets.symlink_to(tmp_path)
+    try:
+        with pytest.raises(LocalServiceError, match="belongs to another user"):
+            LocalServices(root).__enter__()
+    finally:
+        sockets.unlink()
 
 
 def test_a_missing_wheel_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
