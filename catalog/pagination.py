@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from catalog.listing import page_and_count
+from catalog.listing import Listing, page_and_count
 from common.api.pagination import Pagination
 from common.caching import store
 
@@ -30,17 +30,22 @@ class CatalogPagination(Pagination):
     """The usual envelope, and `total_exact`: whether `total` was counted or estimated."""
 
     def paginate_queryset(
-        self, queryset: QuerySet, request: Request, view: Any = None
+        self,
+        queryset: Listing,
+        request: Request,
+        view: Any = None,  # type: ignore[override]
     ) -> list[Any]:
         page, size = self.asked_for(request)
         start = (page - 1) * size
         if start >= DEEP:
-            total, exact = total_of(queryset)
+            products = queryset.products()
+            total, exact = total_of(products)
             self.show(page, size, total, exact=exact)
-            return [] if exact and start >= total else rows_far_down(queryset, start, size)
-        rows, total = page_and_count(queryset, start=start, size=size, at_most=COUNTED + 1)
+            return [] if exact and start >= total else rows_far_down(products, start, size)
+        rows, total = page_and_count(queryset.sql(), start=start, size=size, at_most=COUNTED + 1)
         exact = total <= COUNTED
-        self.show(page, size, total if exact else max(estimate(queryset), total), exact=exact)
+        shown = total if exact else max(estimate(queryset.products()), total)
+        self.show(page, size, shown, exact=exact)
         return rows
 
     def show(self, page: int, size: int, total: int, *, exact: bool) -> None:
@@ -89,7 +94,8 @@ def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
     descending = str(queryset.query.order_by[0]).startswith("-")
     lookup = TupleLessThanOrEqual if descending else TupleGreaterThanOrEqual
     after = lookup(Tuple(*map(F, columns)), tuple(anchors[number]))
-    rows, _ = page_and_count(queryset.filter(after), start=rest, size=size, at_most=0)
+    query = queryset.filter(after).query.sql_with_params()
+    rows, _ = page_and_count(query, start=rest, size=size, at_most=0)
     return rows
 
 
