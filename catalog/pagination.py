@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import time
+from functools import lru_cache
 from typing import Any
 
+from django.db import connection
 from django.db.models import F, QuerySet, Window
 from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
     Tuple,
@@ -20,7 +23,12 @@ from common.api.pagination import Pagination
 from common.caching import store
 
 # Up to here rows are counted; beyond, the planner's estimate serves and the answer says so.
+# Counting visits each row, and the more products there are, the farther these lie apart.
 COUNTED = 10_000
+COUNTED_OF_MANY = 1_000
+MANY = 100_000
+# Seconds for which a process believes that there are many, or not.
+SIZE_KNOWN = 60
 # From here on a page is found by an anchor: the first row of the thousand rows that it lies in.
 DEEP = 5_000
 STEP = 1_000
@@ -42,8 +50,9 @@ class CatalogPagination(Pagination):
             total, exact = total_of(products)
             self.show(page, size, total, exact=exact)
             return [] if exact and start >= total else rows_far_down(products, start, size)
-        rows, total = page_and_count(queryset.sql(), start=start, size=size, at_most=COUNTED + 1)
-        exact = total <= COUNTED
+        limit = counted_rows()
+        rows, total = page_and_count(queryset.sql(), start=start, size=size, at_most=limit + 1)
+        exact = total <= limit
         shown = total if exact else max(estimate(queryset.products()), total)
         self.show(page, size, shown, exact=exact)
         return rows
@@ -61,14 +70,27 @@ class CatalogPagination(Pagination):
         envelope = super().get_paginated_response_schema(schema)
         envelope["properties"]["total_exact"] = {
             "type": "boolean",
-            "description": f"False where `total` is an estimate, beyond {COUNTED} rows.",
+            "description": "False where `total` is an estimate, because there are many rows.",
         }
         return envelope
 
 
-def total_of(queryset: QuerySet, at_most: int | None = None) -> tuple[int, bool]:
+def counted_rows() -> int:
+    """Up to how many rows are counted, by how large the table is."""
+    return COUNTED_OF_MANY if _size_of_table(int(time.monotonic() / SIZE_KNOWN)) > MANY else COUNTED
+
+
+@lru_cache(maxsize=1)
+def _size_of_table(_moment: int) -> int:
+    """The number of products, as PostgreSQL has counted them last."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'catalog_product'::regclass")
+        return int(cursor.fetchone()[0])
+
+
+def total_of(queryset: QuerySet) -> tuple[int, bool]:
     """How many rows there are, and whether they were counted or, being many, estimated."""
-    limit = at_most or COUNTED
+    limit = counted_rows()
     counted = queryset.order_by()[: limit + 1].count()
     if counted <= limit:
         return counted, True
