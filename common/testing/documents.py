@@ -8,7 +8,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import docx
 from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate
+from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate
 
 NAMESPACE = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
@@ -21,7 +21,7 @@ def pdf_of(*pages: str, password: str | None = None) -> bytes:
     A `password` encrypts it; "" guards only what may be done with it.
     """
     style = getSampleStyleSheet()["BodyText"]
-    story = []
+    story: list[Flowable] = []
     for page in pages:
         story += [Paragraph(text, style) for text in page.split("\n\n")]
         story.append(PageBreak())
