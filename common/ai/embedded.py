@@ -13,7 +13,8 @@ from common.ai.types import (
 )
 
 BULLET = "- "
-FOCUS = 1.5  # what a sentence gains for each word that a company's own template names
+FOCUS = 1.5  # for each word that a company's own template names; where it stands is then no matter
+ANYWHERE = 0.6  # the least standing of what a manager looks for
 _NAMES = {instructions: name for name, instructions in TEMPLATES.items()}
 # Words by which instructions speak of the summary and not of what it should be about.
 _ABOUT = frozenset(
@@ -22,7 +23,7 @@ _ABOUT = frozenset(
         "detail document every explain extract focus format general highlight important include "
         "language list long main mention name note notes number only outline overview paragraph "
         "plain point points prose provide reader sentence sentences short simple single state "
-        "style summarise summarize summary text title tone write words writing".split()
+        "style summarise summarize summary tell text title tone write words writing".split()
     )
 )
 
@@ -75,7 +76,7 @@ def _own(request: SummaryRequest) -> str:
     words = extractive.room(request.text, request.max_words)
     sentences = split(request.text, longest=max(1, words - mark))
     standing = [
-        worth * FOCUS ** len(wanted & _singular_stems(sentence.text))
+        FOCUS**named if worth and (named := len(wanted & _singular_stems(sentence.text))) else worth
         for sentence, worth in zip(sentences, standing_of(sentences), strict=True)
     ]
     chosen = Draft(sentences, standing=standing, mark=mark).filled(words)
@@ -115,12 +116,19 @@ def _briefing(request: SummaryRequest) -> str:
     words = extractive.room(request.text, request.max_words)
     sentences = split(request.text, longest=words)
     standing = [
-        worth * cues.WEIGHTS[cues.matter(sentence.text)]
+        _standing_for_a_manager(cues.matter(sentence.text), worth)
         for sentence, worth in zip(sentences, standing_of(sentences), strict=True)
     ]
     chosen = Draft(sentences, standing=standing, mark=0).filled(words)
     chosen.sort(key=lambda sentence: cues.matter(sentence.text))
     return extractive.joined(list(map(_said, chosen)))
+
+
+def _standing_for_a_manager(matter: int, worth: float) -> float:
+    """An outcome counts wherever it stands."""
+    if worth and matter != cues.OTHER:
+        worth = max(worth, ANYWHERE)
+    return worth * cues.WEIGHTS[matter]
 
 
 def _said(sentence: Sentence) -> str:
