@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "accounts",
     "catalog",
     "notes",
+    "uploads",
 ]
 
 # Public reads that are answered with bytes rendered before, and the namespace of each.
