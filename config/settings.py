@@ -330,7 +330,27 @@ STATIC_ROOT = VAR_DIR / "static"
 # Where `collectstatic` was not run, the packages' own files serve, under their plain names.
 _COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _COLLECTED
+UPLOAD_SOURCE_ROOT = env.upload_source_root
+UPLOAD_STORAGE = env.upload_storage
+S3_BUCKETS = env.s3_buckets
+# `uploads.transfer.stores` adds the company and its bucket.
+_STORES: dict[str, dict[str, Any]] = {
+    "folder": {
+        "BACKEND": "uploads.transfer.stores.folder.FolderStore",
+        "OPTIONS": {"root": env.upload_root, "durable": env.upload_fsync},
+    },
+    "s3": {
+        "BACKEND": "uploads.transfer.stores.s3.S3Store",
+        "OPTIONS": {
+            "endpoint_url": env.s3_endpoint_url,
+            "region_name": env.s3_region,
+            "access_key": env.s3_access_key_id,
+            "secret_key": env.s3_secret_access_key.get_secret_value(),
+        },
+    },
+}
 STORAGES = {
+    "uploads": _STORES[UPLOAD_STORAGE],
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
