@@ -2,15 +2,26 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
 from common.jobs import Job
 from common.jobs.models import ACTIVE, JobStatus
-from uploads.querysets import CycleQuerySet, SessionQuerySet
+from uploads.querysets import (
+    OPEN_TO_MACHINES,
+    UNENDED,
+    CycleQuerySet,
+    SessionFileQuerySet,
+    SessionQuerySet,
+)
+
+validate_region = RegexValidator(
+    r"\A[a-z0-9-]*\Z", "A region holds letters a to z, digits and hyphens."
+)
 
 LONGEST_KEY = 1024
 LONGEST_GLOB = 200
@@ -30,7 +41,9 @@ class Project(CompanyOwned):
 
     name = models.CharField(max_length=200, validators=[validate_one_line])
     bucket_name = models.CharField(max_length=63)
-    aws_region = models.CharField("AWS region", max_length=40, default="us-east-1")
+    aws_region = models.CharField(
+        "AWS region", max_length=40, blank=True, validators=[validate_region]
+    )
     description = models.TextField(max_length=20_000, blank=True)
     is_active = models.BooleanField("active", default=True)
 
@@ -79,8 +92,14 @@ class SessionStatus(models.TextChoices):
 
 # Of the same words; a cycle with a queued session is in progress.
 CYCLE_STATUSES = [choice for choice in SessionStatus.choices if choice[0] != "queued"]
-UNENDED = (SessionStatus.PENDING, *ACTIVE)
 RETRIABLE = (SessionStatus.PARTIAL, SessionStatus.FAILED, SessionStatus.CANCELLED)
+# What a machine outside may say of a session that it runs.
+REPORTABLE = (
+    SessionStatus.IN_PROGRESS,
+    SessionStatus.COMPLETED,
+    SessionStatus.PARTIAL,
+    SessionStatus.FAILED,
+)
 
 
 def _figure(field: type[models.Field]) -> models.Field:
@@ -147,13 +166,68 @@ class Session(CompanyOwned, Job):
 
         return upload(self)
 
+    @property
+    def progress(self) -> float:
+        """From 0 to 1: the share of the files or, where that is more, of the bytes."""
+        if self.status == SessionStatus.COMPLETED:
+            return 1.0
+        done = self.files_uploaded + self.files_failed + self.files_skipped
+        files = done / self.total_files if self.total_files else 0.0
+        size = self.bytes_uploaded / self.total_size_bytes if self.total_size_bytes else 0.0
+        return round(min(max(files, size), 1.0), 4)
+
+    @property
+    def result(self) -> dict[str, int] | None:
+        """The figures of a session that has ended."""
+        if self.status in UNENDED:
+            return None
+        return {name: getattr(self, name) for name in FIGURES}
+
+    def edit(self, **fields: Any) -> bool:
+        """Change what the session is to do, if it is pending."""
+        return self._move(Q(status=SessionStatus.PENDING), **fields)
+
     def start(self) -> bool:
         """Queue the session, if it is pending."""
         return self.requeue(Q(status=SessionStatus.PENDING))
 
+    def retry(self) -> bool:
+        """Queue the session again, if it has ended otherwise than completed."""
+        return self.requeue(Q(status__in=RETRIABLE))
+
     def cancel(self) -> bool:
         """End the session unless it has ended; a run under way loses its lease."""
         return self._end(Q(status__in=UNENDED), JobStatus.CANCELLED, run_id=None)
+
+    def report(self, *, status: str = "", **figures: int) -> bool:
+        """Store what a machine outside says, unless a run of ours holds the session.
+
+        Nor is it stored where the session has ended or a figure would fall.
+        """
+        rising = Q(**{f"{name}__lte": figure for name, figure in figures.items()})
+        condition = OPEN_TO_MACHINES & rising
+        fields: dict[str, Any] = {**figures}
+        if status:
+            fields["started_at"] = Coalesce("started_at", Now())
+        if status and status not in ACTIVE:
+            return self._end(condition, status, **fields)
+        return self._move(condition, **fields, **({"status": status} if status else {}))
+
+    def add_uploaded(self, size: int) -> None:
+        """Count one more file of `size` bytes, which a client has sent by itself."""
+        files = F("files_uploaded") + F("files_failed") + F("files_skipped") + 1
+        self._move(
+            Q(),
+            files_uploaded=F("files_uploaded") + 1,
+            bytes_uploaded=F("bytes_uploaded") + size,
+            total_files=Greatest(F("total_files"), files),
+            total_size_bytes=Greatest(F("total_size_bytes"), F("bytes_uploaded") + size),
+        )
+
+    def count_files(self) -> None:
+        """Set the figures to what the rows of the files say."""
+        self._move(Q(), **self.files.figures())
+        self.refresh_from_db()
 
 
 class SessionFile(CompanyOwned):
@@ -174,6 +248,8 @@ class SessionFile(CompanyOwned):
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING)
     error = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+
+    objects = SessionFileQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         constraints = [
