@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "accounts",
     "catalog",
     "notes",
+    "uploads",
 ]
 
 # Public reads that are answered with bytes rendered before, and the namespace of each.
@@ -178,6 +179,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "catalog.tasks.refresh_vocabulary",
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
+    },
+    "forget-upload-urls": {
+        "task": "uploads.tasks.forget_urls",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "queue": "control"},
     },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",
@@ -331,6 +337,8 @@ _COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _COLLECTED
 UPLOAD_SOURCE_ROOT = env.upload_source_root
 UPLOAD_STORAGE = env.upload_storage
+UPLOAD_URL_SECONDS = env.upload_url_seconds
+UPLOAD_URL_MAX_BYTES = env.upload_url_max_bytes
 S3_BUCKETS = env.s3_buckets
 # `uploads.transfer.stores` adds the company and its bucket.
 _STORES: dict[str, dict[str, Any]] = {
