@@ -2,8 +2,9 @@ import base64
 import hashlib
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from botocore.exceptions import (
 )
 from storages.backends.s3 import S3Storage
 
-from uploads.transfer.content import Content
+from uploads.transfer.content import Bytes, Content
 from uploads.transfer.errors import SourceChanged, StoreBusy, StoreError
 from uploads.transfer.stores.base import Store, Stored
 
@@ -105,11 +106,11 @@ class S3Store(Store, S3Storage):
 
     def _put_at_once(self, key: str, content: Content, by: UUID | None) -> None:
         with self._room(content.size):
-            body = b"".join(map(bytes, content.chunks(max(content.size, 1))))
+            body = _Body(content, content.chunks(SMALL))
             self._client.put_object(
                 Bucket=self.bucket_name,
                 Key=key,
-                Body=_Body(body, content),
+                Body=body,
                 ChecksumSHA256=_base64(bytes.fromhex(content.sha256)),
                 Metadata=_metadata(content, by),
             )
@@ -141,20 +142,19 @@ class S3Store(Store, S3Storage):
 
     def _send_parts(self, where: dict[str, Any], content: Content) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
-        chunks = content.chunks(max(PART, -(-content.size // MOST_PARTS)))
+        chunks = content.chunks(SMALL)
+        each = -(-max(PART, content.size // MOST_PARTS) // SMALL)
         while True:
             with self._room(PART):
-                chunk = next(chunks, None)
-                if chunk is None:
+                body = _Body(content, islice(chunks, each))
+                if not body.size:
                     return parts
-                parts.append(self._send_part(where, len(parts) + 1, bytes(chunk), content))
+                parts.append(self._send_part(where, len(parts) + 1, body))
 
-    def _send_part(
-        self, where: dict[str, Any], number: int, chunk: bytes, content: Content
-    ) -> dict[str, Any]:
-        checksum = _base64(hashlib.sha256(chunk).digest())
+    def _send_part(self, where: dict[str, Any], number: int, body: "_Body") -> dict[str, Any]:
+        checksum = _base64(hashlib.sha256(body.getbuffer()).digest())
         sent = self._client.upload_part(
-            **where, PartNumber=number, Body=_Body(chunk, content), ChecksumSHA256=checksum
+            **where, PartNumber=number, Body=body, ChecksumSHA256=checksum
         )
         return {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
 
@@ -193,12 +193,14 @@ class S3Store(Store, S3Storage):
 class _Body(io.BytesIO):
     """Bytes that are no longer given away when nobody wants the object any more."""
 
-    def __init__(self, sent: bytes, content: Content) -> None:
-        super().__init__(sent)
-        self._content = content
+    def __init__(self, content: Content, chunks: Iterable[Bytes]) -> None:
+        super().__init__()
+        self._check = content.check
+        self.size = sum(map(self.write, chunks))
+        self.seek(0)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self._content.check()
+        self._check()
         return super().read(size)
 
 
