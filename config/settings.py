@@ -271,6 +271,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",
         "RoleOrUserEnum": "accounts.serializers.ROLE_CHOICES",
+        "JobStatusEnum": "common.jobs.models.JobStatus",
+        "CycleStatusEnum": "uploads.models.CYCLE_STATUSES",
+        "SessionStatusEnum": "uploads.models.SessionStatus",
+        "FileStatusEnum": "uploads.models.SessionFile.Status",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }

@@ -5,6 +5,7 @@ session reports it. For a folder the URL is ours. It may be tried until one whol
 from then on it is used. The file is then a row of the session and in its figures.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,10 @@ from uploads.transfer.content import Received
 from uploads.transfer.stores import Store, store_for
 
 UPLOADED = SessionFile.Status.UPLOADED
+# At once in one process, which has four threads (see the Procfile), and how long others wait.
+MOST_AT_ONCE = 3
+PATIENCE = 2.0
+_slots = threading.BoundedSemaphore(MOST_AT_ONCE)
 _signer = Signer(salt="uploads.direct")
 
 
@@ -79,7 +84,7 @@ def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> Session
     if size > settings.UPLOAD_URL_MAX_BYTES:
         raise TooLarge(f"At most {settings.UPLOAD_URL_MAX_BYTES} bytes are taken.")
     content = Incoming(stream, size, upload)
-    with _told(), transaction.atomic():
+    with _told(), _slot(), transaction.atomic():
         _store_of(upload).put(upload.key, content)
         return _record(upload, content)
 
@@ -160,6 +165,17 @@ def _refuse_again(session_id: UUID, key: str) -> None:
     files = SessionFile.objects.filter(session_id=session_id, key=key)
     if files.filter(status__in=(UPLOADED, SessionFile.Status.SKIPPED)).exists():
         raise Conflict("The session has this file already; send another state of it in a new one.")
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    """A slow line keeps a thread of the server busy; one is left for all other requests."""
+    if not _slots.acquire(timeout=PATIENCE):
+        raise ServiceUnavailable("Too many files come at once. Try again soon.")
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 @contextmanager

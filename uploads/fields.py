@@ -7,14 +7,16 @@ from typing import Any
 from rest_framework import serializers
 
 from uploads.models import LONGEST_GLOB
-from uploads.transfer import keys
+from uploads.transfer.globs import check_glob
+from uploads.transfer.keys import check_key, check_prefix
+from uploads.transfer.sources import check_directory
 
 MOST_GLOBS = 100
 LARGEST_METADATA = 64 * 1024
 
 
 class CheckedField(serializers.CharField):
-    """Text that `check` returns in its one spelling, or refuses by `BadKey`."""
+    """Text that `check` returns in its one spelling, or refuses by a `ValueError` that says why."""
 
     check: Callable[[str], str]
 
@@ -25,34 +27,30 @@ class CheckedField(serializers.CharField):
         text = super().to_internal_value(data)
         try:
             return type(self).check(text)
-        except keys.BadKey as error:
+        except ValueError as error:
             raise serializers.ValidationError(str(error), code="invalid") from None
 
 
 class PrefixField(CheckedField):
     """What all keys begin with; a slash at its end is left out, and empty will do."""
 
-    check = staticmethod(keys.check_prefix)
+    check = staticmethod(check_prefix)
 
 
 class KeyField(CheckedField):
-    check = staticmethod(keys.check_key)
-
-
-def check_folder(text: str) -> str:
-    """A folder below the company's own, which `.` is by itself."""
-    folder = text.removesuffix("/")
-    return folder if folder == "." else keys.check_key(folder or text)
+    check = staticmethod(check_key)
 
 
 class FolderField(CheckedField):
-    check = staticmethod(check_folder)
+    """A folder below the company's own, which `.` is by itself."""
+
+    check = staticmethod(lambda text: check_directory(text) or ".")
 
 
 class GlobField(CheckedField):
     """A pattern such as `*.csv` or `raw/**`, of paths below the session's folder."""
 
-    check = staticmethod(keys.check_key)
+    check = staticmethod(check_glob)
 
 
 class GlobsField(serializers.ListField):

@@ -74,10 +74,14 @@ def delete_session(session: Session, *, by: User) -> None:
 
 @transaction.atomic
 def start(session: Session, *, by: User) -> Session:
-    """Queue a pending session; `Conflict` for any other, and where its project is closed."""
+    """Queue a pending session; `Conflict` for any other, and where its project is closed.
+
+    What a machine may have reported of it no longer counts: the figures are those of its files.
+    """
     _lock_open(session.project_id)
     if not session.start():
         raise Conflict(f"This session is {session.status}; only a pending one can be started.")
+    session.count_files()
     return session
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from common.ids import uuid7
+from uploads import direct
 from uploads.models import DirectUpload, Project, Session, SessionFile
 from uploads.tasks import forget_urls
 from uploads.tests.factories import SessionFileFactory
@@ -266,6 +268,18 @@ class TestReceive:
         assert send(api, ask(client, session, "a").json()["url"]).status_code == 409
         assert send(api, ask(client, session, "a/b/c").json()["url"]).status_code == 409
         assert SessionFile.objects.count() == 1
+
+    def test_slow_lines_do_not_take_all_threads(
+        self, client: APIClient, api: APIClient, session: Session, monkeypatch: Any
+    ) -> None:
+        url = ask(client, session).json()["url"]
+        monkeypatch.setattr(direct, "PATIENCE", 0.01)
+        with ExitStack() as busy:
+            for _ in range(direct.MOST_AT_ONCE):
+                busy.enter_context(direct._slot())
+            response = send(api, url)
+        assert (response.status_code, response["Retry-After"]) == (503, "2")
+        assert send(api, url).status_code == 200
 
     def test_takes_no_other_method(self, client: APIClient, api: APIClient, session: Any) -> None:
         url = ask(client, session).json()["url"]

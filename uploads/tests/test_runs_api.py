@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from common.ids import uuid7
 from uploads.models import FIGURES, Project, Session
+from uploads.tests.factories import SessionFileFactory
 
 pytestmark = pytest.mark.django_db
 START = "/api/v1/uploads/start"
@@ -46,6 +47,15 @@ class TestStart:
         answers = [client.post(START, named(session), HTTP_IDEMPOTENCY_KEY="k") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [202, 202]
         assert answers[0].json() == answers[1].json()
+
+    def test_begins_with_the_figures_of_its_files(
+        self, client: APIClient, machine: APIClient, session: Session
+    ) -> None:
+        SessionFileFactory(session=session, status="uploaded")
+        machine.put(f"/api/v1/sessions/{session.pk}", {"files_uploaded": 7})
+        client.post(START, named(session))
+        session.refresh_from_db()
+        assert (session.files_uploaded, session.bytes_uploaded, session.total_files) == (1, 10, 1)
 
     def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
         Project.objects.update(is_active=False)
