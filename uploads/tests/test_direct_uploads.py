@@ -286,9 +286,15 @@ class TestReceive:
         assert api.get(url).status_code == api.post(url).status_code == 405
 
 
-def test_old_urls_are_forgotten(client: APIClient, session: Session) -> None:
+def test_old_urls_are_forgotten_with_what_is_left_of_their_files(
+    client: APIClient, session: Session, bucket: Path
+) -> None:
     ask(client, session, "old")
+    upload = DirectUpload.objects.get()
+    left = bucket.parents[1] / ".incoming/acme/field-data" / f"{upload.pk}.abc.0"
+    left.write_bytes(BODY)
     DirectUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
     ask(client, session, "new")
     assert forget_urls() == 1
     assert DirectUpload.objects.get().key == "new"
+    assert not left.exists()

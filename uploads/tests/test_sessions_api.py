@@ -223,6 +223,10 @@ class TestReport:
         cycle = machine.get(f"/api/v1/cycles/{session.cycle_id}").json()
         assert cycle["status"] == "partial"
 
+    def test_a_failure_is_said_to_be_reported(self, machine: APIClient, session: Session) -> None:
+        answer = machine.put(one(session), {"status": "failed"}).json()
+        assert (answer["status"], "machine" in answer["error"]) == ("failed", True)
+
     def test_figures_do_not_fall(self, machine: APIClient, session: Session, errors: Any) -> None:
         machine.patch(one(session), {"files_uploaded": 5, "files_skipped": 2})
         response = machine.patch(one(session), {"files_uploaded": 4, "files_skipped": 3})
