@@ -3,7 +3,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
@@ -74,6 +74,10 @@ class CycleViewSet(RowViewSet):
         services.delete_cycle(instance, by=person(self.request))
 
 
+@extend_schema_view(
+    update=extend_schema(request=SessionReportSerializer),
+    partial_update=extend_schema(request=SessionReportSerializer),
+)
 class SessionViewSet(RowViewSet):
     """Upload sessions of the company's projects.
 
@@ -191,7 +195,7 @@ class DirectUploadView(PublicView):
 def length_of(request: Request) -> int:
     """The length that the client promises; without one, nobody knows whether all has come."""
     length = request.META.get("CONTENT_LENGTH", "")
-    if not length or "HTTP_TRANSFER_ENCODING" in request.META:
+    if not length.isdigit() or "HTTP_TRANSFER_ENCODING" in request.META:
         raise LengthRequired
     return int(length)
 

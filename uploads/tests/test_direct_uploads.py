@@ -210,7 +210,10 @@ class TestReceive:
         assert send(api, url, CONTENT_LENGTH="5").status_code == 200
         assert (bucket / "a").read_bytes() == BODY[:5]
 
-    @pytest.mark.parametrize("headers", [{"CONTENT_LENGTH": ""}, {"HTTP_TRANSFER_ENCODING": "x"}])
+    @pytest.mark.parametrize(
+        "headers",
+        [{"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "-1"}, {"HTTP_TRANSFER_ENCODING": "x"}],
+    )
     def test_of_unknown_length(
         self, client: APIClient, api: APIClient, session: Session, headers: dict
     ) -> None:

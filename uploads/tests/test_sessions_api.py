@@ -1,6 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -233,6 +235,24 @@ class TestReport:
         assert errors(response) == [("files_uploaded", "backwards")]
         session.refresh_from_db()
         assert (session.files_uploaded, session.files_skipped) == (5, 2)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_many_at_once_the_largest_figure_stays(
+        self, as_user: Any, worker_account: User, session: Session
+    ) -> None:
+        machines = [as_user(worker_account) for _ in range(6)]
+
+        def put(figure: int) -> int:
+            try:
+                sent = {"files_uploaded": figure}
+                return machines[figure].patch(one(session), sent).status_code
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(6) as threads:
+            assert set(threads.map(put, range(6))) <= {200, 400}
+        session.refresh_from_db()
+        assert session.files_uploaded == 5
 
     @pytest.mark.parametrize(
         ("sent", "code"),
