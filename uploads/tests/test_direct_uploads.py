@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from common.ids import uuid7
 from uploads import direct
-from uploads.models import DirectUpload, Project, Session, SessionFile
+from uploads.models import FIGURES, DirectUpload, Project, Session, SessionFile
 from uploads.tasks import forget_urls
 from uploads.tests.factories import SessionFileFactory
 
@@ -156,6 +156,14 @@ class TestReceive:
         figures = {"total_files": 3, "files_uploaded": 3, "files_failed": 0}
         sizes = dict.fromkeys(("total_size_bytes", "bytes_uploaded"), 3 * len(BODY))
         assert shown == shown | figures | sizes | {"status": "pending"}
+
+    def test_is_counted_on_top_of_the_largest_report(
+        self, client: APIClient, api: APIClient, machine: APIClient, session: Session
+    ) -> None:
+        figures = {name: 2**53 if "bytes" in name else 500_000_000 for name in FIGURES}
+        sent = machine.put(f"/api/v1/sessions/{session.pk}", figures)
+        assert sent.status_code == 200
+        assert send(api, ask(client, session).json()["url"]).status_code == 200
 
     def test_an_empty_file(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path

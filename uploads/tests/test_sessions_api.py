@@ -258,7 +258,8 @@ class TestReport:
         ("sent", "code"),
         [
             ({"files_uploaded": -1}, "min_value"),
-            ({"files_uploaded": 2**31}, "max_value"),
+            ({"files_uploaded": 500_000_001}, "max_value"),
+            ({"bytes_uploaded": 2**53 + 1}, "max_value"),
             ({"bytes_uploaded": 10**400}, "max_value"),
             ({"files_failed": "x"}, "invalid"),
             ({"files_failed": None}, "null"),
