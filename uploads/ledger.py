@@ -5,6 +5,7 @@ SQL. Each of them, the session's figures and its lease are one transaction: the 
 the sums of the rows, and a run that has lost its lease writes nothing.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,8 +29,8 @@ WITH new AS (
         mtime_ns, sha256, status, error, attempts)
     SELECT f.id, now(), now(), %s, %s, f.path, f.key, f.size, f.mtime_ns, '',
         CASE f.error WHEN '' THEN 'pending' ELSE 'failed' END, f.error, 0
-    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])
-        AS f (id, path, key, size, mtime_ns, error)
+    FROM json_to_recordset(%s)
+        AS f (id uuid, path text, key text, size bigint, mtime_ns bigint, error text)
     ON CONFLICT (session_id, key) DO NOTHING
     RETURNING size, status
 )
@@ -40,8 +41,8 @@ _SETTLE = f"""
 UPDATE {_TABLE} AS file SET
     status = new.status, error = new.error, sha256 = new.sha256, size = new.size,
     mtime_ns = new.mtime_ns, attempts = file.attempts + new.tries, updated_at = now()
-FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[],
-        %s::smallint[]) AS new (id, status, error, sha256, size, mtime_ns, tries)
+FROM json_to_recordset(%s) AS new (id uuid, status text, error text, sha256 text, size bigint,
+    mtime_ns bigint, tries smallint)
 WHERE file.id = new.id
 """  # noqa: S608 - no part of it comes from outside
 
@@ -67,10 +68,10 @@ class Ledger:
 
     def add(self, entries: list[Entry]) -> None:
         """Note what a scan has found; what is known already stays as it is."""
-        columns = map(list, zip(*((uuid7(), *entry) for entry in entries), strict=True))
+        rows = json.dumps([{"id": str(uuid7()), **entry._asdict()} for entry in entries])
         session = self._session
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_ADD, [session.company_id, session.pk, *columns])
+            cursor.execute(_ADD, [session.company_id, session.pk, rows])
             files, size, failed = cursor.fetchone()
             self._count(total_files=files, total_size_bytes=size, files_failed=failed)
 
@@ -79,9 +80,9 @@ class Ledger:
         if not settled:
             self._session.renew()
             return
-        columns = map(list, zip(*map(_row, settled), strict=True))
+        rows = json.dumps(list(map(_row, settled)))
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_SETTLE, list(columns))
+            cursor.execute(_SETTLE, [rows])
             self._count(**_figures(settled))
 
     def take_folders(self) -> list[str]:
@@ -107,18 +108,18 @@ class Ledger:
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
 
 
-def _row(settled: Settled) -> tuple[Any, ...]:
+def _row(settled: Settled) -> dict[str, Any]:
     task, outcome = settled
-    failed = outcome.fate is Fate.FAILED
-    return (
-        task.pk,
-        outcome.fate.value,
-        outcome.error,
-        outcome.sha256,
-        task.size if failed else outcome.size,
-        task.mtime_ns if failed else outcome.mtime_ns,
-        task.tries,
-    )
+    state = task if outcome.fate is Fate.FAILED else outcome
+    return {
+        "id": str(task.pk),
+        "status": outcome.fate,
+        "error": outcome.error,
+        "sha256": outcome.sha256,
+        "size": state.size,
+        "mtime_ns": state.mtime_ns,
+        "tries": task.tries,
+    }
 
 
 def _figures(settled: list[Settled]) -> dict[str, int]:
