@@ -35,6 +35,7 @@ api: list[URLPattern | URLResolver] = [
     # What is asked for most comes first.
     path("", include("catalog.urls")),
     path("", include("notes.urls")),
+    path("", include("uploads.urls")),
     path("", include("accounts.urls")),
 ]
 
