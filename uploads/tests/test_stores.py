@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from uploads.transfer.content import Bytes
 from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
@@ -43,32 +42,6 @@ class Data:
 
     def check(self) -> None:
         """Always wanted."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", 0)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def on_s3(settings: Any, server: str) -> None:
-    settings.UPLOAD_STORAGE = "s3"
-    settings.S3_BUCKETS = {"acme": [BUCKET, "no-such-bucket"], "rival": ["rivals"]}
-    settings.STORAGES = settings.STORAGES | {
-        "uploads": {
-            "BACKEND": "uploads.transfer.stores.s3.S3Store",
-            "OPTIONS": {
-                "endpoint_url": server,
-                "region_name": "us-east-1",
-                "access_key": "key",
-                "secret_key": "secret",
-            },
-        }
-    }
 
 
 @pytest.fixture
