@@ -15,6 +15,7 @@ from uploads.transfer.content import Bytes
 from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
 from uploads.transfer.keys import BadKey
 from uploads.transfer.stores import Store, Stored, bucket_problem, store_for
+from uploads.transfer.stores import folder as folder_module
 from uploads.transfer.stores.s3 import PART, S3Store
 
 BUCKET = "field-data"
@@ -165,7 +166,9 @@ class TestFolder:
         store.put("name", Data(b"x"))
         assert list(outside.iterdir()) == []
 
-    def test_what_a_killed_process_left_is_removed_and_nothing_else(self, in_folder: Path) -> None:
+    def test_what_a_killed_process_left_is_removed_and_nothing_else(
+        self, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         by, other, store = uuid4(), uuid4(), store_for("acme", BUCKET)
         aside = in_folder / ".incoming" / "acme" / BUCKET
         names = [f"{by}.0123456789ab.7", f"{other}.0123456789ab.7", f"{by}.{store._run}.1"]
@@ -173,6 +176,9 @@ class TestFolder:
             (aside / name).write_text("half")
         store.discard_leftovers(by)
         assert sorted(p.name for p in aside.iterdir()) == sorted(names[1:])
+        monkeypatch.setattr(folder_module, "DAY", 0)
+        store.discard_leftovers(by)
+        assert [p.name for p in aside.iterdir()] == names[2:]
 
     def test_an_object_changed_by_others_is_told_by_its_content(self, in_folder: Path) -> None:
         store = store_for("acme", BUCKET)
