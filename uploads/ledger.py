@@ -8,6 +8,7 @@ the sums of the rows, and a run that has lost its lease writes nothing.
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -66,14 +67,20 @@ class Ledger:
         rows = waiting.order_by("key").values_list("pk", "path", "key", "size", "mtime_ns")
         return through_restarts(lambda: [Task(*row) for row in rows[:PAGE]])
 
-    def add(self, entries: list[Entry]) -> None:
-        """Note what a scan has found; what is known already stays as it is."""
-        rows = json.dumps([{"id": str(uuid7()), **entry._asdict()} for entry in entries])
+    def add(self, entries: list[Entry]) -> list[Task]:
+        """Note what a scan has found and return what waits of it, unless some was known already.
+
+        What is known stays as it is.
+        """
+        rows = [{"id": str(uuid7()), **entry._asdict()} for entry in entries]
         session = self._session
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_ADD, [session.company_id, session.pk, rows])
+            cursor.execute(_ADD, [session.company_id, session.pk, json.dumps(rows)])
             files, size, failed = cursor.fetchone()
             self._count(total_files=files, total_size_bytes=size, files_failed=failed)
+        if files < len(rows):
+            return []
+        return [_task(row) for row in rows if not row["error"]]
 
     def settle(self, settled: list[Settled]) -> None:
         """Write what became of files, and renew the lease."""
@@ -106,6 +113,10 @@ class Ledger:
         half = Least(F("attempts"), self._session.max_attempts // 2)
         self._session.renew(**added, attempts=half)
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
+
+
+def _task(row: dict[str, Any]) -> Task:
+    return Task(UUID(row["id"]), row["path"], row["key"], row["size"], row["mtime_ns"])
 
 
 def _row(settled: Settled) -> dict[str, Any]:
