@@ -7,7 +7,7 @@ from then on it is used. The file is then a row of the session and in its figure
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -85,8 +85,17 @@ def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> Session
         raise TooLarge(f"At most {settings.UPLOAD_URL_MAX_BYTES} bytes are taken.")
     content = Incoming(stream, size, upload)
     with _told(), _slot(), transaction.atomic():
-        _store_of(upload).put(upload.key, content)
+        _store_of(upload).put(upload.key, content, by=upload.pk)
         return _record(upload, content)
+
+
+def forget_expired() -> int:
+    """Remove URLs a day after they expired, and what a killed server left of bodies sent there."""
+    expired = DirectUpload.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1))
+    for upload in expired.filter(used_at=None).select_related("company").iterator():
+        with suppress(errors.StoreError):
+            _store_of(upload).discard_leftovers(upload.pk)
+    return expired.delete()[0]
 
 
 class Incoming(Received):

@@ -216,6 +216,8 @@ class Session(CompanyOwned, Job):
         fields: dict[str, Any] = {**figures}
         if status:
             fields["started_at"] = Coalesce("started_at", Now())
+        if status == SessionStatus.FAILED:
+            fields["error"] = "The machine that ran it says that it failed."
         if status and status not in ACTIVE:
             return self._end(condition, status, **fields)
         return self._move(condition, **fields, **({"status": status} if status else {}))

@@ -9,6 +9,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from accounts.models import User
 from common.api.exceptions import Conflict
+from common.jobs.models import ACTIVE
 from uploads.models import (
     FIGURES,
     REPORTABLE,
@@ -66,8 +67,8 @@ def update_session(session: Session, *, by: User, **fields: Any) -> Session:
 @transaction.atomic
 def delete_session(session: Session, *, by: User) -> None:
     """Remove a session and its list of files, but no object; an active one stays (`Conflict`)."""
-    locked = Session.objects.select_for_update().filter(pk=session.pk)
-    if locked.active().exists():
+    locked = Session.objects.select_for_update().get(pk=session.pk)
+    if locked.status in ACTIVE:
         raise Conflict("This session is active. Cancel it first.")
     locked.delete()
 
@@ -146,8 +147,8 @@ def _lock_open(project_id: UUID) -> None:
 
 
 def _refuse_with_sessions(row: Project | Cycle) -> None:
-    if number := row.sessions.count():
-        raise Conflict(f"{number} sessions belong to it. Delete these first.")
+    if row.sessions.exists():
+        raise Conflict("Sessions belong to it. Delete these first.")
 
 
 def _changed(row: Model, fields: dict[str, Any]) -> dict[str, Any]:

@@ -94,6 +94,20 @@ class TestStart:
         assert codes == [202] + 5 * [409]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/sessions", START, "/api/v1/uploads/presigned-url"])
+@pytest.mark.parametrize("who", ["owner", "worker_account"])
+def test_a_browser_gets_a_page(
+    as_user: Any, session: Session, path: str, who: str, request: pytest.FixtureRequest
+) -> None:
+    client = as_user(request.getfixturevalue(who))
+    for address in (path, status_of(session), f"/api/v1/sessions/{session.pk}"):
+        page = client.get(address, headers={"accept": "text/html"})
+        assert page.status_code in (200, 405)
+        assert page["Content-Type"].startswith("text/html")
+    sent = client.post(START, named(session), headers={"accept": "text/html"})
+    assert sent.status_code == 202
+
+
 class TestStatus:
     def test_from_queued_to_the_end(self, client: APIClient, session: Session) -> None:
         job = client.post(START, named(session)).json()["job_id"]
