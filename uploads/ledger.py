@@ -93,8 +93,12 @@ class Ledger:
             self._count(**_figures(settled))
 
     def take_folders(self) -> list[str]:
-        """The folders that are to be scanned again; they are files that wait no longer."""
-        folders = self._files.filter(status=SessionFile.Status.PENDING, path__endswith="/")
+        """The folders that are to be scanned again; they are files that wait no longer.
+
+        Those whose name makes no key have none again: a backslash marks these.
+        """
+        waiting = self._files.filter(status=SessionFile.Status.PENDING)
+        folders = waiting.filter(path__endswith="/").exclude(path__contains="\\")
         with transaction.atomic():
             paths = list(folders.values_list("path", flat=True))
             self._count(total_files=-folders.delete()[0])

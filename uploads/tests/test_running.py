@@ -207,6 +207,21 @@ def test_a_folder_that_could_not_be_read_is_scanned_by_the_retry(
     assert set(contents(bucket / "p" / "shut")) == set(contents(day / "shut"))
 
 
+def test_a_name_that_makes_no_key_fails_again_by_the_same_reason(
+    day: Path, make: Callable[..., Session], owner: User
+) -> None:
+    for name in (b"file-\xff", b"folder-\xff/file"):
+        path = Path(os.fsdecode(os.fsencode(day) + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    session = run(make())
+    known = errors(session)
+    assert set(known) == {r"file-\xff", r"folder-\xff/"}
+    assert set(known.values()) == {"Its name makes no key. It is no valid UTF-8."}
+    run(services.retry(session, by=owner))
+    assert errors(session) == dict.fromkeys(known, "Its name makes no key.")
+
+
 def test_all_failed_is_failed(day: Path, make: Callable[..., Session]) -> None:
     os.mkfifo(day / "pipe")
     (day / "link").symlink_to("pipe")
