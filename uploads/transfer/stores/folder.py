@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from django.core.files.storage import FileSystemStorage
 
-from uploads.transfer.content import Content, Received
+from uploads.transfer.content import Content, Received, thread_buffer
 from uploads.transfer.errors import StoreBusy, StoreError
 from uploads.transfer.folders import Folder, Folders
 from uploads.transfer.keys import check_key
@@ -156,9 +156,12 @@ def _write_all(fd: int, chunk: bytes | memoryview) -> None:
 def _sum(fd: int, size: int) -> str:
     """The SHA-256 of the file, as the kernel gives it back; "" where it has another size."""
     summed, position = hashlib.sha256(), 0
-    while chunk := os.pread(fd, min(CHUNK, size + 1 - position), position):
-        summed.update(chunk)
-        position += len(chunk)
+    buffer = thread_buffer(min(CHUNK, size + 1))
+    while count := os.preadv(fd, [buffer], position):
+        summed.update(buffer[:count])
+        position += count
+        if position >= size and count < len(buffer):
+            break
     return summed.hexdigest() if position == size else ""
 
 
