@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench proto lock clean
+.PHONY: run test lint check format bench bench-uploads chaos proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -23,6 +23,12 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 
 bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/README.md
 	$(BIN)/python -m benchmarks.catalog $(BENCH)
+
+bench-uploads: $(VENV)/bench.stamp ## Sessions side by side with rclone, which has to be installed
+	$(BIN)/python -m benchmarks.uploads $(BENCH)
+
+chaos: $(VENV)/test.stamp ## Kills, large files and large trees: minutes, and 5 GB of disk
+	$(BIN)/pytest uploads/tests/chaos.py --capture=no
 
 format: $(VENV)/test.stamp ## Put the code into its form
 	$(BIN)/ruff format .

@@ -8,6 +8,7 @@ the sums of the rows, and a run that has lost its lease writes nothing.
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -37,13 +38,24 @@ WITH new AS (
 SELECT count(*), coalesce(sum(size), 0)::bigint, count(*) FILTER (WHERE status = 'failed') FROM new
 """  # noqa: S608 - no part of it comes from outside
 
+# Only what waits: made again because its answer was lost, the statement counts nothing twice.
 _SETTLE = f"""
-UPDATE {_TABLE} AS file SET
-    status = new.status, error = new.error, sha256 = new.sha256, size = new.size,
-    mtime_ns = new.mtime_ns, attempts = file.attempts + new.tries, updated_at = now()
-FROM json_to_recordset(%s) AS new (id uuid, status text, error text, sha256 text, size bigint,
-    mtime_ns bigint, tries smallint)
-WHERE file.id = new.id
+WITH done AS (
+    UPDATE {_TABLE} AS file SET
+        status = new.status, error = new.error, sha256 = new.sha256, size = new.size,
+        mtime_ns = new.mtime_ns, attempts = file.attempts + new.tries, updated_at = now()
+    FROM json_to_recordset(%s) AS new (id uuid, status text, error text, sha256 text,
+        size bigint, listed_size bigint, mtime_ns bigint, tries smallint)
+    WHERE file.id = new.id AND file.status = 'pending'
+    RETURNING file.status, file.size, file.size - new.listed_size AS grown
+)
+SELECT
+    count(*) FILTER (WHERE status = 'uploaded') AS files_uploaded,
+    count(*) FILTER (WHERE status = 'skipped') AS files_skipped,
+    count(*) FILTER (WHERE status = 'failed') AS files_failed,
+    coalesce(sum(size) FILTER (WHERE status = 'uploaded'), 0)::bigint AS bytes_uploaded,
+    coalesce(sum(grown), 0)::bigint AS total_size_bytes
+FROM done
 """  # noqa: S608 - no part of it comes from outside
 
 
@@ -66,14 +78,20 @@ class Ledger:
         rows = waiting.order_by("key").values_list("pk", "path", "key", "size", "mtime_ns")
         return through_restarts(lambda: [Task(*row) for row in rows[:PAGE]])
 
-    def add(self, entries: list[Entry]) -> None:
-        """Note what a scan has found; what is known already stays as it is."""
-        rows = json.dumps([{"id": str(uuid7()), **entry._asdict()} for entry in entries])
+    def add(self, entries: list[Entry]) -> list[Task]:
+        """Note what a scan has found and return what waits of it, unless some was known already.
+
+        What is known stays as it is.
+        """
+        rows = [{"id": str(uuid7()), **entry._asdict()} for entry in entries]
         session = self._session
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_ADD, [session.company_id, session.pk, rows])
+            cursor.execute(_ADD, [session.company_id, session.pk, json.dumps(rows)])
             files, size, failed = cursor.fetchone()
             self._count(total_files=files, total_size_bytes=size, files_failed=failed)
+        if files < len(rows):
+            return []
+        return [_task(row) for row in rows if not row["error"]]
 
     def settle(self, settled: list[Settled]) -> None:
         """Write what became of files, and renew the lease."""
@@ -83,11 +101,16 @@ class Ledger:
         rows = json.dumps(list(map(_row, settled)))
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_SETTLE, [rows])
-            self._count(**_figures(settled))
+            names = [column.name for column in cursor.description]
+            self._count(**dict(zip(names, cursor.fetchone(), strict=True)))
 
     def take_folders(self) -> list[str]:
-        """The folders that are to be scanned again; they are files that wait no longer."""
-        folders = self._files.filter(status=SessionFile.Status.PENDING, path__endswith="/")
+        """The folders that are to be scanned again; they are files that wait no longer.
+
+        Those whose name makes no key have none again: a backslash marks these.
+        """
+        waiting = self._files.filter(status=SessionFile.Status.PENDING)
+        folders = waiting.filter(path__endswith="/").exclude(path__contains="\\")
         with transaction.atomic():
             paths = list(folders.values_list("path", flat=True))
             self._count(total_files=-folders.delete()[0])
@@ -108,6 +131,10 @@ class Ledger:
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
 
 
+def _task(row: dict[str, Any]) -> Task:
+    return Task(UUID(row["id"]), row["path"], row["key"], row["size"], row["mtime_ns"])
+
+
 def _row(settled: Settled) -> dict[str, Any]:
     task, outcome = settled
     state = task if outcome.fate is Fate.FAILED else outcome
@@ -117,24 +144,7 @@ def _row(settled: Settled) -> dict[str, Any]:
         "error": outcome.error,
         "sha256": outcome.sha256,
         "size": state.size,
+        "listed_size": task.size,
         "mtime_ns": state.mtime_ns,
         "tries": task.tries,
-    }
-
-
-def _figures(settled: list[Settled]) -> dict[str, int]:
-    counts = dict.fromkeys(Fate, 0)
-    grown = sent = 0
-    for task, outcome in settled:
-        counts[outcome.fate] += 1
-        if outcome.fate is not Fate.FAILED:
-            grown += outcome.size - task.size
-        if outcome.fate is Fate.UPLOADED:
-            sent += outcome.size
-    return {
-        "files_uploaded": counts[Fate.UPLOADED],
-        "files_skipped": counts[Fate.SKIPPED],
-        "files_failed": counts[Fate.FAILED],
-        "total_size_bytes": grown,
-        "bytes_uploaded": sent,
     }

@@ -1,6 +1,7 @@
 """What a session tells of itself while it runs."""
 
 import time
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -15,19 +16,20 @@ PAUSE = 0.5  # seconds between two writes at least
 class Progress:
     """Writes what became of files, twice a second at most, and at the end of `with` the rest.
 
+    settled: gives what became of files since it was asked last.
+
     Each write renews the lease as well, and raises `LostLease` where the session was cancelled or
     is another run's; so `tick` is to be called often, even when nothing has happened.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, settled: Callable[[], Iterable[Settled]]) -> None:
         self._ledger = ledger
+        self._ask = settled
         self._settled: list[Settled] = []
         self._written = time.monotonic()
 
-    def add(self, settled: Settled) -> None:
-        self._settled.append(settled)
-
     def tick(self) -> None:
+        self._settled.extend(self._ask())
         if time.monotonic() - self._written >= PAUSE:
             self._write()
 
@@ -45,5 +47,6 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._settled.extend(self._ask())
         if self._settled and not isinstance(error, LostLease):
             self._write()

@@ -6,7 +6,8 @@ with these. An object says itself what it was made of and by which session (`Sto
 that had arrived and was not yet written down is known again and is not sent twice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -20,7 +21,7 @@ from uploads.models import Session
 from uploads.progress import Progress
 from uploads.transfer import sources
 from uploads.transfer.copying import Copying
-from uploads.transfer.crew import Crew
+from uploads.transfer.crew import Crew, Task
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
 from uploads.transfer.folders import Folder
 from uploads.transfer.globs import Choice
@@ -36,10 +37,19 @@ def upload(session: Session) -> dict[str, Any]:
     not answer, and `LostLease` where the session was cancelled.
     """
     source, store = _source(session), _store(session)
-    ledger = Ledger(session)
-    with Progress(ledger) as progress:
-        _list_files(session, source, ledger, progress)
-        _copy_files(session, source, store, ledger, progress)
+    ledger, stop = Ledger(session), Stop()
+    copying = Copying(
+        source,
+        store,
+        by=session.pk,
+        by_checksum=session.verify == Session.Verify.CHECKSUM,
+        stop=stop,
+    )
+    crew = Crew(copying, stop, size=session.max_workers, retries=session.times_to_retry)
+    with Progress(ledger, crew.settled) as progress, crew:
+        for page in _listed(session, source, ledger, progress.tick):
+            crew.offer(page)
+        crew.run(ledger.waiting(), tick=progress.tick)
     store.discard_leftovers(session.pk)
     return _end(through_restarts(ledger.figures))
 
@@ -65,37 +75,26 @@ def _store(session: Session) -> Store:
     return store
 
 
-def _list_files(session: Session, source: Folder, ledger: Ledger, progress: Progress) -> None:
-    """Give each file a row; once that is done, only folders that could not be read are again."""
-    choice = Choice(session.include, session.exclude)
-    folders = [""]
-    if session.listed_at:
-        folders = through_restarts(ledger.take_folders)
-    for folder in folders:
-        found = sources.scan(
-            source, choice, prefix=session.prefix, below=folder, on_step=progress.tick
-        )
+def _listed(
+    session: Session, source: Folder, ledger: Ledger, tick: Callable[[], None]
+) -> Iterator[list[Task]]:
+    """Give each file a row and return those that wait, page by page.
+
+    Once that is done, only folders that could not be read are listed again.
+    """
+    choice, prefix = Choice(session.include, session.exclude), session.prefix
+    for folder in through_restarts(ledger.take_folders) if session.listed_at else [""]:
+        found = sources.scan(source, choice, prefix=prefix, below=folder, on_step=tick)
         for page in _pages(found):
-            through_restarts(lambda page=page: ledger.add(page))
+            yield through_restarts(partial(ledger.add, page))
+            tick()
     if not session.listed_at:
-        through_restarts(lambda: session.renew(listed_at=Now()))
+        through_restarts(partial(session.renew, listed_at=Now()))
 
 
 def _pages(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
     while page := list(islice(entries, PAGE)):
         yield page
-
-
-def _copy_files(
-    session: Session, source: Folder, store: Store, ledger: Ledger, progress: Progress
-) -> None:
-    stop = Stop()
-    by_checksum = session.verify == Session.Verify.CHECKSUM
-    copying = Copying(source, store, by=session.pk, by_checksum=by_checksum, stop=stop)
-    crew = Crew(copying, stop, size=session.max_workers, retries=session.times_to_retry)
-    with crew:
-        for settled in crew.run(ledger.waiting(), tick=progress.tick):
-            progress.add(settled)
 
 
 def _end(figures: dict[str, int]) -> dict[str, Any]:

@@ -109,6 +109,20 @@ def test_lists_as_the_old_services_wrote_them(environment: Any, value: str) -> N
     assert environment(ALLOWED_HOSTS=value).allowed_hosts == ["a.org", "b.org"]
 
 
+def test_uploads_lie_below_var_unless_they_are_told_where(environment: Any) -> None:
+    env = environment(VAR_DIR="/var/bureau", UPLOAD_ROOT="/srv/uploads")
+    assert (env.upload_source_root, env.upload_root) == (
+        Path("/var/bureau/sources"),
+        Path("/srv/uploads"),
+    )
+
+
+def test_buckets_are_named_company_by_company(environment: Any) -> None:
+    assert environment(S3_BUCKETS='{"acme": ["a", "b"]}').s3_buckets == {"acme": ["a", "b"]}
+    with pytest.raises(SystemExit, match="S3_BUCKETS"):
+        environment(S3_BUCKETS='{"acme": "a"}')
+
+
 def test_an_empty_variable_is_not_set(environment: Any) -> None:
     assert environment(DATABASE_URL="", PORT="").port == 8000
 

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
 from accounts.models import Company, User
@@ -48,3 +49,31 @@ def errors() -> Callable[[Any], list[tuple[str, str]]]:
         return [(error["field"], error["code"]) for error in response.json()["errors"]]
 
     return of
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[str]:
+    """The address of moto's S3, which accepts wrong sums: compare contents."""
+    moto = ThreadedMotoServer("127.0.0.1", 0)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield f"http://{host}:{port}"
+    moto.stop()
+
+
+@pytest.fixture
+def on_s3(settings: Any, s3_server: str) -> None:
+    """Stores are on S3; acme and rival have a bucket each."""
+    settings.UPLOAD_STORAGE = "s3"
+    settings.S3_BUCKETS = {"acme": ["field-data", "no-such-bucket"], "rival": ["rivals"]}
+    settings.STORAGES = settings.STORAGES | {
+        "uploads": {
+            "BACKEND": "uploads.transfer.stores.s3.S3Store",
+            "OPTIONS": {
+                "endpoint_url": s3_server,
+                "region_name": "us-east-1",
+                "access_key": "key",
+                "secret_key": "secret",
+            },
+        }
+    }

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -121,22 +120,14 @@ def test_a_file_that_was_just_written_is_let_come_to_rest(tmp_path: Path) -> Non
         assert time.time_ns() - path.stat().st_mtime_ns >= reading.TICK
 
 
-def test_a_file_that_never_comes_to_rest_is_named(tmp_path: Path) -> None:
-    path, stop = tmp_path / "file", threading.Event()
+def test_a_file_that_never_comes_to_rest_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
     path.write_bytes(b"x")
-
-    def write() -> None:
-        while not stop.wait(0.001):
-            path.write_bytes(b"y")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with pytest.raises(SourceChanged, match="being written to"):
-            opened(path)
-    finally:
-        stop.set()
-        writer.join()
+    monkeypatch.setattr(reading.time, "sleep", lambda _: path.write_bytes(b"y"))
+    with pytest.raises(SourceChanged, match="being written to"):
+        opened(path)
 
 
 def test_reading_ends_when_it_is_to_stop(file: Path) -> None:

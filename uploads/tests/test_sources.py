@@ -168,10 +168,10 @@ def test_a_folder_that_becomes_a_link_after_it_was_seen_leads_nowhere(tmp_path: 
 
 
 def test_a_thread_keeps_few_folders_open(tmp_path: Path) -> None:
-    folders = Folders(Folder.at(tmp_path), make=True)
+    folders = Folders(Folder.at(tmp_path))
     before = len(os.listdir("/proc/self/fd"))
     for number in range(100):
-        folders.folder(f"f{number}/g")
+        folders.folder(f"f{number}/g", make=True)
     assert len(os.listdir("/proc/self/fd")) - before < 10
     folders.forget()
     assert len(os.listdir("/proc/self/fd")) == before

@@ -10,12 +10,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from uploads.transfer.content import Bytes
 from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
 from uploads.transfer.keys import BadKey
 from uploads.transfer.stores import Store, Stored, bucket_problem, store_for
+from uploads.transfer.stores import folder as folder_module
 from uploads.transfer.stores.s3 import PART, S3Store
 
 BUCKET = "field-data"
@@ -43,32 +43,6 @@ class Data:
 
     def check(self) -> None:
         """Always wanted."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer("127.0.0.1", 0)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def on_s3(settings: Any, server: str) -> None:
-    settings.UPLOAD_STORAGE = "s3"
-    settings.S3_BUCKETS = {"acme": [BUCKET, "no-such-bucket"], "rival": ["rivals"]}
-    settings.STORAGES = settings.STORAGES | {
-        "uploads": {
-            "BACKEND": "uploads.transfer.stores.s3.S3Store",
-            "OPTIONS": {
-                "endpoint_url": server,
-                "region_name": "us-east-1",
-                "access_key": "key",
-                "secret_key": "secret",
-            },
-        }
-    }
 
 
 @pytest.fixture
@@ -192,7 +166,9 @@ class TestFolder:
         store.put("name", Data(b"x"))
         assert list(outside.iterdir()) == []
 
-    def test_what_a_killed_process_left_is_removed_and_nothing_else(self, in_folder: Path) -> None:
+    def test_what_a_killed_process_left_is_removed_and_nothing_else(
+        self, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         by, other, store = uuid4(), uuid4(), store_for("acme", BUCKET)
         aside = in_folder / ".incoming" / "acme" / BUCKET
         names = [f"{by}.0123456789ab.7", f"{other}.0123456789ab.7", f"{by}.{store._run}.1"]
@@ -200,6 +176,9 @@ class TestFolder:
             (aside / name).write_text("half")
         store.discard_leftovers(by)
         assert sorted(p.name for p in aside.iterdir()) == sorted(names[1:])
+        monkeypatch.setattr(folder_module, "DAY", 0)
+        store.discard_leftovers(by)
+        assert [p.name for p in aside.iterdir()] == names[2:]
 
     def test_an_object_changed_by_others_is_told_by_its_content(self, in_folder: Path) -> None:
         store = store_for("acme", BUCKET)

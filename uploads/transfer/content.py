@@ -1,12 +1,25 @@
 """The bytes of one object on their way into a store, hashed as they are read."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
 from uploads.transfer.errors import TooLarge
 
 Bytes = bytes | memoryview
+_kept = threading.local()
+
+
+def thread_buffer(size: int) -> memoryview:
+    """The calling thread's own, for memory that is new each time costs more than reading does.
+
+    It holds what was read until the same thread asks again.
+    """
+    buffer = getattr(_kept, "buffer", None)
+    if buffer is None or len(buffer) < size:
+        _kept.buffer = buffer = memoryview(bytearray(size))
+    return buffer[:size]
 
 
 class Content(Protocol):

@@ -7,6 +7,7 @@ from uuid import UUID
 from uploads.transfer.errors import TransferError
 from uploads.transfer.folders import Folder, Folders
 from uploads.transfer.reading import SourceFile
+from uploads.transfer.sources import NO_KEY
 from uploads.transfer.stop import Stop
 from uploads.transfer.stores.base import Store, Stored
 
@@ -52,6 +53,9 @@ class Copying:
     def copy(self, path: str, key: str) -> Outcome:
         """What became of the file; `Stopped` where the session is not to go on."""
         self._stop.check()
+        if "\\" in path:
+            # Not a path, but how one is shown that makes no key (`keys.printable`).
+            return Outcome(Fate.FAILED, error=NO_KEY)
         try:
             with SourceFile(self._folders, path, self._stop.check) as file:
                 return self._copy(file, key)

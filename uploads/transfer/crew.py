@@ -22,6 +22,7 @@ from uploads.transfer.stop import Stop
 log = structlog.get_logger(__name__)
 
 AHEAD = 4000  # files handed out and not settled
+MOST_OFFERED = 20_000
 LOOK = 0.02  # seconds between two looks at what is done
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
@@ -59,30 +60,34 @@ class Crew:
         self._later: list[tuple[float, int, Task]] = []
         self._numbers = count()
         self._unsettled = 0
+        self._offered: set[UUID] = set()
         # Each thread logs in the words of the one that made it.
         self._threads = [
             threading.Thread(target=copy_context().run, args=[self._work], name=f"copying-{n}")
             for n in range(size)
         ]
 
-    def run(self, tasks: Iterator[Task], *, tick: Callable[[], None]) -> Iterator[Settled]:
-        """Copy all files and give what became of each; `tick` is called many times a second."""
+    def offer(self, tasks: list[Task]) -> None:
+        """Begin with as many of them as there is room for; `run` is to get them all the same."""
+        room = min(AHEAD - self._unsettled, MOST_OFFERED - len(self._offered))
+        for task in tasks[: max(room, 0)]:
+            self._offered.add(task.pk)
+            self._hand_out(task)
+
+    def run(self, tasks: Iterator[Task], *, tick: Callable[[], None]) -> None:
+        """Copy all files; `tick` is called many times a second, and is to ask for `settled`."""
+        tasks = (task for task in tasks if task.pk not in self._offered)
         while True:
-            self._hand_out(tasks)
+            self._hand_out_later()
+            while self._unsettled < AHEAD and (task := next(tasks, None)):
+                self._hand_out(task)
             if not self._unsettled:
                 return
             self._stop.wait(LOOK)
-            yield from self._settle()
             tick()
 
-    def _hand_out(self, tasks: Iterator[Task]) -> None:
-        while self._later and self._later[0][0] <= time.monotonic():
-            self._todo.put(heapq.heappop(self._later)[2])
-        while self._unsettled < AHEAD and (task := next(tasks, None)):
-            self._unsettled += 1
-            self._todo.put(task)
-
-    def _settle(self) -> Iterator[Settled]:
+    def settled(self) -> Iterator[Settled]:
+        """What became of files since it was asked last."""
         while self._done:
             settled = self._done.popleft()
             task, outcome = settled
@@ -92,6 +97,14 @@ class Crew:
             else:
                 self._unsettled -= 1
                 yield settled
+
+    def _hand_out(self, task: Task) -> None:
+        self._unsettled += 1
+        self._todo.put(task)
+
+    def _hand_out_later(self) -> None:
+        while self._later and self._later[0][0] <= time.monotonic():
+            self._todo.put(heapq.heappop(self._later)[2])
 
     def _work(self) -> None:
         while task := self._todo.get():

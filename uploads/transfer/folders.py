@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Self
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-KEPT = 6  # opened folders for each thread
+KEPT = 3  # open folders for each thread, of which there may be fifty
 
 
 class Folder:
@@ -53,15 +53,14 @@ def _step(parent: int, name: str, *, make: bool) -> int:
 class Folders(threading.local):
     """The folders below a root that a thread used last, still open."""
 
-    def __init__(self, root: Folder, *, make: bool = False) -> None:
+    def __init__(self, root: Folder) -> None:
         self._root = root
-        self._make = make
         self._kept: dict[str, Folder] = {}
 
-    def folder(self, path: str) -> Folder:
+    def folder(self, path: str, *, make: bool = False) -> Folder:
         known = self._kept.get(path)
         if known is None:
-            known = self._root.below(path, make=self._make)
+            known = self._root.below(path, make=make)
             if len(self._kept) == KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[path] = known

@@ -3,13 +3,12 @@
 import errno
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
-from uploads.transfer.content import Bytes
+from uploads.transfer.content import Bytes, thread_buffer
 from uploads.transfer.errors import SourceChanged, SourceError
 from uploads.transfer.folders import Folders
 from uploads.transfer.sources import file_problem, kind_problem
@@ -20,7 +19,6 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 TICK = 20_000_000
 PATIENCE = 10  # ticks that a file may take to come to rest
 AT_ONCE = 256 * 1024
-_kept = threading.local()
 T = TypeVar("T")
 
 
@@ -82,7 +80,7 @@ class SourceFile:
             # A byte more than it has, to see where it grows.
             yield self._read(os.pread, self.size + 1, 0)
             return
-        buffer, position = _buffer(size), 0
+        buffer, position = thread_buffer(size), 0
         while count := self._read(os.preadv, [buffer], position):
             self.check()
             yield buffer[:count]
@@ -145,14 +143,6 @@ def _settled(fd: int) -> os.stat_result:
 def _state(known: os.stat_result) -> tuple[int, ...]:
     """The time of the last change of any kind tells of renaming and removal as well."""
     return known.st_size, known.st_mtime_ns, known.st_ctime_ns, known.st_nlink
-
-
-def _buffer(size: int) -> memoryview:
-    """One that the thread keeps, for memory that is new each time costs more than reading."""
-    buffer = getattr(_kept, "buffer", None)
-    if buffer is None or len(buffer) < size:
-        _kept.buffer = buffer = memoryview(bytearray(size))
-    return buffer[:size]
 
 
 def _problem(error: OSError) -> str:

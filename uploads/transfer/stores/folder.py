@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -11,13 +12,14 @@ from uuid import UUID, uuid4
 
 from django.core.files.storage import FileSystemStorage
 
-from uploads.transfer.content import Content, Received
+from uploads.transfer.content import Content, Received, thread_buffer
 from uploads.transfer.errors import StoreBusy, StoreError
 from uploads.transfer.folders import Folder, Folders
 from uploads.transfer.keys import check_key
 from uploads.transfer.stores.base import Store, Stored
 
 CHUNK = 1024 * 1024
+DAY = 24 * 3600
 ASIDE = ".incoming"
 MODE = 0o640
 # The attribute that keeps an object's sum and who put it, in 48 bytes: ext4 has room for so many
@@ -66,9 +68,7 @@ class FolderStore(Store, FileSystemStorage):
         with _named_errors():
             os.makedirs(root, 0o750, exist_ok=True)
             top = Folder.at(root)
-            bucket = top.below(f"{company_code}/{bucket_name}", make=True)
-            self._objects = Folders(bucket)
-            self._parents = Folders(bucket, make=True)
+            self._folders = Folders(top.below(f"{company_code}/{bucket_name}", make=True))
             self._aside = top.below(f"{ASIDE}/{company_code}/{bucket_name}", make=True)
 
     def check(self) -> None:
@@ -99,14 +99,14 @@ class FolderStore(Store, FileSystemStorage):
         aside = f"{by or NOBODY}.{self._run}.{next(self._numbers)}"
         with _named_errors():
             # Whether the key can be there is known before a large file has been copied.
-            parent = self._parents.folder(folder)
+            parent = self._folders.folder(folder, make=True)
             fd = os.open(aside, _CREATE, MODE, dir_fd=self._aside.fd)
             try:
                 self._write(fd, content, by)
                 content.check()
                 os.rename(aside, name, src_dir_fd=self._aside.fd, dst_dir_fd=parent.fd)
             except BaseException:
-                self._parents.forget()
+                self._folders.forget()
                 with suppress(FileNotFoundError):
                     os.unlink(aside, dir_fd=self._aside.fd)
                 raise
@@ -121,16 +121,17 @@ class FolderStore(Store, FileSystemStorage):
         return content.size, content.sha256
 
     def discard_leftovers(self, by: UUID) -> None:
+        """Those of a session that nobody runs again go when they are a day old."""
         with _named_errors(), os.scandir(self._aside.fd) as entries:
             for entry in entries:
                 owner, run = entry.name.split(".")[:2]
-                if owner == str(by) and run != self._run:
-                    with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):
+                    if run != self._run and (owner == str(by) or _is_old(entry)):
                         os.unlink(entry.name, dir_fd=self._aside.fd)
 
     def _opened(self, key: str) -> int:
         folder, _, name = key.rpartition("/")
-        return os.open(name, _READ, dir_fd=self._objects.folder(folder).fd)
+        return os.open(name, _READ, dir_fd=self._folders.folder(folder).fd)
 
     def _write(self, fd: int, content: Content, by: UUID | None) -> None:
         written = 0
@@ -155,10 +156,17 @@ def _write_all(fd: int, chunk: bytes | memoryview) -> None:
 def _sum(fd: int, size: int) -> str:
     """The SHA-256 of the file, as the kernel gives it back; "" where it has another size."""
     summed, position = hashlib.sha256(), 0
-    while chunk := os.pread(fd, min(CHUNK, size + 1 - position), position):
-        summed.update(chunk)
-        position += len(chunk)
+    buffer = thread_buffer(min(CHUNK, size + 1))
+    while count := os.preadv(fd, [buffer], position):
+        summed.update(buffer[:count])
+        position += count
+        if position >= size and count < len(buffer):
+            break
     return summed.hexdigest() if position == size else ""
+
+
+def _is_old(entry: os.DirEntry[str]) -> bool:
+    return time.time() - entry.stat(follow_symlinks=False).st_ctime > DAY
 
 
 def _label(fd: int, sha256: str, by: UUID) -> None:

@@ -34,6 +34,8 @@ _PROBLEMS = {
     "SignatureDoesNotMatch": "The store refuses the secret key.",
     "KeyTooLongError": "Its key is too long for the store.",
     "EntityTooLarge": "It is too large for the store.",
+    "PermanentRedirect": "The bucket lies in another region.",
+    "301": "The bucket lies in another region.",
     "404": "The bucket does not exist.",
     "403": "The store refuses access to the bucket.",
 }
