@@ -13,6 +13,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from common.metrics import scrape
 from common.metrics.guard import refusal
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ def serve_if_wanted(**_: Any) -> None:
             settings.HOST, settings.METRICS_PORT, application, Server, handler_class=Handler
         )
     except OSError as error:
-        log.error("metrics_not_served", port=settings.METRICS_PORT, error=repr(error))
+        log.error("metrics_not_served", port=settings.METRICS_PORT, error=said(error))
         return
     threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
     log.info("metrics_served", port=server.server_port)
