@@ -119,7 +119,7 @@ def _database(url: str) -> dict[str, Any]:
             "pool": {
                 "min_size": 0,
                 "max_size": env.database_pool_size,
-                "timeout": 2,
+                "timeout": 1.5,
                 "reconnect_timeout": 1,
                 "connection_class": WatchedConnection,
             },

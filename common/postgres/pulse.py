@@ -49,6 +49,10 @@ class Pulse:
         if self.is_lost:
             self._ask(BRIEFLY)
 
+    def suspect(self) -> None:
+        """No connection was to be had for as long as the pool waits for one."""
+        self._ask(BRIEFLY)
+
     def _ask(self, patience: float) -> None:
         try:
             self._ping.answer(patience)
