@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from corsheaders.defaults import default_headers
-from psycopg.conninfo import conninfo_to_dict
 
 from common.ai.types import Price
 from common.logs import logging_config
-from common.postgres.pulse import WatchedConnection
+from common.postgres.options import database
 from config.environment import BASE_DIR, load
 from config.local.services import LocalServices
 
@@ -98,36 +97,7 @@ TEMPLATES = [
 DATABASE_URL = env.database_url or local.database_url
 
 
-def _database(url: str) -> dict[str, Any]:
-    """Django's form of a libpq URL; SQLAlchemy's `postgresql+driver://` is read as well."""
-    scheme, _, rest = url.partition("://")
-    parts = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
-    return {
-        "ENGINE": "common.postgres",
-        "NAME": parts.pop("dbname", ""),
-        "USER": parts.pop("user", ""),
-        "PASSWORD": parts.pop("password", ""),
-        "HOST": parts.pop("host", ""),
-        "PORT": parts.pop("port", ""),
-        # A lost server is noticed at check-out; a short reconnect_timeout lets the pool try
-        # afresh for each caller, so that answers come back as soon as the database does.
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "connect_timeout": 2,
-            **parts,
-            "pool": {
-                "min_size": 0,
-                "max_size": env.database_pool_size,
-                "timeout": 1.5,
-                "reconnect_timeout": 1,
-                "connection_class": WatchedConnection,
-            },
-        },
-    }
-
-
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": database(DATABASE_URL, pool_size=env.database_pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.redis_url or local.redis_url

@@ -273,8 +273,10 @@ def test_servers_that_died_are_revived(root: Path) -> None:
     with LocalServices(root) as services:
         remember(services, "durable")
         assert services.revive() == []
-        for process in servers_below(root):
+        killed = servers_below(root)
+        for process in killed:
             process.kill()
+        assert wait_gone(killed, 10) == []
         assert sorted(services.revive()) == ["PostgreSQL", "Valkey"]
         assert services.revive() == []
         assert recall(services) == ["durable", "durable"]
