@@ -6,10 +6,11 @@ import sys
 from typing import Any
 
 import structlog
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.types import EventDict, Processor
 
-from common.tracebacks import described
+from common.tracebacks import described, said
 
 SHARED: list[Processor] = [
     merge_contextvars,
@@ -59,6 +60,16 @@ def _exception_as_text(_logger: object, _method: str, event: EventDict) -> Event
     if isinstance(error, BaseException):
         event["exception"] = described(error)
     return event
+
+
+def _retry_scheduled(details: RetryDetails) -> None:
+    """In the place of stamina's own line, which has the arguments and the error's message."""
+    structlog.get_logger("stamina").warning(
+        "stamina.retry_scheduled",
+        number=details.retry_num,
+        wait=round(details.wait_for, 2),
+        error=said(details.caused_by),
+    )
 
 
 def _without_nothing(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -124,6 +135,7 @@ def configure(config: dict[str, Any]) -> None:
     # What no line of ours shows; see "Optimization" in the logging module's documentation.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # type: ignore[attr-defined]
+    set_on_retry_hooks([_retry_scheduled])
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

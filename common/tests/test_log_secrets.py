@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DataError, IntegrityError, OperationalError, connection
 from django.http import HttpRequest
@@ -180,6 +181,14 @@ def test_no_route_tells(
 
 @pytest.mark.django_db
 class TestGoodWays:
+    def test_retries(self, log: Log) -> None:
+        for attempt in stamina.retry_context(ValueError, attempts=2, wait_max=0.01):
+            with attempt:
+                if attempt.num == 1:
+                    raise ValueError(CANARY)
+        assert [line["error"] for line in log.lines("stamina.retry_scheduled")] == ["ValueError"]
+        assert log.tells() == []
+
     def test_in_and_out(self, log: Log, api: APIClient, settings: Any) -> None:
         settings.SIGNUP, password = "open", f"{CANARY}-violet-42"
         person = {"email": "mia@example.org", "password": password}
