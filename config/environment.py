@@ -87,6 +87,11 @@ class Environment(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     grpc_port: int = Field(50051, ge=1, le=65535)
     var_dir: Path = BASE_DIR / "var"
+    revision: str = ""
+    metrics_token: SecretStr = SecretStr("")
+    metrics_allow: Annotated[Names, AfterValidator(_proxies)] = []
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    prometheus_multiproc_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] | None = None
 
@@ -154,7 +159,13 @@ class Environment(BaseSettings):
     upload_url_seconds: int = Field(3600, ge=60, le=604_800)
     upload_url_max_bytes: int = Field(5 * 1024**3, ge=1)
 
-    posts_api_url: str = "https://jsonplaceholder.typicode.com/posts"
+    posts_api_url: str = Field(
+        "https://jsonplaceholder.typicode.com/posts", pattern=r"^https?://[^\s/]+"
+    )
+    posts_refresh_seconds: float = Field(300, ge=1)
+    posts_timeout: float = Field(20, gt=0)
+    posts_max_bytes: int = Field(10_000_000, ge=1)
+    posts_max_count: int = Field(10_000, ge=1)
 
     job_lease_seconds: int = Field(15, ge=2)
     job_sweep_seconds: float = Field(3, gt=0)
@@ -207,6 +218,11 @@ class Environment(BaseSettings):
     @property
     def uses_local_valkey(self) -> bool:
         return not self.redis_url and not self.redis_host
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Where the processes of this machine put their figures together."""
+        return self.prometheus_multiproc_dir or self.var_dir / "metrics"
 
     @property
     def admin_password(self) -> str:

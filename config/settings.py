@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from corsheaders.defaults import default_headers
-from psycopg.conninfo import conninfo_to_dict
 
 from common.ai.types import Price
 from common.logs import logging_config
+from common.postgres.options import database
 from config.environment import BASE_DIR, load
 from config.local.services import LocalServices
 
@@ -24,6 +24,8 @@ PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
+VERSION = "1.0.0"
+REVISION = env.revision
 
 INSTALLED_APPS = [
     "unfold",
@@ -46,6 +48,7 @@ INSTALLED_APPS = [
     "catalog",
     "notes",
     "uploads",
+    "posts",
 ]
 
 # Public reads that are answered with bytes rendered before, and the namespace of each.
@@ -53,7 +56,10 @@ BYTE_CACHE = {
     "/api/v1/products": "products",
     "/api/v1/products/search": "products",
     "/api/v1/products/<uuid:pk>": "products",
+    "/api/v1/posts": "posts",
+    "/api/v1/posts/<int:pk>": "posts",
 }
+BYTE_CACHE_HEADERS = {"posts": "posts.freshness.headers"}
 
 MIDDLEWARE = [
     "common.middleware.RequestLogMiddleware",
@@ -92,35 +98,7 @@ TEMPLATES = [
 DATABASE_URL = env.database_url or local.database_url
 
 
-def _database(url: str) -> dict[str, Any]:
-    """Django's form of a libpq URL; SQLAlchemy's `postgresql+driver://` is read as well."""
-    scheme, _, rest = url.partition("://")
-    parts = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.pop("dbname", ""),
-        "USER": parts.pop("user", ""),
-        "PASSWORD": parts.pop("password", ""),
-        "HOST": parts.pop("host", ""),
-        "PORT": parts.pop("port", ""),
-        # A lost server is noticed at check-out; a short reconnect_timeout lets the pool try
-        # afresh for each caller, so that answers come back as soon as the database does.
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            "connect_timeout": 2,
-            **parts,
-            "pool": {
-                "min_size": 0,
-                "max_size": env.database_pool_size,
-                "timeout": 3,
-                "reconnect_timeout": 1,
-            },
-        },
-    }
-
-
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": database(DATABASE_URL, pool_size=env.database_pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.redis_url or local.redis_url
@@ -184,6 +162,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "uploads.tasks.forget_urls",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600, "queue": "control"},
+    },
+    "refresh-posts": {
+        "task": "posts.tasks.refresh_posts",
+        "schedule": timedelta(seconds=env.posts_refresh_seconds),
+        "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
     },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",
@@ -261,7 +244,7 @@ SIMPLE_JWT: dict[str, Any] = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bureau",
     "DESCRIPTION": "The back office of a small company as one API.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -288,6 +271,7 @@ CORS_ALLOW_HEADERS = [
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
+    "Age",
     "ETag",
     "Idempotency-Replayed",
     "Location",
@@ -296,6 +280,7 @@ CORS_EXPOSE_HEADERS = [
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "X-Feed-Status",
     "X-Request-ID",
 ]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
@@ -338,6 +323,19 @@ DOCUMENTS: dict[str, int] = {
     "memory_mb": env.document_memory_mb,
     "seconds": env.document_seconds,
 }
+
+# With neither of the two that follow.
+METRICS_OPEN = DEBUG
+METRICS_TOKEN = env.metrics_token.get_secret_value()
+METRICS_ALLOW = env.metrics_allow
+METRICS_PORT = env.metrics_port
+METRICS_DIR = env.metrics_dir
+
+POSTS_API_URL = env.posts_api_url
+POSTS_REFRESH = timedelta(seconds=env.posts_refresh_seconds)
+POSTS_TIMEOUT = env.posts_timeout
+POSTS_MAX_BYTES = env.posts_max_bytes
+POSTS_MAX_COUNT = env.posts_max_count
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -17,8 +17,10 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from accounts.authentication import AccessTokenAuthentication, InvalidToken
 from accounts.grpc import auth_pb2_grpc
 from accounts.grpc.auth_pb2 import DESCRIPTOR, ValidateTokenRequest, ValidateTokenResponse
+from common import metrics
 from common.ids import uuid7
 from common.middleware import REQUEST_ID
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -138,8 +140,9 @@ def _call(
     bind_contextvars(request_id=request_id)
     context.send_initial_metadata([("x-request-id", request_id)])
     code, answer = _answer(handler, message, context)
-    milliseconds = round((time.perf_counter() - started) * 1000, 1)
-    log.info("grpc", method=method, code=code.name, ms=milliseconds)
+    seconds = time.perf_counter() - started
+    metrics.grpc_ended(method, code.name, seconds)
+    log.info("grpc", method=method, code=code.name, ms=round(seconds * 1000, 1))
     if answer is None:
         context.abort(code, DETAILS[code])
     return answer
@@ -158,7 +161,7 @@ def _answer(
     except DecodeError:
         return grpc.StatusCode.INVALID_ARGUMENT, None
     except (OperationalError, InterfaceError) as error:
-        log.error("database_away", error=repr(error))
+        log.error("database_away", error=said(error))
         return grpc.StatusCode.UNAVAILABLE, None
     except Exception:
         log.exception("grpc_failed")

@@ -8,6 +8,9 @@ from celery import current_app
 from django.apps import apps
 from kombu.pools import ProducerPool, producers
 
+from common import metrics
+from common.tracebacks import said
+
 log = structlog.get_logger(__name__)
 
 RUN_JOB = "common.tasks.run_job"
@@ -42,7 +45,8 @@ def publish(label: str, pk: Any) -> bool:
             )
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
-        log.warning("job_not_published", job=str(pk), kind=label, error=repr(error))
+        metrics.job_not_published(label)
+        log.warning("job_not_published", job=str(pk), kind=label, error=said(error))
         return False
     _broker_away_until = 0.0
     return True

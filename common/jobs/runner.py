@@ -1,6 +1,7 @@
 """Running a job once and sweeping up what workers and brokers have dropped."""
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -13,9 +14,11 @@ from django.db import Error, OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from common import metrics
 from common.jobs.errors import JobFailed, LostLease, RetryLater
 from common.jobs.messages import backlog, publish
-from common.jobs.models import Job
+from common.jobs.models import Job, JobStatus
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -52,7 +55,7 @@ class Heartbeat:
             except LostLease:
                 return
             except Error as error:
-                log.warning("lease_not_renewed", job=str(self.job.pk), error=repr(error))
+                log.warning("lease_not_renewed", job=str(self.job.pk), error=said(error))
             finally:
                 connection.close()
 
@@ -63,20 +66,36 @@ def run(model: type[Job], pk: Any) -> Job | None:
     if job is None:
         return None
     with structlog.contextvars.bound_contextvars(**_context(job)):
+        wait, started = _waited(job), time.monotonic()
         with Heartbeat(job):
             end = _attempt(job)
+        run_time = time.monotonic() - started
         stored = _store(job, end)
         _log_end(job, stored)
+        metrics.job_ended(job._meta.label, _outcome(job, stored), wait=wait, run=run_time)
     return job
 
 
+def _waited(job: Job) -> float:
+    """Seconds from when the job was due until it was claimed, by the database's clock alone."""
+    assert job.lease_until is not None
+    return (job.lease_until - job.lease() - job.run_after).total_seconds()
+
+
+def _outcome(job: Job, stored: bool) -> str:
+    if not stored:
+        return "lost"
+    return "retried" if job.status == JobStatus.QUEUED else str(job.status)
+
+
 def _context(job: Job) -> dict[str, Any]:
-    company = getattr(job, "company_id", None)
+    company, user = getattr(job, "company_id", None), getattr(job, "user_id", None)
     return {
         "request_id": job.request_id,
         "kind": job._meta.label,
         "job": str(job.pk),
         "company": str(company) if company else None,
+        "user": str(user) if user else None,
     }
 
 

@@ -77,6 +77,7 @@ def run_alone(environment: Environment, mark: str) -> int:
         postgres=environment.uses_local_postgres,
         valkey=environment.uses_local_valkey,
     )
+    forget_figures(environment)
     with services, Foreground(mark, children_environment(environment), REPOSITORY) as children:
         children.say("Bringing the database up to date.")
         children.start("setup", [sys.executable, "-m", "config.local.run", "prepare"])
@@ -84,7 +85,13 @@ def run_alone(environment: Environment, mark: str) -> int:
             return code
         for name, command in read_procfile().items():
             children.start(name, command)
-        return watch(children, environment)
+        return watch(children, services, environment)
+
+
+def forget_figures(environment: Environment) -> None:
+    """Begin anew, so that no label of former code is left among the metrics."""
+    for file in environment.metrics_dir.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
 def children_environment(environment: Environment) -> dict[str, str]:
@@ -103,10 +110,15 @@ def read_procfile() -> dict[str, str]:
     return dict(parse_procfile((REPOSITORY / "Procfile").read_text()).processes)
 
 
-def watch(children: Foreground, environment: Environment) -> int:
-    """Say once that all is ready; return when a process ends, as then the rest is no use."""
+def watch(children: Foreground, services: LocalServices, environment: Environment) -> int:
+    """Say once that all is ready; return when a process ends, as then the rest is no use.
+
+    A server that dies is started again: the processes bear that it is away for a moment.
+    """
     announced = False
     while (ended := children.ended()) is None:
+        for name in services.revive():
+            children.say(f"{name} had died and runs again.")
         if not announced and is_ready(environment.port):
             children.say(banner(environment))
             announced = True
