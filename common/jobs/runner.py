@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import stamina
 import structlog
@@ -13,11 +13,13 @@ from django.db import Error, OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from common.jobs.errors import JobFailed, LostLease, RetryLater
+from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
 from common.jobs.messages import backlog, publish
 from common.jobs.models import Job
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 SWEEP_BATCH = 500
 LONGEST_QUEUE = 1000
@@ -89,6 +91,8 @@ def _attempt(job: Job) -> Callable[[], bool]:
         return partial(job.fail, str(error))
     except RetryLater as error:
         return partial(job.retry_later, str(error), delay=error.delay)
+    except Postponed as wait:
+        return partial(job.postpone, delay=wait.delay)
     except SoftTimeLimitExceeded:
         return partial(job.retry_later, "It took longer than a job may take.")
     except Exception as error:
@@ -103,21 +107,21 @@ def _unexpected(error: Exception) -> str:
 def _store(job: Job, end: Callable[[], bool]) -> bool:
     """Write the end; where the row does not take it (a NUL byte, say), that is why it failed."""
     try:
-        return _persist(end)
+        return persist(end)
     except OperationalError:
         raise
     except Exception as error:
         log.exception("job_end_raised")
-        return _persist(partial(job.retry_later, _unexpected(error)))
+        return persist(partial(job.retry_later, _unexpected(error)))
 
 
-def _persist(end: Callable[[], bool]) -> bool:
-    """Write through a database restart if need be, rather than do paid work again."""
+def persist(write: Callable[[], T]) -> T:
+    """Write through a database restart if need be, rather than lose what was paid for."""
     for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=120):
         with attempt:
             if attempt.num > 1:
                 connection.close_if_unusable_or_obsolete()
-            return end()
+            return write()
     raise AssertionError("unreachable: the last attempt raises")
 
 
