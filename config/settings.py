@@ -319,6 +319,16 @@ OPENAI: dict[str, Any] = {
     "prices": {name: Price(*map(Decimal, price)) for name, price in _PRICES.items()},
 }
 
+# See `common.documents.Limits`.
+DOCUMENTS: dict[str, int] = {
+    "max_bytes": env.document_max_bytes,
+    "max_unpacked_bytes": env.document_max_unpacked_bytes,
+    "max_pages": env.document_max_pages,
+    "max_characters": env.document_max_characters,
+    "memory_mb": env.document_memory_mb,
+    "seconds": env.document_seconds,
+}
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
