@@ -179,6 +179,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
     },
+    "close-lost-calls": {
+        "task": "notes.tasks.close_lost_calls",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300, "queue": "control"},
+    },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",
         "schedule": timedelta(hours=1),

@@ -189,8 +189,8 @@ class Job(BaseModel):
     def perform(self) -> dict[str, Any]:
         """Do the work and return the columns to store with `completed`.
 
-        Raise `RetryLater`, `Postponed` or `JobFailed` to end otherwise; any other exception is tried again.
-        It may run more than once, so what it does outside the row must bear that.
+        Raise `RetryLater`, `Postponed` or `JobFailed` to end otherwise; any other exception is
+        tried again. It may run more than once, so what it does outside the row must bear that.
         """
         raise NotImplementedError
 

@@ -20,9 +20,12 @@ class NoteFactory(factory.django.DjangoModelFactory):
 
 
 class SummaryFactory(factory.django.DjangoModelFactory):
+    """The own summary of a note."""
+
     class Meta:
         model = Summary
 
     note = factory.SubFactory(NoteFactory, job=None)
+    job_of = factory.SelfAttribute("note")
     user = factory.SelfAttribute("note.user")
     company = factory.SelfAttribute("note.company")
