@@ -3,10 +3,11 @@
 from functools import partial
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 
 from common import ai, documents
-from common.jobs import JobFailed, RetryLater
+from common.jobs import JobFailed, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from notes import reuse
 from notes.ledger import Ledger
@@ -57,9 +58,12 @@ def summarize(job: Summary) -> dict[str, Any]:
 
 def text_of(job: Summary) -> tuple[str, str]:
     """The text to summarise, and in words what of its source is not in it."""
-    if job.job_of:
-        return job.job_of.raw_text, ""
-    source = job.source
+    try:
+        if job.job_of:
+            return job.job_of.raw_text, ""
+        source = job.source
+    except ObjectDoesNotExist:  # deleted while this run began
+        raise LostLease from None
     if source.file is not None:
         _read_file(job, source, source.file)
     elif source.kind and not source.text:

@@ -14,244 +14,554 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('template', models.CharField(max_length=60)),
-                ('language', models.CharField(blank=True, max_length=40)),
-                ('max_words', models.PositiveSmallIntegerField(null=True)),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("template", models.CharField(max_length=60)),
+                ("language", models.CharField(blank=True, max_length=40)),
+                ("max_words", models.PositiveSmallIntegerField(null=True)),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'batches',
-                'ordering': ['-id'],
-                'abstract': False,
+                "verbose_name_plural": "batches",
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Note',
+            name="Note",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('title', models.CharField(blank=True, max_length=200)),
-                ('raw_text', models.TextField(max_length=500000, verbose_name='text')),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='notes', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("title", models.CharField(blank=True, max_length=200)),
+                ("raw_text", models.TextField(max_length=500000, verbose_name="text")),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notes",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'abstract': False,
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Outcome',
+            name="Outcome",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('model', models.CharField(max_length=100)),
-                ('failed', models.BooleanField()),
-                ('cached', models.BooleanField()),
-                ('duration_ms', models.PositiveIntegerField()),
-                ('ended_at', models.DateTimeField()),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("model", models.CharField(max_length=100)),
+                ("failed", models.BooleanField()),
+                ("cached", models.BooleanField()),
+                ("duration_ms", models.PositiveIntegerField()),
+                ("ended_at", models.DateTimeField()),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'abstract': False,
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Summary',
+            name="Summary",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('in_progress', 'In Progress'), ('completed', 'Completed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', editable=False, max_length=16)),
-                ('attempts', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('run_id', models.UUIDField(editable=False, null=True)),
-                ('lease_until', models.DateTimeField(editable=False, null=True)),
-                ('run_after', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('publish_after', models.DateTimeField(db_default=django.db.models.expressions.CombinedExpression(django.db.models.functions.datetime.Now(), '+', models.Value(datetime.timedelta(seconds=10))), editable=False)),
-                ('started_at', models.DateTimeField(editable=False, null=True)),
-                ('finished_at', models.DateTimeField(editable=False, null=True)),
-                ('error', models.TextField(blank=True, editable=False)),
-                ('request_id', models.CharField(blank=True, editable=False, max_length=128)),
-                ('index', models.PositiveSmallIntegerField(editable=False, null=True, verbose_name='place in the batch')),
-                ('file_name', models.CharField(blank=True, editable=False, max_length=255)),
-                ('template', models.CharField(default='paragraph', editable=False, max_length=60)),
-                ('instructions', models.TextField(default='Write one paragraph of plain prose.', editable=False)),
-                ('language', models.CharField(blank=True, editable=False, max_length=40)),
-                ('max_words', models.PositiveSmallIntegerField(editable=False, null=True)),
-                ('text_length', models.PositiveIntegerField(editable=False, null=True)),
-                ('progress', models.FloatField(default=0, editable=False)),
-                ('summary', models.TextField(blank=True, editable=False)),
-                ('omitted', models.TextField(blank=True, editable=False)),
-                ('model', models.CharField(blank=True, editable=False, max_length=100)),
-                ('cached', models.BooleanField(default=False, editable=False)),
-                ('prompt_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('completion_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('cached_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('reasoning_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('cost_usd', models.DecimalField(decimal_places=9, default=0, editable=False, max_digits=18)),
-                ('key', models.CharField(blank=True, editable=False, max_length=64)),
-                ('fresh', models.BooleanField(default=False, editable=False, verbose_name='made anew, whatever there is')),
-                ('making', models.CharField(blank=True, editable=False, max_length=64)),
-                ('making_run', models.UUIDField(editable=False, null=True)),
-                ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='summaries', to='notes.batch')),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
-                ('job_of', models.OneToOneField(editable=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='job', to='notes.note')),
-                ('note', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='summaries', to='notes.note')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='summaries', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("in_progress", "In Progress"),
+                            ("completed", "Completed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        editable=False,
+                        max_length=16,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("run_id", models.UUIDField(editable=False, null=True)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "run_after",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "publish_after",
+                    models.DateTimeField(
+                        db_default=django.db.models.expressions.CombinedExpression(
+                            django.db.models.functions.datetime.Now(),
+                            "+",
+                            models.Value(datetime.timedelta(seconds=10)),
+                        ),
+                        editable=False,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(editable=False, null=True)),
+                ("finished_at", models.DateTimeField(editable=False, null=True)),
+                ("error", models.TextField(blank=True, editable=False)),
+                ("request_id", models.CharField(blank=True, editable=False, max_length=128)),
+                (
+                    "index",
+                    models.PositiveSmallIntegerField(
+                        editable=False, null=True, verbose_name="place in the batch"
+                    ),
+                ),
+                ("file_name", models.CharField(blank=True, editable=False, max_length=255)),
+                ("template", models.CharField(default="paragraph", editable=False, max_length=60)),
+                (
+                    "instructions",
+                    models.TextField(default="Write one paragraph of plain prose.", editable=False),
+                ),
+                ("language", models.CharField(blank=True, editable=False, max_length=40)),
+                ("max_words", models.PositiveSmallIntegerField(editable=False, null=True)),
+                ("text_length", models.PositiveIntegerField(editable=False, null=True)),
+                ("progress", models.FloatField(default=0, editable=False)),
+                ("summary", models.TextField(blank=True, editable=False)),
+                ("omitted", models.TextField(blank=True, editable=False)),
+                ("model", models.CharField(blank=True, editable=False, max_length=100)),
+                ("cached", models.BooleanField(default=False, editable=False)),
+                ("prompt_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("completion_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("cached_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("reasoning_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "cost_usd",
+                    models.DecimalField(decimal_places=9, default=0, editable=False, max_digits=18),
+                ),
+                ("key", models.CharField(blank=True, editable=False, max_length=64)),
+                (
+                    "fresh",
+                    models.BooleanField(
+                        default=False, editable=False, verbose_name="made anew, whatever there is"
+                    ),
+                ),
+                ("making", models.CharField(blank=True, editable=False, max_length=64)),
+                ("making_run", models.UUIDField(editable=False, null=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="summaries",
+                        to="notes.batch",
+                    ),
+                ),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
+                (
+                    "job_of",
+                    models.OneToOneField(
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="job",
+                        to="notes.note",
+                    ),
+                ),
+                (
+                    "note",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="summaries",
+                        to="notes.note",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="summaries",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'summaries',
-                'ordering': ['-id'],
-                'abstract': False,
+                "verbose_name_plural": "summaries",
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('text', models.TextField(blank=True)),
-                ('file', models.BinaryField(null=True)),
-                ('kind', models.CharField(blank=True, max_length=10, verbose_name="the file's kind")),
-                ('omitted', models.TextField(blank=True, verbose_name='what of the file is not in its text')),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
-                ('summary', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='source', to='notes.summary')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("text", models.TextField(blank=True)),
+                ("file", models.BinaryField(null=True)),
+                (
+                    "kind",
+                    models.CharField(blank=True, max_length=10, verbose_name="the file's kind"),
+                ),
+                (
+                    "omitted",
+                    models.TextField(
+                        blank=True, verbose_name="what of the file is not in its text"
+                    ),
+                ),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
+                (
+                    "summary",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="source",
+                        to="notes.summary",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'abstract': False,
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Call',
+            name="Call",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('model', models.CharField(max_length=100)),
-                ('outcome', models.CharField(choices=[('open', 'Open'), ('ok', 'Ok'), ('rate_limited', 'Rate Limited'), ('error', 'Error'), ('timeout', 'Timeout'), ('invalid', 'Invalid'), ('lost', 'Lost')], default='open', max_length=16)),
-                ('status', models.PositiveSmallIntegerField(null=True, verbose_name='HTTP status')),
-                ('attempt', models.PositiveSmallIntegerField()),
-                ('prompt_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('completion_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('cached_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('reasoning_tokens', models.PositiveIntegerField(default=0, editable=False)),
-                ('cost_usd', models.DecimalField(decimal_places=9, default=0, max_digits=18)),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('duration_ms', models.PositiveIntegerField(null=True)),
-                ('error', models.TextField(blank=True)),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('summary', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='calls', to='notes.summary')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("model", models.CharField(max_length=100)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("ok", "Ok"),
+                            ("rate_limited", "Rate Limited"),
+                            ("error", "Error"),
+                            ("timeout", "Timeout"),
+                            ("invalid", "Invalid"),
+                            ("lost", "Lost"),
+                        ],
+                        default="open",
+                        max_length=16,
+                    ),
+                ),
+                ("status", models.PositiveSmallIntegerField(null=True, verbose_name="HTTP status")),
+                ("attempt", models.PositiveSmallIntegerField()),
+                ("prompt_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("completion_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("cached_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("reasoning_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                ("cost_usd", models.DecimalField(decimal_places=9, default=0, max_digits=18)),
+                (
+                    "started_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("duration_ms", models.PositiveIntegerField(null=True)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "summary",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="calls",
+                        to="notes.summary",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'abstract': False,
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='SummaryTemplate',
+            name="SummaryTemplate",
             fields=[
-                ('id', models.UUIDField(default=common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('name', models.CharField(max_length=60, validators=[django.core.validators.RegexValidator('[\\x00-\\x1f\\x7f\\u2028\\u2029]', 'A name holds no line breaks.', inverse_match=True), notes.models.validate_own_name])),
-                ('description', models.CharField(blank=True, max_length=200)),
-                ('instructions', models.TextField(help_text='What the summary should hold. With "- " in it, the answer is a list.', max_length=2000)),
-                ('company', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.company')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=common.ids.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=60,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "[\\x00-\\x1f\\x7f\\u2028\\u2029]",
+                                "A name holds no line breaks.",
+                                inverse_match=True,
+                            ),
+                            notes.models.validate_own_name,
+                        ],
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=200)),
+                (
+                    "instructions",
+                    models.TextField(
+                        help_text='What the summary should hold. With "- " in it, the answer is a list.',
+                        max_length=2000,
+                    ),
+                ),
+                (
+                    "company",
+                    models.ForeignKey(
+                        editable=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.company",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'abstract': False,
+                "ordering": ["-id"],
+                "abstract": False,
             },
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(fields=['company', '-id'], name='batch_of_company'),
+            model_name="batch",
+            index=models.Index(fields=["company", "-id"], name="batch_of_company"),
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(fields=['user', '-id'], name='batch_of_user'),
+            model_name="batch",
+            index=models.Index(fields=["user", "-id"], name="batch_of_user"),
         ),
         migrations.AddIndex(
-            model_name='note',
-            index=models.Index(fields=['company', '-id'], name='note_of_company'),
+            model_name="note",
+            index=models.Index(fields=["company", "-id"], name="note_of_company"),
         ),
         migrations.AddIndex(
-            model_name='note',
-            index=models.Index(fields=['user', '-id'], name='note_of_user'),
+            model_name="note",
+            index=models.Index(fields=["user", "-id"], name="note_of_user"),
         ),
         migrations.AddIndex(
-            model_name='outcome',
-            index=models.Index(fields=['company', 'ended_at'], name='outcome_of_company'),
+            model_name="outcome",
+            index=models.Index(fields=["company", "ended_at"], name="outcome_of_company"),
         ),
         migrations.AddIndex(
-            model_name='outcome',
-            index=models.Index(fields=['user', 'ended_at'], name='outcome_of_user'),
+            model_name="outcome",
+            index=models.Index(fields=["user", "ended_at"], name="outcome_of_user"),
         ),
         migrations.AddIndex(
-            model_name='summary',
-            index=models.Index(condition=models.Q(('status__in', ('queued', 'in_progress'))), fields=['publish_after'], name='notes_summary_active'),
+            model_name="summary",
+            index=models.Index(
+                condition=models.Q(("status__in", ("queued", "in_progress"))),
+                fields=["publish_after"],
+                name="notes_summary_active",
+            ),
         ),
         migrations.AddIndex(
-            model_name='summary',
-            index=models.Index(fields=['company', '-id'], name='summary_of_company'),
+            model_name="summary",
+            index=models.Index(fields=["company", "-id"], name="summary_of_company"),
         ),
         migrations.AddIndex(
-            model_name='summary',
-            index=models.Index(fields=['user', '-id'], name='summary_of_user'),
+            model_name="summary",
+            index=models.Index(fields=["user", "-id"], name="summary_of_user"),
         ),
         migrations.AddIndex(
-            model_name='summary',
-            index=models.Index(condition=models.Q(('key', ''), _negated=True), fields=['company', 'key'], name='summary_by_key'),
+            model_name="summary",
+            index=models.Index(
+                condition=models.Q(("key", ""), _negated=True),
+                fields=["company", "key"],
+                name="summary_by_key",
+            ),
         ),
         migrations.AddIndex(
-            model_name='summary',
-            index=models.Index(condition=models.Q(('status__in', ('queued', 'in_progress')), models.Q(('making', ''), _negated=True)), fields=['company', 'making'], name='summary_in_the_making'),
+            model_name="summary",
+            index=models.Index(
+                condition=models.Q(
+                    ("status__in", ("queued", "in_progress")),
+                    models.Q(("making", ""), _negated=True),
+                ),
+                fields=["company", "making"],
+                name="summary_in_the_making",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='summary',
-            constraint=models.UniqueConstraint(condition=models.Q(('making_run', models.F('run_id')), ('status', 'in_progress'), models.Q(('making', ''), _negated=True)), fields=('company', 'making'), name='summary_made_once'),
+            model_name="summary",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("making_run", models.F("run_id")),
+                    ("status", "in_progress"),
+                    models.Q(("making", ""), _negated=True),
+                ),
+                fields=("company", "making"),
+                name="summary_made_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='summary',
-            constraint=models.CheckConstraint(condition=models.Q(('job_of', None), ('job_of', models.F('note')), _connector='OR'), name='job_of_its_note'),
+            model_name="summary",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("job_of", None), ("job_of", models.F("note")), _connector="OR"),
+                name="job_of_its_note",
+            ),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['company', 'started_at'], name='call_of_company'),
+            model_name="call",
+            index=models.Index(fields=["company", "started_at"], name="call_of_company"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(fields=['user', 'started_at'], name='call_of_user'),
+            model_name="call",
+            index=models.Index(fields=["user", "started_at"], name="call_of_user"),
         ),
         migrations.AddIndex(
-            model_name='call',
-            index=models.Index(condition=models.Q(('outcome', 'open')), fields=['started_at'], name='call_open'),
+            model_name="call",
+            index=models.Index(
+                condition=models.Q(("outcome", "open")), fields=["started_at"], name="call_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='summarytemplate',
-            constraint=models.UniqueConstraint(models.F('company'), django.db.models.functions.text.Lower('name'), name='template_name_unique', violation_error_code='unique', violation_error_message='The company has a template of this name.'),
+            model_name="summarytemplate",
+            constraint=models.UniqueConstraint(
+                models.F("company"),
+                django.db.models.functions.text.Lower("name"),
+                name="template_name_unique",
+                violation_error_code="unique",
+                violation_error_message="The company has a template of this name.",
+            ),
         ),
     ]
