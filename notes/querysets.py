@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 from django.apps import apps
@@ -66,8 +66,8 @@ class Percentile(Aggregate):
 
 def _within(field: str, first: date, last: date) -> Q:
     """The days from `first` to `last`, both included, in UTC."""
-    start, end = (datetime.combine(day, time.min, UTC) for day in (first, last))
-    return Q(**{f"{field}__gte": start, f"{field}__lt": end + timedelta(days=1)})
+    start, end = datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
+    return Q(**{f"{field}__range": (start, end)})
 
 
 class CallQuerySet(PrivateQuerySet):

@@ -1,6 +1,6 @@
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, date
 from typing import Any
 
 from django.core.validators import RegexValidator
@@ -310,18 +310,27 @@ class TemplateSerializer(ModelSerializer):
         validators = ()
 
 
+class DayField(serializers.DateField):
+    """A day in UTC, or a time, of which the day counts."""
+
+    def to_internal_value(self, data: Any) -> date:
+        if isinstance(data, str) and "T" in data:
+            return serializers.DateTimeField(default_timezone=UTC).to_internal_value(data).date()
+        return super().to_internal_value(data)
+
+
 class UsageQuerySerializer(serializers.Serializer):
     """`from` and `to` are days in UTC, both included; the last 30 days without them."""
 
     model = serializers.CharField(required=False, default="")
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        days = {name: serializers.DateField(required=False) for name in ("from", "to")}
+        days = {name: DayField(required=False) for name in ("from", "to")}
         return {**days, **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         last = attrs.get("to") or timezone.now().date()
-        first = attrs.get("from") or last - timedelta(days=29)
+        first = attrs.get("from") or date.fromordinal(max(1, last.toordinal() - 29))
         if first > last:
             raise serializers.ValidationError({"from": ["This is after the last day, `to`."]})
         return {"first": first, "last": last, "model": attrs["model"]}
