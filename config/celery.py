@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, beat
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
 from django.db import close_old_connections
 from kombu import Exchange, Queue
@@ -46,6 +46,14 @@ class Scheduler(beat.Scheduler):
         finally:
             close_old_connections()
         return None
+
+
+@worker_init.connect
+def _load_summarizer(**_: Any) -> None:
+    """Once for all children, of which each would load it anew with its first summary."""
+    from common import ai
+
+    ai.summarizer()
 
 
 @setup_logging.connect
