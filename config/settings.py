@@ -391,5 +391,6 @@ UNFOLD = {
     "SITE_SUBHEADER": "The back office",
     "SITE_SYMBOL": "apartment",
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "common.dashboard.show",
     "SIDEBAR": {"show_search": True, "show_all_applications": False},
 }

@@ -64,7 +64,7 @@ class Percentile(Aggregate):
         super().__init__(expression, at=at, **extra)
 
 
-def _within(field: str, first: date, last: date) -> Q:
+def within(field: str, first: date, last: date) -> Q:
     """The days from `first` to `last`, both included, in UTC."""
     start, end = datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
     return Q(**{f"{field}__range": (start, end)})
@@ -87,19 +87,21 @@ class CallQuerySet(PrivateQuerySet):
         sums = {f"sum_{name}": Sum(name, default=0) for name in FIGURES}
         return {name.removeprefix("sum_"): value for name, value in self.aggregate(**sums).items()}
 
-    def per_day_and_model(self, first: date, last: date) -> QuerySet:
-        days = self.filter(_within("started_at", first, last))
-        rows = days.values("model", date=TruncDate("started_at", tzinfo=UTC))
+    def per_day(self, first: date, last: date, *also: str) -> QuerySet:
+        """Sums for each day, and within it for each value of `also`."""
+        days = self.filter(within("started_at", first, last))
+        rows = days.values(*also, date=TruncDate("started_at", tzinfo=UTC))
         sums = {f"sum_{name}": Sum(name) for name in FIGURES}
         failed = ~Q(outcome__in=("ok", "open"))
         return rows.annotate(calls=Count("pk"), failed_calls=Count("pk", filter=failed), **sums)
 
 
 class OutcomeQuerySet(PrivateQuerySet):
-    def per_day_and_model(self, first: date, last: date) -> QuerySet:
+    def per_day(self, first: date, last: date, *also: str) -> QuerySet:
+        """Counts and times for each day, and within it for each value of `also`."""
         made = Q(failed=False, cached=False)
-        days = self.filter(_within("ended_at", first, last))
-        rows = days.values("model", date=TruncDate("ended_at", tzinfo=UTC))
+        days = self.filter(within("ended_at", first, last))
+        rows = days.values(*also, date=TruncDate("ended_at", tzinfo=UTC))
         return rows.annotate(
             count=Count("pk"),
             failures=Count("pk", filter=Q(failed=True)),

@@ -23,7 +23,7 @@ def per_day_and_model(*, by: User, first: date, last: date, model: str = "") -> 
     rows: dict[tuple[date, str], dict[str, Any]] = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
     for found in (Outcome.objects, Call.objects):
         visible = found.visible_to(by)
-        days = (visible.filter(model=model) if model else visible).per_day_and_model(first, last)
+        days = (visible.filter(model=model) if model else visible).per_day(first, last, "model")
         for row in days:
             named = {name.removeprefix("sum_"): value for name, value in row.items()}
             rows[row["date"], row["model"]].update(named)
