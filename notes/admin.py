@@ -1,6 +1,8 @@
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import StackedInline
@@ -129,13 +131,32 @@ class BatchAdmin(ReadOnlyAdmin):
         return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
+class TemplateForm(forms.ModelForm):
+    """The company is not of the form, so Django itself can't tell whether it has the name."""
+
+    company_id: Any
+
+    def clean_name(self) -> str:
+        name = self.cleaned_data["name"]
+        rows = SummaryTemplate.objects.filter(company=self.company_id, name__lower=name.lower())
+        if rows.exclude(pk=self.instance.pk).exists():
+            raise ValidationError("The company has a template of this name.", code="unique")
+        return name
+
+
 @admin.register(SummaryTemplate)
 class SummaryTemplateAdmin(ScopedAdmin):
+    form = TemplateForm
     list_display = ("name", "description", "company", "updated_at")
     list_filter = ("company",)
     list_select_related = ("company",)
     search_fields = ("name", "description")
     fields = ("name", "description", "instructions")
+
+    def get_form(self, request: Any, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **options)
+        form.company_id = (obj or request.user).company_id
+        return form
 
     def save_model(self, request: Any, template: SummaryTemplate, form: Any, change: bool) -> None:
         if not change:
