@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
 from accounts.models import User
@@ -19,6 +22,7 @@ from common.ai.testing import (
     server_error,
     slow,
 )
+from common.ids import uuid7
 from common.jobs import LostLease
 from common.jobs.models import JobStatus
 from notes.ledger import Ledger
@@ -255,3 +259,42 @@ class TestLost:
         Call.objects.update(started_at=Now() - timedelta(hours=1))
         assert close_lost_calls() == 1
         assert outcomes() == [("lost", None, 1)]
+
+
+class TestReconcile:
+    """The provider's own books tell of what nobody read."""
+
+    @pytest.fixture
+    def calls(self, owner: User) -> list[Call]:
+        who = {"company": owner.company, "user": owner, "model": "gpt-4o-mini", "attempt": 1}
+        return [
+            Call.objects.create(**who, outcome="lost"),
+            Call.objects.create(**who, outcome="timeout"),
+            Call.objects.create(**who, outcome="ok", prompt_tokens=5, completion_tokens=1),
+            Call.objects.create(**who, outcome="lost"),
+        ]
+
+    def books(self, path: Path, *lines: str) -> str:
+        path.write_text("\n".join(("id,prompt_tokens,completion_tokens,cached_tokens", *lines)))
+        return str(path)
+
+    def test_fills_in_what_was_not_read(self, calls: list[Call], tmp_path: Path) -> None:
+        lines = [f"{call.pk},1000,200,400" for call in calls[:3]]
+        books = self.books(tmp_path / "books.csv", *lines, f"{uuid7()},9,9,9")
+        for told in ("2 calls", "0 calls"):
+            out = StringIO()
+            call_command("reconcile_calls", books, stdout=out)
+            assert out.getvalue().startswith(told)
+        figures = Call.objects.order_by("pk").values_list("outcome", "prompt_tokens", "cost_usd")
+        cost = Decimal("0.00024")
+        assert list(figures) == [
+            ("lost", 1000, cost),
+            ("timeout", 1000, cost),
+            ("ok", 5, 0),
+            ("lost", 0, 0),
+        ]
+
+    @pytest.mark.parametrize("line", ["x,1,2,3", "01a21234-0000-7000-8000-000000000000,many,2,3"])
+    def test_names_the_line_that_it_can_not_read(self, tmp_path: Path, line: str) -> None:
+        with pytest.raises(CommandError, match="Line 2 can't be read"):
+            call_command("reconcile_calls", self.books(tmp_path / "books.csv", line))

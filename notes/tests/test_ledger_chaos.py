@@ -21,10 +21,12 @@ from django.db.models import F
 
 from accounts.models import User
 from common.ai import testing as ai
+from common.ai.types import Usage
 from common.jobs.models import ACTIVE, JobStatus
 from common.testing import Beat, Broker, Worker, eventually
 from config.local import LocalServices
 from notes import services
+from notes.ledger import reconcile
 from notes.models import Call, Summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,6 +149,20 @@ def all_ended() -> bool:
     return not Summary.objects.filter(status__in=ACTIVE).exists()
 
 
+def total() -> int:
+    """All tokens in the ledger."""
+    sums = Call.objects.totals()
+    return sums["prompt_tokens"] + sums["completion_tokens"]
+
+
+def tokens(books: dict[UUID, Usage]) -> int:
+    return sum(usage.prompt + usage.completion for usage in books.values())
+
+
+def used(request: ai.Exchange) -> Usage:
+    return Usage(request.usage["prompt_tokens"], request.usage["completion_tokens"])
+
+
 def test_the_ledger_agrees_with_the_provider(
     owner: User, provider: ai.FakeProvider, worker: Worker, chaos: Chaos
 ) -> None:
@@ -179,18 +195,19 @@ def test_the_ledger_agrees_with_the_provider(
             assert call.status == request.status
         if call.outcome == "ok":
             assert request.served
-            assert call.prompt_tokens == request.usage["prompt_tokens"]
-            assert call.completion_tokens == request.usage["completion_tokens"]
+            assert Usage(call.prompt_tokens, call.completion_tokens) == used(request)
             price = PROMPT * call.prompt_tokens + COMPLETION * call.completion_tokens
             assert call.cost_usd == price / 1_000_000
-    # An answer that was served is in the books, unless who asked had died or waited no longer.
-    unread = {pk for pk, r in told.items() if r.usage and calls[pk].outcome != "ok"}
+    # What the provider has answered is in the books, unless who asked had died or waited no longer.
+    answered = {pk: used(request) for pk, request in told.items() if request.usage}
+    read = {pk: usage for pk, usage in answered.items() if calls[pk].outcome == "ok"}
+    unread = answered.keys() - read.keys()
     assert {calls[pk].outcome for pk in unread} <= {"lost", "timeout", "error"}
-    known = sum(call.prompt_tokens + call.completion_tokens for call in calls.values())
-    assert known == provider.tokens() - sum(
-        told[pk].usage["total_tokens"] for pk in unread if told[pk].served
-    )
     assert len(calls) - len(unseen) == len(provider.requests) >= CALLS
+    assert total() == tokens(read)
+    # And of those answers the provider's books tell.
+    assert reconcile(answered) == len(unread)
+    assert total() == tokens(answered)
 
     ended = Counter(Summary.objects.values_list("status", flat=True))
     assert set(ended) <= {JobStatus.COMPLETED, JobStatus.FAILED}

@@ -222,6 +222,17 @@ def test_the_same_message_five_times_makes_one_summary(
     assert provider.asked("kettle") == 1
 
 
+def test_the_same_text_twice_at_once_makes_one_call(
+    client: APIClient, crew: Crew, provider: Provider
+) -> None:
+    crew.worker()
+    provider.on["kettle"] = ai.slow(1)
+    jobs = [post(client, "kettle") for _ in range(3)]
+    assert all(is_summarized(job, "kettle", attempts=1) for job in jobs)
+    assert provider.asked("kettle") == 1
+    assert sorted(job.cached for job in jobs) == [False, True, True]
+
+
 def test_a_note_whose_worker_is_killed_before_it_acknowledges_is_not_done_again(
     client: APIClient, broker: Broker, crew: Crew, provider: Provider
 ) -> None:
