@@ -268,6 +268,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "JobStatusEnum": "common.jobs.models.JobStatus",
         "RoleEnum": "accounts.models.Role",
         "RoleOrUserEnum": "accounts.serializers.ROLE_CHOICES",
     },

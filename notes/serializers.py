@@ -293,6 +293,8 @@ class TemplateSerializer(ModelSerializer):
     id = serializers.CharField(read_only=True)
     built_in = serializers.BooleanField(read_only=True, default=False)
     company_id = serializers.UUIDField(read_only=True, allow_null=True)
+    created_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    updated_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
     class Meta:
         model = SummaryTemplate
@@ -322,7 +324,7 @@ class DayField(serializers.DateField):
 class UsageQuerySerializer(serializers.Serializer):
     """`from` and `to` are days in UTC, both included; the last 30 days without them."""
 
-    model = serializers.CharField(required=False, default="")
+    model = serializers.CharField(required=False, allow_blank=True, default="")
 
     def get_fields(self) -> dict[str, serializers.Field]:
         days = {name: DayField(required=False) for name in ("from", "to")}
