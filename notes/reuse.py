@@ -1,7 +1,7 @@
 """The same is not paid for twice: one run makes a summary, and all who want the same get it.
 
-    take ──nobody makes it──▶ find: is it there? ──no──▶ make it ──▶ end: wake who waits
-      └──somebody does──▶ wait in the queue, woken at that end
+    is it there? ──no──▶ take ──nobody makes it──▶ is it there now? ──no──▶ make it
+                           └──somebody does──▶ wait in the queue, to be woken when that ends
 
 The lock is a unique index over rows that are in progress (`summary_made_once`), so it goes with
 whatever ends the run, and with the next claim of a row whose worker died.
@@ -34,8 +34,23 @@ def key_of(request: SummaryRequest, *, model: str, omitted: str = "") -> str:
     return digest.hexdigest()
 
 
-def take(job: Summary, key: str) -> None:
-    """Become the one run that makes `key` in the company; `Postponed` where another does."""
+def find_or_take(job: Summary, key: str) -> Summary | None:
+    """The summary that the company has of `key`; `None` where this run is to make it.
+
+    Raises `Postponed` while another run makes it, and `LostLease`.
+    """
+    if job.fresh:
+        _take(job, key)
+        return None
+    if known := _find(job, key):
+        return known
+    _take(job, key)
+    # Who made it until this moment has stored it before it let go.
+    return _find(job, key)
+
+
+def _take(job: Summary, key: str) -> None:
+    """Become the one run that makes `key` in the company."""
     mine = Summary.objects.filter(pk=job.pk, status=JobStatus.IN_PROGRESS, run_id=job.run_id)
     job.making = key
     try:
@@ -48,11 +63,8 @@ def take(job: Summary, key: str) -> None:
         raise LostLease
 
 
-def find(job: Summary, key: str) -> Summary | None:
-    """A summary that the company has already, the newest where it was made again.
-
-    To be asked after `take`: who made it before has stored it by then.
-    """
+def _find(job: Summary, key: str) -> Summary | None:
+    """The newest, where it was made again."""
     known = Summary.objects.filter(company_id=job.company_id, key=key)
     return known.order_by(F("finished_at").desc(nulls_last=True)).first()
 

@@ -31,7 +31,8 @@ def summarize(job: Summary) -> dict[str, Any]:
     Raises `JobFailed` where another try would end the same way, `RetryLater` where it may not,
     and `Postponed` while another run makes the same.
     """
-    job.calls.lose()  # of a run whose worker died
+    if job.attempts > 1:
+        job.calls.lose()  # of a run whose worker died
     text, missing = text_of(job)
     request = ai.SummaryRequest(
         text=text,
@@ -40,8 +41,7 @@ def summarize(job: Summary) -> dict[str, Any]:
         max_words=job.max_words or LONGEST,
     )
     key = reuse.key_of(request, model=ai.summarizer().model, omitted=missing)
-    reuse.take(job, key)
-    if not job.fresh and (known := reuse.find(job, key)):
+    if known := reuse.find_or_take(job, key):
         found = {"summary": known.summary, "omitted": known.omitted, "model": known.model}
         return found | {"cached": True, "key": key, "progress": 1}
     made = _made(job, request)
@@ -107,11 +107,14 @@ def settle(job: Summary) -> None:
     if job.started_at is None:
         return
     calls = Call.objects.filter(summary=job, started_at__gte=job.started_at)
+    if job.status == JobStatus.FAILED:
+        calls.lose()  # as above, where there is no next run
     # The run of a cancelled job may still read its answer and put down what it cost.
     if job.status != JobStatus.CANCELLED:
-        calls.lose()
         _count(job)
-    Summary.objects.filter(pk=job.pk).update(**calls.totals())
+    used = calls.totals()
+    if any(getattr(job, name) != value for name, value in used.items()):
+        Summary.objects.filter(pk=job.pk).update(**used)
     reuse.wake_on_commit(job)
 
 

@@ -179,7 +179,7 @@ class TestAtOnce:
         first, second = twins
         dead = Summary.objects.claim(first.pk)
         request = ai.SummaryRequest(TEXT, dead.instructions, max_words=dead.max_words)
-        reuse.take(dead, reuse.key_of(request, model="gpt-4o-mini"))
+        assert reuse.find_or_take(dead, reuse.key_of(request, model="gpt-4o-mini")) is None
         Ledger(dead).begin(model="gpt-4o-mini", attempt=1)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))
