@@ -140,7 +140,7 @@ class Environment(BaseSettings):
     document_max_pages: int = Field(1_000, ge=1)
     document_max_characters: int = Field(4_000_000, ge=1_000)
     document_memory_mb: int = Field(512, ge=128)
-    document_seconds: int = Field(60, ge=1, le=600)
+    document_seconds: int = Field(30, ge=1, le=600)
 
     posts_api_url: str = "https://jsonplaceholder.typicode.com/posts"
 

@@ -57,7 +57,7 @@ def main_part(names: Iterable[str]) -> str:
     return next(filter(_main_part.fullmatch, names), "")
 
 
-def check_word_document(stream: IO[bytes], limits: Limits) -> None:
+def check_word_document(stream: IO[bytes], most: Limits) -> None:
     """Raises `DocumentRefused` unless the archive in `stream` is a Word document (DOCX) that
     unpacks to no more than the limit, by the sizes that it declares."""
     with opened(stream) as archive:
@@ -73,7 +73,7 @@ def check_word_document(stream: IO[bytes], limits: Limits) -> None:
         raise DocumentRefused(
             "It is a Word document with macros: save it as DOCX without them.", "unsupported"
         )
-    if sum(member.file_size for member in members) > limits.max_unpacked_bytes:
+    if sum(member.file_size for member in members) > most.max_unpacked_bytes:
         raise DocumentRefused(
-            f"It unpacks to more than {limits.max_unpacked_bytes:,} bytes.", "unpacked_too_large"
+            f"It unpacks to more than {most.max_unpacked_bytes:,} bytes.", "unpacked_too_large"
         )

@@ -9,9 +9,10 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import IO, Any
 
 from common.documents.extraction import OUT_OF_MEMORY
 from common.documents.types import DocumentRefused, Extracted, Kind, Limits, broken
@@ -27,8 +28,8 @@ def main(task: dict[str, Any]) -> None:
     _end_with(parent, patience)
     _restrict(most)
     try:
-        answer = json.dumps(_answer(kind, most), ensure_ascii=False).encode()
-        sys.stdout.buffer.write(answer)
+        answer = answer_to(kind, sys.stdin.buffer, most)
+        sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode())
         sys.stdout.flush()
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
@@ -58,26 +59,30 @@ def _restrict(most: Limits) -> None:
             resource.setrlimit(what, (limit, limit))
 
 
-def _answer(kind: Kind, most: Limits) -> dict[str, str]:
+def answer_to(kind: Kind, stream: IO[bytes], most: Limits) -> dict[str, str]:
+    """The fields of an `Extracted`, or of a `DocumentRefused`."""
     try:
-        return asdict(_read(kind, most))
+        return asdict(_reader(kind)(stream, most))
     except DocumentRefused as refused:
-        return {"message": refused.message, "code": refused.code}
+        return _told(refused)
     except MemoryError:
         raise
     except Exception:  # parsers raise anything at all on what is broken
-        refused = broken(kind.upper())
-        return {"message": refused.message, "code": refused.code}
+        return _told(broken(kind.upper()))
 
 
-def _read(kind: Kind, most: Limits) -> Extracted:
+def _told(refused: DocumentRefused) -> dict[str, str]:
+    return {"message": refused.message, "code": refused.code}
+
+
+def _reader(kind: Kind) -> Callable[[IO[bytes], Limits], Extracted]:
     if kind is Kind.PDF:
         from common.documents import pdf
 
-        return pdf.read(sys.stdin.buffer, most)
+        return pdf.read
     from common.documents import docx
 
-    return docx.read(sys.stdin.buffer, most)
+    return docx.read
 
 
 if __name__ == "__main__":

@@ -20,7 +20,15 @@ from typing import IO
 
 from common.documents import plain
 from common.documents.limits import limits, too_long
-from common.documents.types import DocumentRefused, Extracted, Kind, Limits, broken, no_text
+from common.documents.types import (
+    DocumentRefused,
+    Extracted,
+    Kind,
+    Limits,
+    broken,
+    no_text,
+    too_expensive,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
@@ -98,9 +106,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 def _understood(status: int, answer: bytes, kind: Kind) -> Extracted:
     if status in _OVERDRAWN:
-        raise DocumentRefused(
-            "It takes more memory or time to read than a document may.", "too_expensive"
-        )
+        raise too_expensive()
     if status in _CRASHED:
         raise broken(kind.upper())
     if status:

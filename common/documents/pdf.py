@@ -1,5 +1,6 @@
 """The text of a PDF. For `child.py` alone."""
 
+from itertools import pairwise
 from typing import IO
 
 from pypdf import PageObject, PdfReader, overwrite_configuration
@@ -7,7 +8,7 @@ from pypdf.errors import DependencyError, LimitReachedError
 
 from common.documents import plain
 from common.documents.limits import too_long
-from common.documents.types import DocumentRefused, Extracted, Limits, no_text
+from common.documents.types import DocumentRefused, Extracted, Limits, no_text, too_expensive
 
 
 def read(stream: IO[bytes], most: Limits) -> Extracted:
@@ -20,7 +21,7 @@ def read(stream: IO[bytes], most: Limits) -> Extracted:
     try:
         return _read(stream, most)
     except LimitReachedError:
-        raise DocumentRefused("It unpacks to more than a document may.", "too_expensive") from None
+        raise too_expensive() from None
 
 
 def _read(stream: IO[bytes], most: Limits) -> Extracted:
@@ -66,7 +67,12 @@ def _text_of(page: PageObject) -> str | None:
 
 def _joined(texts: list[str | None]) -> Extracted:
     unread = texts.count(None)
-    text = plain.unwrapped(plain.tidied("\n".join(text for text in texts if text)))
+    pages = [text.strip() for text in texts if text]
+    divided = "".join(
+        before + (" " if plain.goes_on(before, after) else "\n")
+        for before, after in pairwise([*pages, ""])
+    )
+    text = plain.unwrapped(plain.tidied(divided))
     if unread == len(texts):
         raise DocumentRefused("None of its pages can be read.", "broken")
     if not text:

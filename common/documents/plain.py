@@ -95,16 +95,20 @@ def unwrapped(text: str) -> str:
     return "".join(_before(line, after, width) for line, after in pairwise([*lines, ""])).rstrip()
 
 
+def goes_on(before: str, after: str) -> bool:
+    """Whether a sentence that `before` leaves open goes on in `after`."""
+    return after[:1].islower() and not _stop(before)
+
+
 def _continues(line: str) -> bool:
     return line[0].isalpha() and not line[0].isupper()
 
 
 def _before(line: str, after: str, width: int) -> str:
     """`line` with what divides it from the line `after` it."""
-    small = after[:1].islower()
-    wrapped = len(line) >= (HALF if small and not _stop(line) else FULL) * width
+    wrapped = len(line) >= (HALF if goes_on(line, after) else FULL) * width
     if not after or not wrapped or _item.match(after):
         return line + "\n"
-    if small and _hyphened.search(line):
+    if after[0].islower() and _hyphened.search(line):
         return line[:-1]
     return line if _spaceless.match(after) else line + " "

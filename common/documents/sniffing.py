@@ -4,7 +4,7 @@ import re
 from typing import IO
 
 from common.documents import archive, plain
-from common.documents.limits import limits
+from common.documents.limits import limits, too_long
 from common.documents.types import DocumentRefused, Kind, Limits, no_text, unsupported
 
 HEAD = 1024  # bytes in which readers of PDF look for its mark
@@ -32,11 +32,11 @@ def sniff(stream: IO[bytes], size: int) -> Kind:
         stream.seek(0)
 
 
-def _kind(stream: IO[bytes], limits: Limits) -> Kind:
+def _kind(stream: IO[bytes], most: Limits) -> Kind:
     stream.seek(0)
     head = stream.read(HEAD)
     if head.startswith(archive.MARKS):
-        archive.check_word_document(stream, limits)
+        archive.check_word_document(stream, most)
         return Kind.DOCX
     if head.startswith(_OLE2):
         raise DocumentRefused(
@@ -47,10 +47,10 @@ def _kind(stream: IO[bytes], limits: Limits) -> Kind:
     if _pdf_start.match(head):
         return Kind.PDF
     stream.seek(0)
-    return _text_or_late_pdf(stream.read(limits.max_bytes + 1))
+    return _text_or_late_pdf(stream.read(most.max_bytes), most)
 
 
-def _text_or_late_pdf(data: bytes) -> Kind:
+def _text_or_late_pdf(data: bytes, most: Limits) -> Kind:
     """A PDF may have something before it, and a text may speak of PDF."""
     is_pdf = b"%PDF-" in data[:HEAD]
     if is_pdf and b"startxref" in data[-TAIL:]:
@@ -63,4 +63,6 @@ def _text_or_late_pdf(data: bytes) -> Kind:
         raise
     if not text.strip():
         raise no_text()
+    if len(text) > most.max_characters:
+        raise too_long(most)
     return Kind.TEXT

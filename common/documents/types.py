@@ -55,3 +55,9 @@ def broken(kind: str) -> DocumentRefused:
 
 def no_text(why: str = "") -> DocumentRefused:
     return DocumentRefused(f"There is no text in it{why and f': {why}'}.", "no_text")
+
+
+def too_expensive() -> DocumentRefused:
+    return DocumentRefused(
+        "It takes more memory or time to read than a document may.", "too_expensive"
+    )
