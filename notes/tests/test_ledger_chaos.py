@@ -31,7 +31,7 @@ from notes.models import Call, Summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CALLS = int(os.environ.get("CHAOS_CALLS", "30"))
+CALLS = int(os.environ.get("CHAOS_CALLS", "20"))
 PAUSE = 3.0  # seconds between two murders at any time, on average
 TIMEOUT = 1.5  # seconds that the provider has
 ATTEMPTS = 2 if CALLS > 100 else 1  # within one run; each pause before a second takes a second

@@ -247,6 +247,14 @@ class TestOfAFile:
         assert body["max_words"] is None
         assert run(body["id"]).max_words == 80
 
+    def test_once_for_an_idempotency_key(self, as_user: Any, owner: User, run: Any) -> None:
+        client = as_user(owner)
+        client.credentials(**client._credentials, HTTP_IDEMPOTENCY_KEY="k")
+        first, second = (upload(client, b"A line of text.") for _ in range(2))
+        assert first.json() == second.json()
+        assert upload(client, b"Another line.").status_code == 422
+        assert run(first.json()["id"]).source.text == "A line of text."
+
     @pytest.mark.parametrize(
         ("data", "code"), [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\0\0", "unsupported")]
     )
