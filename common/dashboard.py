@@ -7,7 +7,7 @@ may see and nothing else, and an empty list where that is nothing.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from django.apps import apps
@@ -30,35 +30,39 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One value a day, by day; a day without one is `missing`: 0, or None for a gap."""
+    """A value for each day, or hour; one without is `missing`: 0, or None for a gap."""
 
     title: str
-    values: Mapping[date, Any]
+    values: Mapping[Any, Any]
     colour: Colour = "primary"
     missing: float | None = 0
 
-    def over(self, days: Sequence[date]) -> list[float | None]:
-        found = (self.values.get(day) for day in days)
+    def over(self, times: Sequence[date]) -> list[float | None]:
+        found = (self.values.get(time) for time in times)
         return [self.missing if value is None else float(value) for value in found]
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Curves over the last 30 days, as bars on each other or as lines; `unit` is of their axis."""
+    """Curves over the last 30 days, or over the `times` given, as bars on each other or as lines.
+
+    `unit` is of their axis.
+    """
 
     title: str
     curves: list[Curve]
     kind: Literal["bar", "line"] = "bar"
     unit: str = ""
+    times: Sequence[date] = ()
 
     @property
     def data(self) -> str:
         """As Chart.js reads it."""
-        days = last_days()
+        times = self.times or last_days()
         datasets = [
             {
                 "label": curve.title,
-                "data": curve.over(days),
+                "data": curve.over(times),
                 "backgroundColor": f"var(--color-{curve.colour}-500)",
                 "borderColor": f"var(--color-{curve.colour}-500)",
                 "stack": self.title,
@@ -69,7 +73,7 @@ class Plot:
             }
             for curve in self.curves
         ]
-        return json.dumps({"labels": [f"{day:%d %b}" for day in days], "datasets": datasets})
+        return json.dumps({"labels": list(map(_label, times)), "datasets": datasets})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,16 @@ class Section:
     title: str
     figures: list[Figure] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
+
+
+def _label(time: date) -> str:
+    return f"{time:%H:%M}" if isinstance(time, datetime) else f"{time:%d %b}"
+
+
+def last_hours() -> list[datetime]:
+    """The last 24 hours by their beginnings in UTC, the current one the last."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    return [hour - timedelta(hours=back) for back in range(23, -1, -1)]
 
 
 def last_days() -> list[date]:

@@ -1,17 +1,19 @@
 """Notes and summaries on the admin's first page."""
 
 from collections import defaultdict
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import Count, Q
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncDate, TruncHour
 
 from accounts.models import User
-from common.dashboard import Curve, Figure, Plot, Section, last_days
-from common.jobs.models import JobStatus
+from common.dashboard import Curve, Figure, Plot, Section, last_days, last_hours
+from common.jobs.models import ACTIVE, JobStatus
 from notes.models import Call, Note, Outcome, Summary
 from notes.querysets import within
+
+ENDED = [status for status in JobStatus if status not in ACTIVE]
 
 Column = dict[Any, Any]
 
@@ -56,6 +58,11 @@ def summaries(user: User) -> Section:
             ],
         ),
         Plot("Cost a day", [Curve("USD", asked["sum_cost_usd"], "orange")], unit="USD"),
+        Plot(
+            "Queue in the last 24 hours",
+            [Curve("Waiting at the end of the hour", queue_lengths(user), "blue")],
+            times=last_hours(),
+        ),
     ]
     return Section("Summaries", [*queue(user), *month(ended, asked)], plots)
 
@@ -67,6 +74,25 @@ def queue(user: User) -> list[Figure]:
     )
     waiting, running = active["waiting"], active["running"]
     return [Figure("Queue", f"{waiting:,}", f"and {running:,} in progress")]
+
+
+def queue_lengths(user: User) -> dict[datetime, int]:
+    """How many summaries waited at the end of each hour: what waits now, reckoned backwards."""
+    summaries = Summary.objects.visible_to(user)
+    came = summaries.exclude(started_at=None, status__in=ENDED)
+    joined, left = per_hour(came, "created_at"), per_hour(came, "started_at")
+    length = came.filter(started_at=None).count()
+    lengths = {}
+    for hour in reversed(last_hours()):
+        lengths[hour] = max(0, length)
+        length += left.get(hour, 0) - joined.get(hour, 0)
+    return lengths
+
+
+def per_hour(summaries: QuerySet, field: str) -> dict[datetime, int]:
+    recent = summaries.filter(**{f"{field}__gte": last_hours()[0]})
+    hours = recent.values(hour=TruncHour(field, tzinfo=UTC)).annotate(count=Count("pk"))
+    return dict(hours.values_list("hour", "count"))
 
 
 def month(ended: dict[str, Column], asked: dict[str, Column]) -> list[Figure]:

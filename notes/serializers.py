@@ -21,7 +21,8 @@ LARGEST_BATCH = 100
 WISHES = ("template", "language", "max_words")
 
 validate_language = RegexValidator(
-    r"\A[^\W\d_][\w' ().-]*\Z", "Give a language's name or code, such as German or pt-BR."
+    r"\A[^\W\d_][^\x00-\x1f\x7f\u2028\u2029:;<>{}\"\\]*\Z",
+    "Give a language's name or code, such as German or pt-BR.",
 )
 
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from common.dashboard import DAYS, last_days
-from notes.models import Call, Outcome
+from common.jobs.models import JobStatus
+from notes.models import Call, Outcome, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +30,7 @@ def plots(html: str) -> dict[str, list[float | None]]:
     """The curves in the page by their names."""
     values = re.findall(r'class="chart"[^>]* data-value="([^"]*)"', html)
     data = [json.loads(unescape(value)) for value in values]
-    assert all(len(plot["labels"]) == DAYS for plot in data)
+    assert {len(plot["labels"]) for plot in data} <= {DAYS, 24}
     return {curve["label"]: curve["data"] for plot in data for curve in plot["datasets"]}
 
 
@@ -79,6 +80,19 @@ class TestFirstPage:
         assert found["Notes"][-2:] == [0, 1]
         assert "0.25 USD" in html
         assert "and 0 in progress" in html
+
+    def test_shows_how_the_queue_grew(self, admin: User, owner: User) -> None:
+        """Two came two hours ago, of which one was begun an hour ago; and two waited for longer."""
+        now = timezone.now()
+        for hours, begun in ((2, None), (2, 1), (50, None)):
+            summary = TextSummaryFactory(user=owner, started_at=begun and now - timedelta(hours=1))
+            created = now - timedelta(hours=hours)
+            Summary.objects.filter(pk=summary.pk).update(created_at=created)
+        cancelled = TextSummaryFactory(user=owner, status=JobStatus.CANCELLED)
+        assert cancelled.started_at is None
+        # The fixture's two came in this hour.
+        found = plots(page(admin))["Waiting at the end of the hour"]
+        assert found[-4:] == [1, 3, 2, 4]
 
     def test_shows_nothing_to_who_may_see_nothing(self, owner: User) -> None:
         assert plots(page(owner)) == {}

@@ -164,6 +164,13 @@ class TestCreate:
         assert client.post(URL, {"text": TEXT}).status_code == 403
         assert client.get(URL).status_code == 403
 
+    @pytest.mark.parametrize(
+        "language", ["", "de", "pt-BR", "es-419", "中文", "हिन्दी", "Norwegian (Bokmål)"]
+    )
+    def test_languages(self, as_user: Any, owner: User, language: str) -> None:
+        body = as_user(owner).post(URL, {"text": TEXT, "language": language}).json()
+        assert body["language"] == language
+
     def test_once_for_an_idempotency_key(self, as_user: Any, owner: User) -> None:
         client = as_user(owner)
         key = {"headers": {"Idempotency-Key": "k"}}
