@@ -65,12 +65,12 @@ class Plot:
                 "data": curve.over(times),
                 "backgroundColor": f"var(--color-{curve.colour}-500)",
                 "borderColor": f"var(--color-{curve.colour}-500)",
-                "stack": self.title,
                 "spanGaps": True,
                 "displayYAxis": True,
                 "suffixYAxis": self.unit,
                 "maxTicksXLimit": 10,
             }
+            | ({"stack": self.title} if self.kind == "bar" else {})
             for curve in self.curves
         ]
         return json.dumps({"labels": list(map(_label, times)), "datasets": datasets})

@@ -17,6 +17,9 @@ from notes.tests.factories import NoteFactory, TextSummaryFactory
 pytestmark = pytest.mark.django_db
 
 
+LINES = {"Median", "95th percentile"}
+
+
 def page(user: User) -> str:
     User.objects.filter(pk=user.pk).update(is_staff=True)
     client = Client()
@@ -31,7 +34,10 @@ def plots(html: str) -> dict[str, list[float | None]]:
     values = re.findall(r'class="chart"[^>]* data-value="([^"]*)"', html)
     data = [json.loads(unescape(value)) for value in values]
     assert {len(plot["labels"]) for plot in data} <= {DAYS, 24}
-    return {curve["label"]: curve["data"] for plot in data for curve in plot["datasets"]}
+    curves = [curve for plot in data for curve in plot["datasets"]]
+    # Of lines, Chart.js would draw the sum.
+    assert {c["label"] for c in curves if "stack" not in c} == (LINES if curves else set())
+    return {curve["label"]: curve["data"] for curve in curves}
 
 
 @pytest.fixture
