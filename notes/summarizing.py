@@ -115,7 +115,8 @@ def settle(job: Summary) -> None:
     used = calls.totals()
     if any(getattr(job, name) != value for name, value in used.items()):
         Summary.objects.filter(pk=job.pk).update(**used)
-    reuse.wake_on_commit(job)
+    if job.making:
+        reuse.wake_on_commit(job)
 
 
 def _count(job: Summary) -> None:

@@ -18,7 +18,7 @@ from common.jobs import runner
 from common.jobs.models import JobStatus
 from notes import reuse, services
 from notes.ledger import Ledger
-from notes.models import Call, Outcome, Summary
+from notes.models import Call, Outcome, Source, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -139,6 +139,18 @@ class TestAtOnce:
         second.refresh_from_db()
         assert (second.status, second.attempts, second.cached) == (JobStatus.COMPLETED, 1, True)
         assert len(provider.requests) == 1
+
+    def test_who_finds_a_result_and_who_fails_before_wake_nobody(
+        self, twins: Any, owner: User, provider: FakeProvider, sent: list[Any]
+    ) -> None:
+        for twin in twins:
+            TextSummaryFactory(user=owner)
+            runner.run(Summary, twin.pk)
+        broken = TextSummaryFactory(user=owner, text="")
+        Source.objects.filter(summary=broken).update(kind="pdf")
+        runner.run(Summary, broken.pk)
+        assert Summary.objects.filter(status=JobStatus.FAILED).get() == broken
+        assert sent == []
 
     def test_waiting_uses_up_no_tries(self, twins: Any, provider: FakeProvider) -> None:
         first, second = twins
