@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from common.ai.types import Call as Answered
 from common.ai.types import Usage, cost_of
-from common.jobs.runner import persist
+from common.jobs.runner import through_restarts
 from notes.models import Call, Summary
 
 
@@ -39,7 +39,7 @@ class Ledger:
     def end(self, handle: object, call: Answered) -> None:
         """Store what the call has cost, the moment its answer is read."""
         row = Call.objects.filter(pk=handle)
-        persist(lambda: row.update(**asdict(call), updated_at=Now()))
+        through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
 
 
 @transaction.atomic

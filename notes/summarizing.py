@@ -16,7 +16,7 @@ from notes.models import Call, Outcome, Source, Summary
 SHORTEST, LONGEST = 20, 120
 
 
-def measured(text: str) -> dict[str, int]:
+def measured(text: str) -> dict[str, Any]:
     """The columns that follow from the text, where nobody wished for a length of the summary.
 
     A third of the text, within what people read as a summary.

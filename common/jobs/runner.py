@@ -18,7 +18,6 @@ from common.jobs.messages import backlog, publish
 from common.jobs.models import Job
 
 log = structlog.get_logger(__name__)
-
 T = TypeVar("T")
 
 SWEEP_BATCH = 500
@@ -107,15 +106,15 @@ def _unexpected(error: Exception) -> str:
 def _store(job: Job, end: Callable[[], bool]) -> bool:
     """Write the end; where the row does not take it (a NUL byte, say), that is why it failed."""
     try:
-        return persist(end)
+        return through_restarts(end)
     except OperationalError:
         raise
     except Exception as error:
         log.exception("job_end_raised")
-        return persist(partial(job.retry_later, _unexpected(error)))
+        return through_restarts(partial(job.retry_later, _unexpected(error)))
 
 
-def persist(write: Callable[[], T]) -> T:
+def through_restarts(write: Callable[[], T]) -> T:
     """Write through a database restart if need be, rather than lose what was paid for."""
     for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=120):
         with attempt:

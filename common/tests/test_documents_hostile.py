@@ -187,20 +187,24 @@ class Interrupted(Exception):
     pass
 
 
-def test_an_interrupted_worker_leaves_no_child(settings):
-    settings.DOCUMENTS = settings.DOCUMENTS | {"seconds": 60}
+def test_an_interrupted_worker_leaves_no_child():
+    data = made.word_file(WORDS["nothing, often"])
 
     def interrupt(*_):
         raise Interrupted
 
+    def interrupt_the_reading():
+        eventually(readers, "a child reads")
+        os.kill(os.getpid(), signal.SIGUSR1)
+
     before = signal.signal(signal.SIGUSR1, interrupt)
-    timer = threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.start()
+    thread = threading.Thread(target=interrupt_the_reading)
+    thread.start()
     try:
         with pytest.raises(Interrupted):
-            extract(made.word_file(WORDS["nothing, often"]), Kind.DOCX)
+            extract(data, Kind.DOCX)
     finally:
-        timer.join()
+        thread.join()
         signal.signal(signal.SIGUSR1, before)
     assert not readers()
 
