@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench bench-uploads chaos proto lock clean
+.PHONY: run test lint check format bench bench-uploads chaos chaos-ai proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -20,6 +20,9 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/mypy config common accounts catalog notes uploads posts
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m config.checks
+
+chaos-ai: $(VENV)/test.stamp ## The cost ledger over 1,000 calls, with workers killed at random
+	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/test_ledger_chaos.py --quiet --capture=no
 
 bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/README.md
 	$(BIN)/python -m benchmarks.catalog $(BENCH)

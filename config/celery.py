@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, beat
-from celery.signals import beat_init, setup_logging, worker_ready
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready
 from django.conf import settings
 from django.db import close_old_connections
 from kombu import Exchange, Queue
@@ -54,6 +54,14 @@ def _serve_metrics(**_: Any) -> None:
     from common.metrics.exporter import serve_if_wanted
 
     serve_if_wanted()
+
+
+@worker_init.connect
+def _load_summarizer(**_: Any) -> None:
+    """Once for all children, of which each would load it anew with its first summary."""
+    from common import ai
+
+    ai.summarizer()
 
 
 @setup_logging.connect

@@ -158,6 +158,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
     },
+    "close-lost-calls": {
+        "task": "notes.tasks.close_lost_calls",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300, "queue": "control"},
+    },
     "forget-upload-urls": {
         "task": "uploads.tasks.forget_urls",
         "schedule": timedelta(hours=1),
@@ -416,5 +421,6 @@ UNFOLD = {
     "SITE_SUBHEADER": "The back office",
     "SITE_SYMBOL": "apartment",
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "common.dashboard.show",
     "SIDEBAR": {"show_search": True, "show_all_applications": False},
 }

@@ -1,30 +1,39 @@
+from typing import Any
+
+from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import StackedInline
 from unfold.decorators import action, display
 
-from accounts.admin import ScopedAdmin
+from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from common.jobs.admin import STATUS_COLOURS
-from notes.models import Note, Summary
+from notes import services
+from notes.models import Batch, Call, Note, Summary, SummaryTemplate
+from notes.standing import Standing
+
+OUTCOME_COLOURS = {
+    Call.Outcome.OPEN: "info",
+    Call.Outcome.OK: "success",
+    Call.Outcome.LOST: "danger",
+    Call.Outcome.RATE_LIMITED: "warning",
+    Call.Outcome.TIMEOUT: "warning",
+    Call.Outcome.ERROR: "danger",
+    Call.Outcome.INVALID: "danger",
+}
+HOW = ("template", "language", "max_words", "text_length")
+STATE = ("status", "attempts", "error", "progress", "started_at", "finished_at")
+RESULT = ("summary", "omitted", "model", "cached")
+USED = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
 
 
 class SummaryInline(StackedInline):
     model = Summary
+    fk_name = "job_of"
     can_delete = False
-    fields = readonly_fields = (
-        "status",
-        "attempts",
-        "error",
-        "summary",
-        "omitted",
-        "model",
-        "prompt_tokens",
-        "completion_tokens",
-        "cost_usd",
-        "started_at",
-        "finished_at",
-    )
+    fields = readonly_fields = (*STATE, *RESULT, *USED)
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -44,10 +53,9 @@ class NoteAdmin(ScopedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, note: Note, form: object, change: bool) -> None:
-        super().save_model(request, note, form, change)
-        if "raw_text" in form.changed_data:  # type: ignore[attr-defined]
-            note.job.requeue()
+    def save_model(self, request: Any, note: Note, form: Any, change: bool) -> None:
+        changed = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_note(Note.objects.get(pk=note.pk), by=request.user, **changed)
 
     @display(description="Note", header=True, ordering="title")
     def shown_note(self, note: Note) -> list[str]:
@@ -66,7 +74,105 @@ class NoteAdmin(ScopedAdmin):
         return note.job.error[:80]
 
     @action(description="Summarise again")
-    def summarize_again(self, request: HttpRequest, notes: QuerySet) -> None:
-        for note in notes:
-            note.job.requeue()
+    def summarize_again(self, request: Any, notes: QuerySet) -> None:
+        for note in notes.select_related("job"):
+            services.summarize_again(note.job, by=request.user)
         messages.success(request, f"{len(notes)} queued.")
+
+
+@admin.register(Summary)
+class SummaryAdmin(ReadOnlyAdmin):
+    list_display = ("shown_summary", "shown_status", "template", "model", "cost_usd", "user")
+    list_filter = ("status", "template", "model", "cached", "company", "created_at")
+    list_select_related = ("user", "company")
+    search_fields = ("summary", "file_name", "user__email")
+    show_full_result_count = False
+    fields = ("user", "company", "note", "batch", "file_name", *HOW, *STATE, *RESULT, *USED)
+    actions = ("summarize_again", "cancel")
+
+    @display(description="Summary", header=True)
+    def shown_summary(self, summary: Summary) -> list[str]:
+        return [summary.summary[:80] or "-", f"{summary.created_at:%d %b %Y, %H:%M}"]
+
+    @display(description="Status", label=STATUS_COLOURS, ordering="status")
+    def shown_status(self, summary: Summary) -> str:
+        return summary.status
+
+    @action(description="Summarise again")
+    def summarize_again(self, request: Any, summaries: QuerySet) -> None:
+        for summary in summaries:
+            services.summarize_again(summary, by=request.user)
+        messages.success(request, f"{len(summaries)} queued.")
+
+    @action(description="Cancel")
+    def cancel(self, request: HttpRequest, summaries: Any) -> None:
+        messages.success(request, f"{summaries.cancel_all()} cancelled.")
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "shown_status", "shown_counts", "template", "user", "company")
+    list_filter = ("company", "created_at")
+    list_select_related = ("user", "company")
+    fields = ("user", "company", *HOW[:3], "created_at", "shown_status", "shown_counts")
+    readonly_fields = ("shown_status", "shown_counts")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        batches: Any = super().get_queryset(request)
+        return batches.with_counts()
+
+    @display(description="Status", label=STATUS_COLOURS)
+    def shown_status(self, batch: Batch) -> str:
+        return Standing.of(batch).status
+
+    @display(description="Texts")
+    def shown_counts(self, batch: Batch) -> str:
+        counts = Standing.of(batch).counts
+        return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+
+
+class TemplateForm(forms.ModelForm):
+    """The company is not of the form, so Django itself can't tell whether it has the name."""
+
+    company_id: Any
+
+    def clean_name(self) -> str:
+        name = self.cleaned_data["name"]
+        rows = SummaryTemplate.objects.filter(company=self.company_id, name__lower=name.lower())
+        if rows.exclude(pk=self.instance.pk).exists():
+            raise ValidationError("The company has a template of this name.", code="unique")
+        return name
+
+
+@admin.register(SummaryTemplate)
+class SummaryTemplateAdmin(ScopedAdmin):
+    form = TemplateForm
+    list_display = ("name", "description", "company", "updated_at")
+    list_filter = ("company",)
+    list_select_related = ("company",)
+    search_fields = ("name", "description")
+    fields = ("name", "description", "instructions")
+
+    def get_form(self, request: Any, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **options)
+        form.company_id = (obj or request.user).company_id
+        return form
+
+    def save_model(self, request: Any, template: SummaryTemplate, form: Any, change: bool) -> None:
+        if not change:
+            template.company = request.user.company
+        template.save()
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnlyAdmin):
+    list_display = ("started_at", "model", "shown_outcome", "status", "cost_usd", "user", "error")
+    list_filter = ("outcome", "model", "company", "started_at")
+    list_select_related = ("user",)
+    search_fields = ("=id", "user__email")
+    show_full_result_count = False
+    ordering = ("-id",)
+
+    @display(description="Outcome", label=OUTCOME_COLOURS, ordering="outcome")
+    def shown_outcome(self, call: Call) -> str:
+        return call.outcome

@@ -1,6 +1,6 @@
 from accounts.models import User
 from notes import services
-from notes.models import Note
+from notes.models import Note, SummaryTemplate
 
 TITLE = "Monday's stand-up"
 TEXT = """\
@@ -16,6 +16,13 @@ The battery was empty. I have put a reminder into the calendar to change all bat
 """
 
 
+TEMPLATE = "Customers"
+INSTRUCTIONS = "Say what it means for our customers, and what we should tell them."
+
+
 def seed(author: User) -> None:
+    SummaryTemplate.objects.get_or_create(
+        company=author.company, name=TEMPLATE, defaults={"instructions": INSTRUCTIONS}
+    )
     if not Note.objects.filter(user=author, title=TITLE).exists():
         services.create_note(by=author, title=TITLE, raw_text=TEXT)

@@ -1,7 +1,14 @@
-from accounts.permissions import PEOPLE, RolePermission
+from accounts.permissions import ADMINS, PEOPLE, RolePermission
 
 
 class NotePermission(RolePermission):
-    """Notes are people's; a `worker` has none and sees none."""
+    """Notes and summaries are people's; a `worker` has none and sees none."""
 
     read = write = PEOPLE
+
+
+class TemplatePermission(RolePermission):
+    """People choose among the company's templates, its admin makes them."""
+
+    read = PEOPLE
+    write = ADMINS

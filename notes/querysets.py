@@ -1,8 +1,17 @@
-from typing import Self
+from datetime import UTC, date, datetime, time
+from typing import Any, Self
+
+from django.apps import apps
+from django.db.models import Count, FloatField, Max, Min, Prefetch, Q, QuerySet, Sum
+from django.db.models.aggregates import Aggregate
+from django.db.models.functions import Now, TruncDate
 
 from accounts.models import Role
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
+from common.jobs.models import JobStatus
+
+FIGURES = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
 
 
 class PrivateQuerySet(CompanyOwnedQuerySet):
@@ -22,3 +31,81 @@ class NoteQuerySet(PrivateQuerySet):
 
 class SummaryQuerySet(JobQuerySet, PrivateQuerySet):
     pass
+
+
+class BatchQuerySet(PrivateQuerySet):
+    def with_counts(self) -> Self:
+        """With how many summaries stand where, as one look at them all tells."""
+        counts = {
+            status.value: Count("summaries", filter=Q(summaries__status=status))
+            for status in JobStatus
+        }
+        return self.annotate(
+            **counts,
+            first_start=Min("summaries__started_at"),
+            last_end=Max("summaries__finished_at"),
+            last_change=Max("summaries__updated_at"),
+        )
+
+    def with_items(self) -> Self:
+        """With the summaries themselves as `items`, in their order."""
+        summaries = apps.get_model("notes.Summary").objects.order_by("index")
+        return self.prefetch_related(Prefetch("summaries", summaries, to_attr="items"))
+
+
+class Percentile(Aggregate):
+    """`PERCENTILE_CONT`: exact, between two values where the place falls between them."""
+
+    function = "PERCENTILE_CONT"
+    template = "%(function)s(%(at)s) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+    def __init__(self, expression: str, *, at: float, **extra: Any) -> None:
+        super().__init__(expression, at=at, **extra)
+
+
+def within(field: str, first: date, last: date) -> Q:
+    """The days from `first` to `last`, both included, in UTC."""
+    start, end = datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
+    return Q(**{f"{field}__range": (start, end)})
+
+
+class CallQuerySet(PrivateQuerySet):
+    def open(self) -> Self:
+        return self.filter(outcome="open")
+
+    def lose(self) -> int:
+        """Say of calls that are still open that nobody waits for their answer any more.
+
+        Where somebody does after all, a worker that was paused, the answer's figures come yet.
+        """
+        told = "its worker died before the answer was read"
+        return self.open().update(outcome="lost", error=told, updated_at=Now())
+
+    def totals(self) -> dict[str, Any]:
+        """Tokens and cost of all these calls together, by the names of the columns."""
+        sums = {f"sum_{name}": Sum(name, default=0) for name in FIGURES}
+        return {name.removeprefix("sum_"): value for name, value in self.aggregate(**sums).items()}
+
+    def per_day(self, first: date, last: date, *also: str) -> QuerySet:
+        """Sums for each day, and within it for each value of `also`."""
+        days = self.filter(within("started_at", first, last))
+        rows = days.values(*also, date=TruncDate("started_at", tzinfo=UTC))
+        sums = {f"sum_{name}": Sum(name) for name in FIGURES}
+        failed = ~Q(outcome__in=("ok", "open"))
+        return rows.annotate(calls=Count("pk"), failed_calls=Count("pk", filter=failed), **sums)
+
+
+class OutcomeQuerySet(PrivateQuerySet):
+    def per_day(self, first: date, last: date, *also: str) -> QuerySet:
+        """Counts and times for each day, and within it for each value of `also`."""
+        made = Q(failed=False, cached=False)
+        days = self.filter(within("ended_at", first, last))
+        rows = days.values(*also, date=TruncDate("ended_at", tzinfo=UTC))
+        return rows.annotate(
+            count=Count("pk"),
+            failures=Count("pk", filter=Q(failed=True)),
+            reused=Count("pk", filter=Q(cached=True)),
+            median_ms=Percentile("duration_ms", at=0.5, filter=made),
+            p95_ms=Percentile("duration_ms", at=0.95, filter=made),
+        )

@@ -1,14 +1,36 @@
+from typing import Any
+
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
 from rest_framework.decorators import action
+from rest_framework.parsers import FormParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.throttling import BaseThrottle
 
-from accounts.api import CompanyViewSet
-from notes.filters import NoteFilter
-from notes.models import Note
-from notes.permissions import NotePermission
-from notes.serializers import NoteSerializer
+from accounts.api import CompanyViewSet, ScopedViewSet
+from common.api.exceptions import Conflict
+from common.api.idempotency import idempotent
+from common.api.parsers import JSONParser
+from common.ratelimit.throttles import SummaryThrottle
+from notes import services, templates, usage
+from notes.filters import BatchFilter, NoteFilter, SummaryFilter
+from notes.models import Batch, Note, Summary, SummaryTemplate
+from notes.parsers import DocumentParser
+from notes.permissions import NotePermission, TemplatePermission
+from notes.serializers import (
+    BatchDetailSerializer,
+    BatchSerializer,
+    NoteSerializer,
+    SummarySerializer,
+    TemplateSerializer,
+    UsageQuerySerializer,
+    UsageSerializer,
+    UsageTotalsSerializer,
+)
 
 
 class NoteViewSet(CompanyViewSet):
@@ -29,5 +51,136 @@ class NoteViewSet(CompanyViewSet):
     def summarize(self, request: Request, pk: str) -> Response:
         """Make the summary again; the old one stays until the new one is there."""
         note = self.get_object()
-        note.job.requeue()
+        services.summarize_again(note.job, by=request.user)  # type: ignore[arg-type]
         return Response(self.get_serializer(note).data, status=202)
+
+
+class AskingMixin:
+    """POSTs that ask for summaries: limited for each person, answered by 202."""
+
+    asking_actions = ("create", "retry")
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        if self.action in self.asking_actions:  # type: ignore[attr-defined]
+            return [SummaryThrottle()]
+        return super().get_throttles()  # type: ignore[misc]
+
+    @idempotent
+    def create(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return self.accepted(serializer.save())
+
+
+class SummaryViewSet(
+    AskingMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    mixins.DestroyModelMixin,
+    ScopedViewSet,
+):
+    """Summaries: an agent's own, the company's for its admin. Notes' own and batches' are among
+    them."""
+
+    queryset = Summary.objects.all()
+    serializer_class = SummarySerializer
+    permission_classes = (NotePermission,)
+    parser_classes = (JSONParser, FormParser, DocumentParser)
+    filterset_class = SummaryFilter
+    ordering_fields = ("created_at", "updated_at", "finished_at", "cost_usd", "text_length")
+    ordering = "-id"
+
+    def accepted(self, summary: Summary) -> Response:
+        return Response(self.get_serializer(summary).data, status=202)
+
+    @extend_schema(responses={202: SummarySerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Queue the summary of a text, of a note as it is now, or of a file."""
+        return super().create(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: Summary) -> None:
+        services.delete_summary(instance, by=self.request.user)  # type: ignore[arg-type]
+
+    @extend_schema(
+        parameters=[UsageQuerySerializer], responses=UsageSerializer(many=True), filters=False
+    )
+    @action(detail=False, filter_backends=())
+    def usage(self, request: Request) -> Response:
+        """What summaries cost and how they went, per day and model, newest first.
+
+        `totals` beside the page are those of all days that were asked for.
+        """
+        query = UsageQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        rows = usage.per_day_and_model(by=request.user, **query.validated_data)  # type: ignore[arg-type]
+        page = UsageSerializer(self.paginate_queryset(rows), many=True)  # type: ignore[arg-type]
+        response = self.get_paginated_response(page.data)
+        response.data["totals"] = UsageTotalsSerializer(usage.totals(rows)).data
+        return response
+
+
+class BatchViewSet(AskingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
+    """Up to 100 texts that are summarised together."""
+
+    queryset = Batch.objects.all()
+    serializer_class = BatchSerializer
+    permission_classes = (NotePermission,)
+    filterset_class = BatchFilter
+    ordering_fields = ("created_at",)
+    ordering = "-id"
+
+    def get_queryset(self) -> QuerySet:
+        batches: Any = super().get_queryset()
+        return batches.with_counts() if self.action == "list" else batches.with_items()
+
+    def get_serializer_class(self) -> type[BaseSerializer]:
+        return BatchSerializer if self.action in ("list", "create") else BatchDetailSerializer
+
+    def accepted(self, batch: Batch) -> Response:
+        shown = self.get_queryset().get(pk=batch.pk)
+        return Response(BatchDetailSerializer(shown).data, status=202)
+
+    @extend_schema(responses={202: BatchDetailSerializer})
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Queue the summaries of up to 100 texts."""
+        return super().create(request, *args, **kwargs)
+
+    @extend_schema(request=None, responses={202: BatchDetailSerializer})
+    def retry(self, request: Request, pk: str) -> Response:
+        """Queue the failed again; what was cancelled stays so. 409 where nothing has failed."""
+        batch = self.get_object()
+        services.retry_batch(batch, by=request.user)  # type: ignore[arg-type]
+        return self.accepted(batch)
+
+    @extend_schema(request=None, responses={202: BatchDetailSerializer})
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Cancel what has not ended; summaries that are there stay. 409 where all has ended."""
+        batch = self.get_object()
+        services.cancel_batch(batch, by=request.user)  # type: ignore[arg-type]
+        return self.accepted(batch)
+
+
+class TemplateViewSet(CompanyViewSet):
+    """Templates: built in, and a company's own, which its admin makes."""
+
+    queryset = SummaryTemplate.objects.all()
+    serializer_class = TemplateSerializer
+    permission_classes = (TemplatePermission,)
+    lookup_value_converter = "str"
+    ordering_fields = ("created_at", "updated_at", "name")
+    ordering = "name"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The built-in ones, then the company's own."""
+        own = self.filter_queryset(self.get_queryset())
+        page: Any = self.paginate_queryset([*templates.as_rows().values(), *own])  # type: ignore[arg-type]
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    def get_object(self) -> SummaryTemplate:
+        built_in = templates.as_rows().get(self.kwargs["pk"])
+        if built_in is None:
+            return super().get_object()
+        self.check_object_permissions(self.request, built_in)
+        if self.request.method not in SAFE_METHODS:
+            raise Conflict("A built-in template can't be changed.", code="built_in")
+        return built_in

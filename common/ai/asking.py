@@ -149,7 +149,7 @@ class Asker:
         try:
             await self.desk.ask(partial(self._begin, handles, attempt))
             started = time.monotonic()
-            reply = await ask(self.client, params, self.settings.timeout)
+            reply = await self._asked(params, *handles)
         finally:
             call = self._call(reply, attempt, time.monotonic() - started)
             for handle in handles:
@@ -158,6 +158,10 @@ class Asker:
                 await self.desk.ask(partial(self.recorder.end, handle, call), always=True)
         self._hold_all(reply)
         return reply
+
+    async def _asked(self, params: dict[str, Any], handle: object) -> Reply:
+        request_id = "" if handle is None else str(handle)
+        return await ask(self.client, params, self.settings.timeout, request_id=request_id)
 
     def _begin(self, handles: list[object], attempt: int) -> None:
         handles.append(self.recorder.begin(model=self.settings.model, attempt=attempt))

@@ -17,6 +17,7 @@ import openai
 from common.ai.reply import Reply, read_answer, read_error
 
 CONNECT_SECONDS = 5.0
+REQUEST_ID = "X-Client-Request-Id"  # OpenAI's own name for an id that the client gives
 MAX_BYTES = 5_000_000
 MAX_PACKED_BYTES = MAX_BYTES // 100  # of a compressed body, which can unpack to a thousand times
 
@@ -70,12 +71,16 @@ def connect(*, api_key: str, base_url: str, timeout: float) -> openai.AsyncOpenA
     )
 
 
-async def ask(client: openai.AsyncOpenAI, params: dict[str, Any], timeout: float) -> Reply:
+async def ask(
+    client: openai.AsyncOpenAI, params: dict[str, Any], timeout: float, *, request_id: str = ""
+) -> Reply:
     """One request with the body `params`; `timeout` seconds bound all of it, the name's look-up
-    and a server that dribbles bytes included."""
+    and a server that dribbles bytes included. The provider is told our `request_id`."""
+    headers = {REQUEST_ID: request_id} if request_id else None
     try:
         async with asyncio.timeout(timeout):
-            raw = await client.chat.completions.with_raw_response.create(**params)
+            create = client.chat.completions.with_raw_response.create
+            raw = await create(**params, extra_headers=headers)
     except (TimeoutError, openai.APITimeoutError) as error:
         late = f"did not answer within {timeout:g} seconds"
         if isinstance(error.__cause__, httpx2.ConnectTimeout):

@@ -57,6 +57,12 @@ class Exchange:
         match = _document.match(content)
         return match[2] if match else content
 
+    @property
+    def port(self) -> int:
+        """The client's."""
+        assert self.handler is not None
+        return self.handler.client_address[1]
+
     def sleep(self, seconds: float) -> None:
         """Waits, but not for a server that is closing."""
         self.closing.wait(seconds)

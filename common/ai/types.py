@@ -98,7 +98,9 @@ class Recorder(Protocol):
     """The cost ledger. Both are called in the thread that called `summarize`, never in parallel.
 
     `begin` comes before the request leaves, so that a killed worker leaves a trace, and `end` once
-    for each `begin`, unless the process dies. What they raise ends the summary.
+    for each `begin`, unless the process dies. What they raise ends the summary. The handle that
+    `begin` gives goes with the request as its `X-Client-Request-Id`, so that the provider's books
+    and these can be held side by side; None for no id.
     """
 
     def begin(self, *, model: str, attempt: int) -> object: ...

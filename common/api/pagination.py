@@ -15,10 +15,10 @@ class Pagination(BasePagination):
     """`{"items", "total", "page", "page_size", "total_pages"}`; a page past the end is empty."""
 
     def paginate_queryset(
-        self, queryset: QuerySet, request: Request, view: Any = None
+        self, queryset: QuerySet | list[Any], request: Request, view: Any = None
     ) -> list[Any]:
         self.page, self.page_size = self.asked_for(request)
-        self.total = queryset.count()
+        self.total = len(queryset) if isinstance(queryset, list) else queryset.count()
         start = (self.page - 1) * self.page_size
         # Past the end nothing is asked of the database, whatever size the offset would have.
         return list(queryset[start : start + self.page_size]) if start < self.total else []

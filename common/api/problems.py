@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from common.api import integrity
+from common.api.bodies import discard
 from common.api.exceptions import ServiceUnavailable, TooLarge
 from common.logs import current_request_id
 from common.ratelimit.throttles import early_refusal
@@ -76,6 +77,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     error = _as_api_exception(exc)
     if error is None:
         return None
+    if isinstance(exc, RequestDataTooBig):
+        discard(context["request"]._request)
     error = early_refusal(error, context)
     set_rollback()
     document, headers = _document(error), _headers(error)

@@ -5,7 +5,7 @@ dies, a broker that loses its messages and a message that comes twice change not
 outcome: what counts is decided by conditional UPDATEs on the row.
 """
 
-from common.jobs.errors import JobFailed, LostLease, RetryLater
+from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
 from common.jobs.models import Job, JobQuerySet
 
-__all__ = ["Job", "JobFailed", "JobQuerySet", "LostLease", "RetryLater"]
+__all__ = ["Job", "JobFailed", "JobQuerySet", "LostLease", "Postponed", "RetryLater"]

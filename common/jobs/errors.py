@@ -14,5 +14,14 @@ class RetryLater(Exception):
         self.delay = delay
 
 
+class Postponed(Exception):
+    """It is not this job's turn yet; it runs again after `delay` seconds, and the try is not
+    counted. For a wait that comes to an end by itself, and never for a failure."""
+
+    def __init__(self, *, delay: float) -> None:
+        super().__init__(f"not for another {delay:.0f} seconds")
+        self.delay = delay
+
+
 class LostLease(Exception):
     """Another worker, a cancellation or an edit has taken the job from this run."""

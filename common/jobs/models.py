@@ -59,6 +59,45 @@ class JobQuerySet(models.QuerySet):
         job.publish_on_commit()
         return job
 
+    def enqueue_many(self, jobs: list[Any]) -> list[Any]:
+        """As `enqueue`, for unsaved jobs of one kind, by one statement."""
+        for job in jobs:
+            job.request_id = current_request_id()
+        self.bulk_create(jobs)
+        self._publish_on_commit([job.pk for job in jobs])
+        return jobs
+
+    def requeue_all(self, **columns: Any) -> int:
+        """As `Job.requeue`, for each of these rows; returns how many there were."""
+        with transaction.atomic():
+            pks = self._locked()
+            self.model.objects.filter(pk__in=pks).update(**queued_afresh(), **columns)
+            self._publish_on_commit(pks)
+        return len(pks)
+
+    def cancel_all(self) -> int:
+        """As `Job.cancel`, for each of these rows; returns how many had not ended."""
+        with transaction.atomic():
+            jobs = self.model.objects.filter(pk__in=self.filter(status__in=ACTIVE)._locked())
+            cancelled = jobs.update(
+                status=JobStatus.CANCELLED,
+                run_id=None,
+                lease_until=None,
+                finished_at=Now(),
+                updated_at=Now(),
+            )
+            for job in jobs:
+                job.on_end()
+        return cancelled
+
+    def _locked(self) -> list[Any]:
+        rows = self.select_for_update(of=("self",)).order_by("pk")
+        return list(rows.values_list("pk", flat=True))
+
+    def _publish_on_commit(self, pks: list[Any]) -> None:
+        label = self.model._meta.label
+        transaction.on_commit(lambda: [publish(label, pk) for pk in pks])
+
     def due(self) -> Self:
         """Queued and due, or abandoned by a worker whose lease is over."""
         return self.filter(
@@ -110,7 +149,7 @@ class Job(BaseModel):
 
         queued ──claim──▶ in_progress ──▶ completed, or what a kind of job ends as besides
           ▲  ▲                │  │  └────▶ failed
-          │  └──retry later───┘  └───────▶ cancelled
+          │  └retry, postpone─┘  └───────▶ cancelled
           └── requeue, from any state
 
     A claim counts a try, sets a new `run_id` and a lease. While the lease runs, only the run
@@ -158,8 +197,8 @@ class Job(BaseModel):
         """Do the work and return the columns to store with `completed`.
 
         A `status` among them is stored instead, for a kind of job that has further ways to end.
-        Raise `RetryLater` or `JobFailed` to end otherwise; any other exception is tried again.
-        It may run more than once, so what it does outside the row must bear that.
+        Raise `RetryLater`, `Postponed` or `JobFailed` to end otherwise; any other exception is
+        tried again. It may run more than once, so what it does outside the row must bear that.
         """
         raise NotImplementedError
 
@@ -173,10 +212,13 @@ class Job(BaseModel):
     def publish_on_commit(self) -> None:
         transaction.on_commit(lambda: publish(self._meta.label, self.pk))
 
-    def requeue(self, condition: Q = ANY_STATE) -> bool:
-        """Start from the beginning, if the row meets `condition`; a run loses its lease."""
+    def requeue(self, condition: Q = ANY_STATE, **columns: Any) -> bool:
+        """Start from the beginning, if the row meets `condition`; a run loses its lease.
+
+        `columns` are written with it.
+        """
         with transaction.atomic():
-            moved = self._move(condition, **queued_afresh())
+            moved = self._move(condition, **queued_afresh(), **columns)
             if moved:
                 self.publish_on_commit()
         self.refresh_from_db()
@@ -207,7 +249,15 @@ class Job(BaseModel):
         if self.attempts >= self.max_attempts:
             return self.fail(error)
         pause = self.backoff() if delay is None else min(delay, LONGEST_DELAY)
-        due = Now() + timedelta(seconds=pause)
+        return self._put_back(pause, error=error)
+
+    def postpone(self, *, delay: float) -> bool:
+        """Queue the job again after `delay` seconds, as if this run had not begun."""
+        never_begun = {"started_at": None} if self.attempts == 1 else {}
+        return self._put_back(delay, attempts=F("attempts") - 1, **never_begun)
+
+    def _put_back(self, delay: float, **columns: Any) -> bool:
+        due = Now() + timedelta(seconds=delay)
         return self._move(
             self._mine(),
             status=JobStatus.QUEUED,
@@ -215,7 +265,7 @@ class Job(BaseModel):
             lease_until=None,
             run_after=due,
             publish_after=due,
-            error=error,
+            **columns,
         )
 
     def backoff(self) -> float:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from common import metrics
-from common.jobs.errors import JobFailed, LostLease, RetryLater
+from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
 from common.jobs.messages import backlog, publish
 from common.jobs.models import Job, JobStatus
 from common.tracebacks import said
@@ -109,6 +109,8 @@ def _attempt(job: Job) -> Callable[[], bool]:
         return partial(job.fail, str(error))
     except RetryLater as error:
         return partial(job.retry_later, str(error), delay=error.delay)
+    except Postponed as wait:
+        return partial(job.postpone, delay=wait.delay)
     except SoftTimeLimitExceeded:
         return partial(job.retry_later, "It took longer than a job may take.")
     except Exception as error:
@@ -132,7 +134,7 @@ def _store(job: Job, end: Callable[[], bool]) -> bool:
 
 
 def through_restarts(write: Callable[[], T]) -> T:
-    """Write through a database restart if need be, rather than do paid work again."""
+    """Write through a database restart if need be, rather than lose what was paid for."""
     for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=120):
         with attempt:
             if attempt.num > 1:

@@ -175,6 +175,14 @@ class Worker(CeleryProgram):
         assert self.is_running, self.text()
         return self
 
+    def child_at(self, port: int) -> psutil.Process | None:
+        """The child whose end of a TCP connection has this port, if it still lives."""
+        for child in self.children:
+            with suppress(psutil.NoSuchProcess):
+                if any(known.laddr.port == port for known in child.net_connections("tcp")):
+                    return child
+        return None
+
     def has_unread_task(self) -> bool:
         """Whether a (stopped) child has been given a task that it has not read yet."""
         return any(_unread_bytes(child.pid) for child in self.children)

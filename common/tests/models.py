@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import models
 
-from common.jobs import Job, JobFailed, RetryLater
+from common.jobs import Job, JobFailed, Postponed, RetryLater
 
 
 class Errand(Job):
@@ -36,6 +36,8 @@ class Errand(Job):
                 raise JobFailed("It can't be done.")
             case "later":
                 raise RetryLater("Not now.", delay=0)
+            case "wait":
+                raise Postponed(delay=60)
             case "raise":
                 raise ZeroDivisionError("secret detail")
             case "once":

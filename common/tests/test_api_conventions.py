@@ -109,6 +109,8 @@ class TestProblems:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
         response = api.post("/api/v1/auth/login", {"username": "x" * 2000})
         assert problem_of(response, 413)["code"] == "too_large"
+        # Read to its end, so that the sender comes to see the answer.
+        assert response.wsgi_request.read() == b""
 
     def test_every_wrong_field_is_named(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/signup", {"email": "no", "usrname": "x", "full_name": []})

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -52,6 +53,59 @@ def test_a_rolled_back_transaction_leaves_no_row_and_no_message(
         transaction.set_rollback(True)
     assert published == []
     assert not Errand.objects.exists()
+
+
+def test_many_are_enqueued_by_one_statement(
+    published: list, django_capture_on_commit_callbacks: object, queries: Any
+) -> None:
+    jobs = [Errand(action="fail") for _ in range(30)]
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        assert queries(lambda: Errand.objects.enqueue_many(jobs)) == 1
+    assert published == [("tests.Errand", job.pk) for job in jobs]
+    runner.run(Errand, jobs[7].pk)
+    assert Errand.objects.filter(status=JobStatus.FAILED).get() == jobs[7]
+
+
+def test_many_are_queued_again_by_as_many_statements_as_one(
+    published: list, django_capture_on_commit_callbacks: object, queries: Any
+) -> None:
+    def failed(count: int) -> list[Errand]:
+        ended = {"status": JobStatus.FAILED, "attempts": 3, "error": "No."}
+        return [Errand.objects.create(**ended) for _ in range(count)]
+
+    rows = Errand.objects.filter(status=JobStatus.FAILED)
+    failed(1)
+    few = queries(lambda: rows.requeue_all())
+    jobs = failed(30)
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
+        assert queries(lambda: rows.requeue_all(result="old")) == few
+    assert published == [("tests.Errand", job.pk) for job in jobs]
+    found = Errand.objects.filter(result="old").values_list("status", "attempts", "error")
+    assert set(found) == {(JobStatus.QUEUED, 0, "")}
+
+
+def test_many_are_cancelled_and_told_of_their_end() -> None:
+    waiting, done = Errand.objects.create(), Errand.objects.create(status=JobStatus.COMPLETED)
+    running = Errand.objects.claim(Errand.objects.create().pk)
+    assert Errand.objects.all().cancel_all() == 2
+    ends = dict(Errand.objects.values_list("pk", "ends"))
+    assert ends == {waiting.pk: 1, running.pk: 1, done.pk: 0}
+    assert running.finish() is False
+    with pytest.raises(LostLease):
+        running.renew()
+    assert Errand.objects.all().cancel_all() == 0
+
+
+def test_a_postponed_job_keeps_its_tries() -> None:
+    job = Errand.objects.create(action="wait")
+    for _ in range(Errand.max_attempts + 1):
+        Errand.objects.filter(pk=job.pk).update(run_after=Now())
+        runner.run(Errand, job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.attempts, job.started_at) == (JobStatus.QUEUED, 0, None)
+    assert (job.error, job.run_id, job.lease_until) == ("", None, None)
+    assert job.run_after - job.updated_at == timedelta(seconds=60)
+    assert runner.run(Errand, job.pk) is None
 
 
 def test_a_claim_counts_a_try_and_sets_a_lease() -> None:

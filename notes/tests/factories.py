@@ -1,7 +1,13 @@
+from itertools import count
+from typing import Any
+
 import factory
 
 from accounts.tests.factories import UserFactory
-from notes.models import Note, Summary
+from notes.models import Note, Source, Summary
+from notes.summarizing import measured
+
+_numbers = count()
 
 
 class NoteFactory(factory.django.DjangoModelFactory):
@@ -20,9 +26,36 @@ class NoteFactory(factory.django.DjangoModelFactory):
 
 
 class SummaryFactory(factory.django.DjangoModelFactory):
+    """The own summary of a note."""
+
     class Meta:
         model = Summary
 
     note = factory.SubFactory(NoteFactory, job=None)
+    job_of = factory.SelfAttribute("note")
     user = factory.SelfAttribute("note.user")
     company = factory.SelfAttribute("note.company")
+    text_length = factory.LazyAttribute(lambda made: len(made.note.raw_text))
+    max_words = factory.LazyAttribute(lambda made: measured(made.note.raw_text)["max_words"])
+
+
+class TextSummaryFactory(factory.django.DjangoModelFactory):
+    """A queued summary of a `text` that was sent to `/summaries`, without a message."""
+
+    class Meta:
+        model = Summary
+
+    class Params:
+        text = ""
+
+    user = factory.SubFactory(UserFactory)
+    company = factory.SelfAttribute("user.company")
+    text_length = factory.LazyAttribute(lambda made: len(made.text))
+    max_words = 20
+
+    @classmethod
+    def create(cls, **given: Any) -> Summary:
+        text = given.setdefault("text", f"This is text {next(_numbers)}. It is short.")
+        summary = super().create(**given)
+        Source.objects.create(company=summary.company, summary=summary, text=text)
+        return summary

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from django.db import connection
 from django.db.models import F
@@ -223,6 +222,17 @@ def test_the_same_message_five_times_makes_one_summary(
     assert provider.asked("kettle") == 1
 
 
+def test_the_same_text_twice_at_once_makes_one_call(
+    client: APIClient, crew: Crew, provider: Provider
+) -> None:
+    crew.worker()
+    provider.on["kettle"] = ai.slow(1)
+    jobs = [post(client, "kettle") for _ in range(3)]
+    assert all(is_summarized(job, "kettle", attempts=1) for job in jobs)
+    assert provider.asked("kettle") == 1
+    assert sorted(job.cached for job in jobs) == [False, True, True]
+
+
 def test_a_note_whose_worker_is_killed_before_it_acknowledges_is_not_done_again(
     client: APIClient, broker: Broker, crew: Crew, provider: Provider
 ) -> None:
@@ -267,7 +277,7 @@ def test_a_note_that_kills_its_worker_each_time_fails_and_others_complete(
     client: APIClient, crew: Crew, provider: Provider
 ) -> None:
     worker = crew.worker()
-    provider.on["poison"] = lambda exchange: who_asks(worker, exchange).kill()
+    provider.on["poison"] = lambda exchange: worker.child_at(exchange.port).kill()
     poison = post(client, "poison")
     for number in range(6):
         assert is_summarized(post(client, f"tea-{number}"), f"tea-{number}", attempts=1)
@@ -276,17 +286,6 @@ def test_a_note_that_kills_its_worker_each_time_fails_and_others_complete(
     assert poison.error == "Its worker died 3 times while it ran."
     assert provider.asked("poison") == 3
     assert is_summarized(post(client, "kettle"), "kettle", attempts=1)
-
-
-def who_asks(worker: Worker, exchange: ai.Exchange) -> psutil.Process:
-    """The worker's child at the other end of a request."""
-    assert exchange.handler is not None
-    port = exchange.handler.client_address[1]
-    return next(
-        child
-        for child in worker.children
-        if any(known.laddr.port == port for known in child.net_connections("tcp"))
-    )
 
 
 def timed(call: Callable[[], Any]) -> float:

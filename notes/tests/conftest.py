@@ -1,0 +1,36 @@
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from common import ai
+from common.ai.testing import FakeProvider
+from common.jobs import runner
+from notes.models import Summary
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[FakeProvider]:
+    """A provider of the test's own, which summaries made in this process ask."""
+    with FakeProvider() as provider:
+        settings.OPENAI = settings.OPENAI | {
+            "api_key": "sk-test",
+            "base_url": provider.url,
+            "model": "gpt-4o-mini",
+            "wait_initial": 0.01,
+            "wait_jitter": 0.01,
+        }
+        ai.summarizer.cache_clear()
+        yield provider
+    ai.summarizer.cache_clear()
+
+
+@pytest.fixture
+def run() -> Callable[[str], Summary]:
+    """Do a summary's job in this process and give the row as it is then."""
+
+    def once(pk: Any) -> Summary:
+        runner.run(Summary, pk)
+        return Summary.objects.get(pk=pk)
+
+    return once

@@ -1,0 +1,215 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from common.ai.testing import FakeProvider, fail
+from common.ids import uuid7
+from common.jobs.models import JobStatus
+from notes.models import Batch, Summary
+
+pytestmark = pytest.mark.django_db
+POST = "/api/v1/summaries/batch"
+URL = "/api/v1/summaries/batches"
+TEXTS = ["The first pump failed.", "The second pump runs.", "The third pump is new."]
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def client(as_user: Any, owner: User) -> APIClient:
+    return as_user(owner)
+
+
+@pytest.fixture
+def batch(client: APIClient) -> Json:
+    return client.post(POST, {"texts": TEXTS, "template": "bullets"}).json()
+
+
+@pytest.fixture
+def show(client: APIClient) -> Callable[[Json], Json]:
+    """A batch as it is now, whose counts add up."""
+
+    def shown(batch: Json) -> Json:
+        body = client.get(f"{URL}/{batch['id']}").json()
+        assert sum(body["counts"].values()) == body["total"] == len(body["items"])
+        return body
+
+    return shown
+
+
+def counts(**given: int) -> dict[str, int]:
+    return dict.fromkeys(JobStatus.values, 0) | given
+
+
+class TestCreate:
+    def test_answers_with_the_queued_texts_in_order(self, client: APIClient) -> None:
+        response = client.post(POST, {"texts": TEXTS, "max_words": 30, "language": "de"})
+        assert response.status_code == 202
+        body = response.json()
+        assert (body["status"], body["total"], body["progress"]) == ("queued", 3, 0)
+        assert body["counts"] == counts(queued=3)
+        assert (body["template"], body["language"], body["max_words"]) == ("paragraph", "de", 30)
+        assert [item["index"] for item in body["items"]] == [0, 1, 2]
+        assert [item["text_length"] for item in body["items"]] == [len(text) for text in TEXTS]
+        assert {item["status"] for item in body["items"]} == {"queued"}
+
+    @pytest.mark.parametrize(
+        ("body", "wrong"),
+        [
+            ({}, [("texts", "required")]),
+            ({"texts": []}, [("texts", "min_length")]),
+            ({"texts": "text"}, [("texts", "not_a_list")]),
+            ({"texts": ["x"] * 101}, [("texts", "max_length")]),
+            (
+                {"texts": ["a", "b", "c", " ", "e", ""]},
+                [("texts.3", "blank"), ("texts.5", "blank")],
+            ),
+            ({"texts": ["a", None, {}]}, [("texts.1", "null"), ("texts.2", "invalid")]),
+            ({"texts": ["a", "b\0"]}, [("texts.1", "null_characters_not_allowed")]),
+            (
+                {"texts": ["a", ""], "template": "poem", "max_words": 0, "text": "x"},
+                [
+                    ("texts.1", "blank"),
+                    ("template", "does_not_exist"),
+                    ("max_words", "min_value"),
+                    ("text", "unknown_field"),
+                ],
+            ),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_bad_input_names_the_text(self, client: APIClient, body: dict, wrong: Any) -> None:
+        response = client.post(POST, body)
+        assert response.status_code == 400
+        found = [(error["field"], error["code"]) for error in response.json()["errors"]]
+        assert sorted(found) == sorted(wrong)
+        assert not Batch.objects.exists()
+
+    def test_takes_as_many_queries_for_a_hundred_as_for_one(
+        self, client: APIClient, queries: Any
+    ) -> None:
+        few = queries(lambda: client.post(POST, {"texts": ["One."]}))
+        many = [f"Text {number}." for number in range(100)]
+        assert queries(lambda: client.post(POST, {"texts": many})) == few
+        assert Summary.objects.count() == 101
+
+    def test_once_for_an_idempotency_key(self, client: APIClient) -> None:
+        key = {"headers": {"Idempotency-Key": "k"}}
+        first, second = (client.post(POST, {"texts": TEXTS}, **key) for _ in range(2))
+        assert first.json() == second.json()
+        assert Batch.objects.count() == 1
+
+    def test_machines_may_not(self, as_user: Any, worker_account: User) -> None:
+        assert as_user(worker_account).post(POST, {"texts": TEXTS}).status_code == 403
+
+
+class TestProgress:
+    def test_to_the_end(self, batch: Json, show: Any, run: Any) -> None:
+        for done, item in enumerate(batch["items"], start=1):
+            assert run(item["id"]).status == JobStatus.COMPLETED
+            body = show(batch)
+            assert body["counts"] == counts(queued=3 - done, completed=done)
+            assert body["progress"] == pytest.approx(done / 3, abs=0.001)
+            assert body["status"] == ("in_progress" if done < 3 else "completed")
+        assert [item["summary"][:2] for item in body["items"]] == ["- "] * 3
+        assert body["started_at"] <= body["finished_at"]
+
+    def test_a_failed_text_says_why_and_is_retried_alone(
+        self, client: APIClient, batch: Json, show: Any, run: Any, provider: FakeProvider
+    ) -> None:
+        second = batch["items"][1]["id"]
+        for item in batch["items"]:
+            if item["id"] == second:
+                provider.then(fail(401))
+            run(item["id"])
+        body = show(batch)
+        assert (body["status"], body["counts"]) == ("completed", counts(completed=2, failed=1))
+        assert body["items"][1]["error"] == "the provider refused our key (401)"
+        response = client.post(f"{URL}/{batch['id']}/retry")
+        assert response.status_code == 202
+        assert response.json()["counts"] == counts(completed=2, queued=1)
+        run(second)
+        assert show(batch)["counts"] == counts(completed=3)
+        assert len(provider.requests) == 4
+        again = client.post(f"{URL}/{batch['id']}/retry")
+        assert (again.status_code, again.json()["code"]) == (409, "nothing_failed")
+
+    def test_cancel_ends_what_has_not_ended(
+        self, client: APIClient, batch: Json, show: Any, run: Any
+    ) -> None:
+        run(batch["items"][0]["id"])
+        running = Summary.objects.claim(batch["items"][1]["id"])
+        response = client.post(f"{URL}/{batch['id']}/cancel")
+        assert response.status_code == 202
+        assert response.json()["counts"] == counts(completed=1, cancelled=2)
+        assert running.finish(summary="Too late.") is False
+        body = show(batch)
+        assert (body["status"], body["progress"]) == ("completed", 1)
+        again = client.post(f"{URL}/{batch['id']}/cancel")
+        assert (again.status_code, again.json()["code"]) == (409, "already_ended")
+        assert client.post(f"{URL}/{batch['id']}/retry").status_code == 409
+
+    def test_all_cancelled(self, client: APIClient, batch: Json, show: Any) -> None:
+        client.post(f"{URL}/{batch['id']}/cancel")
+        assert show(batch)["status"] == "cancelled"
+
+    def test_a_deleted_text_is_counted_no_more(
+        self, client: APIClient, batch: Json, show: Any
+    ) -> None:
+        assert client.delete(f"/api/v1/summaries/{batch['items'][0]['id']}").status_code == 204
+        assert show(batch)["total"] == 2
+
+
+class TestVisibility:
+    def answers(self, client: APIClient, batch: Json) -> list[int]:
+        where = f"{URL}/{batch['id']}"
+        return [
+            client.get(where).status_code,
+            client.post(f"{where}/retry").status_code,
+            client.post(f"{where}/cancel").status_code,
+        ]
+
+    @pytest.mark.parametrize("who", ["owner", "admin", "superuser"])
+    def test_those_who_see_it(
+        self, as_user: Any, batch: Json, who: str, request: pytest.FixtureRequest
+    ) -> None:
+        assert self.answers(as_user(request.getfixturevalue(who)), batch) == [200, 409, 202]
+
+    @pytest.mark.parametrize("who", ["colleague", "outsider", "worker_account"])
+    def test_those_for_whom_it_does_not_exist(
+        self, as_user: Any, batch: Json, who: str, request: pytest.FixtureRequest
+    ) -> None:
+        client = as_user(request.getfixturevalue(who))
+        assert self.answers(client, batch) == [404] * 3
+        assert self.answers(client, {"id": uuid7()}) == [404] * 3
+        if who != "worker_account":
+            assert client.get(URL).json()["items"] == []
+
+    def test_nobody(self, api: APIClient, batch: Json) -> None:
+        assert self.answers(api, batch) == [401] * 3
+
+
+class TestList:
+    def test_newest_first_with_counts(self, client: APIClient, batch: Json, run: Any) -> None:
+        run(batch["items"][0]["id"])
+        newer = client.post(POST, {"texts": ["One."]}).json()
+        first, second = client.get(URL).json()["items"]
+        assert (first["id"], first["counts"]) == (newer["id"], counts(queued=1))
+        assert (second["id"], second["counts"]) == (batch["id"], counts(queued=2, completed=1))
+        assert "items" not in first
+        summaries = client.get("/api/v1/summaries", {"batch_id": batch["id"]}).json()
+        assert summaries["total"] == 3
+
+    def test_takes_as_many_queries_for_thirty_as_for_one(
+        self, client: APIClient, owner: User, batch: Json, queries: Any
+    ) -> None:
+        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        one = queries(lambda: client.get(f"{URL}/{batch['id']}"))
+        for _ in range(30):
+            more = Batch.objects.create(company=owner.company, user=owner, template="paragraph")
+            Summary.objects.create(company=owner.company, user=owner, batch=more, index=0)
+        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+        assert queries(lambda: client.get(f"{URL}/{batch['id']}")) == one

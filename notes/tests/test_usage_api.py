@@ -1,0 +1,176 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from common.ai.testing import FakeProvider, fail, server_error
+from notes import services
+from notes.models import Call, Outcome
+from notes.tests.factories import TextSummaryFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/summaries/usage"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def ended(user: User, *times: int, at: datetime = NOON, model: str = "m", **given: Any) -> None:
+    for ms in times:
+        fields = {"failed": False, "cached": False, "duration_ms": ms, **given}
+        Outcome.objects.create(company=user.company, user=user, model=model, ended_at=at, **fields)
+
+
+def called(user: User, *, at: datetime = NOON, **given: Any) -> None:
+    fields = {"model": "m", "attempt": 1, "outcome": "ok", "started_at": at, **given}
+    Call.objects.create(company=user.company, user=user, **fields)
+
+
+@pytest.fixture
+def days() -> dict[str, str]:
+    return {"from": "2026-11-01", "to": "2026-11-30"}
+
+
+def test_of_a_day_and_model(as_user: Any, owner: User, days: dict) -> None:
+    ended(owner, *range(100, 2100, 100))
+    ended(owner, 90_000, failed=True)
+    ended(owner, 1, 1, 1, cached=True)
+    for _ in range(2):
+        called(owner, prompt_tokens=100, cached_tokens=40, completion_tokens=10, cost_usd="0.0005")
+    called(owner, outcome="lost")
+    body = as_user(owner).get(URL, days).json()
+    assert body["items"] == [
+        {
+            "date": "2026-11-20",
+            "model": "m",
+            "count": 24,
+            "failures": 1,
+            "reused": 3,
+            "calls": 3,
+            "failed_calls": 1,
+            "prompt_tokens": 200,
+            "completion_tokens": 20,
+            "cached_tokens": 80,
+            "reasoning_tokens": 0,
+            "cost_usd": "0.001000000",
+            "median_ms": 1050.0,
+            "p95_ms": 1905.0,
+        }
+    ]
+    assert (body["total"], body["totals"]["count"]) == (1, 24)
+    assert Decimal(body["totals"]["cost_usd"]) == Decimal("0.001")
+
+
+def test_days_are_utcs_and_the_newest_comes_first(as_user: Any, owner: User, days: dict) -> None:
+    late = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
+    ended(owner, 1, at=late)
+    ended(owner, 1, at=late + timedelta(seconds=1))
+    ended(owner, 1, at=late, model="a")
+    called(owner, at=datetime(2026, 11, 30, 23, 59, tzinfo=UTC), model="z")
+    ended(owner, 1, at=datetime(2026, 12, 1, tzinfo=UTC))
+    body = as_user(owner).get(URL, days).json()
+    assert [(item["date"], item["model"]) for item in body["items"]] == [
+        ("2026-11-30", "z"),
+        ("2026-11-21", "m"),
+        ("2026-11-20", "a"),
+        ("2026-11-20", "m"),
+    ]
+    assert body["items"][0]["count"] == 0
+    assert body["items"][0]["median_ms"] is None
+    only = as_user(owner).get(URL, days | {"model": "a"}).json()
+    assert [item["model"] for item in only["items"]] == ["a"]
+    assert only["totals"]["count"] == 1
+
+
+def test_times_stand_for_their_day(as_user: Any, owner: User) -> None:
+    ended(owner, 1)
+    for at, found in (("2026-11-20T23:00:00Z", 1), ("2026-11-20T23:00:00-05:00", 0)):
+        body = as_user(owner).get(URL, {"from": at, "to": "2026-11-30"}).json()
+        assert body["totals"]["count"] == found
+
+
+def test_of_real_summaries(as_user: Any, owner: User, provider: FakeProvider, run: Any) -> None:
+    provider.then(server_error())
+    first = run(TextSummaryFactory(user=owner, text="A pump.").pk)
+    run(TextSummaryFactory(user=owner, text="A pump.").pk)
+    provider.then(fail(401))
+    run(TextSummaryFactory(user=owner, text="Another.").pk)
+    services.delete_summary(first, by=owner)
+    (row,) = as_user(owner).get(URL).json()["items"]
+    assert row["date"] == timezone.now().date().isoformat()
+    assert (row["model"], row["count"], row["failures"]) == ("gpt-4o-mini", 3, 1)
+    assert (row["reused"], row["calls"], row["failed_calls"]) == (1, 3, 2)
+    assert row["prompt_tokens"] == provider.tokens("prompt_tokens")
+    assert Decimal(row["cost_usd"]) == first.cost_usd > 0
+    assert row["median_ms"] > 0
+
+
+def test_without_a_provider(as_user: Any, owner: User, run: Any) -> None:
+    run(TextSummaryFactory(user=owner).pk)
+    (row,) = as_user(owner).get(URL).json()["items"]
+    assert (row["model"], row["count"], row["calls"]) == ("bureau-extractive-1", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("who", "seen"),
+    [("owner", 1), ("colleague", 2), ("admin", 3), ("superuser", 7), ("outsider", 4)],
+)
+def test_of_those_whom_one_may_see(
+    as_user: Any,
+    owner: User,
+    colleague: User,
+    outsider: User,
+    days: dict,
+    who: str,
+    seen: int,
+    request: pytest.FixtureRequest,
+) -> None:
+    for count, user in ((1, owner), (2, colleague), (4, outsider)):
+        ended(user, *[1] * count)
+        for _ in range(count):
+            called(user)
+    totals = as_user(request.getfixturevalue(who)).get(URL, days).json()["totals"]
+    assert (totals["count"], totals["calls"]) == (seen, seen)
+
+
+def test_not_for_machines_and_strangers(as_user: Any, worker_account: User, api: Any) -> None:
+    assert as_user(worker_account).get(URL).status_code == 403
+    assert api.get(URL).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"from": "yesterday"}, "from"),
+        ({"to": "2026-02-30"}, "to"),
+        ({"to": "2026-02-30T00:00:00Z"}, "to"),
+        ({"to": "0001-01-01T00:00:00+23:00"}, "to"),
+        ({"from": "2026-11-02", "to": "2026-11-01"}, "from"),
+        ({"model": "a\0b"}, "model"),
+        ({"page": "x"}, "page"),
+    ],
+    ids=str,
+)
+def test_bad_value_is_named(as_user: Any, owner: User, query: dict, field: str) -> None:
+    response = as_user(owner).get(URL, query)
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_any_day_may_be_asked_for(as_user: Any, owner: User, day: str) -> None:
+    assert as_user(owner).get(URL, {"from": day, "to": day}).json()["items"] == []
+    assert as_user(owner).get(URL, {"to": day}).status_code == 200
+
+
+def test_takes_as_many_queries_for_thirty_days_as_for_one(
+    as_user: Any, owner: User, queries: Any, days: dict
+) -> None:
+    client = as_user(owner)
+    ended(owner, 1)
+    few = queries(lambda: client.get(URL, days))
+    for number in range(30):
+        ended(owner, 1, model=f"m{number}")
+        called(owner, model=f"m{number}")
+    assert queries(lambda: client.get(URL, days)) == few
