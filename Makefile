@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench proto lock clean
+.PHONY: run test lint check format bench rehearse secrets proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -23,6 +23,12 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 
 bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/README.md
 	$(BIN)/python -m benchmarks.catalog $(BENCH)
+
+rehearse: $(VENV)/dev.stamp ## Run what the production containers run, without containers
+	$(BIN)/python -m config.local.rehearsal
+
+secrets: ## Make the secrets of docker/compose.prod.yaml that are missing
+	docker/secrets.sh
 
 format: $(VENV)/test.stamp ## Put the code into its form
 	$(BIN)/ruff format .
@@ -45,7 +51,7 @@ proto: $(VENV)/test.stamp ## Make the gRPC code from auth.proto
 	done
 
 lock: ## Compile requirements/*.in into locked requirements/*.txt (needs uv)
-	cd requirements && for name in base dev test bench; do \
+	cd requirements && for name in base dev test bench flower; do \
 		uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --custom-compile-command "make lock" --quiet $$name.in -o $$name.txt; \
 	done
