@@ -8,3 +8,8 @@ class CommonConfig(AppConfig):
         """Besides `common.models`, the job that looks after the cache is a model of this app."""
         super().import_models()
         from common.caching import writes  # noqa: F401
+
+    def ready(self) -> None:
+        from common.metrics import pool
+
+        pool.watch()

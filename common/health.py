@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 
 import structlog
 from celery import current_app
@@ -14,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from common.api.problems import problem
+from common.patience import Inquiry, TooSlow, within
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +32,10 @@ def alive(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when the database, the cache, the broker and a worker answer, else a 503 naming which."""
     # All at once, so that together they take no longer than the slowest.
-    started = {name: _threads.submit(check) for name, check in CHECKS.items()}
+    for check in CHECKS.values():
+        check.start()
     deadline = time.monotonic() + PATIENCE
-    parts = {name: _outcome(name, check, deadline) for name, check in started.items()}
+    parts = {name: _outcome(name, check, deadline) for name, check in CHECKS.items()}
     failed = [name for name, outcome in parts.items() if outcome != "ok"]
     if not failed:
         return JsonResponse({"status": "ok", "checks": parts})
@@ -69,18 +69,18 @@ def _worker() -> None:
         raise LookupError("no worker answers")
 
 
-CHECKS: dict[str, Callable[[], None]] = {
+_parts: dict[str, Callable[[], None]] = {
     "database": _database,
     "cache": _cache,
     "broker": _broker,
     "worker": _worker,
 }
-_threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="ready")
+CHECKS = {name: Inquiry(f"ready-{name}", check) for name, check in _parts.items()}
 
 
-def _outcome(name: str, check: Future[None], deadline: float) -> str:
+def _outcome(name: str, check: Inquiry[None], deadline: float) -> str:
     try:
-        check.result(timeout=max(0.0, deadline - time.monotonic()))
+        check.answer(within(deadline))
     except TooSlow:
         return "too slow"
     except Exception as error:

@@ -7,6 +7,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from common import metrics
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
 
@@ -31,15 +32,25 @@ class RequestLogMiddleware:
         bind_contextvars(request_id=request_id)
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
-        match = request.resolver_match
+        seconds, route = time.perf_counter() - started, _route(request)
+        metrics.http_ended(route or "unmatched", request.method, response.status_code, seconds)
         log.info(
             "request",
             method=request.method,
-            route=f"/{match.route}" if match else getattr(request, "cached_route", None),
+            route=route,
             status=response.status_code,
-            ms=round((time.perf_counter() - started) * 1000, 1),
+            ms=round(seconds * 1000, 1),
         )
         return response
+
+
+def _route(request: HttpRequest) -> str | None:
+    """The template of the address, never the address itself, which may hold secrets."""
+    if match := request.resolver_match:
+        return f"/{match.route}"
+    if request.path_info.startswith("/static/"):
+        return "/static/"
+    return getattr(request, "cached_route", None)
 
 
 class ProblemDetailsMiddleware:

@@ -5,6 +5,7 @@ from celery import shared_task
 from django.apps import apps
 from django.db.models.functions import Now
 
+from common import metrics
 from common.jobs import runner
 from common.jobs.models import Job
 from common.models import IdempotencyRecord
@@ -22,15 +23,19 @@ def run_job(label: str, pk: str) -> None:
 
 @shared_task(ignore_result=True)
 def sweep_jobs() -> None:
+    outcome = "ok"
     for model in runner.kinds():
         try:
             failed, published = runner.sweep(model)
         except Exception:
             # Whatever is wrong with one kind, the others are looked after.
             log.exception("sweep_raised", kind=model._meta.label)
+            outcome = "error"
             continue
+        metrics.jobs_swept(model._meta.label, failed=failed, published=published)
         if failed or published:
             log.info("jobs_swept", kind=model._meta.label, failed=failed, published=published)
+    metrics.sweep_ended(outcome)
 
 
 @shared_task

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, beat
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, worker_ready
 from django.conf import settings
 from django.db import close_old_connections
 from kombu import Exchange, Queue
@@ -46,6 +46,14 @@ class Scheduler(beat.Scheduler):
         finally:
             close_old_connections()
         return None
+
+
+@worker_ready.connect
+@beat_init.connect
+def _serve_metrics(**_: Any) -> None:
+    from common.metrics.exporter import serve_if_wanted
+
+    serve_if_wanted()
 
 
 @setup_logging.connect

@@ -108,6 +108,11 @@ class Environment(BaseSettings):
     grpc_port: int = Field(50051, ge=1, le=65535)
     var_dir: Path = BASE_DIR / "var"
     static_root: Path | None = None
+    revision: str = ""
+    metrics_token: SecretStr = SecretStr("")
+    metrics_allow: Annotated[Names, AfterValidator(_proxies)] = []
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    prometheus_multiproc_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] | None = None
 
@@ -225,6 +230,11 @@ class Environment(BaseSettings):
     @property
     def uses_local_valkey(self) -> bool:
         return not self.redis_url and not self.redis_host
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Where the processes of this machine put their figures together."""
+        return self.prometheus_multiproc_dir or self.var_dir / "metrics"
 
     @property
     def admin_password(self) -> str:

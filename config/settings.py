@@ -24,6 +24,8 @@ PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
+VERSION = "1.0.0"
+REVISION = env.revision
 
 INSTALLED_APPS = [
     "unfold",
@@ -255,7 +257,7 @@ SIMPLE_JWT: dict[str, Any] = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bureau",
     "DESCRIPTION": "The back office of a small company as one API.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -318,6 +320,13 @@ OPENAI: dict[str, Any] = {
     "concurrency": env.openai_concurrency,
     "prices": {name: Price(*map(Decimal, price)) for name, price in _PRICES.items()},
 }
+
+# With neither of the two that follow.
+METRICS_OPEN = DEBUG
+METRICS_TOKEN = env.metrics_token.get_secret_value()
+METRICS_ALLOW = env.metrics_allow
+METRICS_PORT = env.metrics_port
+METRICS_DIR = env.metrics_dir
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

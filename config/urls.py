@@ -11,6 +11,7 @@ from drf_spectacular.views import (
 
 from accounts import pages
 from common import health
+from common.metrics.views import metrics
 
 
 @csrf_exempt
@@ -43,6 +44,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("health", health.alive, name="health"),
     path("ready", health.ready, name="ready"),
+    path("metrics", metrics, name="metrics"),
     path("docs", swagger, name="docs"),
     path("redoc", redoc, name="redoc"),
     path("password/<str:secret>", pages.PasswordPage.as_view(), name="password-page"),

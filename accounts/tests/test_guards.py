@@ -30,6 +30,7 @@ PUBLIC_ROUTES = {
     "",
     "health",
     "ready",
+    "metrics",
     "docs",
     "redoc",
     "password/<str:secret>",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import stamina
 
+from common import metrics
 from common.ai.desk import Desk
 from common.ai.prompts import Message
 from common.ai.provider import ask
@@ -153,6 +154,7 @@ class Asker:
             call = self._call(reply, attempt, time.monotonic() - started)
             for handle in handles:
                 self.calls.append(call)
+                metrics.ai_request_ended(call)
                 await self.desk.ask(partial(self.recorder.end, handle, call), always=True)
         self._hold_all(reply)
         return reply

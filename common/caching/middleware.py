@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 
+from common import metrics
 from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
@@ -48,7 +49,9 @@ class ByteCacheMiddleware:
         route, namespace = found
         slot = wait_for(namespace, key_of(path, request.META.get("QUERY_STRING", "")))
         if slot.copy is None:
+            metrics.cache_asked(namespace, "miss" if slot.mine else "bypass")
             return self._computed(request, slot)
+        metrics.cache_asked(namespace, "hit")
         request.cached_route = route  # type: ignore[attr-defined]
         etag, _, body = slot.copy.partition(b"\n")
         response = HttpResponse(body, "application/json", headers=self.security_headers)

@@ -7,6 +7,8 @@ import structlog
 from celery import current_app
 from kombu.pools import ProducerPool, producers
 
+from common import metrics
+
 log = structlog.get_logger(__name__)
 
 RUN_JOB = "common.tasks.run_job"
@@ -36,6 +38,7 @@ def publish(label: str, pk: Any) -> bool:
             )
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
+        metrics.job_not_published(label)
         log.warning("job_not_published", job=str(pk), kind=label, error=repr(error))
         return False
     _broker_away_until = 0.0

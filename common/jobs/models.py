@@ -7,6 +7,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest, Least, Now
 
+from common import metrics
 from common.ids import uuid7
 from common.jobs.errors import LostLease
 from common.jobs.messages import publish
@@ -174,7 +175,10 @@ class Job(BaseModel):
 
     def cancel(self) -> bool:
         """End the job unless it has ended; a run under way loses its lease."""
-        return self._end(Q(status__in=ACTIVE), JobStatus.CANCELLED, run_id=None)
+        cancelled = self._end(Q(status__in=ACTIVE), JobStatus.CANCELLED, run_id=None)
+        if cancelled:
+            metrics.job_cancelled(self._meta.label)
+        return cancelled
 
     def renew(self, **figures: Any) -> None:
         """Extend the lease and store progress; `LostLease` where the job is not this run's."""

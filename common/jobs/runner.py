@@ -1,6 +1,7 @@
 """Running a job once and sweeping up what workers and brokers have dropped."""
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
@@ -13,9 +14,10 @@ from django.db import Error, OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from common import metrics
 from common.jobs.errors import JobFailed, LostLease, RetryLater
 from common.jobs.messages import backlog, publish
-from common.jobs.models import Job
+from common.jobs.models import Job, JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -62,11 +64,26 @@ def run(model: type[Job], pk: Any) -> Job | None:
     if job is None:
         return None
     with structlog.contextvars.bound_contextvars(**_context(job)):
+        wait, started = _waited(job), time.monotonic()
         with Heartbeat(job):
             end = _attempt(job)
+        run_time = time.monotonic() - started
         stored = _store(job, end)
         _log_end(job, stored)
+        metrics.job_ended(job._meta.label, _outcome(job, stored), wait=wait, run=run_time)
     return job
+
+
+def _waited(job: Job) -> float:
+    """Seconds from when the job was due until it was claimed, by the database's clock alone."""
+    assert job.lease_until is not None
+    return (job.lease_until - job.lease() - job.run_after).total_seconds()
+
+
+def _outcome(job: Job, stored: bool) -> str:
+    if not stored:
+        return "lost"
+    return "retried" if job.status == JobStatus.QUEUED else str(job.status)
 
 
 def _context(job: Job) -> dict[str, Any]:

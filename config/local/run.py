@@ -77,6 +77,7 @@ def run_alone(environment: Environment, mark: str) -> int:
         postgres=environment.uses_local_postgres,
         valkey=environment.uses_local_valkey,
     )
+    forget_figures(environment)
     with services, Foreground(mark, children_environment(environment), REPOSITORY) as children:
         children.say("Bringing the database up to date.")
         children.start("setup", [sys.executable, "-m", "config.local.run", "prepare"])
@@ -85,6 +86,12 @@ def run_alone(environment: Environment, mark: str) -> int:
         for name, command in read_procfile().items():
             children.start(name, command)
         return watch(children, environment)
+
+
+def forget_figures(environment: Environment) -> None:
+    """Begin anew, so that no label of former code is left among the metrics."""
+    for file in environment.metrics_dir.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
 def children_environment(environment: Environment) -> dict[str, str]:
