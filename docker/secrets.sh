@@ -23,6 +23,7 @@ keep secret_key "$(random)"
 keep first_superuser_password "$(random)"
 keep postgres_password "$(random)"
 keep redis_password "$(random)"
+keep metrics_token "$(random)"
 keep grafana_password "$(random)"
 keep flower_basic_auth "flower:$(random)"
 # Yours to fill in: empty, there is no password for the mail server and no AI provider.
