@@ -38,6 +38,7 @@ class ProductViewSet(CompanyViewSet):
     filterset_class = ProductFilter
     ordering_fields = ("name", "price", "created_at", "stock", "category")
     ordering = ("-id",)
+    honours_if_match = True
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """None for public reads, whose answer is one for all and comes from the cache."""

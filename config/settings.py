@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from corsheaders.defaults import default_headers
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from psycopg.conninfo import conninfo_to_dict
 
 from common.ai.types import Price
@@ -41,6 +42,7 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "csp",
     "corsheaders",
     "django_celery_results",
     "common",
@@ -62,6 +64,7 @@ MIDDLEWARE = [
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "common.security.BrowserPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.ProblemDetailsMiddleware",
@@ -233,7 +236,7 @@ REST_FRAMEWORK = {
         "django_filters.rest_framework.DjangoFilterBackend",
         "common.api.filters.StrictOrderingFilter",
     ],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "common.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "common.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -256,7 +259,20 @@ SIMPLE_JWT: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bureau",
-    "DESCRIPTION": "The back office of a small company as one API.",
+    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(),
+    "SERVERS": [{"url": "/", "description": "This installation"}],
+    "GET_LIB_DOC_EXCLUDES": "common.api.schema.undocumented",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.api.schema.finish",
+    ],
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "displayRequestDuration": True,
+        "docExpansion": "none",
+        "filter": True,
+        "persistAuthorization": True,
+    },
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -269,6 +285,27 @@ SPECTACULAR_SETTINGS = {
         "RoleOrUserEnum": "accounts.serializers.ROLE_CHOICES",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+}
+# The chapters of the API's description, in order; an app's routes that are not named come last.
+API_TAGS = {
+    "auth": "Sign up, in and out; passwords; one's own logins.",
+    "profile": "Who one is.",
+    "companies": "The tenants.",
+    "users": "The people of a company.",
+    "admin": "The people of a company, for its admin.",
+    "invitations": "Ask people to join.",
+    "notes": "What somebody wrote down; it summarises itself.",
+    "summaries": "Summaries of texts, notes and files.",
+    "summary-templates": "Forms that a summary may have.",
+    "webhooks": "Be told when work has ended.",
+    "products": "What companies offer; anybody may read it.",
+    "search": "Products by meaning.",
+    "recommendations": "Products for who asks.",
+    "projects": "What field data belongs to.",
+    "cycles": "Rounds of a project.",
+    "sessions": "Folders of files on their way to storage.",
+    "uploads": "Start a session and follow it.",
+    "posts": "The news feed, mirrored.",
 }
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
@@ -291,6 +328,49 @@ CORS_EXPOSE_HEADERS = [
     "X-Request-ID",
 ]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
+
+# For pages: the admin, the docs, the browsable API and those that mailed links open. Their own
+# scripts are files; styles stand in attributes too.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+CONTENT_SECURITY_POLICY_FOR: dict[str, dict[str, list[str]]] = {
+    # Unfold's Alpine makes functions of attributes.
+    "/admin/": {"script-src": [UNSAFE_EVAL]},
+    # ReDoc searches in a worker that it makes itself.
+    "/redoc": {"worker-src": ["blob:"]},
+    "/api/v1/redoc": {"worker-src": ["blob:"]},
+}
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "browsing-topics",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "payment",
+        "usb",
+    )
+)
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# A day's work in the admin.
+SESSION_COOKIE_AGE = 12 * 60 * 60
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
