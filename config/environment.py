@@ -162,6 +162,18 @@ class Environment(BaseSettings):
     openai_prices: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
     openai_concurrency: int = Field(4, ge=1, le=50)
 
+    upload_storage: Literal["folder", "s3"] = "folder"
+    upload_source_root: Path = Path("sources")
+    upload_root: Path = Path("uploads")
+    upload_fsync: bool = False
+    s3_endpoint_url: str = ""
+    s3_region: str = "us-east-1"
+    s3_access_key_id: str = ""
+    s3_secret_access_key: SecretStr = SecretStr("")
+    s3_buckets: dict[str, list[str]] = {}
+    upload_url_seconds: int = Field(3600, ge=60, le=604_800)
+    upload_url_max_bytes: int = Field(5 * 1024**3, ge=1)
+
     posts_api_url: str = "https://jsonplaceholder.typicode.com/posts"
 
     job_lease_seconds: int = Field(15, ge=2)
@@ -190,6 +202,8 @@ class Environment(BaseSettings):
             self.debug = self.uses_local_postgres
         if not self.var_dir.is_absolute():
             self.var_dir = BASE_DIR / self.var_dir
+        self.upload_source_root = self.var_dir / self.upload_source_root
+        self.upload_root = self.var_dir / self.upload_root
         if not self.debug and (wrong := self._unsafe_for_production()):
             raise ValueError("\n".join(wrong))
         return self

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "accounts",
     "catalog",
     "notes",
+    "uploads",
 ]
 
 # Public reads that are answered with bytes rendered before, and the namespace of each.
@@ -184,6 +185,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
     },
+    "forget-upload-urls": {
+        "task": "uploads.tasks.forget_urls",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "queue": "control"},
+    },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",
         "schedule": timedelta(hours=1),
@@ -283,6 +289,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",
         "RoleOrUserEnum": "accounts.serializers.ROLE_CHOICES",
+        "JobStatusEnum": "common.jobs.models.JobStatus",
+        "CycleStatusEnum": "uploads.models.CYCLE_STATUSES",
+        "SessionStatusEnum": "uploads.models.SessionStatus",
+        "FileStatusEnum": "uploads.models.SessionFile.Status",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
@@ -418,7 +428,29 @@ STATIC_ROOT = env.static_root or VAR_DIR / "static"
 # Where `collectstatic` was not run, the packages' own files serve, under their plain names.
 _COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _COLLECTED
+UPLOAD_SOURCE_ROOT = env.upload_source_root
+UPLOAD_STORAGE = env.upload_storage
+UPLOAD_URL_SECONDS = env.upload_url_seconds
+UPLOAD_URL_MAX_BYTES = env.upload_url_max_bytes
+S3_BUCKETS = env.s3_buckets
+# `uploads.transfer.stores` adds the company and its bucket.
+_STORES: dict[str, dict[str, Any]] = {
+    "folder": {
+        "BACKEND": "uploads.transfer.stores.folder.FolderStore",
+        "OPTIONS": {"root": env.upload_root, "durable": env.upload_fsync},
+    },
+    "s3": {
+        "BACKEND": "uploads.transfer.stores.s3.S3Store",
+        "OPTIONS": {
+            "endpoint_url": env.s3_endpoint_url,
+            "region_name": env.s3_region,
+            "access_key": env.s3_access_key_id,
+            "secret_key": env.s3_secret_access_key.get_secret_value(),
+        },
+    },
+}
 STORAGES = {
+    "uploads": _STORES[UPLOAD_STORAGE],
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"

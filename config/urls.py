@@ -36,6 +36,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("notes.urls")),
     path("", include("catalog.urls")),
+    path("", include("uploads.urls")),
 ]
 
 urlpatterns = [

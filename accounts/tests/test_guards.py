@@ -48,6 +48,7 @@ PUBLIC_ROUTES = {
     "api/v1/auth/refresh",
     "api/v1/auth/password/reset",
     "api/v1/auth/password/reset/confirm",
+    "api/v1/uploads/direct/<uuid:pk>",
 }
 # These act on the person who asks and look nothing up by an id from outside.
 PERSONAL_ROUTES = {

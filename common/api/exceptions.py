@@ -19,6 +19,14 @@ class ServiceUnavailable(APIException):
     wait = 2
 
 
+class LengthRequired(APIException):
+    """411: the body comes without a `Content-Length`."""
+
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Say by Content-Length how long the body is."
+    default_code = "length_required"
+
+
 class TooLarge(APIException):
     status_code = 413
     default_detail = "The body is larger than this API takes."

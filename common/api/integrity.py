@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import IntegrityError
-from django.db.models import F, UniqueConstraint
+from django.db.models import F, Model, UniqueConstraint
 from django.db.models.constants import LOOKUP_SEP
 from psycopg import errors
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
@@ -31,19 +31,20 @@ def as_api_exception(error: IntegrityError) -> APIException | None:
 
 
 def _fields(diagnostic: errors.Diagnostic) -> list[str]:
-    for constraint in _constraints(diagnostic.table_name or ""):
+    for model, constraint in _constraints(diagnostic.table_name or ""):
         if constraint.name == diagnostic.constraint_name:
             names = [*constraint.fields, *_names(constraint)]
-            # A company is not what a client has chosen, so it is not what they chose badly.
-            return [name for name in names if name != "company"] or names
+            # What a row belongs to says where its value is taken; it is not what was chosen badly.
+            return [n for n in names if not model._meta.get_field(n).is_relation] or names
     columns = re.match(r"Key \((?P<columns>[^)]*)\)", diagnostic.message_detail or "")
     return re.findall(r"\w+", columns["columns"]) if columns else []
 
 
-def _constraints(table: str) -> Iterator[UniqueConstraint]:
+def _constraints(table: str) -> Iterator[tuple[type[Model], UniqueConstraint]]:
     for model in apps.get_models():
         if model._meta.db_table == table:
-            yield from (c for c in model._meta.constraints if isinstance(c, UniqueConstraint))
+            unique = (c for c in model._meta.constraints if isinstance(c, UniqueConstraint))
+            yield from ((model, constraint) for constraint in unique)
 
 
 def _names(constraint: UniqueConstraint) -> Iterator[str]:

@@ -30,6 +30,7 @@ class JobStatus(models.TextChoices):
 
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
+ANY_STATE = Q()
 
 
 def queued_afresh() -> dict[str, Any]:
@@ -107,7 +108,7 @@ class JobQuerySet(models.QuerySet):
 class Job(BaseModel):
     """A row of durable work.
 
-        queued ──claim──▶ in_progress ──▶ completed
+        queued ──claim──▶ in_progress ──▶ completed, or what a kind of job ends as besides
           ▲  ▲                │  │  └────▶ failed
           │  └──retry later───┘  └───────▶ cancelled
           └── requeue, from any state
@@ -115,6 +116,9 @@ class Job(BaseModel):
     A claim counts a try, sets a new `run_id` and a lease. While the lease runs, only the run
     that holds the `run_id` may write an end; when it is over, anyone may claim. A worker that
     was paused past its lease therefore changes nothing.
+
+    A kind may have further states, in which nobody looks after it: a `status` field of its own,
+    whose choices hold these.
     """
 
     Status = JobStatus
@@ -151,6 +155,7 @@ class Job(BaseModel):
     def perform(self) -> dict[str, Any]:
         """Do the work and return the columns to store with `completed`.
 
+        A `status` among them is stored instead, for a kind of job that has further ways to end.
         Raise `RetryLater` or `JobFailed` to end otherwise; any other exception is tried again.
         It may run more than once, so what it does outside the row must bear that.
         """
@@ -166,12 +171,14 @@ class Job(BaseModel):
     def publish_on_commit(self) -> None:
         transaction.on_commit(lambda: publish(self._meta.label, self.pk))
 
-    def requeue(self) -> None:
-        """Start from the beginning, whatever the state; a run under way loses its lease."""
+    def requeue(self, condition: Q = ANY_STATE) -> bool:
+        """Start from the beginning, if the row meets `condition`; a run loses its lease."""
         with transaction.atomic():
-            self._move(Q(), **queued_afresh())
-            self.publish_on_commit()
+            moved = self._move(condition, **queued_afresh())
+            if moved:
+                self.publish_on_commit()
         self.refresh_from_db()
+        return moved
 
     def cancel(self) -> bool:
         """End the job unless it has ended; a run under way loses its lease."""
@@ -185,9 +192,9 @@ class Job(BaseModel):
         if not self._move(self._mine(), lease_until=Now() + self.lease(), **figures):
             raise LostLease
 
-    def finish(self, **fields: Any) -> bool:
+    def finish(self, *, status: str = JobStatus.COMPLETED, **fields: Any) -> bool:
         """Complete the job, if it is still this run's."""
-        return self._end(self._mine(), JobStatus.COMPLETED, error="", **fields)
+        return self._end(self._mine(), status, **{"error": "", **fields})
 
     def fail(self, error: str) -> bool:
         """End the job as failed, if it is still this run's."""
@@ -220,7 +227,7 @@ class Job(BaseModel):
         rows = type(self).objects.filter(condition, pk=self.pk)
         return rows.update(**{"updated_at": Now(), **fields}) == 1
 
-    def _end(self, condition: Q, status: JobStatus, **fields: Any) -> bool:
+    def _end(self, condition: Q, status: str, **fields: Any) -> bool:
         with transaction.atomic():
             ended = self._move(
                 condition, status=status, finished_at=Now(), lease_until=None, **fields

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -167,6 +168,23 @@ def test_requeue_starts_afresh_and_takes_the_lease_away(published: list) -> None
     assert job.finish(result="too late") is False
     job.refresh_from_db()
     assert (job.status, job.attempts, job.result) == (JobStatus.QUEUED, 0, "old")
+
+
+def test_requeue_only_from_a_state_that_is_named(published: list) -> None:
+    job = Errand.objects.claim(Errand.objects.create().pk)
+    assert job.requeue(Q(status=JobStatus.FAILED)) is False
+    assert (job.status, job.attempts) == (JobStatus.IN_PROGRESS, 1)
+    job.fail("Broken.")
+    assert job.requeue(Q(status=JobStatus.FAILED)) is True
+    assert job.status == JobStatus.QUEUED
+
+
+def test_a_kind_of_job_may_end_in_a_way_of_its_own() -> None:
+    job = Errand.objects.claim(Errand.objects.create().pk)
+    assert job.finish(status="partial", error="Half of it.") is True
+    job.refresh_from_db()
+    assert (job.status, job.error, job.ends) == ("partial", "Half of it.", 1)
+    assert not Errand.objects.due().exists()
 
 
 def test_cancel_ends_what_has_not_ended() -> None:

@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class UploadsConfig(AppConfig):
+    name = "uploads"
+
+    def seed_demo(self, people: dict) -> None:
+        """Give the demo company a project, and some files to upload."""
+        from uploads.demo import seed
+
+        seed(people["agent"])

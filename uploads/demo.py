@@ -1,0 +1,46 @@
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts.models import User
+from uploads import services
+from uploads.models import Cycle, Project
+
+FOLDER = "glaciers/spring"
+FILES = {
+    "station-1.csv": "time,depth_m,temperature_c\n2026-04-01T06:00Z,2.0,-4.1\n",
+    "station-2.csv": "time,depth_m,temperature_c\n2026-04-01T06:00Z,2.0,-3.7\n",
+    "notes/crew.txt": "Ann and Bob. Fresh snow at station 2; the sensor was dug out twice.\n",
+}
+
+
+def seed(author: User) -> None:
+    """A project whose first session is on its way as soon as a worker runs."""
+    company = author.company
+    project, is_new = Project.objects.get_or_create(
+        company=company,
+        name="Glacier survey",
+        defaults={"bucket_name": "demo-field-data", "description": "Snow and ice, twice a year."},
+    )
+    if not is_new:
+        return
+    cycle = Cycle.objects.create(
+        company=company,
+        project=project,
+        name="Spring",
+        number=1,
+        prefix="2026/spring",
+        metadata={"crew": ["Ann", "Bob"]},
+    )
+    _write_files(settings.UPLOAD_SOURCE_ROOT / company.code / FOLDER)
+    session = services.create_session(
+        by=author, project=project, cycle=cycle, local_directory=FOLDER
+    )
+    services.start(session, by=author)
+
+
+def _write_files(folder: Path) -> None:
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

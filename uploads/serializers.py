@@ -1,0 +1,276 @@
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, PermissionDenied
+
+from accounts.api import CompanyRelatedField
+from common.api.serializers import ModelSerializer, Serializer
+from uploads import services
+from uploads.fields import FolderField, GlobsField, JsonObjectField, KeyField, PrefixField
+from uploads.models import (
+    CYCLE_STATUSES,
+    FIGURES,
+    LONGEST_KEY,
+    Cycle,
+    Project,
+    Session,
+    SessionFile,
+    SessionStatus,
+)
+from uploads.transfer.stores import bucket_problem
+
+LARGEST_FIGURE = {"total_size_bytes": 2**63 - 1, "bytes_uploaded": 2**63 - 1}
+
+
+class RowSerializer(ModelSerializer):
+    """A row of a company, whose changes `services` make."""
+
+    company_id = serializers.UUIDField(read_only=True)
+
+    def changes(self, name: str, attrs: Mapping[str, Any]) -> bool:
+        """Whether the field is sent, and is another than the row has."""
+        return name in attrs and getattr(self.instance, name, None) != attrs[name]
+
+    def value(self, name: str, attrs: Mapping[str, Any]) -> Any:
+        """What the field will be: as it is sent, else as the row has it."""
+        return attrs[name] if name in attrs else getattr(self.instance, name)
+
+    @transaction.atomic
+    def save(self, **kwargs: Any) -> Any:
+        return super().save(**kwargs)
+
+    @property
+    def person(self) -> Any:
+        return self.context["request"].user
+
+
+class ProjectSerializer(RowSerializer):
+    class Meta:
+        model = Project
+        fields = (
+            "id",
+            "name",
+            "bucket_name",
+            "aws_region",
+            "description",
+            "is_active",
+            "company_id",
+            "created_at",
+            "updated_at",
+        )
+        # The database says whether a name is taken, and is answered as a 400 that names the field.
+        validators = ()
+
+    def validate_bucket_name(self, bucket: str) -> str:
+        if self.instance and self.instance.bucket_name == bucket:
+            return bucket
+        company = self.instance.company if self.instance else self.person.company
+        if problem := bucket_problem(company.code, bucket):
+            raise serializers.ValidationError(problem)
+        return bucket
+
+    def create(self, validated_data: dict[str, Any]) -> Project:
+        return Project.objects.create(company=self.person.company, **validated_data)
+
+    def update(self, instance: Project, validated_data: dict[str, Any]) -> Project:
+        return services.update_project(instance, by=self.person, **validated_data)
+
+
+class ProjectField(CompanyRelatedField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(queryset=Project.objects.all(), source="project", **kwargs)
+
+
+class InProjectSerializer(RowSerializer):
+    project_id = ProjectField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.changes("project", attrs) and not attrs["project"].is_active:
+            raise _error("project_id", "This project is not active.", "inactive")
+        return attrs
+
+
+class CycleSerializer(InProjectSerializer):
+    """A cycle; its `status` follows its sessions."""
+
+    prefix = PrefixField(required=False, allow_blank=True)
+    metadata = JsonObjectField(required=False)
+    status = serializers.ChoiceField(CYCLE_STATUSES, read_only=True)
+
+    class Meta:
+        model = Cycle
+        fields = (
+            "id",
+            "project_id",
+            "name",
+            "number",
+            "prefix",
+            "status",
+            "description",
+            "metadata",
+            "company_id",
+            "created_at",
+            "updated_at",
+        )
+        validators = ()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if self.instance and self.changes("project", attrs):
+            raise _error("project_id", "A cycle stays in its project.", "immutable")
+        return super().validate(attrs)
+
+    def create(self, validated_data: dict[str, Any]) -> Cycle:
+        company_id = validated_data["project"].company_id
+        return Cycle.objects.create(company_id=company_id, **validated_data)
+
+    def update(self, instance: Cycle, validated_data: dict[str, Any]) -> Cycle:
+        return services.update_cycle(instance, by=self.person, **validated_data)
+
+
+class SessionSerializer(InProjectSerializer):
+    """A session: what it is to do, writable while it is pending, and how far it is."""
+
+    cycle_id = CompanyRelatedField(queryset=Cycle.objects.all(), source="cycle")
+    user_id = serializers.UUIDField(read_only=True)
+    local_directory = FolderField(max_length=LONGEST_KEY)
+    prefix = PrefixField(required=False, allow_blank=True)
+    include = GlobsField(required=False)
+    exclude = GlobsField(required=False)
+    progress = serializers.FloatField(read_only=True, min_value=0, max_value=1)
+
+    class Meta:
+        model = Session
+        configuration: tuple[str, ...] = (
+            "project_id",
+            "cycle_id",
+            "local_directory",
+            "prefix",
+            "max_workers",
+            "times_to_retry",
+            "include",
+            "exclude",
+            "verify",
+        )
+        fields = (
+            "id",
+            *configuration,
+            "status",
+            "progress",
+            *FIGURES,
+            "attempts",
+            "error",
+            "user_id",
+            "company_id",
+            "started_at",
+            "finished_at",
+            "created_at",
+            "updated_at",
+        )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        project, cycle = (self.value(name, attrs) for name in ("project", "cycle"))
+        if cycle.project_id != project.pk:
+            raise _error("cycle_id", "This cycle is of another project.", "other_project")
+        return super().validate(attrs)
+
+    def create(self, validated_data: dict[str, Any]) -> Session:
+        return services.create_session(by=self.person, **validated_data)
+
+    def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
+        return services.update_session(instance, by=self.person, **validated_data)
+
+
+class SessionReportSerializer(SessionSerializer):
+    """What a machine says of a session that it runs: `status` and figures.
+
+    The other fields may be sent back as they are, like any row's read-only ones.
+    """
+
+    status = serializers.ChoiceField(SessionStatus.choices, required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        figures = {
+            name: serializers.IntegerField(
+                min_value=0, max_value=LARGEST_FIGURE.get(name, 2**31 - 1), required=False
+            )
+            for name in FIGURES
+        }
+        return {**super().get_fields(), **figures}
+
+    def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
+        reported = {name for name in ("status", *FIGURES) if name in validated_data}
+        if any(self.changes(name, validated_data) for name in validated_data.keys() - reported):
+            raise PermissionDenied("Your role may change the status and the figures alone.")
+        fields = {name: validated_data[name] for name in reported}
+        return services.report(instance, by=self.person, **fields)
+
+
+class StatisticsSerializer(Serializer):
+    total_sessions = serializers.IntegerField()
+    active_sessions = serializers.IntegerField()
+    completed_sessions = serializers.IntegerField()
+    failed_sessions = serializers.IntegerField()
+    total_files_uploaded = serializers.IntegerField()
+    total_bytes_uploaded = serializers.IntegerField()
+
+
+class SessionFileSerializer(ModelSerializer):
+    class Meta:
+        model = SessionFile
+        fields = (
+            "id",
+            "path",
+            "key",
+            "size",
+            "sha256",
+            "status",
+            "error",
+            "attempts",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+
+class StartSerializer(Serializer):
+    session_id = serializers.UUIDField()
+
+
+class StartedSerializer(Serializer):
+    job_id = serializers.UUIDField(source="pk")
+    session_id = serializers.UUIDField(source="pk")
+    status = serializers.ChoiceField(SessionStatus.choices)
+
+
+class JobSerializer(StartedSerializer):
+    """How far the upload of a session is; `result` holds its figures once it has ended."""
+
+    progress = serializers.FloatField(min_value=0, max_value=1)
+    attempts = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField()
+    result = serializers.DictField(child=serializers.IntegerField(), allow_null=True)
+    error = serializers.CharField()
+
+
+class PresignSerializer(StartSerializer):
+    file_key = KeyField(
+        max_length=LONGEST_KEY, help_text="Below the session's prefix, such as `day 1/a.csv`."
+    )
+
+
+class PresignedSerializer(Serializer):
+    url = serializers.URLField()
+    method = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField())
+    key = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+    expires_in = serializers.IntegerField(help_text="In seconds.")
+
+
+def _error(field: str, message: str, code: str) -> serializers.ValidationError:
+    return serializers.ValidationError({field: [ErrorDetail(message, code)]})

@@ -1,0 +1,213 @@
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from uploads.models import Cycle, Project, Session
+from uploads.tests.factories import CycleFactory, ProjectFactory, SessionFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/cycles"
+
+
+def one(cycle: Cycle) -> str:
+    return f"{URL}/{cycle.pk}"
+
+
+@pytest.fixture
+def body(project: Project) -> dict[str, Any]:
+    return {"project_id": str(project.pk), "name": "Spring", "number": 7}
+
+
+class TestCreate:
+    def test_answers_with_the_row(self, client: APIClient, body: dict, owner: User) -> None:
+        metadata = {"crew": ["Ann", "Bob"], "depth": 1.5, "note": "Übung 🙂"}
+        sent = body | {"prefix": "2026/spring/", "metadata": metadata}
+        response = client.post(URL, sent)
+        assert response.status_code == 201
+        answer = response.json()
+        assert answer == answer | sent | {"prefix": "2026/spring", "status": "pending"}
+        assert answer["company_id"] == str(owner.company_id)
+
+    @pytest.mark.parametrize(
+        ("changes", "field", "code"),
+        [
+            ({"number": 0}, "number", "min_value"),
+            ({"number": 10**400}, "number", "max_value"),
+            ({"number": "one"}, "number", "invalid"),
+            ({"number": True}, "number", "invalid"),
+            ({"name": " "}, "name", "blank"),
+            ({"prefix": "/a"}, "prefix", "invalid"),
+            ({"prefix": "a/../b"}, "prefix", "invalid"),
+            ({"prefix": "a//b"}, "prefix", "invalid"),
+            ({"prefix": "a\nb"}, "prefix", "invalid"),
+            ({"prefix": "x" * 256}, "prefix", "invalid"),
+            ({"metadata": []}, "metadata", "not_an_object"),
+            ({"metadata": None}, "metadata", "null"),
+            ({"metadata": {"a": [{"b\0": 1}]}}, "metadata", "null_characters"),
+            ({"metadata": {"a": "x" * 70_000}}, "metadata", "too_large"),
+            ({"project_id": 1}, "project_id", "incorrect_type"),
+            ({"project_id": "x"}, "project_id", "invalid"),
+            ({"cycle": 1}, "cycle", "unknown_field"),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_bad_input(
+        self, client: APIClient, body: dict, errors: Any, changes: dict, field: str, code: str
+    ) -> None:
+        assert errors(client.post(URL, body | changes)) == [(field, code)]
+        assert not Cycle.objects.exists()
+
+    @pytest.mark.parametrize("metadata", ['{"a": 1e999}', r'{"a": "\ud800"}', r'{"\ud800": 1}'])
+    def test_json_that_is_none(
+        self, client: APIClient, project: Project, errors: Any, metadata: str
+    ) -> None:
+        text = f'{{"project_id": "{project.pk}", "name": "x", "number": 1, "metadata": {metadata}}}'
+        response = client.post(URL, text, content_type="application/json")
+        assert errors(response) == [("metadata", "invalid")]
+
+    def test_a_number_is_taken_within_its_project_only(
+        self, client: APIClient, body: dict, project: Project, errors: Any
+    ) -> None:
+        assert client.post(URL, body).status_code == 201
+        assert errors(client.post(URL, body)) == [("number", "unique")]
+        other = ProjectFactory(company=project.company)
+        assert client.post(URL, body | {"project_id": str(other.pk)}).status_code == 201
+
+    def test_not_in_another_companys_project(
+        self, stranger: APIClient, body: dict, errors: Any
+    ) -> None:
+        assert errors(stranger.post(URL, body)) == [("project_id", "does_not_exist")]
+
+    def test_not_in_a_closed_project(
+        self, client: APIClient, body: dict, project: Project, errors: Any
+    ) -> None:
+        Project.objects.filter(pk=project.pk).update(is_active=False)
+        assert errors(client.post(URL, body)) == [("project_id", "inactive")]
+
+    def test_belongs_to_the_company_of_its_project(
+        self, as_user: Any, superuser: User, body: dict, project: Project
+    ) -> None:
+        created = as_user(superuser).post(URL, body).json()
+        assert created["company_id"] == str(project.company_id)
+
+
+class TestRoles:
+    def verbs(self, client: APIClient, cycle: Cycle) -> list[int]:
+        return [
+            client.get(one(cycle)).status_code,
+            client.patch(one(cycle), {"name": "x"}).status_code,
+            client.put(one(cycle), {"name": "y"}).status_code,
+            client.delete(one(cycle)).status_code,
+        ]
+
+    @pytest.mark.parametrize(
+        ("who", "codes"),
+        [
+            ("colleague", [200, 200, 200, 204]),
+            ("admin", [200, 200, 200, 204]),
+            ("superuser", [200, 200, 200, 204]),
+            ("worker_account", [200, 403, 403, 403]),
+            ("outsider", [404] * 4),
+        ],
+    )
+    def test_by_role(
+        self, as_user: Any, cycle: Cycle, who: str, codes: list, request: pytest.FixtureRequest
+    ) -> None:
+        client = as_user(request.getfixturevalue(who))
+        assert client.get(URL).json()["total"] == (who != "outsider")
+        assert self.verbs(client, cycle) == codes
+
+    def test_a_machine_creates_none(self, machine: APIClient, body: dict) -> None:
+        assert machine.post(URL, body).status_code == 403
+
+
+class TestUpdate:
+    def test_a_row_may_be_sent_back(self, client: APIClient, cycle: Cycle) -> None:
+        body = client.get(one(cycle)).json()
+        answer = client.put(one(cycle), body | {"name": "New", "status": "completed"}).json()
+        assert answer == body | {"name": "New", "updated_at": answer["updated_at"]}
+
+    def test_stays_in_its_project(self, client: APIClient, cycle: Cycle, errors: Any) -> None:
+        other = ProjectFactory(company=cycle.company)
+        response = client.patch(one(cycle), {"project_id": str(other.pk)})
+        assert errors(response) == [("project_id", "immutable")]
+
+
+class TestDelete:
+    def test_not_with_sessions(self, client: APIClient, session: Session) -> None:
+        assert client.delete(one(session.cycle)).status_code == 409
+        session.delete()
+        assert client.delete(one(session.cycle)).status_code == 204
+
+
+class TestStatus:
+    """It follows the sessions; one that was cancelled counts only where there is no other."""
+
+    @pytest.mark.parametrize(
+        ("sessions", "status"),
+        [
+            ("", "pending"),
+            ("pending", "pending"),
+            ("queued", "in_progress"),
+            ("in_progress completed", "in_progress"),
+            ("pending completed", "in_progress"),
+            ("pending cancelled", "pending"),
+            ("completed completed", "completed"),
+            ("completed cancelled", "completed"),
+            ("completed failed", "partial"),
+            ("completed partial", "partial"),
+            ("failed failed", "failed"),
+            ("cancelled", "cancelled"),
+        ],
+    )
+    def test_of(self, client: APIClient, cycle: Cycle, sessions: str, status: str) -> None:
+        CycleFactory(project=cycle.project)
+        for one_status in sessions.split():
+            SessionFactory(cycle=cycle, status=one_status)
+        assert client.get(one(cycle)).json()["status"] == status
+        found = client.get(URL, {"status": status}).json()["items"]
+        assert str(cycle.pk) in [item["id"] for item in found]
+
+    def test_moves_with_a_session(self, client: APIClient, session: Session) -> None:
+        def status() -> str:
+            return client.get(one(session.cycle)).json()["status"]
+
+        session.start()
+        assert status() == "in_progress"
+        run = Session.objects.claim(session.pk)
+        assert status() == "in_progress"
+        run.finish(status="partial")
+        assert status() == "partial"
+        assert client.post(f"/api/v1/sessions/{session.pk}/retry").status_code == 202
+        assert status() == "in_progress"
+
+
+class TestList:
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [({}, 2), ({"search": "spring"}, 1), ({"status": "failed"}, 0), ({"status": "pending"}, 2)],
+        ids=str,
+    )
+    def test_filters(self, client: APIClient, cycle: Cycle, query: dict, found: int) -> None:
+        other = CycleFactory(project__company=cycle.company)
+        assert client.get(URL, query).json()["total"] == found
+        own = client.get(URL, query | {"project_id": str(other.project_id)}).json()["items"]
+        assert [item["id"] for item in own] in ([str(other.pk)], [])
+
+    @pytest.mark.parametrize(
+        "query", [{"project_id": "1"}, {"status": "queued"}, {"ordering": "status"}], ids=str
+    )
+    def test_bad_value_is_named(self, client: APIClient, query: dict, errors: Any) -> None:
+        assert [field for field, _ in errors(client.get(URL, query))] == list(query)
+
+    def test_another_companys_project_has_none(self, stranger: APIClient, cycle: Cycle) -> None:
+        assert stranger.get(URL, {"project_id": str(cycle.project_id)}).json()["total"] == 0
+
+    def test_takes_as_many_queries_for_thirty_as_for_one(
+        self, client: APIClient, cycle: Cycle, queries: Any
+    ) -> None:
+        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        CycleFactory.create_batch(30, project=cycle.project)
+        assert queries(lambda: client.get(URL, {"page_size": 100})) == few

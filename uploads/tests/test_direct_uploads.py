@@ -1,0 +1,280 @@
+import hashlib
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from common.ids import uuid7
+from uploads.models import DirectUpload, Project, Session, SessionFile
+from uploads.tasks import forget_urls
+from uploads.tests.factories import SessionFileFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/uploads/presigned-url"
+BODY = b"depth,temp\n1,4.2\n"
+
+
+@pytest.fixture(autouse=True)
+def bucket(settings: Any, tmp_path: Path) -> Path:
+    """The folder of the bucket that `project` names."""
+    uploads = settings.STORAGES["uploads"]
+    options = {**uploads["OPTIONS"], "root": tmp_path}
+    settings.STORAGES = {**settings.STORAGES, "uploads": {**uploads, "OPTIONS": options}}
+    return tmp_path / "acme" / "field-data"
+
+
+def ask(client: APIClient, session: Session, key: str = "day 1/ö.csv") -> Any:
+    return client.post(URL, {"session_id": str(session.pk), "file_key": key})
+
+
+def send(api: APIClient, url: str, body: bytes = BODY, **headers: Any) -> Any:
+    headers = {"CONTENT_LENGTH": str(len(body))} | headers
+    return api.put(url, data=body, content_type="text/csv", **headers)
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def send_half(port: int, path: str) -> bytes:
+    """Send less than is promised, as a client whose line breaks; returns what it is answered."""
+    head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        line.sendall(head.encode() + BODY)
+        line.shutdown(socket.SHUT_WR)
+        return line.recv(1000)
+
+
+class TestPresign:
+    @pytest.mark.parametrize("who", ["colleague", "admin", "worker_account", "superuser"])
+    def test_says_where_and_how(
+        self, as_user: Any, session: Session, who: str, request: pytest.FixtureRequest
+    ) -> None:
+        response = ask(as_user(request.getfixturevalue(who)), session)
+        assert response.status_code == 200
+        body = response.json()
+        assert body["url"].startswith("http://testserver/api/v1/uploads/direct/")
+        assert (body["method"], body["headers"], body["expires_in"]) == ("PUT", {}, 3600)
+        assert body["expires_at"] > timezone.now().isoformat()
+
+    def test_the_key_is_below_the_sessions_prefix(self, client: APIClient, cycle: Any) -> None:
+        session = Session.objects.create(
+            company=cycle.company,
+            user=cycle.company.users.first(),
+            project=cycle.project,
+            cycle=cycle,
+            local_directory=".",
+            prefix="2026/spring",
+        )
+        assert ask(client, session, "a/b.csv").json()["key"] == "2026/spring/a/b.csv"
+        response = ask(client, session, "/".join(["x" * 200] * 5 + ["y" * 15]))
+        assert response.status_code == 400
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "..",
+            "../x",
+            "/etc/passwd",
+            "a/../b",
+            "a//b",
+            "a/",
+            "a\0b",
+            "a\nb",
+            "a\\b",
+            None,
+            7.5,
+        ],
+    )
+    def test_bad_key(self, client: APIClient, session: Session, errors: Any, key: Any) -> None:
+        if key == 7.5:
+            key = [key]
+        assert [field for field, _ in errors(ask(client, session, key))] == ["file_key"]
+
+    def test_bad_session(self, client: APIClient, errors: Any) -> None:
+        response = client.post(URL, {"session_id": "x", "file_key": "a", "size": 1})
+        assert {field for field, _ in errors(response)} == {"session_id", "size"}
+
+    def test_a_strangers_is_as_missing(self, stranger: APIClient, session: Session) -> None:
+        assert ask(stranger, session).status_code == 404
+
+    @pytest.mark.parametrize("status", ["completed", "partial", "failed", "cancelled"])
+    def test_not_once_it_has_ended(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        assert ask(client, session).status_code == 409
+
+    def test_not_while_a_worker_of_ours_runs_it(self, client: APIClient, session: Session) -> None:
+        session.start()
+        Session.objects.claim(session.pk)
+        assert ask(client, session).status_code == 409
+
+    def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
+        Project.objects.update(is_active=False)
+        assert ask(client, session).status_code == 409
+
+    def test_not_what_it_has_already(self, client: APIClient, session: Session) -> None:
+        SessionFileFactory(session=session, key="a", status="uploaded")
+        assert ask(client, session, "a").status_code == 409
+
+    def test_once_for_a_key(self, client: APIClient, session: Session) -> None:
+        sent = {"session_id": str(session.pk), "file_key": "a"}
+        urls = {client.post(URL, sent, HTTP_IDEMPOTENCY_KEY="k").json()["url"] for _ in range(2)}
+        assert len(urls) == DirectUpload.objects.count() == 1
+
+
+class TestReceive:
+    def test_without_a_token(
+        self, client: APIClient, api: APIClient, session: Session, bucket: Path
+    ) -> None:
+        response = send(api, ask(client, session).json()["url"])
+        assert response.status_code == 200
+        sha256 = hashlib.sha256(BODY).hexdigest()
+        assert response.json()["sha256"] == sha256
+        assert (bucket / "day 1/ö.csv").read_bytes() == BODY
+        file = client.get(f"/api/v1/sessions/{session.pk}/files").json()["items"][0]
+        assert file == file | {
+            "key": "day 1/ö.csv",
+            "size": len(BODY),
+            "sha256": sha256,
+            "status": "uploaded",
+        }
+
+    def test_is_counted(self, client: APIClient, api: APIClient, session: Session) -> None:
+        for number in range(3):
+            send(api, ask(client, session, f"{number}").json()["url"])
+        shown = client.get(f"/api/v1/sessions/{session.pk}").json()
+        figures = {"total_files": 3, "files_uploaded": 3, "files_failed": 0}
+        sizes = dict.fromkeys(("total_size_bytes", "bytes_uploaded"), 3 * len(BODY))
+        assert shown == shown | figures | sizes | {"status": "pending"}
+
+    def test_an_empty_file(
+        self, client: APIClient, api: APIClient, session: Session, bucket: Path
+    ) -> None:
+        assert send(api, ask(client, session, "a").json()["url"], b"").status_code == 200
+        assert (bucket / "a").read_bytes() == b""
+
+    def test_works_once(
+        self, client: APIClient, api: APIClient, session: Session, bucket: Path
+    ) -> None:
+        url = ask(client, session, "a").json()["url"]
+        assert send(api, url).status_code == 200
+        assert send(api, url, b"other").status_code == 409
+        assert (bucket / "a").read_bytes() == BODY
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_many_at_once_one_wins(
+        self, client: APIClient, session: Session, bucket: Path
+    ) -> None:
+        url = ask(client, session, "a").json()["url"]
+
+        def put(number: int) -> tuple[int, bytes]:
+            body = str(number).encode() * 100_000
+            try:
+                return send(APIClient(), url, body).status_code, body
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(6) as threads:
+            answers = list(threads.map(put, range(6)))
+        assert sorted(code for code, _ in answers) == [200] + 5 * [409]
+        assert files_in(bucket.parents[1]) == [bucket / "a"]
+        assert (200, (bucket / "a").read_bytes()) in answers
+        session.refresh_from_db()
+        assert (session.files_uploaded, session.bytes_uploaded) == (1, 100_000)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_half_a_body_leaves_nothing_and_may_be_sent_again(
+        self, client: APIClient, api: APIClient, session: Session, bucket: Path, live_server: Any
+    ) -> None:
+        url = urlsplit(ask(client, session, "a").json()["url"])
+        answer = send_half(live_server.thread.port, f"{url.path}?{url.query}")
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert not SessionFile.objects.exists()
+        assert files_in(bucket.parents[1]) == []
+        assert send(api, url.geturl()).status_code == 200
+
+    def test_a_longer_body_than_is_promised(
+        self, client: APIClient, api: APIClient, session: Session, bucket: Path
+    ) -> None:
+        url = ask(client, session, "a").json()["url"]
+        assert send(api, url, CONTENT_LENGTH="5").status_code == 200
+        assert (bucket / "a").read_bytes() == BODY[:5]
+
+    @pytest.mark.parametrize("headers", [{"CONTENT_LENGTH": ""}, {"HTTP_TRANSFER_ENCODING": "x"}])
+    def test_of_unknown_length(
+        self, client: APIClient, api: APIClient, session: Session, headers: dict
+    ) -> None:
+        url = ask(client, session, "a").json()["url"]
+        assert send(api, url, **headers).status_code == 411
+
+    def test_too_large(
+        self, client: APIClient, api: APIClient, session: Session, settings: Any
+    ) -> None:
+        settings.UPLOAD_URL_MAX_BYTES = 5
+        assert send(api, ask(client, session).json()["url"]).status_code == 413
+
+    def test_expired(self, client: APIClient, api: APIClient, session: Session) -> None:
+        url = ask(client, session).json()["url"]
+        upload = DirectUpload.objects.get()
+        upload.expires_at = timezone.now() - timedelta(seconds=1)
+        upload.save()
+        assert send(api, url).json()["code"] == "bad_signature"
+
+    def test_expired_by_its_own_word(
+        self, client: APIClient, api: APIClient, session: Session, settings: Any
+    ) -> None:
+        settings.UPLOAD_URL_SECONDS = -1
+        response = send(api, ask(client, session).json()["url"])
+        assert (response.status_code, response.json()["code"]) == (403, "expired")
+
+    @pytest.mark.parametrize("signature", ["", "?signature=", "?signature=a:ö", "?signature=\0"])
+    def test_forged(
+        self, client: APIClient, api: APIClient, session: Session, signature: str
+    ) -> None:
+        url = ask(client, session).json()["url"].partition("?")[0]
+        assert send(api, url + signature).status_code == 403
+        assert send(api, f"/api/v1/uploads/direct/{uuid7()}{signature}").status_code == 403
+
+    @pytest.mark.parametrize("field", ["key", "bucket"])
+    def test_signed_for_another_place(
+        self, client: APIClient, api: APIClient, session: Session, field: str
+    ) -> None:
+        url = ask(client, session).json()["url"]
+        DirectUpload.objects.update(**{field: "else-where"})
+        assert send(api, url).json()["code"] == "bad_signature"
+
+    def test_not_into_a_session_that_has_ended_meanwhile(
+        self, client: APIClient, api: APIClient, session: Session, bucket: Path
+    ) -> None:
+        url = ask(client, session).json()["url"]
+        session.cancel()
+        assert send(api, url).status_code == 409
+        assert files_in(bucket.parents[1]) == []
+
+    def test_where_another_object_is_a_folder(
+        self, client: APIClient, api: APIClient, session: Session
+    ) -> None:
+        assert send(api, ask(client, session, "a/b").json()["url"]).status_code == 200
+        assert send(api, ask(client, session, "a").json()["url"]).status_code == 409
+        assert send(api, ask(client, session, "a/b/c").json()["url"]).status_code == 409
+        assert SessionFile.objects.count() == 1
+
+    def test_takes_no_other_method(self, client: APIClient, api: APIClient, session: Any) -> None:
+        url = ask(client, session).json()["url"]
+        assert api.get(url).status_code == api.post(url).status_code == 405
+
+
+def test_old_urls_are_forgotten(client: APIClient, session: Session) -> None:
+    ask(client, session, "old")
+    DirectUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
+    ask(client, session, "new")
+    assert forget_urls() == 1
+    assert DirectUpload.objects.get().key == "new"

@@ -1,0 +1,189 @@
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from common.ids import uuid7
+from common.jobs.models import JobStatus
+from uploads.models import Cycle, Project, Session
+from uploads.tests.factories import ProjectFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/projects"
+BODY = {"name": "Rivers", "bucket_name": "river-data", "aws_region": "eu-north-1"}
+
+
+def one(project: Project) -> str:
+    return f"{URL}/{project.pk}"
+
+
+class TestCreate:
+    def test_answers_with_the_row(self, client: APIClient, owner: User) -> None:
+        response = client.post(URL, BODY | {"description": "All rivers."})
+        assert response.status_code == 201
+        body = response.json()
+        assert body | BODY == body
+        assert (body["is_active"], body["description"]) == (True, "All rivers.")
+        assert body["company_id"] == str(owner.company_id)
+        assert {"id", "created_at", "updated_at"} <= set(body)
+
+    def test_once_for_a_key(self, client: APIClient) -> None:
+        ids = {client.post(URL, BODY, HTTP_IDEMPOTENCY_KEY="k").json()["id"] for _ in range(2)}
+        assert len(ids) == 1
+
+    @pytest.mark.parametrize(
+        ("changes", "field", "code"),
+        [
+            ({"name": ""}, "name", "blank"),
+            ({"name": "a\nb"}, "name", "invalid"),
+            ({"name": "a\0b"}, "name", "null_characters_not_allowed"),
+            ({"name": 5 * [1]}, "name", "invalid"),
+            ({"name": "x" * 201}, "name", "max_length"),
+            ({"bucket_name": None}, "bucket_name", "null"),
+            ({"bucket_name": "ab"}, "bucket_name", "invalid"),
+            ({"bucket_name": "My_Bucket"}, "bucket_name", "invalid"),
+            ({"bucket_name": "../etc"}, "bucket_name", "invalid"),
+            ({"bucket_name": "a..b"}, "bucket_name", "invalid"),
+            ({"bucket_name": "x" * 64}, "bucket_name", "max_length"),
+            ({"aws_region": "eu/north"}, "aws_region", "invalid"),
+            ({"is_active": "perhaps"}, "is_active", "invalid"),
+            ({"bucket": "x"}, "bucket", "unknown_field"),
+        ],
+        ids=str,
+    )
+    def test_bad_input(
+        self, client: APIClient, errors: Any, changes: dict, field: str, code: str
+    ) -> None:
+        names = errors(client.post(URL, BODY | changes))
+        assert (field, code) in names
+        assert {name for name, _ in names} == {field}
+        assert not Project.objects.exists()
+
+    def test_a_name_is_taken_within_the_company_only(
+        self, client: APIClient, stranger: APIClient, errors: Any
+    ) -> None:
+        assert client.post(URL, BODY).status_code == 201
+        assert errors(client.post(URL, BODY)) == [("name", "unique")]
+        assert stranger.post(URL, BODY).status_code == 201
+
+    def test_what_is_missing_is_named(self, client: APIClient, errors: Any) -> None:
+        assert errors(client.post(URL, {})) == [("name", "required"), ("bucket_name", "required")]
+
+
+class TestVisibility:
+    def verbs(self, client: APIClient, project: Project) -> list[int]:
+        return [
+            client.get(one(project)).status_code,
+            client.patch(one(project), {"description": "x"}).status_code,
+            client.put(one(project), {"description": "y"}).status_code,
+            client.delete(one(project)).status_code,
+        ]
+
+    @pytest.mark.parametrize(
+        ("who", "codes"),
+        [
+            ("owner", [200, 200, 200, 204]),
+            ("colleague", [200, 200, 200, 204]),
+            ("admin", [200, 200, 200, 204]),
+            ("superuser", [200, 200, 200, 204]),
+            ("worker_account", [200, 403, 403, 403]),
+            ("outsider", [404] * 4),
+        ],
+    )
+    def test_by_role(
+        self,
+        as_user: Any,
+        project: Project,
+        who: str,
+        codes: list[int],
+        request: pytest.FixtureRequest,
+    ) -> None:
+        client = as_user(request.getfixturevalue(who))
+        assert client.get(URL).json()["total"] == (who != "outsider")
+        assert self.verbs(client, project) == codes
+
+    def test_a_machine_creates_none(self, machine: APIClient) -> None:
+        assert machine.post(URL, BODY).status_code == 403
+
+    def test_hidden_is_as_missing(self, stranger: APIClient, project: Project) -> None:
+        hidden, missing = stranger.get(one(project)).json(), stranger.get(f"{URL}/{uuid7()}").json()
+        assert {**hidden, "request_id": 0} == {**missing, "request_id": 0}
+
+
+class TestUpdate:
+    def test_a_row_may_be_sent_back(self, client: APIClient, project: Project) -> None:
+        body = client.get(one(project)).json()
+        answer = client.put(one(project), body | {"name": "Ice"}).json()
+        assert answer == body | {"name": "Ice", "updated_at": answer["updated_at"]}
+
+    def test_the_bucket_stays_while_sessions_are_active(
+        self, client: APIClient, session: Session
+    ) -> None:
+        session.start()
+        url = one(session.project)
+        assert client.patch(url, {"bucket_name": "other-data"}).status_code == 409
+        assert client.patch(url, {"bucket_name": "field-data", "name": "New"}).status_code == 200
+        session.cancel()
+        assert client.patch(url, {"bucket_name": "other-data"}).status_code == 200
+
+    def test_a_taken_name(self, client: APIClient, project: Project, errors: Any) -> None:
+        other = ProjectFactory(company=project.company)
+        assert errors(client.patch(one(other), {"name": "Glaciers"})) == [("name", "unique")]
+
+
+class TestDelete:
+    def test_takes_its_cycles_along(self, client: APIClient, cycle: Cycle) -> None:
+        assert client.delete(one(cycle.project)).status_code == 204
+        assert not Cycle.objects.exists()
+
+    @pytest.mark.parametrize("status", [JobStatus.IN_PROGRESS, JobStatus.COMPLETED])
+    def test_not_with_sessions(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        assert client.delete(one(session.project)).status_code == 409
+        assert Session.objects.exists()
+
+
+class TestList:
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({}, 2),
+            ({"is_active": "true"}, 1),
+            ({"is_active": "false"}, 1),
+            ({"search": "LACIER"}, 1),
+            ({"search": "field-data"}, 2),
+            ({"search": "%"}, 0),
+        ],
+        ids=str,
+    )
+    def test_filters(self, client: APIClient, project: Project, query: dict, found: int) -> None:
+        ProjectFactory(company=project.company, is_active=False)
+        assert client.get(URL, query).json()["total"] == found
+
+    @pytest.mark.parametrize(
+        "query", [{"is_active": "x"}, {"ordering": "company"}, {"search": "a\0"}], ids=str
+    )
+    def test_bad_value_is_named(self, client: APIClient, query: dict, errors: Any) -> None:
+        assert [field for field, _ in errors(client.get(URL, query))] == list(query)
+
+    def test_ordering(self, client: APIClient, project: Project) -> None:
+        ProjectFactory(company=project.company, name="A")
+        items = client.get(URL, {"ordering": "name"}).json()["items"]
+        assert [item["name"] for item in items] == ["A", "Glaciers"]
+
+    def test_takes_as_many_queries_for_thirty_as_for_one(
+        self, client: APIClient, project: Project, queries: Any
+    ) -> None:
+        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        ProjectFactory.create_batch(30, company=project.company)
+        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+
+
+def test_a_superuser_sees_all_and_makes_their_own(
+    as_user: Any, superuser: User, project: Project
+) -> None:
+    client = as_user(superuser)
+    created = client.post(URL, BODY).json()
+    assert created["company_id"] == str(superuser.company_id)
+    assert client.get(URL).json()["total"] == 2

@@ -1,0 +1,136 @@
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from common.ids import uuid7
+from uploads.models import FIGURES, Project, Session
+
+pytestmark = pytest.mark.django_db
+START = "/api/v1/uploads/start"
+
+
+def named(session: Session) -> dict[str, str]:
+    return {"session_id": str(session.pk)}
+
+
+def status_of(session: Session) -> str:
+    return f"/api/v1/uploads/status/{session.pk}"
+
+
+class TestStart:
+    @pytest.mark.parametrize("who", ["owner", "colleague", "admin", "worker_account", "superuser"])
+    def test_queues_the_session(
+        self, as_user: Any, session: Session, who: str, request: pytest.FixtureRequest
+    ) -> None:
+        response = as_user(request.getfixturevalue(who)).post(START, named(session))
+        assert response.status_code == 202
+        body = response.json()
+        assert (body["session_id"], body["status"]) == (str(session.pk), "queued")
+        assert body["job_id"]
+        assert Session.objects.due().exists()
+
+    @pytest.mark.parametrize(
+        "status", ["queued", "in_progress", "completed", "partial", "failed", "cancelled"]
+    )
+    def test_only_a_pending_one(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        assert client.post(START, named(session)).status_code == 409
+        session.refresh_from_db()
+        assert session.status == status
+
+    def test_once_for_a_key(self, client: APIClient, session: Session) -> None:
+        answers = [client.post(START, named(session), HTTP_IDEMPOTENCY_KEY="k") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [202, 202]
+        assert answers[0].json() == answers[1].json()
+
+    def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
+        Project.objects.update(is_active=False)
+        assert client.post(START, named(session)).status_code == 409
+
+    def test_a_strangers_is_as_missing(self, stranger: APIClient, session: Session) -> None:
+        assert stranger.post(START, named(session)).status_code == 404
+        assert stranger.post(START, {"session_id": str(uuid7())}).status_code == 404
+        session.refresh_from_db()
+        assert session.status == "pending"
+
+    @pytest.mark.parametrize(
+        "sent",
+        [{}, {"session_id": "x"}, {"session_id": None}, {"session_id": []}, {"session_id": -1}],
+        ids=str,
+    )
+    def test_bad_input(self, client: APIClient, errors: Any, sent: dict) -> None:
+        assert [field for field, _ in errors(client.post(START, sent))] == ["session_id"]
+
+    def test_unknown_field(self, client: APIClient, session: Session, errors: Any) -> None:
+        response = client.post(START, named(session) | {"force": True})
+        assert errors(response) == [("force", "unknown_field")]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_of_many_at_once_one_wins(self, as_user: Any, owner: User, session: Session) -> None:
+        clients = [as_user(owner) for _ in range(6)]
+
+        def start(client: APIClient) -> int:
+            try:
+                return client.post(START, named(session)).status_code
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(6) as threads:
+            codes = sorted(threads.map(start, clients))
+        assert codes == [202] + 5 * [409]
+
+
+class TestStatus:
+    def test_from_queued_to_the_end(self, client: APIClient, session: Session) -> None:
+        job = client.post(START, named(session)).json()["job_id"]
+        url = f"/api/v1/uploads/status/{job}"
+        body = client.get(url).json()
+        assert body == body | {
+            "job_id": job,
+            "session_id": str(session.pk),
+            "status": "queued",
+            "progress": 0.0,
+            "started_at": None,
+            "finished_at": None,
+            "result": None,
+            "error": "",
+        }
+        run = Session.objects.claim(session.pk)
+        run.renew(total_files=4, files_uploaded=1, files_skipped=1, total_size_bytes=100)
+        body = client.get(url).json()
+        assert (body["status"], body["progress"], body["result"]) == ("in_progress", 0.5, None)
+        run.finish(status="partial", files_uploaded=2, files_failed=1, error="One failed.")
+        body = client.get(url).json()
+        assert (body["status"], body["error"], body["progress"]) == ("partial", "One failed.", 1.0)
+        assert body["created_at"] <= body["started_at"] <= body["finished_at"]
+        assert body["result"] == dict.fromkeys(FIGURES, 0) | {
+            "total_files": 4,
+            "files_uploaded": 2,
+            "files_skipped": 1,
+            "files_failed": 1,
+            "total_size_bytes": 100,
+        }
+
+    def test_of_nothing_done_well(self, client: APIClient, session: Session) -> None:
+        Session.objects.update(status="completed")
+        assert client.get(status_of(session)).json()["progress"] == 1.0
+
+    def test_of_one_large_file(self, client: APIClient, session: Session) -> None:
+        sizes = {"total_size_bytes": 2 * 2**40, "bytes_uploaded": 2**40}
+        Session.objects.update(status="in_progress", total_files=1, **sizes)
+        assert client.get(status_of(session)).json()["progress"] == 0.5
+
+    def test_a_strangers_is_as_missing(
+        self, stranger: APIClient, client: APIClient, api: APIClient, session: Session
+    ) -> None:
+        assert stranger.get(status_of(session)).status_code == 404
+        assert client.get(f"/api/v1/uploads/status/{uuid7()}").status_code == 404
+        assert client.get("/api/v1/uploads/status/1").status_code == 404
+        assert api.get(status_of(session)).status_code == 401
+
+    def test_a_machine_reads_it(self, machine: APIClient, session: Session) -> None:
+        assert machine.get(status_of(session)).status_code == 200

@@ -1,0 +1,456 @@
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from uploads.models import Cycle, Project, Session
+from uploads.tests.factories import CycleFactory, SessionFactory, SessionFileFactory
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/sessions"
+ENDED = ("completed", "partial", "failed", "cancelled")
+
+
+def one(session: Session, action: str = "") -> str:
+    return f"{URL}/{session.pk}{action}"
+
+
+@pytest.fixture
+def body(cycle: Cycle) -> dict[str, Any]:
+    return {
+        "project_id": str(cycle.project_id),
+        "cycle_id": str(cycle.pk),
+        "local_directory": "day-1/raw",
+    }
+
+
+class TestCreate:
+    def test_answers_with_a_pending_session(
+        self, client: APIClient, body: dict, owner: User
+    ) -> None:
+        response = client.post(URL, body)
+        assert response.status_code == 201
+        answer = response.json()
+        assert answer == answer | body | {
+            "status": "pending",
+            "prefix": "2026/spring",
+            "max_workers": 10,
+            "times_to_retry": 3,
+            "include": [],
+            "exclude": [],
+            "verify": "mtime",
+            "total_files": 0,
+            "files_uploaded": 0,
+            "files_failed": 0,
+            "files_skipped": 0,
+            "total_size_bytes": 0,
+            "bytes_uploaded": 0,
+            "progress": 0.0,
+            "attempts": 0,
+            "error": "",
+            "started_at": None,
+            "finished_at": None,
+            "user_id": str(owner.pk),
+            "company_id": str(owner.company_id),
+        }
+        assert not Session.objects.due().exists()
+
+    def test_all_that_may_be_said(self, client: APIClient, body: dict) -> None:
+        said = {
+            "prefix": "",
+            "max_workers": 50,
+            "times_to_retry": 0,
+            "include": ["*.csv", "raw/**"],
+            "exclude": ["tmp/*"],
+            "verify": "checksum",
+        }
+        answer = client.post(URL, body | said).json()
+        assert answer == answer | said
+
+    def test_the_whole_folder(self, client: APIClient, body: dict) -> None:
+        answer = client.post(URL, body | {"local_directory": "."}).json()
+        assert answer["local_directory"] == "."
+
+    @pytest.mark.parametrize(
+        ("changes", "fields"),
+        [
+            *(
+                ({"local_directory": name}, ["local_directory"])
+                for name in ("", "..", "a/..", "../x", "/etc", "a//b", "a\0b", "a\nb", "a\\b", "/")
+            ),
+            ({"local_directory": None}, ["local_directory"]),
+            ({"local_directory": ["a"]}, ["local_directory"]),
+            ({"local_directory": "x" * 256}, ["local_directory"]),
+            ({"prefix": "../x"}, ["prefix"]),
+            ({"max_workers": 0}, ["max_workers"]),
+            ({"max_workers": 51}, ["max_workers"]),
+            ({"max_workers": 10**400}, ["max_workers"]),
+            ({"max_workers": 1.5}, ["max_workers"]),
+            ({"times_to_retry": -1}, ["times_to_retry"]),
+            ({"times_to_retry": 11}, ["times_to_retry"]),
+            ({"include": "*.csv"}, ["include"]),
+            ({"include": [""]}, ["include.0"]),
+            ({"exclude": ["*", "../*"]}, ["exclude.1"]),
+            ({"exclude": ["a\0"]}, ["exclude.0"]),
+            ({"exclude": ["*"] * 101}, ["exclude"]),
+            ({"include": [{"a": 1}]}, ["include.0"]),
+            ({"verify": "size"}, ["verify"]),
+            ({"cycle_id": None}, ["cycle_id"]),
+            ({"folder": "x"}, ["folder"]),
+            ({"max_workers": "many", "prefix": "/"}, ["max_workers", "prefix"]),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_bad_input(
+        self, client: APIClient, body: dict, errors: Any, changes: dict, fields: list
+    ) -> None:
+        response = client.post(URL, body | changes)
+        assert sorted(field for field, _ in errors(response)) == fields
+        assert not Session.objects.exists()
+
+    def test_what_is_missing_is_named(self, client: APIClient, errors: Any) -> None:
+        fields = ("project_id", "cycle_id", "local_directory")
+        assert errors(client.post(URL, {})) == [(field, "required") for field in fields]
+
+    def test_the_cycle_is_the_projects(self, client: APIClient, body: dict, errors: Any) -> None:
+        other = CycleFactory(project__company_id=Project.objects.get().company_id)
+        response = client.post(URL, body | {"cycle_id": str(other.pk)})
+        assert errors(response) == [("cycle_id", "other_project")]
+
+    def test_not_in_another_companys_project(
+        self, stranger: APIClient, body: dict, errors: Any
+    ) -> None:
+        codes = errors(stranger.post(URL, body))
+        assert codes == [("project_id", "does_not_exist"), ("cycle_id", "does_not_exist")]
+
+    def test_not_in_a_closed_project(
+        self, client: APIClient, body: dict, project: Project, errors: Any
+    ) -> None:
+        Project.objects.filter(pk=project.pk).update(is_active=False)
+        assert errors(client.post(URL, body)) == [("project_id", "inactive")]
+
+    def test_a_machine_creates_none(self, machine: APIClient, body: dict) -> None:
+        assert machine.post(URL, body).status_code == 403
+
+    def test_once_for_a_key(self, client: APIClient, body: dict) -> None:
+        ids = {client.post(URL, body, HTTP_IDEMPOTENCY_KEY="k").json()["id"] for _ in range(2)}
+        assert len(ids) == Session.objects.count() == 1
+
+
+class TestVisibility:
+    def verbs(self, client: APIClient, session: Session) -> list[int]:
+        return [
+            client.get(one(session)).status_code,
+            client.get(one(session, "/files")).status_code,
+            client.patch(one(session), {"max_workers": 3}).status_code,
+            client.put(one(session), {"max_workers": 4}).status_code,
+            client.post(one(session, "/cancel")).status_code,
+            client.post(one(session, "/retry")).status_code,
+            client.post(one(session, "/cancel")).status_code,
+            client.delete(one(session)).status_code,
+        ]
+
+    @pytest.mark.parametrize(
+        ("who", "codes"),
+        [
+            ("owner", [200, 200, 200, 200, 200, 202, 200, 204]),
+            ("colleague", [200, 200, 200, 200, 200, 202, 200, 204]),
+            ("admin", [200, 200, 200, 200, 200, 202, 200, 204]),
+            ("superuser", [200, 200, 200, 200, 200, 202, 200, 204]),
+            ("worker_account", [200, 200, 403, 403, 403, 403, 403, 403]),
+            ("outsider", [404] * 8),
+        ],
+    )
+    def test_by_role(
+        self,
+        as_user: Any,
+        session: Session,
+        who: str,
+        codes: list[int],
+        request: pytest.FixtureRequest,
+    ) -> None:
+        client = as_user(request.getfixturevalue(who))
+        assert client.get(URL).json()["total"] == (who != "outsider")
+        assert self.verbs(client, session) == codes
+
+
+class TestUpdate:
+    def test_while_it_is_pending(self, client: APIClient, session: Session) -> None:
+        answer = client.patch(one(session), {"local_directory": "b/", "include": ["*.x"]}).json()
+        assert (answer["local_directory"], answer["include"]) == ("b", ["*.x"])
+
+    @pytest.mark.parametrize("status", ["queued", "in_progress", *ENDED])
+    def test_not_later(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        sent = client.get(one(session)).json()
+        assert client.put(one(session), sent).status_code == 200
+        assert client.put(one(session), sent | {"max_workers": 3}).status_code == 409
+
+    def test_people_do_not_report(self, client: APIClient, session: Session) -> None:
+        sent = {"status": "completed", "files_uploaded": 5, "attempts": 9}
+        answer = client.put(one(session), sent).json()
+        assert (answer["status"], answer["files_uploaded"]) == ("pending", 0)
+
+    def test_the_cycle_is_still_the_projects(
+        self, client: APIClient, session: Session, errors: Any
+    ) -> None:
+        other = CycleFactory(project__company=session.company)
+        url = one(session)
+        assert errors(client.patch(url, {"cycle_id": str(other.pk)})) == [
+            ("cycle_id", "other_project")
+        ]
+        both = {"cycle_id": str(other.pk), "project_id": str(other.project_id)}
+        assert client.patch(url, both).status_code == 200
+
+
+class TestReport:
+    """What a machine says of a session that it runs itself."""
+
+    def test_from_the_first_to_the_last(self, machine: APIClient, session: Session) -> None:
+        url = one(session)
+        first = {"status": "in_progress", "total_files": 3, "total_size_bytes": 2**40}
+        answer = machine.put(url, first).json()
+        assert answer == answer | first
+        assert answer["started_at"]
+        assert not Session.objects.due().exists()
+        half = {"files_uploaded": 1, "bytes_uploaded": 2**39}
+        assert machine.patch(url, half).json()["progress"] == 0.5
+        last = {"status": "partial", "files_uploaded": 2, "files_failed": 1}
+        answer = machine.put(url, answer | half | last).json()
+        assert answer == answer | last
+        assert answer["finished_at"]
+        cycle = machine.get(f"/api/v1/cycles/{session.cycle_id}").json()
+        assert cycle["status"] == "partial"
+
+    def test_figures_do_not_fall(self, machine: APIClient, session: Session, errors: Any) -> None:
+        machine.patch(one(session), {"files_uploaded": 5, "files_skipped": 2})
+        response = machine.patch(one(session), {"files_uploaded": 4, "files_skipped": 3})
+        assert errors(response) == [("files_uploaded", "backwards")]
+        session.refresh_from_db()
+        assert (session.files_uploaded, session.files_skipped) == (5, 2)
+
+    @pytest.mark.parametrize(
+        ("sent", "code"),
+        [
+            ({"files_uploaded": -1}, "min_value"),
+            ({"files_uploaded": 2**31}, "max_value"),
+            ({"bytes_uploaded": 10**400}, "max_value"),
+            ({"files_failed": "x"}, "invalid"),
+            ({"files_failed": None}, "null"),
+            ({"status": "done"}, "invalid_choice"),
+            ({"status": "cancelled"}, "invalid_choice"),
+            ({"status": "queued"}, "invalid_choice"),
+            ({"uploaded": 1}, "unknown_field"),
+        ],
+        ids=str,
+    )
+    def test_bad_input(
+        self, machine: APIClient, session: Session, errors: Any, sent: dict, code: str
+    ) -> None:
+        assert errors(machine.put(one(session), sent)) == [(next(iter(sent)), code)]
+
+    def test_changes_nothing_else(self, machine: APIClient, session: Session) -> None:
+        sent = machine.get(one(session)).json() | {"files_uploaded": 3}
+        assert machine.put(one(session), sent).status_code == 200
+        assert machine.put(one(session), sent | {"max_workers": 3}).status_code == 403
+        assert machine.put(one(session), {"local_directory": "b"}).status_code == 403
+        assert machine.put(one(session), {"include": ["*"]}).status_code == 403
+
+    @pytest.mark.parametrize("status", ENDED)
+    def test_not_once_it_has_ended(self, machine: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        assert machine.put(one(session), {"status": status}).status_code == 200
+        assert machine.put(one(session), {"files_uploaded": 3}).status_code == 409
+        assert machine.put(one(session), {"status": "in_progress"}).status_code == 409
+
+    def test_not_while_a_worker_of_ours_runs_it(self, machine: APIClient, session: Session) -> None:
+        session.start()
+        run = Session.objects.claim(session.pk)
+        for sent in ({"files_uploaded": 3}, {"status": "completed"}):
+            assert machine.put(one(session), sent).status_code == 409
+        assert run.finish(files_uploaded=9) is True
+
+    def test_takes_a_queued_session_from_the_workers(
+        self, machine: APIClient, session: Session
+    ) -> None:
+        session.start()
+        assert machine.put(one(session), {"status": "in_progress"}).status_code == 200
+        assert Session.objects.claim(session.pk) is None
+
+    def test_a_strangers_machine(self, as_user: Any, session: Session, outsider: User) -> None:
+        outsider.role = "worker"
+        outsider.save()
+        assert as_user(outsider).put(one(session), {"files_uploaded": 1}).status_code == 404
+
+
+class TestCancel:
+    @pytest.mark.parametrize("status", ["pending", "queued", "in_progress"])
+    def test_ends_what_has_not_ended(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
+        Session.objects.update(status=status)
+        answer = client.post(one(session, "/cancel")).json()
+        assert answer["status"] == "cancelled"
+        assert answer["finished_at"]
+        assert client.post(one(session, "/cancel")).status_code == 409
+
+    def test_a_run_under_way_ends_nothing(self, client: APIClient, session: Session) -> None:
+        session.start()
+        run = Session.objects.claim(session.pk)
+        client.post(one(session, "/cancel"))
+        assert run.finish() is False
+        assert client.get(one(session)).json()["status"] == "cancelled"
+
+
+class TestRetry:
+    @pytest.mark.parametrize("status", ["partial", "failed", "cancelled"])
+    def test_of_what_failed_alone(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status, error="Some failed.", files_failed=1, total_files=3)
+        for file_status in ("uploaded", "skipped", "failed"):
+            SessionFileFactory(session=session, status=file_status, error="?", attempts=4)
+        response = client.post(one(session, "/retry"))
+        assert response.status_code == 202
+        answer = response.json()
+        assert answer == answer | {
+            "status": "queued",
+            "error": "",
+            "attempts": 0,
+            "total_files": 3,
+            "files_uploaded": 1,
+            "files_failed": 0,
+            "files_skipped": 1,
+            "total_size_bytes": 30,
+            "bytes_uploaded": 10,
+            "finished_at": None,
+        }
+        statuses = session.files.order_by("key").values_list("status", "attempts")
+        assert list(statuses) == [("uploaded", 4), ("skipped", 4), ("pending", 0)]
+
+    @pytest.mark.parametrize("status", ["pending", "queued", "in_progress", "completed"])
+    def test_not_otherwise(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        assert client.post(one(session, "/retry")).status_code == 409
+        session.refresh_from_db()
+        assert session.status == status
+
+    def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
+        Session.objects.update(status="failed")
+        Project.objects.update(is_active=False)
+        assert client.post(one(session, "/retry")).status_code == 409
+
+
+class TestDelete:
+    @pytest.mark.parametrize("status", ["pending", *ENDED])
+    def test_takes_the_list_of_files_along(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
+        SessionFileFactory(session=session)
+        Session.objects.update(status=status)
+        assert client.delete(one(session)).status_code == 204
+        assert client.get(one(session)).status_code == 404
+
+    @pytest.mark.parametrize("status", ["queued", "in_progress"])
+    def test_not_while_it_is_active(self, client: APIClient, session: Session, status: str) -> None:
+        Session.objects.update(status=status)
+        assert client.delete(one(session)).status_code == 409
+        assert Session.objects.exists()
+
+
+class TestList:
+    def test_filters(self, client: APIClient, session: Session) -> None:
+        other = SessionFactory(
+            cycle__project__company=session.company, local_directory="b", status="failed"
+        )
+
+        def found(**query: Any) -> set[str]:
+            items = client.get(URL, query).json()["items"]
+            return {item["local_directory"] for item in items}
+
+        assert found() == {"b", "day-1"}
+        assert found(project_id=session.project_id) == {"day-1"}
+        assert found(cycle_id=other.cycle_id) == {"b"}
+        assert found(status="failed") == {"b"}
+        assert found(user_id=session.user_id) == {"day-1"}
+        assert found(search="DAY") == found(search="glaci") == {"day-1"}
+        assert found(created_after=other.created_at.isoformat()) == {"b"}
+        assert found(created_before=other.created_at.isoformat()) == {"day-1"}
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"project_id": "1"},
+            {"cycle_id": "x"},
+            {"status": "done"},
+            {"ordering": "company"},
+            {"created_after": "soon"},
+        ],
+        ids=str,
+    )
+    def test_bad_value_is_named(self, client: APIClient, query: dict, errors: Any) -> None:
+        assert [field for field, _ in errors(client.get(URL, query))] == list(query)
+
+    def test_takes_as_many_queries_for_thirty_as_for_one(
+        self, client: APIClient, session: Session, queries: Any
+    ) -> None:
+        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        SessionFactory.create_batch(30, cycle=session.cycle)
+        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+
+
+class TestStatistics:
+    def test_of_all_and_of_one_project(
+        self, client: APIClient, stranger: APIClient, session: Session
+    ) -> None:
+        for number, status in enumerate(("queued", "in_progress", *ENDED)):
+            figures = {"files_uploaded": number, "bytes_uploaded": 2**62 * (status == "failed")}
+            SessionFactory(cycle__project__company=session.company, status=status, **figures)
+        assert client.get(f"{URL}/stats").json() == {
+            "total_sessions": 7,
+            "active_sessions": 2,
+            "completed_sessions": 1,
+            "failed_sessions": 1,
+            "total_files_uploaded": 15,
+            "total_bytes_uploaded": 2**62,
+        }
+        one_project = client.get(f"{URL}/stats", {"project_id": str(session.project_id)}).json()
+        assert set(one_project.values()) == {0, 1}
+        assert set(stranger.get(f"{URL}/stats").json().values()) == {0}
+
+    def test_bad_project(self, client: APIClient, errors: Any) -> None:
+        response = client.get(f"{URL}/stats", {"project_id": "x"})
+        assert [field for field, _ in errors(response)] == ["project_id"]
+
+
+class TestFiles:
+    def test_pages_by_key(self, client: APIClient, session: Session) -> None:
+        files = SessionFileFactory.create_batch(12, session=session, sha256="a" * 64)
+        SessionFileFactory(session__cycle=session.cycle)
+        body = client.get(one(session, "/files"), {"page_size": 5, "page": 2}).json()
+        assert body["total"] == 12
+        assert [item["key"] for item in body["items"]] == [file.key for file in files[5:10]]
+        first = body["items"][0]
+        assert first == first | {"size": 10, "sha256": "a" * 64, "status": "pending", "error": ""}
+
+    @pytest.mark.parametrize(
+        ("query", "found"), [({"status": "failed"}, 1), ({"search": "unread"}, 1), ({}, 2)], ids=str
+    )
+    def test_filters(self, client: APIClient, session: Session, query: dict, found: int) -> None:
+        SessionFileFactory(session=session)
+        SessionFileFactory(session=session, status="failed", error="It is unreadable.")
+        assert client.get(one(session, "/files"), query).json()["total"] == found
+
+    @pytest.mark.parametrize("query", [{"status": "x"}, {"ordering": "x"}, {"page": "0"}], ids=str)
+    def test_bad_value_is_named(
+        self, client: APIClient, session: Session, query: dict, errors: Any
+    ) -> None:
+        response = client.get(one(session, "/files"), query)
+        assert [field for field, _ in errors(response)] == list(query)
+
+    def test_takes_as_many_queries_for_thirty_as_for_one(
+        self, client: APIClient, session: Session, queries: Any
+    ) -> None:
+        SessionFileFactory(session=session)
+        few = queries(lambda: client.get(one(session, "/files"), {"page_size": 100}))
+        SessionFileFactory.create_batch(30, session=session)
+        assert queries(lambda: client.get(one(session, "/files"), {"page_size": 100})) == few

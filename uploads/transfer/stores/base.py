@@ -1,0 +1,62 @@
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import BinaryIO
+from uuid import UUID
+
+from django.core.files.storage import Storage
+
+from uploads.transfer.content import Content
+from uploads.transfer.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object, as the store knows it without reading it.
+
+    mtime_ns: of the file that it was made of; None where that is not known.
+    sha256: as it was computed when the object was put; "" where that is not known.
+    put_by: what put it; None where that is not known.
+    """
+
+    size: int
+    mtime_ns: int | None
+    sha256: str
+    put_by: UUID | None
+
+
+class Store(Storage):
+    """One bucket of one company. Its methods raise `StoreError` and may be called by threads."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `StoreError` where the bucket can't be used, `StoreBusy` where not now."""
+
+    @abstractmethod
+    def find(self, key: str) -> Stored | None:
+        """The object under the key, if there is one."""
+
+    @abstractmethod
+    def sha256_of(self, key: str) -> str:
+        """The sum of what the store really holds; "" where there is no such object."""
+
+    @abstractmethod
+    def put(self, key: str, content: Content, *, by: UUID | None = None) -> None:
+        """Store an object whole, or leave what was there, whatever happens meanwhile.
+
+        `by` says what puts it, and `discard_leftovers` knows it again.
+        """
+
+    @abstractmethod
+    def discard_leftovers(self, by: UUID) -> None:
+        """Remove what a killed process left of objects that it was about to put."""
+
+    def receive(self, key: str, stream: BinaryIO, limit: int) -> tuple[int, str]:
+        """Store what somebody sends, at most `limit` bytes; returns its size and SHA-256.
+
+        Raises `BadKey`, `TooLarge` or another `StoreError`, and then nothing is stored.
+        """
+        raise StoreError("Objects are sent to this store directly.")
+
+    def presigned_put(self, key: str, *, seconds: int) -> str:
+        """A URL to which anybody may PUT the object; "" where the store has no such thing."""
+        return ""
