@@ -17,7 +17,7 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy config common accounts catalog notes uploads
+	$(BIN)/mypy config common accounts catalog notes uploads posts
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m config.checks
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
+from contextvars import copy_context
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -28,7 +29,8 @@ class Inquiry(Generic[T]):
     def start(self) -> Future[T]:
         with self._lock:
             if self._outstanding is None or self._outstanding.done():
-                self._outstanding = self._thread.submit(self._ask)
+                # In the context of who asks first, whose request id the log lines carry.
+                self._outstanding = self._thread.submit(copy_context().run, self._ask)
             return self._outstanding
 
     def answer(self, patience: float) -> T:

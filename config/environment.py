@@ -174,7 +174,13 @@ class Environment(BaseSettings):
     upload_url_seconds: int = Field(3600, ge=60, le=604_800)
     upload_url_max_bytes: int = Field(5 * 1024**3, ge=1)
 
-    posts_api_url: str = "https://jsonplaceholder.typicode.com/posts"
+    posts_api_url: str = Field(
+        "https://jsonplaceholder.typicode.com/posts", pattern=r"^https?://[^\s/]+"
+    )
+    posts_refresh_seconds: float = Field(300, ge=1)
+    posts_timeout: float = Field(20, gt=0)
+    posts_max_bytes: int = Field(10_000_000, ge=1)
+    posts_max_count: int = Field(10_000, ge=1)
 
     job_lease_seconds: int = Field(15, ge=2)
     job_sweep_seconds: float = Field(3, gt=0)

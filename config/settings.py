@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "catalog",
     "notes",
     "uploads",
+    "posts",
 ]
 
 # Public reads that are answered with bytes rendered before, and the namespace of each.
@@ -57,7 +58,10 @@ BYTE_CACHE = {
     "/api/v1/products": "products",
     "/api/v1/products/search": "products",
     "/api/v1/products/<uuid:pk>": "products",
+    "/api/v1/posts": "posts",
+    "/api/v1/posts/<int:pk>": "posts",
 }
+BYTE_CACHE_HEADERS = {"posts": "posts.freshness.headers"}
 
 MIDDLEWARE = [
     "common.middleware.RequestLogMiddleware",
@@ -189,6 +193,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "uploads.tasks.forget_urls",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600, "queue": "control"},
+    },
+    "refresh-posts": {
+        "task": "posts.tasks.refresh_posts",
+        "schedule": timedelta(seconds=env.posts_refresh_seconds),
+        "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
     },
     "forget-idempotency-keys": {
         "task": "common.tasks.forget_idempotency_keys",
@@ -327,6 +336,7 @@ CORS_ALLOW_HEADERS = [
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
+    "Age",
     "ETag",
     "Idempotency-Replayed",
     "Location",
@@ -335,6 +345,7 @@ CORS_EXPOSE_HEADERS = [
     "RateLimit-Remaining",
     "RateLimit-Reset",
     "Retry-After",
+    "X-Feed-Status",
     "X-Request-ID",
 ]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
@@ -417,6 +428,12 @@ METRICS_TOKEN = env.metrics_token.get_secret_value()
 METRICS_ALLOW = env.metrics_allow
 METRICS_PORT = env.metrics_port
 METRICS_DIR = env.metrics_dir
+
+POSTS_API_URL = env.posts_api_url
+POSTS_REFRESH = timedelta(seconds=env.posts_refresh_seconds)
+POSTS_TIMEOUT = env.posts_timeout
+POSTS_MAX_BYTES = env.posts_max_bytes
+POSTS_MAX_COUNT = env.posts_max_count
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -37,6 +37,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("notes.urls")),
     path("", include("catalog.urls")),
     path("", include("uploads.urls")),
+    path("", include("posts.urls")),
 ]
 
 urlpatterns = [

@@ -21,6 +21,8 @@ UNOWNED_MODELS = {
     "accounts.PasswordReset": "is asked for before anybody knows whose it is",
     "catalog.Word": "is a word of what anybody may read",
     "catalog.VocabularyState": "says how far those words are collected",
+    "posts.Post": "is a post of a public feed",
+    "posts.Feed": "is the state of that feed's mirror",
     "common.CacheBump": "names a part of the cache and no row",
     "common.IdempotencyRecord": "is scoped by the person in its key and shown to nobody",
 }
@@ -41,6 +43,8 @@ PUBLIC_ROUTES = {
     "api/v1/docs",
     "api/v1/redoc",
     "api/v1/openapi.json",
+    "api/v1/posts",
+    "api/v1/posts/<int:pk>",
     "api/v1/auth/signup",
     "api/v1/auth/register",
     "api/v1/auth/login",

@@ -4,19 +4,17 @@ No `Reply` holds a provider's own words, which may quote the key or the text.
 """
 
 import json
-import math
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 from common.ai.chunks import estimate_tokens
 from common.ai.prompts import shown
 from common.ai.types import Outcome, Usage
+from common.retry_after import retry_after
 
-MAX_RETRY_AFTER = 86_400.0  # seconds; what asks for more than a day is a mistake
 MAX_COMPLETION = 1_000_000  # tokens; a usage figure above it is absurd
 HIDDEN_PROMPT = 20_000  # tokens that a provider may add to a prompt of its own
 
@@ -98,35 +96,6 @@ def _unsupported_name(param: object, words: str, params: Mapping[str, Any]) -> s
         return ""
     accused = str(param) if param else words
     return next((name for name in _OPTIONAL if name in accused and name in params), "")
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds that `Retry-After` (or `retry-after-ms`) asks for, None without a usable one.
-
-    A date is taken against the response's own `Date`, so that a wrong clock here does no harm.
-    """
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return min(milliseconds / 1000, MAX_RETRY_AFTER)
-    value = headers.get("retry-after")
-    seconds = _number(value)
-    if seconds is None and (until := _date(value)) is not None:
-        seconds = max(0.0, until - (_date(headers.get("date")) or now))
-    return None if seconds is None else min(seconds, MAX_RETRY_AFTER)
-
-
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _date(value: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(value or "").timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def read_answer(body: bytes, status: int, params: Mapping[str, Any]) -> Reply:

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.utils.module_loading import import_string
 
 from common import metrics
 from common.api.problems import wants_html
@@ -29,16 +30,22 @@ class ByteCacheMiddleware:
     """Answers public reads with bytes that were rendered before.
 
     `BYTE_CACHE` says which routes belong to which namespace. Only JSON is kept: who asks for HTML
-    gets a page of their own. It stands in front of all that a copy does not need, which is nearly
+    gets a page of their own. What a view leaves in `response.cache_note` is kept beside the bytes,
+    and the namespace's function in `BYTE_CACHE_HEADERS` makes headers of it that are true at the
+    time of the answer. It stands in front of all that a copy does not need, which is nearly
     everything, and gives its answers the security and CORS headers of those that it overtakes.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self.routes = [
-            (re.compile(route.replace("<uuid:pk>", "[0-9a-f-]{36}")), route, namespace)
+            (re.compile(_pattern(route)), route, namespace)
             for route, namespace in settings.BYTE_CACHE.items()
         ]
+        self.headers_of = {
+            namespace: import_string(name)
+            for namespace, name in settings.BYTE_CACHE_HEADERS.items()
+        }
         self.cors = CorsMiddleware(get_response)
         self.security_headers = _security_headers()
 
@@ -54,13 +61,17 @@ class ByteCacheMiddleware:
             return self._computed(request, slot)
         metrics.cache_asked(namespace, "hit")
         request.cached_route = route  # type: ignore[attr-defined]
-        etag, _, body = slot.copy.partition(b"\n")
-        response = HttpResponse(body, "application/json", headers=self.security_headers)
+        head, _, body = slot.copy.partition(b"\n")
+        etag, _, note = head.decode().partition(" ")
+        headers = self.security_headers
+        if note:
+            headers = headers | self.headers_of[namespace](note)
+        response = HttpResponse(body, "application/json", headers=headers)
         response["Content-Length"] = str(len(body))
         response["Vary"] = "Accept, origin"
         if "HTTP_ORIGIN" in request.META:
             self.cors.add_response_headers(request, response)
-        return validated(request, response, etag.decode(), "hit")
+        return validated(request, response, etag, "hit")
 
     def _route(self, request: HttpRequest, path: str) -> tuple[str, str] | None:
         if request.method not in ("GET", "HEAD"):
@@ -76,7 +87,8 @@ class ByteCacheMiddleware:
             response = self.get_response(request)
             if response.status_code == 200 and response["Content-Type"] == "application/json":
                 etag = etag_of(response.content)
-                copy = f"{etag}\n".encode() + response.content
+                note = getattr(response, "cache_note", "")
+                copy = f"{etag} {note}\n".encode() + response.content
         finally:
             if slot.mine:
                 store.write(slot, copy)
@@ -121,6 +133,10 @@ def validated(request: HttpRequest, response: HttpResponse, etag: str, how: str)
     response["Cache-Control"] = "no-cache"
     response["X-Cache"] = how
     return response
+
+
+def _pattern(route: str) -> str:
+    return route.replace("<uuid:pk>", "[0-9a-f-]{36}").replace("<int:pk>", "[0-9]{1,19}")
 
 
 def _security_headers() -> dict[str, str]:

@@ -17,7 +17,6 @@ from email.utils import formatdate
 import pytest
 
 from common.ai.openai import OpenAISummarizer
-from common.ai.reply import retry_after
 from common.ai.testing import (
     FakeProvider,
     answer,
@@ -45,6 +44,7 @@ from common.ai.types import (
     Usage,
     cost_of,
 )
+from common.retry_after import retry_after
 
 KEY = "sk-local-Zq81"
 TEXT = "Ada asked for tea. Bob brought some. They drank it in the garden at noon."

@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class PostsConfig(AppConfig):
+    name = "posts"
+
+    def ready(self) -> None:
+        from common.metrics import scrape
+        from posts import figures
+
+        scrape.SOURCES.append(figures.read)

@@ -1,0 +1,21 @@
+"""What `/metrics` tells of the mirror."""
+
+from collections.abc import Iterator
+
+from django.utils import timezone
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from posts.models import Feed
+
+
+def read() -> Iterator[Metric]:
+    """Its age and size; nothing before the first copy."""
+    feed = Feed.objects.exclude(fresh_at=None).first()
+    if feed is None:
+        return
+    age = (timezone.now() - feed.fresh_at).total_seconds()
+    yield GaugeMetricFamily(
+        "bureau_feed_age_seconds", "Since the posts were known to be fresh.", value=max(0.0, age)
+    )
+    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the mirror.", value=feed.posts)

@@ -1,0 +1,47 @@
+from typing import Any
+
+from rest_framework.permissions import SAFE_METHODS, AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from posts import services
+from posts.filters import PostFilter
+from posts.freshness import headers, note_of
+from posts.models import Feed, Post
+from posts.serializers import PostSerializer
+
+
+class PostViewSet(ReadOnlyModelViewSet):
+    """The posts of the feed, from our copy: everybody reads them, nobody writes them here.
+
+    `Age` says how many seconds ago the copy was known to be what the feed has, `X-Feed-Status`
+    whether that is `fresh`, or `stale` as the feed has failed since.
+    """
+
+    queryset = Post.objects.all()
+    serializer_class = PostSerializer
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    lookup_value_converter = "int"
+    filterset_class = PostFilter
+    ordering_fields = ("id", "user_id", "title", "created_at", "updated_at")
+    ordering = ("id",)
+
+    feed: Feed | None = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method in SAFE_METHODS:
+            self.feed = services.mirror()
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.feed:
+            note = note_of(self.feed)
+            response.cache_note = note  # type: ignore[attr-defined]
+            for name, value in headers(note).items():
+                response[name] = value
+        return response
