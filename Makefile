@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench rehearse secrets proto lock clean
+.PHONY: run test lint check format bench rehearse secrets backup restore proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -29,6 +29,13 @@ rehearse: $(VENV)/dev.stamp ## Run what the production containers run, without c
 
 secrets: ## Make the secrets of docker/compose.prod.yaml that are missing
 	docker/secrets.sh
+
+backup: $(VENV)/dev.stamp ## All rows and files into one file below var/backups/, or into FILE
+	$(BIN)/python manage.py backup $(FILE)
+
+restore: $(VENV)/dev.stamp ## FILE in the place of what is there, with REPLACE=1 whatever is there
+	$(BIN)/python manage.py migrate --verbosity 0
+	$(BIN)/python manage.py restore $(FILE) $(if $(REPLACE),--replace)
 
 format: $(VENV)/test.stamp ## Put the code into its form
 	$(BIN)/ruff format .

@@ -447,6 +447,8 @@ _COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _COLLECTED
 UPLOAD_SOURCE_ROOT = env.upload_source_root
 UPLOAD_STORAGE = env.upload_storage
+# Folders that a backup takes along, by their name in it. What is on S3 has its own.
+BACKUP_FOLDERS = {"uploads": env.upload_root} if env.upload_storage == "folder" else {}
 UPLOAD_URL_SECONDS = env.upload_url_seconds
 UPLOAD_URL_MAX_BYTES = env.upload_url_max_bytes
 S3_BUCKETS = env.s3_buckets

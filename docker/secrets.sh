@@ -26,6 +26,7 @@ keep redis_password "$(random)"
 keep metrics_token "$(random)"
 keep grafana_password "$(random)"
 keep flower_basic_auth "flower:$(random)"
-# Yours to fill in: empty, there is no password for the mail server and no AI provider.
+# Yours to fill in. Empty, there is no password for the mail server, no AI provider and no S3.
 keep email_host_password ""
 keep openai_api_key ""
+keep s3_secret_access_key ""

@@ -65,6 +65,8 @@ def test_every_volume_network_and_secret_is_defined(compose: ComposeFile) -> Non
             assert set(service.get(kind, ())) <= set(compose.whole.get(kind) or ()), name
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
+            if source == "./sources":  # Docker makes it
+                continue
             known = (
                 (DOCKER / source).exists() if "/" in source else source in compose.whole["volumes"]
             )
