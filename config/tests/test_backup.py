@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -193,10 +194,11 @@ class TestABadFile:
 
     def test_a_flipped_bit(self, little: Path) -> None:
         whole = little.read_bytes()
-        # From after the header, where gzip keeps the file's name.
         for place in range(100, len(whole), len(whole) // 25):
             little.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-            self.refused(little, "damaged")
+            # A match with other zeros than before unpacks to the same bytes.
+            if unpacked(little.read_bytes()) != unpacked(whole):
+                self.refused(little, "damaged")
 
     def test_changed_by_somebody_who_packed_it_again(self, little: Path) -> None:
         content = gzip.decompress(little.read_bytes()).replace(b"Zo\xc3\xab", b"Zoey")
@@ -228,6 +230,13 @@ class TestABadFile:
         with_manifest(little, lambda m: m["files"].update({name: empty}), extra=name)
         self.refused(little, "outside of its folders")
         assert not (tmp_path / "outside").exists()
+
+
+def unpacked(packed: bytes) -> bytes | None:
+    try:
+        return gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error):
+        return None
 
 
 def with_manifest(path: Path, change: Any, extra: str = "") -> None:
