@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench rehearse secrets backup restore proto lock clean
+.PHONY: run test lint check format bench coverage rehearse secrets backup restore proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -23,6 +23,12 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 
 bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/README.md
 	$(BIN)/python -m benchmarks.catalog $(BENCH)
+
+coverage: $(VENV)/test.stamp ## The suite, and what of the code it reaches (var/coverage/)
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --directory var/coverage
+	$(BIN)/coverage report --skip-covered --fail-under 90
 
 rehearse: $(VENV)/dev.stamp ## Run what the production containers run, without containers
 	$(BIN)/python -m config.local.rehearsal
