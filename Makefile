@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench coverage rehearse secrets backup restore proto lock clean
+.PHONY: run test lint check format bench screenshots coverage rehearse secrets backup restore proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -23,6 +23,9 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 
 bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/README.md
 	$(BIN)/python -m benchmarks.catalog $(BENCH)
+
+screenshots: $(VENV)/bench.stamp ## Pictures of what runs at BASE for the README; needs Chromium
+	$(BIN)/python docs/screenshots.py $(TO)
 
 coverage: $(VENV)/test.stamp ## The suite, and what of the code it reaches (var/coverage/)
 	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile

@@ -7,6 +7,7 @@ from typing import Any
 
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.templatetags.static import static
 from psycopg.conninfo import conninfo_to_dict
 
 from common.ai.types import Price
@@ -229,6 +230,7 @@ FIRST_SUPERUSER_PASSWORD = env.admin_password
 SIGNUP = env.signup or ("open" if DEBUG else "invite")
 DEFAULT_COMPANY_CODE = env.default_company_code
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -284,7 +286,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {
         "deepLinking": True,
         "displayRequestDuration": True,
-        "docExpansion": "none",
+        "docExpansion": "list",
         "filter": True,
         "persistAuthorization": True,
     },
@@ -439,6 +441,8 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATETIME_FORMAT = "j M Y, H:i"
+DATE_FORMAT = "j M Y"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.static_root or VAR_DIR / "static"
@@ -514,7 +518,51 @@ UNFOLD = {
     "SITE_TITLE": "Bureau",
     "SITE_HEADER": "Bureau",
     "SITE_SUBHEADER": "The back office",
-    "SITE_SYMBOL": "apartment",
+    "SITE_ICON": lambda _: static("bureau/logo.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("bureau/logo.svg")}
+    ],
     "SHOW_HISTORY": True,
-    "SIDEBAR": {"show_search": True, "show_all_applications": False},
+    "SHOW_BACK_BUTTON": True,
+    "LOGIN": {
+        "image": lambda _: static("bureau/cover.svg"),
+        "form": "accounts.sign_in.SignInForm",
+    },
+    "DASHBOARD_CALLBACK": "common.admin_site.first_page",
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "common.admin_site.navigation",
+    },
+}
+# The admin's chapters, in order, and the symbols of what is in them (Material Symbols).
+ADMIN_APPS = {
+    "accounts": "People",
+    "notes": "Notes",
+    "catalog": "Catalog",
+    "uploads": "Uploads",
+    "posts": "Posts",
+    "django_celery_results": "System",
+}
+ADMIN_ICONS = {
+    "accounts.Company": "apartment",
+    "accounts.User": "group",
+    "accounts.Invitation": "person_add",
+    "accounts.Login": "key",
+    "accounts.Mail": "mail",
+    "accounts.PasswordReset": "lock_reset",
+    "notes.Note": "sticky_note_2",
+    "notes.Summary": "summarize",
+    "notes.SummaryBatch": "stacks",
+    "notes.SummaryTemplate": "format_list_bulleted",
+    "notes.Webhook": "webhook",
+    "notes.WebhookDelivery": "outgoing_mail",
+    "catalog.Product": "inventory_2",
+    "uploads.Project": "folder_special",
+    "uploads.Cycle": "cycle",
+    "uploads.Session": "cloud_upload",
+    "uploads.SessionFile": "draft",
+    "posts.Feed": "rss_feed",
+    "posts.Post": "article",
+    "django_celery_results.TaskResult": "task_alt",
 }

@@ -212,7 +212,7 @@ def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             _make_partial(operation, components["schemas"])
         examples.add_to(operation)
     result["tags"] = _tags(operations)
-    result["x-tagGroups"] = _tag_groups(operations)
+    result["x-tagGroups"] = _tag_groups(operations, [tag["name"] for tag in result["tags"]])
     return result
 
 
@@ -276,18 +276,20 @@ def _references(kind: str, names: Any) -> dict[str, Any]:
 
 
 def _tags(operations: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """In the order of `API_TAGS`; what is not named there comes last."""
     used = {tag for operation in operations for tag in operation["tags"]}
-    known = {tag: text for tag, text in settings.API_TAGS.items() if tag in used}
+    texts = {tag: settings.API_TAGS.get(tag, "") for tag in [*settings.API_TAGS, *sorted(used)]}
     return [
-        {"name": tag, **({"description": text} if text else {})}
-        for tag, text in (known | dict.fromkeys(sorted(used - set(known)), "")).items()
+        {"name": tag} | ({"description": text} if text else {})
+        for tag, text in texts.items()
+        if tag in used
     ]
 
 
-def _tag_groups(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _tag_groups(operations: list[dict[str, Any]], tags: list[str]) -> list[dict[str, Any]]:
     """ReDoc's chapters: the apps."""
+    apps = {tag: operation["x-app"] for operation in operations for tag in operation["tags"]}
     groups: dict[str, list[str]] = {}
-    for operation in operations:
-        group = groups.setdefault(operation["x-app"].capitalize(), [])
-        group += [tag for tag in operation["tags"] if tag not in group]
+    for tag in tags:
+        groups.setdefault(apps[tag].capitalize(), []).append(tag)
     return [{"name": name, "tags": tags} for name, tags in groups.items()]
