@@ -176,7 +176,7 @@ class SessionAdmin(ReadOnlyAdmin):
 
     @display(description="Session", header=True, ordering="created_at")
     def shown_session(self, session: Session) -> list[str]:
-        return [session.local_directory, f"{session.created_at:%d %b %Y, %H:%M}"]
+        return [session.local_directory[:60], f"{session.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Progress", ordering="status")
     def progress(self, session: Session) -> SafeString:

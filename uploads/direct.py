@@ -5,8 +5,9 @@ session reports it. For a folder the URL is ours. It may be tried until one whol
 from then on it is used. The file is then a row of the session and in its figures.
 """
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -29,6 +30,10 @@ from uploads.transfer.content import Received
 from uploads.transfer.stores import Store, store_for
 
 UPLOADED = SessionFile.Status.UPLOADED
+# At once in one process, which has four threads (see the Procfile), and how long others wait.
+MOST_AT_ONCE = 3
+PATIENCE = 2.0
+_slots = threading.BoundedSemaphore(MOST_AT_ONCE)
 _signer = Signer(salt="uploads.direct")
 
 
@@ -79,9 +84,18 @@ def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> Session
     if size > settings.UPLOAD_URL_MAX_BYTES:
         raise TooLarge(f"At most {settings.UPLOAD_URL_MAX_BYTES} bytes are taken.")
     content = Incoming(stream, size, upload)
-    with _told(), transaction.atomic():
-        _store_of(upload).put(upload.key, content)
+    with _told(), _slot(), transaction.atomic():
+        _store_of(upload).put(upload.key, content, by=upload.pk)
         return _record(upload, content)
+
+
+def forget_expired() -> int:
+    """Remove URLs a day after they expired, and what a killed server left of bodies sent there."""
+    expired = DirectUpload.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1))
+    for upload in expired.filter(used_at=None).select_related("company").iterator():
+        with suppress(errors.StoreError):
+            _store_of(upload).discard_leftovers(upload.pk)
+    return expired.delete()[0]
 
 
 class Incoming(Received):
@@ -160,6 +174,17 @@ def _refuse_again(session_id: UUID, key: str) -> None:
     files = SessionFile.objects.filter(session_id=session_id, key=key)
     if files.filter(status__in=(UPLOADED, SessionFile.Status.SKIPPED)).exists():
         raise Conflict("The session has this file already; send another state of it in a new one.")
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    """A slow line keeps a thread of the server busy; one is left for all other requests."""
+    if not _slots.acquire(timeout=PATIENCE):
+        raise ServiceUnavailable("Too many files come at once. Try again soon.")
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 @contextmanager

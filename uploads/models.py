@@ -1,4 +1,5 @@
-from typing import Any
+from datetime import timedelta
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -119,6 +120,10 @@ class Session(CompanyOwned, Job):
 
     Status = SessionStatus  # type: ignore[assignment]
 
+    # Of tries that got nowhere: see `Ledger`.
+    max_attempts: ClassVar[int] = 10
+    time_limit: ClassVar[timedelta | None] = timedelta(days=7)
+
     class Verify(models.TextChoices):
         """By what a file that was uploaded before is known to be unchanged."""
 
@@ -148,6 +153,8 @@ class Session(CompanyOwned, Job):
     files_skipped = _figure(models.PositiveIntegerField)
     total_size_bytes = _figure(models.PositiveBigIntegerField)
     bytes_uploaded = _figure(models.PositiveBigIntegerField)
+    # From then on each file of the folder has a row; null while they are being found.
+    listed_at = models.DateTimeField(null=True, editable=False)
 
     objects = SessionQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -209,6 +216,8 @@ class Session(CompanyOwned, Job):
         fields: dict[str, Any] = {**figures}
         if status:
             fields["started_at"] = Coalesce("started_at", Now())
+        if status == SessionStatus.FAILED:
+            fields["error"] = "The machine that ran it says that it failed."
         if status and status not in ACTIVE:
             return self._end(condition, status, **fields)
         return self._move(condition, **fields, **({"status": status} if status else {}))

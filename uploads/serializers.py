@@ -21,7 +21,8 @@ from uploads.models import (
 )
 from uploads.transfer.stores import bucket_problem
 
-LARGEST_FIGURE = {"total_size_bytes": 2**63 - 1, "bytes_uploaded": 2**63 - 1}
+# What may be reported leaves room in the columns, and in their sums, for files that come after it.
+MOST_FILES, MOST_BYTES = 500_000_000, 2**53
 
 
 class RowSerializer(ModelSerializer):
@@ -193,7 +194,9 @@ class SessionReportSerializer(SessionSerializer):
     def get_fields(self) -> dict[str, serializers.Field]:
         figures = {
             name: serializers.IntegerField(
-                min_value=0, max_value=LARGEST_FIGURE.get(name, 2**31 - 1), required=False
+                min_value=0,
+                max_value=MOST_BYTES if "bytes" in name else MOST_FILES,
+                required=False,
             )
             for name in FIGURES
         }

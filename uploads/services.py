@@ -9,6 +9,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from accounts.models import User
 from common.api.exceptions import Conflict
+from common.jobs.models import ACTIVE
 from uploads.models import (
     FIGURES,
     REPORTABLE,
@@ -66,18 +67,22 @@ def update_session(session: Session, *, by: User, **fields: Any) -> Session:
 @transaction.atomic
 def delete_session(session: Session, *, by: User) -> None:
     """Remove a session and its list of files, but no object; an active one stays (`Conflict`)."""
-    locked = Session.objects.select_for_update().filter(pk=session.pk)
-    if locked.active().exists():
+    locked = Session.objects.select_for_update().get(pk=session.pk)
+    if locked.status in ACTIVE:
         raise Conflict("This session is active. Cancel it first.")
     locked.delete()
 
 
 @transaction.atomic
 def start(session: Session, *, by: User) -> Session:
-    """Queue a pending session; `Conflict` for any other, and where its project is closed."""
+    """Queue a pending session; `Conflict` for any other, and where its project is closed.
+
+    What a machine may have reported of it no longer counts: the figures are those of its files.
+    """
     _lock_open(session.project_id)
     if not session.start():
         raise Conflict(f"This session is {session.status}; only a pending one can be started.")
+    session.count_files()
     return session
 
 
@@ -142,8 +147,8 @@ def _lock_open(project_id: UUID) -> None:
 
 
 def _refuse_with_sessions(row: Project | Cycle) -> None:
-    if number := row.sessions.count():
-        raise Conflict(f"{number} sessions belong to it. Delete these first.")
+    if row.sessions.exists():
+        raise Conflict("Sessions belong to it. Delete these first.")
 
 
 def _changed(row: Model, fields: dict[str, Any]) -> dict[str, Any]:

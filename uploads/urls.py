@@ -2,6 +2,7 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from uploads import views
+from uploads.serializers import PresignSerializer
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("projects", views.ProjectViewSet, basename="project")
@@ -9,12 +10,13 @@ router.register("cycles", views.CycleViewSet, basename="cycle")
 router.register("sessions", views.SessionViewSet, basename="session")
 
 files, run = views.SessionFileViewSet.as_view, views.RunViewSet.as_view
+presign = run({"post": "presigned_url"}, detail=False, serializer_class=PresignSerializer)
 
 urlpatterns = [
     path("sessions/<uuid:pk>/files", files({"get": "list"}, detail=True)),
     path("uploads/start", run({"post": "start"}, detail=False)),
     path("uploads/status/<uuid:pk>", run({"get": "status"}, detail=True)),
-    path("uploads/presigned-url", run({"post": "presigned_url"}, detail=False)),
+    path("uploads/presigned-url", presign),
     path("uploads/direct/<uuid:pk>", views.DirectUploadView.as_view(), name="direct-upload"),
     *router.urls,
 ]

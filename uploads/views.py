@@ -3,13 +3,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, Serializer
+from rest_framework.serializers import BaseSerializer
 
 from accounts.api import CompanyViewSet, PublicView, ScopedViewSet
 from accounts.models import Role
@@ -74,6 +74,10 @@ class CycleViewSet(RowViewSet):
         services.delete_cycle(instance, by=person(self.request))
 
 
+@extend_schema_view(
+    update=extend_schema(request=SessionReportSerializer),
+    partial_update=extend_schema(request=SessionReportSerializer),
+)
 class SessionViewSet(RowViewSet):
     """Upload sessions of the company's projects.
 
@@ -136,14 +140,14 @@ class RunViewSet(ScopedViewSet):
     """Running a session, by Bureau's workers or by a machine that uploads by itself."""
 
     queryset = Session.objects.all()
+    serializer_class = StartSerializer
     permission_classes = (RunPermission,)
 
     @extend_schema(request=StartSerializer, responses={202: StartedSerializer})
     @idempotent
     def start(self, request: Request) -> Response:
         """Queue a pending session for the workers."""
-        session = self._session(validated(StartSerializer(data=request.data)))
-        session = services.start(session, by=person(request))
+        session = services.start(self._session(self._data()), by=person(request))
         return Response(StartedSerializer(session).data, status=202)
 
     @extend_schema(responses=JobSerializer, operation_id="uploads_status")
@@ -154,10 +158,15 @@ class RunViewSet(ScopedViewSet):
     @idempotent
     def presigned_url(self, request: Request) -> Response:
         """A URL to which one file of the session may be sent by PUT, without a token, once."""
-        data = validated(PresignSerializer(data=request.data))
+        data = self._data()
         session, file_key = self._session(data), data["file_key"]
         presigned = direct.presign(session, file_key=file_key, request=request)
         return Response(PresignedSerializer(presigned).data)
+
+    def _data(self) -> dict[str, Any]:
+        serializer = self.get_serializer(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
 
     def _session(self, data: dict[str, Any]) -> Session:
         """The session that a body names; one that the person may not see is a 404."""
@@ -186,14 +195,9 @@ class DirectUploadView(PublicView):
 def length_of(request: Request) -> int:
     """The length that the client promises; without one, nobody knows whether all has come."""
     length = request.META.get("CONTENT_LENGTH", "")
-    if not length or "HTTP_TRANSFER_ENCODING" in request.META:
+    if not length.isdigit() or "HTTP_TRANSFER_ENCODING" in request.META:
         raise LengthRequired
     return int(length)
-
-
-def validated(serializer: Serializer) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
 
 
 def person(request: Request) -> Any:

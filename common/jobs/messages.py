@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 from celery import current_app
+from django.apps import apps
 from kombu.pools import ProducerPool, producers
 
 from common import metrics
@@ -34,7 +35,12 @@ def publish(label: str, pk: Any) -> bool:
     try:
         with _producers().acquire(block=True, timeout=PATIENCE) as producer:
             current_app.send_task(
-                RUN_JOB, args=(label, str(pk)), queue=QUEUE, producer=producer, retry=False
+                RUN_JOB,
+                args=(label, str(pk)),
+                queue=QUEUE,
+                producer=producer,
+                retry=False,
+                **_limits(label),
             )
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
@@ -43,6 +49,15 @@ def publish(label: str, pk: Any) -> bool:
         return False
     _broker_away_until = 0.0
     return True
+
+
+def _limits(label: str) -> dict[str, float]:
+    """Celery's limits for a kind of job that has its own."""
+    limit = apps.get_model(label).time_limit  # type: ignore[attr-defined]
+    if limit is None:
+        return {}
+    seconds = limit.total_seconds()
+    return {"soft_time_limit": seconds, "time_limit": seconds + 60}
 
 
 def backlog() -> int:

@@ -124,6 +124,8 @@ class Job(BaseModel):
     Status = JobStatus
 
     max_attempts: ClassVar[int] = 3
+    # How long a run may take; None for what any task of Celery's may.
+    time_limit: ClassVar[timedelta | None] = None
 
     status = models.CharField(
         max_length=16, choices=JobStatus.choices, default=JobStatus.QUEUED, editable=False

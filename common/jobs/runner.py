@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import stamina
 import structlog
@@ -20,6 +20,7 @@ from common.jobs.messages import backlog, publish
 from common.jobs.models import Job, JobStatus
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 SWEEP_BATCH = 500
 LONGEST_QUEUE = 1000
@@ -120,21 +121,21 @@ def _unexpected(error: Exception) -> str:
 def _store(job: Job, end: Callable[[], bool]) -> bool:
     """Write the end; where the row does not take it (a NUL byte, say), that is why it failed."""
     try:
-        return _persist(end)
+        return through_restarts(end)
     except OperationalError:
         raise
     except Exception as error:
         log.exception("job_end_raised")
-        return _persist(partial(job.retry_later, _unexpected(error)))
+        return through_restarts(partial(job.retry_later, _unexpected(error)))
 
 
-def _persist(end: Callable[[], bool]) -> bool:
+def through_restarts(write: Callable[[], T]) -> T:
     """Write through a database restart if need be, rather than do paid work again."""
     for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=120):
         with attempt:
             if attempt.num > 1:
                 connection.close_if_unusable_or_obsolete()
-            return end()
+            return write()
     raise AssertionError("unreachable: the last attempt raises")
 
 

@@ -91,8 +91,10 @@ class TestCycles:
 class TestSessions:
     def test_bars(self, staff: Client, session: Session) -> None:
         Session.objects.update(status="in_progress", total_files=4, files_uploaded=1)
+        Session.objects.update(local_directory="<b>odd")
         page = staff.get(SESSIONS).content.decode()
         assert 'value="0.25"' in page
+        assert "<b>odd" not in page
         assert "data-upload-active" in page
         for name in ("uploads/progress.js", "uploads/progress.css"):
             assert name in page

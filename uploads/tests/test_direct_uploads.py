@@ -1,6 +1,7 @@
 import hashlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from common.ids import uuid7
-from uploads.models import DirectUpload, Project, Session, SessionFile
+from uploads import direct
+from uploads.models import FIGURES, DirectUpload, Project, Session, SessionFile
 from uploads.tasks import forget_urls
 from uploads.tests.factories import SessionFileFactory
 
@@ -155,6 +157,14 @@ class TestReceive:
         sizes = dict.fromkeys(("total_size_bytes", "bytes_uploaded"), 3 * len(BODY))
         assert shown == shown | figures | sizes | {"status": "pending"}
 
+    def test_is_counted_on_top_of_the_largest_report(
+        self, client: APIClient, api: APIClient, machine: APIClient, session: Session
+    ) -> None:
+        figures = {name: 2**53 if "bytes" in name else 500_000_000 for name in FIGURES}
+        sent = machine.put(f"/api/v1/sessions/{session.pk}", figures)
+        assert sent.status_code == 200
+        assert send(api, ask(client, session).json()["url"]).status_code == 200
+
     def test_an_empty_file(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
@@ -208,7 +218,10 @@ class TestReceive:
         assert send(api, url, CONTENT_LENGTH="5").status_code == 200
         assert (bucket / "a").read_bytes() == BODY[:5]
 
-    @pytest.mark.parametrize("headers", [{"CONTENT_LENGTH": ""}, {"HTTP_TRANSFER_ENCODING": "x"}])
+    @pytest.mark.parametrize(
+        "headers",
+        [{"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "-1"}, {"HTTP_TRANSFER_ENCODING": "x"}],
+    )
     def test_of_unknown_length(
         self, client: APIClient, api: APIClient, session: Session, headers: dict
     ) -> None:
@@ -267,14 +280,32 @@ class TestReceive:
         assert send(api, ask(client, session, "a/b/c").json()["url"]).status_code == 409
         assert SessionFile.objects.count() == 1
 
+    def test_slow_lines_do_not_take_all_threads(
+        self, client: APIClient, api: APIClient, session: Session, monkeypatch: Any
+    ) -> None:
+        url = ask(client, session).json()["url"]
+        monkeypatch.setattr(direct, "PATIENCE", 0.01)
+        with ExitStack() as busy:
+            for _ in range(direct.MOST_AT_ONCE):
+                busy.enter_context(direct._slot())
+            response = send(api, url)
+        assert (response.status_code, response["Retry-After"]) == (503, "2")
+        assert send(api, url).status_code == 200
+
     def test_takes_no_other_method(self, client: APIClient, api: APIClient, session: Any) -> None:
         url = ask(client, session).json()["url"]
         assert api.get(url).status_code == api.post(url).status_code == 405
 
 
-def test_old_urls_are_forgotten(client: APIClient, session: Session) -> None:
+def test_old_urls_are_forgotten_with_what_is_left_of_their_files(
+    client: APIClient, session: Session, bucket: Path
+) -> None:
     ask(client, session, "old")
+    upload = DirectUpload.objects.get()
+    left = bucket.parents[1] / ".incoming/acme/field-data" / f"{upload.pk}.abc.0"
+    left.write_bytes(BODY)
     DirectUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
     ask(client, session, "new")
     assert forget_urls() == 1
     assert DirectUpload.objects.get().key == "new"
+    assert not left.exists()

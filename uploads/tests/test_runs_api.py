@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from common.ids import uuid7
 from uploads.models import FIGURES, Project, Session
+from uploads.tests.factories import SessionFileFactory
 
 pytestmark = pytest.mark.django_db
 START = "/api/v1/uploads/start"
@@ -47,6 +48,15 @@ class TestStart:
         assert [answer.status_code for answer in answers] == [202, 202]
         assert answers[0].json() == answers[1].json()
 
+    def test_begins_with_the_figures_of_its_files(
+        self, client: APIClient, machine: APIClient, session: Session
+    ) -> None:
+        SessionFileFactory(session=session, status="uploaded")
+        machine.put(f"/api/v1/sessions/{session.pk}", {"files_uploaded": 7})
+        client.post(START, named(session))
+        session.refresh_from_db()
+        assert (session.files_uploaded, session.bytes_uploaded, session.total_files) == (1, 10, 1)
+
     def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
         Project.objects.update(is_active=False)
         assert client.post(START, named(session)).status_code == 409
@@ -82,6 +92,20 @@ class TestStart:
         with ThreadPoolExecutor(6) as threads:
             codes = sorted(threads.map(start, clients))
         assert codes == [202] + 5 * [409]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sessions", START, "/api/v1/uploads/presigned-url"])
+@pytest.mark.parametrize("who", ["owner", "worker_account"])
+def test_a_browser_gets_a_page(
+    as_user: Any, session: Session, path: str, who: str, request: pytest.FixtureRequest
+) -> None:
+    client = as_user(request.getfixturevalue(who))
+    for address in (path, status_of(session), f"/api/v1/sessions/{session.pk}"):
+        page = client.get(address, headers={"accept": "text/html"})
+        assert page.status_code in (200, 405)
+        assert page["Content-Type"].startswith("text/html")
+    sent = client.post(START, named(session), headers={"accept": "text/html"})
+    assert sent.status_code == 202
 
 
 class TestStatus:

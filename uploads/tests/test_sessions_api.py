@@ -1,6 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -223,6 +225,10 @@ class TestReport:
         cycle = machine.get(f"/api/v1/cycles/{session.cycle_id}").json()
         assert cycle["status"] == "partial"
 
+    def test_a_failure_is_said_to_be_reported(self, machine: APIClient, session: Session) -> None:
+        answer = machine.put(one(session), {"status": "failed"}).json()
+        assert (answer["status"], "machine" in answer["error"]) == ("failed", True)
+
     def test_figures_do_not_fall(self, machine: APIClient, session: Session, errors: Any) -> None:
         machine.patch(one(session), {"files_uploaded": 5, "files_skipped": 2})
         response = machine.patch(one(session), {"files_uploaded": 4, "files_skipped": 3})
@@ -230,11 +236,30 @@ class TestReport:
         session.refresh_from_db()
         assert (session.files_uploaded, session.files_skipped) == (5, 2)
 
+    @pytest.mark.django_db(transaction=True)
+    def test_of_many_at_once_the_largest_figure_stays(
+        self, as_user: Any, worker_account: User, session: Session
+    ) -> None:
+        machines = [as_user(worker_account) for _ in range(6)]
+
+        def put(figure: int) -> int:
+            try:
+                sent = {"files_uploaded": figure}
+                return machines[figure].patch(one(session), sent).status_code
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(6) as threads:
+            assert set(threads.map(put, range(6))) <= {200, 400}
+        session.refresh_from_db()
+        assert session.files_uploaded == 5
+
     @pytest.mark.parametrize(
         ("sent", "code"),
         [
             ({"files_uploaded": -1}, "min_value"),
-            ({"files_uploaded": 2**31}, "max_value"),
+            ({"files_uploaded": 500_000_001}, "max_value"),
+            ({"bytes_uploaded": 2**53 + 1}, "max_value"),
             ({"bytes_uploaded": 10**400}, "max_value"),
             ({"files_failed": "x"}, "invalid"),
             ({"files_failed": None}, "null"),

@@ -5,6 +5,7 @@ nor `..`, and hold no control character and no backslash, so that a key means th
 bucket, in a folder and in a URL.
 """
 
+import hashlib
 import re
 
 LONGEST_KEY = 1024  # bytes of UTF-8: S3's limit
@@ -74,6 +75,16 @@ def printable(name: str) -> str:
     Bytes that are no UTF-8 come as the surrogates that `os.fsdecode` makes of them.
     """
     return _FORBIDDEN.sub(_escaped, name)
+
+
+def stand_in(prefix: str, path: str) -> str:
+    """What names an entry that can have no key: no key either, and of the same length at most."""
+    text = join(prefix, path)
+    encoded = text.encode()
+    if len(encoded) <= LONGEST_KEY:
+        return text
+    digest = hashlib.sha256(encoded).hexdigest()
+    return f"{encoded[: LONGEST_KEY - 80].decode(errors='ignore')}\\…{digest}"
 
 
 def _escaped(match: re.Match[str]) -> str:

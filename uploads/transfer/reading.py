@@ -80,19 +80,19 @@ class SourceFile:
     def _pieces(self, size: int) -> Iterator[Bytes]:
         if self.size < min(size, AT_ONCE):
             # A byte more than it has, to see where it grows.
-            yield self._read(lambda: os.pread(self._fd, self.size + 1, 0))
+            yield self._read(os.pread, self.size + 1, 0)
             return
         buffer, position = _buffer(size), 0
-        while count := self._read(lambda: os.preadv(self._fd, [buffer], position)):
+        while count := self._read(os.preadv, [buffer], position):
             self.check()
             yield buffer[:count]
             position += count
             if position > self.size:
                 return
 
-    def _read(self, call: Callable[[], T]) -> T:
+    def _read(self, call: Callable[..., T], what: object, position: int) -> T:
         try:
-            return call()
+            return call(self._fd, what, position)
         except OSError as error:
             raise SourceChanged(file_problem(error)) from error
 

@@ -8,26 +8,31 @@ see `folders`.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import NamedTuple
 
 from uploads.transfer.errors import SourceError
-from uploads.transfer.folders import FOLDER, Folder
+from uploads.transfer.folders import Folder
 from uploads.transfer.globs import Choice
-from uploads.transfer.keys import BadKey, check_key, key_problem, printable
+from uploads.transfer.keys import BadKey, check_key, join, key_problem, printable, stand_in
 
 # Above this depth a folder is read while its subfolders are; below it is read first, so that
 # not twice as many files have to be open at once.
 DEPTH_WITH_TWO_OPEN = 100
+STEP = 1000  # names
+NO_KEY = "Its name makes no key."
 
 
 class Entry(NamedTuple):
     """What was found. `path` is printable and relative; a folder's ends with `/`.
 
-    With an `error` it can't be uploaded, and `size` and `mtime_ns` may be 0.
+    With an `error` it can't be uploaded; then `key` only names it, and `size` and `mtime_ns` may
+    be 0.
     """
 
     path: str
+    key: str
     size: int
     mtime_ns: int
     error: str = ""
@@ -56,45 +61,27 @@ def open_directory(root: str | os.PathLike[str], company_code: str, directory: s
         raise SourceError(f"The folder {shown} can't be read: {error.strerror}.") from error
 
 
-def scan(root: Folder, choice: Choice, *, below: str = "") -> Iterator[Entry]:
+def scan(
+    root: Folder,
+    choice: Choice,
+    *,
+    prefix: str = "",
+    below: str = "",
+    on_step: Callable[[], None] = lambda: None,
+) -> Iterator[Entry]:
     """All that `choice` takes, in no particular order, one after the other.
 
     Nothing is collected: a folder of a million names takes no more memory than one of ten.
-    `below` is a folder of `root` to begin with.
+    `prefix` is what keys begin with, `below` a folder of `root` to begin at. `on_step` is called
+    now and then, so that somebody hears of a scan that takes long and finds nothing.
     """
-    try:
-        start = root.below(below)
-    except OSError as error:
-        yield _closed(below, error)
-        return
-    # A stack instead of recursion: folders may be nested more deeply than calls.
-    levels = [_Level(start, below)]
-    while levels:
-        level = levels[-1]
-        try:
-            entry = next(level.entries, None)
-        except OSError as error:
-            yield _closed(level.path, error)
-            entry = None
-        if entry is None:
-            levels.pop()
-            continue
-        path = level.prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if not choice.enters(path):
-                continue
-            try:
-                levels.append(_open_level(level, entry.name, path, len(levels)))
-            except (OSError, SourceError) as error:
-                yield _closed(path, error)
-        elif choice.takes(path):
-            yield _entry(entry, path)
+    return _Scan(choice, prefix, on_step).walk(root, below)
 
 
 class _Level:
     """A folder that is being read."""
 
-    def __init__(self, folder: Folder, path: str, depth: int = 0) -> None:
+    def __init__(self, folder: Folder, path: str, depth: int) -> None:
         self.folder = folder
         self.path = path
         self.prefix = f"{path}/" if path else ""
@@ -103,39 +90,78 @@ class _Level:
             self.entries = iter(list(self.entries))
 
 
-def _open_level(parent: _Level, name: str, path: str, depth: int) -> _Level:
-    # All that is in it would have the same problem, and its own.
-    if problem := key_problem(path):
-        raise SourceError(f"Its name makes no key. {problem}")
-    return _Level(Folder(os.open(name, FOLDER, dir_fd=parent.folder.fd)), path, depth)
+class _Scan:
+    def __init__(self, choice: Choice, prefix: str, on_step: Callable[[], None]) -> None:
+        self._choice = choice
+        self._prefix = prefix
+        self._on_step = on_step
+        # A stack instead of recursion: folders may be nested more deeply than calls.
+        self._levels: list[_Level] = []
+
+    def walk(self, root: Folder, below: str) -> Iterator[Entry]:
+        yield from self._enter(lambda: root.below(below), below)
+        for step in count(1):
+            if not self._levels:
+                return
+            if step % STEP == 0:
+                self._on_step()
+            yield from self._step(self._levels[-1])
+
+    def _step(self, level: _Level) -> Iterator[Entry]:
+        try:
+            entry = next(level.entries, None)
+        except OSError as error:
+            yield self._closed(level.path, error)
+            entry = None
+        if entry is None:
+            self._levels.pop()
+            return
+        path = level.prefix + entry.name
+        if not entry.is_dir(follow_symlinks=False):
+            if self._choice.takes(path):
+                yield self._found(entry, path)
+        elif self._choice.enters(path):
+            yield from self._enter(lambda: level.folder.below(entry.name), path)
+
+    def _enter(self, open_folder: Callable[[], Folder], path: str) -> Iterator[Entry]:
+        # What is in a folder whose name makes no key has no key either.
+        problem = key_problem(join(self._prefix, path)) if path else ""
+        if problem:
+            yield self._unfit(f"{printable(path)}/", f"{NO_KEY} {problem}")
+            return
+        try:
+            self._levels.append(_Level(open_folder(), path, len(self._levels)))
+        except OSError as error:
+            yield self._closed(path, error)
+
+    def _found(self, entry: os.DirEntry[str], path: str) -> Entry:
+        try:
+            known = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            return self._unfit(printable(path), file_problem(error))
+        key = f"{self._prefix}/{path}" if self._prefix else path
+        if problem := key_problem(key):
+            return self._unfit(printable(path), f"{NO_KEY} {problem}", known)
+        if problem := kind_problem(known.st_mode):
+            return self._unfit(path, problem)
+        return Entry(path, key, known.st_size, known.st_mtime_ns)
+
+    def _closed(self, path: str, error: OSError) -> Entry:
+        return self._unfit(f"{path}/", _folder_problem(error))
+
+    def _unfit(self, path: str, error: str, known: os.stat_result | None = None) -> Entry:
+        size, mtime_ns = (known.st_size, known.st_mtime_ns) if known else (0, 0)
+        return Entry(path, stand_in(self._prefix, path), size, mtime_ns, error)
 
 
-def _closed(path: str, error: Exception) -> Entry:
-    problem = str(error) if isinstance(error, SourceError) else _folder_problem(error)
-    return Entry(f"{printable(path)}/" if path else "./", 0, 0, problem)
-
-
-def _folder_problem(error: Exception) -> str:
+def _folder_problem(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "The folder can't be read: permission denied."
     if isinstance(error, FileNotFoundError):
         return "The folder vanished before it was read."
     if isinstance(error, NotADirectoryError):
         return "The folder became something else before it was read."
-    return f"The folder can't be read: {getattr(error, 'strerror', error)}."
-
-
-def _entry(entry: os.DirEntry[str], path: str) -> Entry:
-    try:
-        known = entry.stat(follow_symlinks=False)
-    except OSError as error:
-        return Entry(printable(path), 0, 0, file_problem(error))
-    problem = key_problem(path)
-    if problem:
-        return Entry(
-            printable(path), known.st_size, known.st_mtime_ns, f"Its name makes no key. {problem}"
-        )
-    return Entry(path, known.st_size, known.st_mtime_ns, kind_problem(known.st_mode))
+    return f"The folder can't be read: {error.strerror}."
 
 
 _KINDS = {

@@ -4,6 +4,7 @@ A store belongs to one bucket of one company. An object appears in it under its 
 is whole and has been verified; until then there is the former one, or none.
 """
 
+from django.conf import settings
 from django.core.files.storage import storages
 
 from uploads.transfer.buckets import bucket_problem
@@ -20,7 +21,7 @@ def store_for(company_code: str, bucket: str, region: str = "") -> Store:
     """
     if problem := bucket_problem(company_code, bucket):
         raise StoreError(problem)
-    backend = storages.backends["uploads"]
+    backend = settings.STORAGES["uploads"]
     options = {**backend["OPTIONS"], "company_code": company_code, "bucket_name": bucket}
     if region:
         options["region_name"] = region

@@ -77,7 +77,7 @@ class FolderStore(Store, FileSystemStorage):
     def find(self, key: str) -> Stored | None:
         with _named_errors():
             try:
-                fd = self._open(key)
+                fd = self._opened(key)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             try:
@@ -88,7 +88,7 @@ class FolderStore(Store, FileSystemStorage):
     def sha256_of(self, key: str) -> str:
         with _named_errors():
             try:
-                file = os.fdopen(self._open(key), "rb")
+                file = os.fdopen(self._opened(key), "rb")
             except (FileNotFoundError, NotADirectoryError):
                 return ""
             with file:
@@ -128,7 +128,7 @@ class FolderStore(Store, FileSystemStorage):
                     with suppress(FileNotFoundError):
                         os.unlink(entry.name, dir_fd=self._aside.fd)
 
-    def _open(self, key: str) -> int:
+    def _opened(self, key: str) -> int:
         folder, _, name = key.rpartition("/")
         return os.open(name, _READ, dir_fd=self._objects.folder(folder).fd)
 
