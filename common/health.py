@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from common.api.problems import problem
 from common.patience import Inquiry, TooSlow, within
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,6 @@ def _outcome(name: str, check: Inquiry[None], deadline: float) -> str:
     except TooSlow:
         return "too slow"
     except Exception as error:
-        log.warning("not_ready", part=name, error=repr(error))
+        log.warning("not_ready", part=name, error=said(error))
         return "away"
     return "ok"

@@ -2,11 +2,14 @@
 
 import json
 import logging.config
+import sys
 from typing import Any
 
 import structlog
 from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.types import EventDict, Processor
+
+from common.tracebacks import described
 
 SHARED: list[Processor] = [
     merge_contextvars,
@@ -32,18 +35,40 @@ class JSONFormatter(structlog.stdlib.ProcessorFormatter):
         return json.dumps({k: v for k, v in event.items() if v is not None}, default=repr)
 
 
+class Discreet(logging.Filter):
+    """Takes out of libraries' lines what people have written: addresses, and errors' messages.
+
+    An address may hold the secret of a mailed link; our own lines have the route in its place.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        if request is not None and isinstance(record.args, tuple) and record.args:
+            match = getattr(request, "resolver_match", None)
+            record.args = (*record.args[:-1], f"/{match.route}" if match else "no route")
+        if record.name == "celery.app.trace" and isinstance(record.args, dict):
+            record.msg = "Task %(name)s[%(id)s] %(description)s"
+        return True
+
+
+def _exception_as_text(_logger: object, _method: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = described(error)
+    return event
+
+
 def _without_nothing(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {key: value for key, value in event.items() if value is not None}
 
 
 def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
     """The configuration of `logging` for all processes; libraries' lines get the same form."""
-    # Tracebacks without local variables: those hold passwords, tokens and people's texts.
-    plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    render: list[Processor] = (
-        [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
-        if as_json
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    render: Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )
     return {
         "version": 1,
@@ -54,12 +79,20 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
                 "foreign_pre_chain": [*SHARED, structlog.stdlib.ExtraAdder(allow=())],
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    _exception_as_text,
                     _without_nothing,
-                    *render,
+                    render,
                 ],
             }
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "filters": {"discreet": {"()": Discreet}},
+        "handlers": {
+            "console": {
+                "class": "logging.StreamHandler",
+                "formatter": "structured",
+                "filters": ["discreet"],
+            }
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             # Django gives this one handlers of its own.
@@ -74,6 +107,13 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
             "httpx2": {"level": "WARNING"},
             "openai": {"level": "WARNING"},
             "psycopg.pool": {"level": "ERROR"},
+            # At DEBUG these would tell statements with their values, and requests with their keys.
+            "django.db.backends": {"level": "INFO"},
+            "django.template": {"level": "INFO"},
+            "botocore": {"level": "INFO"},
+            "urllib3": {"level": "INFO"},
+            "kombu": {"level": "INFO"},
+            "celery.pool": {"level": "INFO"},
         },
     }
 

@@ -10,6 +10,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from common import metrics
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +41,17 @@ class RequestLogMiddleware:
             route=route,
             status=response.status_code,
             ms=round(seconds * 1000, 1),
+            **_session_user(request),
         )
         return response
+
+
+def _session_user(request: HttpRequest) -> dict[str, str]:
+    """Who uses the admin site; a token's user is bound where the token is read."""
+    user = getattr(request, "_cached_user", None)  # looked for by nobody: nobody was needed
+    if user is None or not user.is_authenticated:
+        return {}
+    return {"user": str(user.pk), "company": str(user.company_id)}
 
 
 def _route(request: HttpRequest) -> str | None:
@@ -70,7 +80,7 @@ class ProblemDetailsMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, OperationalError | InterfaceError):
-            log.error("database_away", error=repr(error))
+            log.error("database_away", error=said(error))
             response = problem_response(503)
             response["Retry-After"] = "2"
             return response

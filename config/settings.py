@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from common.ai.types import Price
 from common.logs import logging_config
+from common.postgres.pulse import WatchedConnection
 from config.environment import BASE_DIR, load
 from config.local.services import LocalServices
 
@@ -107,7 +108,7 @@ def _database(url: str) -> dict[str, Any]:
     scheme, _, rest = url.partition("://")
     parts = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "common.postgres",
         "NAME": parts.pop("dbname", ""),
         "USER": parts.pop("user", ""),
         "PASSWORD": parts.pop("password", ""),
@@ -123,8 +124,9 @@ def _database(url: str) -> dict[str, Any]:
             "pool": {
                 "min_size": 0,
                 "max_size": env.database_pool_size,
-                "timeout": 3,
+                "timeout": 1.5,
                 "reconnect_timeout": 1,
+                "connection_class": WatchedConnection,
             },
         },
     }

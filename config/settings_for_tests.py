@@ -15,6 +15,8 @@ TEST_ENVIRONMENT = {
     "VAR_DIR": os.environ.get("TEST_VAR_DIR") or str(BASE_DIR / "var" / "test"),
     "DEBUG": "true",
     "LOG_FORMAT": "json",
+    # Nobody listens there: tests open no connections to the outside.
+    "POSTS_API_URL": "http://127.0.0.1:1/posts",
     "JOB_LEASE_SECONDS": "2",
     "JOB_SWEEP_SECONDS": "0.5",
 }

@@ -1,6 +1,6 @@
 from typing import Any
 
-from rest_framework.permissions import SAFE_METHODS, AllowAny
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
@@ -32,7 +32,7 @@ class PostViewSet(ReadOnlyModelViewSet):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if request.method in SAFE_METHODS:
+        if request.method in ("GET", "HEAD"):
             self.feed = services.mirror()
 
     def finalize_response(

@@ -19,6 +19,7 @@ from common.api import integrity
 from common.api.exceptions import ServiceUnavailable, TooLarge
 from common.logs import current_request_id
 from common.ratelimit.throttles import early_refusal
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,7 @@ def _as_api_exception(exc: Exception) -> APIException | None:
         case IntegrityError():
             return integrity.as_api_exception(exc)
         case OperationalError() | InterfaceError():
-            log.error("database_away", error=repr(exc))
+            log.error("database_away", error=said(exc))
             return ServiceUnavailable()
     return None
 

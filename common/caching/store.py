@@ -13,6 +13,8 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from common.tracebacks import said
+
 log = structlog.get_logger(__name__)
 
 PREFIX = "bureau:bytes"
@@ -173,4 +175,4 @@ def _failed(error: Exception) -> None:
     """Leave the cache alone for a moment, so that not every request waits for it in vain."""
     global _away_until
     _away_until = time.monotonic() + PAUSE
-    log.warning("cache_away", error=repr(error))
+    log.warning("cache_away", error=said(error))

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from common.caching import store
 from common.jobs import Job, RetryLater
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +73,7 @@ def _ended(bump: CacheBump, writer: str) -> None:
     try:
         store.end(bump.namespace, writer)
     except CACHE_ERRORS as error:
-        log.warning("cache_not_told", namespace=bump.namespace, error=repr(error))
+        log.warning("cache_not_told", namespace=bump.namespace, error=said(error))
     else:
         CacheBump.objects.filter(pk=bump.pk).delete()
 

@@ -9,6 +9,7 @@ from django.apps import apps
 from kombu.pools import ProducerPool, producers
 
 from common import metrics
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ def publish(label: str, pk: Any) -> bool:
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
         metrics.job_not_published(label)
-        log.warning("job_not_published", job=str(pk), kind=label, error=repr(error))
+        log.warning("job_not_published", job=str(pk), kind=label, error=said(error))
         return False
     _broker_away_until = 0.0
     return True

@@ -18,6 +18,7 @@ from common import metrics
 from common.jobs.errors import JobFailed, LostLease, RetryLater
 from common.jobs.messages import backlog, publish
 from common.jobs.models import Job, JobStatus
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class Heartbeat:
             except LostLease:
                 return
             except Error as error:
-                log.warning("lease_not_renewed", job=str(self.job.pk), error=repr(error))
+                log.warning("lease_not_renewed", job=str(self.job.pk), error=said(error))
             finally:
                 connection.close()
 
@@ -88,12 +89,13 @@ def _outcome(job: Job, stored: bool) -> str:
 
 
 def _context(job: Job) -> dict[str, Any]:
-    company = getattr(job, "company_id", None)
+    company, user = getattr(job, "company_id", None), getattr(job, "user_id", None)
     return {
         "request_id": job.request_id,
         "kind": job._meta.label,
         "job": str(job.pk),
         "company": str(company) if company else None,
+        "user": str(user) if user else None,
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from django.conf import settings
@@ -13,6 +13,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from common.metrics import scrape
 from common.metrics.guard import refusal
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -28,19 +29,20 @@ class Handler(WSGIRequestHandler):
         """A scrape each few seconds is no news."""
 
 
-def serve_if_wanted(**_: Any) -> None:
+def serve_if_wanted() -> WSGIServer | None:
     """Answer at `METRICS_PORT` from a thread, if that is set; a taken port is no reason to end."""
     if not settings.METRICS_PORT:
-        return
+        return None
     try:
         server = make_server(
             settings.HOST, settings.METRICS_PORT, application, Server, handler_class=Handler
         )
     except OSError as error:
-        log.error("metrics_not_served", port=settings.METRICS_PORT, error=repr(error))
-        return
+        log.error("metrics_not_served", port=settings.METRICS_PORT, error=said(error))
+        return None
     threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
     log.info("metrics_served", port=server.server_port)
+    return server
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

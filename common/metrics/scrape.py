@@ -18,6 +18,7 @@ from common.jobs.models import ACTIVE, Job, JobStatus
 from common.jobs.runner import kinds
 from common.metrics import instruments, values
 from common.patience import Inquiry, TooSlow
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ def _from_database() -> Iterator[Metric]:
     except TooSlow:
         log.warning("metrics_without_database", error="too slow")
     except Exception as error:
-        log.warning("metrics_without_database", error=repr(error))
+        log.warning("metrics_without_database", error=said(error))
     yield GaugeMetricFamily(
         "bureau_database_up", "Whether the database answered.", value=float(bool(found))
     )

@@ -16,6 +16,8 @@ import structlog
 from django.conf import settings
 from prometheus_client import values
 
+from common.tracebacks import said
+
 log = structlog.get_logger(__name__)
 
 FOLDER: Path = settings.METRICS_DIR
@@ -32,7 +34,7 @@ def prepare() -> None:
         values.ValueClass = values.MultiProcessValue(_my_slot)
     except OSError as error:
         values.ValueClass = values.MutexValue
-        log.warning("metrics_not_shared", folder=str(FOLDER), error=repr(error))
+        log.warning("metrics_not_shared", folder=str(FOLDER), error=said(error))
     else:
         os.register_at_fork(after_in_child=_leave_slot)
 

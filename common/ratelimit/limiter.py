@@ -21,6 +21,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from common.ratelimit.local import LocalCounter
 from common.ratelimit.windows import Reading, Verdict, Window
+from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
 
@@ -156,7 +157,7 @@ class Breaker:
             first, self._closed = self._closed, False
             self._next_try = time.monotonic() + PAUSE
         if first:
-            log.warning("rate_limits_away", error=repr(error))
+            log.warning("rate_limits_away", error=said(error))
 
     def succeeded(self) -> None:
         if not self._closed:

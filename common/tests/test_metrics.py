@@ -5,8 +5,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from django.db import OperationalError
@@ -14,9 +16,11 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from common import metrics
+from common.ai.types import Call
 from common.jobs import runner
 from common.jobs.models import JobStatus
-from common.metrics import scrape
+from common.metrics import exporter, scrape
 from common.testing import Broker, Worker, eventually, table_held
 from common.tests.models import Errand
 from config.local import LocalServices
@@ -234,3 +238,65 @@ class TestGuard:
         assert client.get("/metrics", REMOTE_ADDR="198.51.100.1").status_code == 403
         forged = {"x-forwarded-for": "203.0.113.9"}
         assert client.get("/metrics", headers=forged, REMOTE_ADDR="198.51.100.1").status_code == 403
+
+
+def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> None:
+    call = Call(
+        model="some-model",
+        outcome="ok",
+        status=200,
+        attempt=1,
+        prompt_tokens=100,
+        completion_tokens=20,
+        cached_tokens=60,
+        cost_usd=Decimal("0.25"),
+        duration_ms=1500,
+    )
+    before = figures()
+    metrics.ai_request_ended(call)
+    after = figures()
+
+    def more(name: str, **labels: str) -> float:
+        found = key(name, model="some-model", **labels)
+        return after[found] - before.get(found, 0)
+
+    assert more("bureau_ai_requests_total", outcome="ok") == 1
+    assert more("bureau_ai_tokens_total", type="prompt") == 100
+    assert more("bureau_ai_tokens_total", type="completion") == 20
+    assert more("bureau_ai_tokens_total", type="cached") == 60
+    assert more("bureau_ai_cost_usd_total") == 0.25
+    assert more("bureau_ai_request_duration_seconds_sum") == 1.5
+
+
+class TestExporter:
+    """What a worker on a machine of its own answers at `METRICS_PORT`."""
+
+    def answer(self, path: str = "/metrics", **environ: str) -> tuple[str, str]:
+        given: dict[str, str] = {"PATH_INFO": path, "REQUEST_METHOD": "GET", **environ}
+        status: list[str] = []
+        body = b"".join(exporter.application(given, lambda line, _: status.append(line)))
+        return status[0], body.decode()
+
+    def test_its_own_figures(self) -> None:
+        metrics.sweep_ended("ok")
+        status, body = self.answer()
+        assert status == "200 OK"
+        assert key("bureau_job_sweeps_total", outcome="ok") in read(body)
+        assert "bureau_jobs_queued" not in body
+        assert self.answer("/")[0] == "404 Not Found"
+
+    def test_the_same_guard(self, settings: Any) -> None:
+        settings.METRICS_TOKEN = "right"
+        assert self.answer()[0] == "401 Unauthorized"
+        assert self.answer(HTTP_AUTHORIZATION="Bearer right")[0] == "200 OK"
+
+    def test_by_http(self, settings: Any, unused_port: int) -> None:
+        settings.METRICS_PORT, settings.HOST = unused_port, "127.0.0.1"
+        server = exporter.serve_if_wanted()
+        assert server is not None
+        with urlopen(f"http://127.0.0.1:{unused_port}/metrics") as response:
+            assert response.headers["Content-Type"].startswith("text/plain")
+        # Where the port is taken the process goes on without.
+        assert exporter.serve_if_wanted() is None
+        server.shutdown()
+        server.server_close()

@@ -65,6 +65,8 @@ class Postgres(Server):
             "unix_socket_directories": folder,
             "unix_socket_permissions": "0700",
             "max_connections": "200",
+            # Without failed statements: they hold people's texts, and whoever sent them was told.
+            "log_min_messages": "log",
             # Parallel workers share memory in /dev/shm, of which a container has 64 MB.
             "max_parallel_workers_per_gather": "0",
             "max_parallel_maintenance_workers": "0",

@@ -85,7 +85,7 @@ def run_alone(environment: Environment, mark: str) -> int:
             return code
         for name, command in read_procfile().items():
             children.start(name, command)
-        return watch(children, environment)
+        return watch(children, services, environment)
 
 
 def forget_figures(environment: Environment) -> None:
@@ -110,10 +110,15 @@ def read_procfile() -> dict[str, str]:
     return dict(parse_procfile((REPOSITORY / "Procfile").read_text()).processes)
 
 
-def watch(children: Foreground, environment: Environment) -> int:
-    """Say once that all is ready; return when a process ends, as then the rest is no use."""
+def watch(children: Foreground, services: LocalServices, environment: Environment) -> int:
+    """Say once that all is ready; return when a process ends, as then the rest is no use.
+
+    A server that dies is started again: the processes bear that it is away for a moment.
+    """
     announced = False
     while (ended := children.ended()) is None:
+        for name in services.revive():
+            children.say(f"{name} had died and runs again.")
         if not announced and is_ready(environment.port):
             children.say(banner(environment))
             announced = True

@@ -70,6 +70,10 @@ class Server(ABC):
                 raise self._error(f"does not answer after {START_PATIENCE:.0f} seconds")
             time.sleep(TICK)
 
+    def is_running(self) -> bool:
+        """Whether there is a process, answering or not, whoever started it."""
+        return self._find() is not None
+
     def stop(self) -> None:
         """Stop the server, whoever started it, and wait until it is gone."""
         process = self._find()
@@ -89,7 +93,8 @@ class Server(ABC):
     def _find(self) -> psutil.Process | None:
         if self._process is not None and alive(self._process):
             return self._process
-        return find_by_command(self.program, str(self.data))
+        self._process = find_by_command(self.program, str(self.data))
+        return self._process
 
     def _launch(self) -> None:
         if self._child is not None and self._child.poll() is not None:

@@ -37,6 +37,7 @@ class LocalServices:
         self._wanted = (["valkey"] if valkey else []) + (["postgres"] if postgres else [])
         self._turn = FileLock(self._places.run / "turn.lock")
         self._entered: ExitStack | None = None
+        self._joined: list[Server] = []
         self._owner = 0
 
     @property
@@ -63,7 +64,8 @@ class LocalServices:
         if self._wanted:
             self._places.make()
             with self._my_turn(), ExitStack() as undo:
-                for server in self._servers():
+                self._joined = self._servers()
+                for server in self._joined:
                     self._join(server, undo)
                 self._owner, self._entered = os.getpid(), undo.pop_all()
         return self
@@ -75,6 +77,7 @@ class LocalServices:
         traceback: TracebackType | None,
     ) -> None:
         entered, self._entered = self._entered, None
+        self._joined = []
         # A forked child inherits the object, but the servers are its parent's to leave.
         if entered is not None and self._owner == os.getpid():
             with uninterrupted():
@@ -82,6 +85,15 @@ class LocalServices:
                 with self._my_turn():
                     entered.close()
                     self._tidy()
+
+    def revive(self) -> list[str]:
+        """Start the servers again that have died below us; returns their names."""
+        dead = [server for server in self._joined if not server.is_running()]
+        for server in dead:
+            with self._my_turn():
+                server.abandon()
+                server.start()
+        return [server.name for server in dead]
 
     def _servers(self) -> list[Server]:
         try:

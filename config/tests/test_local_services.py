@@ -269,6 +269,17 @@ def test_a_server_was_killed_below_a_living_owner(root: Path) -> None:
             assert names(servers_below(root)) == BOTH
 
 
+def test_servers_that_died_are_revived(root: Path) -> None:
+    with LocalServices(root) as services:
+        remember(services, "durable")
+        assert services.revive() == []
+        for process in servers_below(root):
+            process.kill()
+        assert sorted(services.revive()) == ["PostgreSQL", "Valkey"]
+        assert services.revive() == []
+        assert recall(services) == ["durable", "durable"]
+
+
 def test_the_folder_was_removed_below_running_servers(tmp_path: Path) -> None:
     with LocalServices(tmp_path / "var"):
         assert names(servers_below(tmp_path)) == BOTH

@@ -54,6 +54,8 @@ class Upstream:
 def upstream(
     httpserver: HTTPServer, settings: Any, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> Upstream:
+    # A request of another test may have made one, in a thread and thus a transaction of its own.
+    Feed.objects.all().delete()
     monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(store, "_away_until", 0.0)
     upstream = Upstream(httpserver)
