@@ -3,7 +3,8 @@
 Each product is made from what it is (a class and attributes) and each query asks for a class and
 some attributes; the judgement is made from these and never from the words, which differ: names use
 a class's synonyms, leave attributes out, hold the nouns of other classes ("Sofa Cover"), and
-descriptions mention other furniture. Compared are the two ways of `issues show 4`.
+descriptions mention other furniture. Compared are `websearch_to_tsquery` with `ts_rank_cd`, and
+ranking in three plain tiers.
 
     python benchmarks/search_quality.py [products [seed]]
 """

@@ -1,13 +1,25 @@
 """A page of products and their total by one statement, as plain values.
 
-Building model instances and compiling the filters twice, for the rows and for the count, is what
-most of an uncached list's time goes into.
+Building model instances and compiling queries is what most of an uncached list's time would go
+into. So the statement is compiled once for each set of filters and each order, and a request brings
+only the values.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Expression, QuerySet, TextField
+from django_filters.constants import EMPTY_VALUES
+from psycopg import ClientCursor
+from psycopg.types.datetime import TimestamptzLoader
+
+from catalog.filters import ProductFilter
+from catalog.models import Product
 
 COLUMNS = (
     "id",
@@ -24,15 +36,66 @@ COLUMNS = (
     "company__name",
 )
 
+LISTED = Product.objects.public().values_list(*COLUMNS)
+# Lookups that have the same SQL for all values.
+UNIFORM = ("exact", "gte", "lte")
+
+SQL = tuple[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The products that a request asks for: by filters that were found valid, in an order."""
+
+    filters: ProductFilter
+    order: tuple[str, ...]
+
+    def products(self) -> QuerySet:
+        return self.filters.qs.order_by(*self.order)
+
+    def sql(self) -> SQL:
+        """The query of `products()`, compiled before where the filters allow it."""
+        values = self.filters.form.cleaned_data
+        given = tuple(name for name, value in values.items() if value not in EMPTY_VALUES)
+        if not all(_is_uniform(name) for name in given):
+            return self.products().query.sql_with_params()
+        sql, parameters = _template(given, self.order)
+        return sql, tuple(values[p.name] if isinstance(p, Given) else p for p in parameters)
+
+
+class Given(Expression):
+    """Stands for a filter's value, which comes with the request."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(output_field=TextField())
+        self.name = name
+
+    def as_sql(self, *_: Any) -> SQL:  # type: ignore[override]
+        return "%s", (self,)
+
+
+@lru_cache(maxsize=1024)
+def _template(filters: tuple[str, ...], order: tuple[str, ...]) -> SQL:
+    products = LISTED.order_by(*order)
+    for name in filters:
+        products = ProductFilter.base_filters[name].filter(products, Given(name))
+    return products.query.sql_with_params()
+
+
+@cache
+def _is_uniform(name: str) -> bool:
+    found = ProductFilter.base_filters[name]
+    return found.method is None and found.lookup_expr in UNIFORM
+
 
 def page_and_count(
-    products: QuerySet, *, start: int, size: int, at_most: int
+    query: SQL, *, start: int, size: int, at_most: int
 ) -> tuple[list[dict[str, Any]], int]:
     """The rows from `start` on, as JSON has them, and how many there are, counted to `at_most`.
 
-    `products` are ordered and give `COLUMNS`.
+    The query is one of `LISTED`, filtered and ordered.
     """
-    sql, parameters = products.query.sql_with_params()
+    sql, parameters = query
     # The same FROM and WHERE serve the count: they begin behind the columns, which hold no query
     # of their own, and end where the order begins.
     condition = sql[sql.index(" FROM ") : sql.rindex(" ORDER BY ")]
@@ -41,10 +104,22 @@ def page_and_count(
         (SELECT count(*) AS n FROM (SELECT 1{condition} LIMIT %s) AS matches) AS counted
         LEFT JOIN LATERAL ({sql} LIMIT %s OFFSET %s) AS page ON true
     """  # noqa: S608 - made of what the ORM has compiled, with its parameters apart
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         cursor.execute(statement, [*parameters, at_most, *parameters, size, start])
         rows = cursor.fetchall()
     return [shown(row[1:]) for row in rows if row[1] is not None], rows[0][0]
+
+
+@contextmanager
+def _cursor() -> Iterator[CursorWrapper]:
+    """A cursor of Django's, but times are read by psycopg's C code: Django's own loader, which
+    makes the zone of a session one of Python's, takes as long as all other columns together."""
+    connection.ensure_connection()
+    cursor: Any = ClientCursor(connection.connection)
+    cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    with wrap(cursor) as wrapped:
+        yield wrapped
 
 
 def shown(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import time
+from functools import lru_cache
 from typing import Any
 
+from django.db import connection
 from django.db.models import F, QuerySet, Window
 from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
     Tuple,
@@ -15,12 +18,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from catalog.listing import page_and_count
+from catalog.listing import Listing, page_and_count
 from common.api.pagination import Pagination
 from common.caching import store
 
 # Up to here rows are counted; beyond, the planner's estimate serves and the answer says so.
+# Counting visits each row, and the more products there are, the farther these lie apart.
 COUNTED = 10_000
+COUNTED_OF_MANY = 1_000
+MANY = 100_000
+# Seconds for which a process believes that there are many, or not.
+SIZE_KNOWN = 60
 # From here on a page is found by an anchor: the first row of the thousand rows that it lies in.
 DEEP = 5_000
 STEP = 1_000
@@ -30,17 +38,23 @@ class CatalogPagination(Pagination):
     """The usual envelope, and `total_exact`: whether `total` was counted or estimated."""
 
     def paginate_queryset(
-        self, queryset: QuerySet, request: Request, view: Any = None
+        self,
+        queryset: Listing,
+        request: Request,
+        view: Any = None,  # type: ignore[override]
     ) -> list[Any]:
         page, size = self.asked_for(request)
         start = (page - 1) * size
         if start >= DEEP:
-            total, exact = total_of(queryset)
+            products = queryset.products()
+            total, exact = total_of(products)
             self.show(page, size, total, exact=exact)
-            return [] if exact and start >= total else rows_far_down(queryset, start, size)
-        rows, total = page_and_count(queryset, start=start, size=size, at_most=COUNTED + 1)
-        exact = total <= COUNTED
-        self.show(page, size, total if exact else max(estimate(queryset), total), exact=exact)
+            return [] if exact and start >= total else rows_far_down(products, start, size)
+        limit = counted_rows()
+        rows, total = page_and_count(queryset.sql(), start=start, size=size, at_most=limit + 1)
+        exact = total <= limit
+        shown = total if exact else max(estimate(queryset.products()), total)
+        self.show(page, size, shown, exact=exact)
         return rows
 
     def show(self, page: int, size: int, total: int, *, exact: bool) -> None:
@@ -56,14 +70,27 @@ class CatalogPagination(Pagination):
         envelope = super().get_paginated_response_schema(schema)
         envelope["properties"]["total_exact"] = {
             "type": "boolean",
-            "description": f"False where `total` is an estimate, beyond {COUNTED} rows.",
+            "description": "False where `total` is an estimate, because there are many rows.",
         }
         return envelope
 
 
-def total_of(queryset: QuerySet, at_most: int | None = None) -> tuple[int, bool]:
+def counted_rows() -> int:
+    """Up to how many rows are counted, by how large the table is."""
+    return COUNTED_OF_MANY if _size_of_table(int(time.monotonic() / SIZE_KNOWN)) > MANY else COUNTED
+
+
+@lru_cache(maxsize=1)
+def _size_of_table(_moment: int) -> int:
+    """The number of products, as PostgreSQL has counted them last."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'catalog_product'::regclass")
+        return int(cursor.fetchone()[0])
+
+
+def total_of(queryset: QuerySet) -> tuple[int, bool]:
     """How many rows there are, and whether they were counted or, being many, estimated."""
-    limit = at_most or COUNTED
+    limit = counted_rows()
     counted = queryset.order_by()[: limit + 1].count()
     if counted <= limit:
         return counted, True
@@ -89,7 +116,8 @@ def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
     descending = str(queryset.query.order_by[0]).startswith("-")
     lookup = TupleLessThanOrEqual if descending else TupleGreaterThanOrEqual
     after = lookup(Tuple(*map(F, columns)), tuple(anchors[number]))
-    rows, _ = page_and_count(queryset.filter(after), start=rest, size=size, at_most=0)
+    query = queryset.filter(after).query.sql_with_params()
+    rows, _ = page_and_count(query, start=rest, size=size, at_most=0)
     return rows
 
 

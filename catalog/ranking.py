@@ -6,28 +6,30 @@ from uuid import UUID
 
 from django.db.models import Expression, Q, Value
 
-from catalog.pagination import estimate, total_of
+from catalog.models import SAMPLE
+from catalog.pagination import COUNTED_OF_MANY, MANY, estimate, total_of
 from catalog.querysets import ProductQuerySet
-from catalog.terms import Term, all_of, any_of, score, some_of
+from catalog.terms import Lexemes, Term, all_of, any_of, score, some_of
 
 # So many rows of a tier are ranked; it bounds what a search for a common word costs. They are the
 # first that the index gives, and a tier is narrow enough for any of its rows to be a good answer.
 WINDOW = 500
 # So many words, the weightiest, decide where only some of the words are looked for.
 COMBINED = 6
-# Counting visits each row, and the more products there are, the farther these lie apart.
-MANY = 100_000
-COUNTED_OF_MANY = 1_000
+# Where more than so many rows may match, those of the sample are ranked, if it has enough.
 COMMON = 20_000
+ENOUGH = 40
 LONGEST_SKU = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rows that come before those of later tiers, and what orders them."""
+    """Rows that come before those of later tiers, what orders them, and how many at most there
+    are, as far as one knows."""
 
     condition: Q
     score: Expression
+    most: int
 
 
 @dataclass(slots=True)
@@ -80,22 +82,30 @@ class Ranking:
         if tier is None:
             self.complete = True
             return
-        rows = self.products.filter(tier.condition).order_by().annotate(score=tier.score)
-        window = list(rows.values_list("score", "pk")[:WINDOW])
-        if len(window) == WINDOW:
-            self.complete = False
+        window, self.complete = self._window(tier)
         seen = set(self.ids)
         self.ids += [pk for _, pk in sorted(window, reverse=True) if pk not in seen]
+
+    def _window(self, tier: Tier) -> tuple[list[tuple[float, UUID]], bool | None]:
+        """Rows of a tier with their scores, and False where there are more of them."""
+        scored = self.products.filter(tier.condition).order_by().annotate(score=tier.score)
+        rows = scored.values_list("score", "pk")
+        if self.many and tier.most > COMMON:
+            sample = list(rows.filter(SAMPLE)[:WINDOW])
+            if len(sample) >= ENOUGH:
+                return sample, False
+        window = list(rows[:WINDOW])
+        return window, False if len(window) == WINDOW else None
 
     def _rest(self, offset: int, limit: int) -> list[UUID]:
         rows = self.products.filter(self.matches).exclude(pk__in=self.ids).order_by("-pk")
         return list(rows.values_list("pk", flat=True)[offset : offset + limit])
 
 
-def rank(products: ProductQuerySet, terms: list[Term], first: Iterable[UUID] = ()) -> Ranking:
-    """What has any of the words: `first`, then all in name and category, then less and less."""
+def rank(products: ProductQuerySet, terms: list[Term]) -> Ranking:
+    """What has any of the words: first all in name and category, then less and less."""
     many = terms[0].of > MANY
-    return Ranking(products, _tiers(terms), Q(vector=any_of(terms)), list(first), many)
+    return Ranking(products, _tiers(terms), Q(vector=any_of(terms)), many=many)
 
 
 def _tiers(terms: list[Term]) -> Iterator[Tier]:
@@ -106,29 +116,43 @@ def _tiers(terms: list[Term]) -> Iterator[Tier]:
     shelf that "goes well with your desk".
     """
     best = score(terms)
-    yield Tier(Q(heading=all_of(terms)), best)
+    fewest, most = min(t.most for t in terms), sum(t.most for t in terms)
+    yield Tier(Q(heading=all_of(terms)), best, fewest)
     noun = Q(heading=any_of(term for term in terms if term.is_noun))
     weighty = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-COMBINED:]
-    most = len(weighty)
-    in_passing = max(1, most - 1) if any(term.is_typical for term in terms) else most
-    for number in range(most, 0, -1):
-        yield Tier(noun & Q(vector=some_of(weighty, number)), best)
+    words = len(weighty)
+    in_passing = max(1, words - 1) if any(term.is_typical for term in terms) else words
+    for number in range(words, 0, -1):
+        yield Tier(noun & Q(vector=some_of(weighty, number)), best, most)
         if number == in_passing:
-            yield Tier(Q(vector=all_of(terms)), best)
-    yield Tier(Q(heading=any_of(terms)), best)
-    yield Tier(Q(vector=any_of(terms)), best)
+            yield Tier(Q(vector=all_of(terms)), best, fewest)
+    yield Tier(Q(heading=any_of(terms)), best, most)
+    yield Tier(Q(vector=any_of(terms)), best, most)
+
+
+def rank_all(products: ProductQuerySet, terms: list[Term], first: Iterable[UUID]) -> Ranking:
+    """What has all of the words, after `first`."""
+    every = Q(vector=all_of(terms))
+    tier = Tier(every, score(terms), min(term.most for term in terms))
+    return Ranking(products, iter([tier]), every, list(first), many=terms[0].of > MANY)
 
 
 def rank_named(products: ProductQuerySet, text: str) -> Ranking:
     """Products whose name holds the text as it is, within words too."""
     part = Q(name__icontains=text)
-    return Ranking(products, iter([Tier(part, _same())]), part)
+    return Ranking(products, iter([Tier(part, _same(), WINDOW)]), part)
 
 
 def rank_sku(products: ProductQuerySet, text: str) -> Ranking:
     """The products with this very SKU: one for each company."""
     exact = Q(sku__iexact=text[: LONGEST_SKU + 1]) & ~Q(sku="")
-    return Ranking(products, iter([Tier(exact, _same())]), exact)
+    return Ranking(products, iter([Tier(exact, _same(), WINDOW)]), exact)
+
+
+def occurs(products: ProductQuerySet, query: Lexemes) -> bool:
+    """Whether any product matches; where many do, the sample knows it soonest."""
+    matches = products.filter(vector=query).order_by().values_list("pk")
+    return bool(matches.filter(SAMPLE)[:1].union(matches[:1], all=True)[:1])
 
 
 def _same() -> Expression:

@@ -2,11 +2,12 @@
 
 What is asked for is looked up in this order, and the first that finds something is the answer:
 
-1. the words as they are (`ranking.rank`), led by the products with this very SKU;
-2. the words with the unknown ones put right (`spelling`). That comes first if all of them are
+1. the products with this very SKU, and what else has all of its words;
+2. the words as they are (`ranking.rank`);
+3. the words with the unknown ones put right (`spelling`). That comes first if all of them are
    then found together, which they are not as they were typed;
-3. the words with the last one taken for the beginning of a word;
-4. names that hold the text as it is.
+4. the words with the last one taken for the beginning of a word;
+5. names that hold the text as it is.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from catalog import spelling, vocabulary_update
 from catalog.models import Product
 from catalog.query_words import Words
 from catalog.querysets import ProductQuerySet
-from catalog.ranking import WINDOW, Ranking, rank, rank_named, rank_sku
+from catalog.ranking import WINDOW, Ranking, occurs, rank, rank_all, rank_named, rank_sku
 from catalog.terms import Lexemes, Term, all_of, terms_of
 
 SHORTEST_PART = 3
@@ -70,10 +71,12 @@ def _answer(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
     terms = terms_of(words)
     if not terms:
         return sku, ""
-    asked = rank(products, terms, first=sku.page(0, WINDOW))
-    others = [] if asked.ids else _put_right(products, text, terms)
+    if same := sku.page(0, WINDOW):
+        return rank_all(products, terms, first=same), ""
+    asked = rank(products, terms)
+    others = _put_right(products, text, terms)
     for corrected, other in others:
-        if products.filter(vector=all_of(other)).exists():
+        if occurs(products, all_of(other)):
             return rank(products, other), corrected
     if asked.finds():
         return asked, ""
@@ -95,7 +98,7 @@ def _put_right(
     products: ProductQuerySet, text: str, terms: list[Term]
 ) -> list[tuple[str, list[Term]]]:
     """The query with the words put right that no product has, if it needs to be."""
-    if all(term.products for term in terms) or products.filter(vector=all_of(terms)).exists():
+    if all(term.products for term in terms) or occurs(products, all_of(terms)):
         return []
     vocabulary_update.catch_up()
     unknown = [term.word for term in terms if not term.products and not _occurs(term)]
@@ -105,7 +108,7 @@ def _put_right(
 
 def _occurs(term: Term) -> bool:
     """Whether any product has the word: the vocabulary may not know it yet."""
-    return Product.objects.live().filter(vector=Lexemes(term.lexemes)).exists()
+    return occurs(Product.objects.live(), Lexemes(term.lexemes))
 
 
 @contextmanager

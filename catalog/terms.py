@@ -78,6 +78,11 @@ class Term:
         return self.is_last or self.is_typical
 
     @property
+    def most(self) -> int:
+        """How many products have it at most; what no text has may be a part of every SKU."""
+        return self.products or self.of
+
+    @property
     def weight(self) -> float:
         """Rare words say more; unknown ones as much as the rarest."""
         rarity = 1 + log(1 + self.of / (1 + self.products))

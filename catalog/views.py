@@ -3,6 +3,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.utils import translate_validation
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 
 from accounts.api import CompanyViewSet
 from catalog.filters import ProductFilter, ProductOrdering
-from catalog.listing import COLUMNS
+from catalog.listing import LISTED, Listing
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
@@ -29,8 +30,6 @@ class ProductViewSet(CompanyViewSet):
     """Products: everybody reads them all, a company's admin writes its own."""
 
     queryset = Product.objects.shown()
-    # Made once: each request narrows a copy.
-    listed = Product.objects.public().values_list(*COLUMNS)
     serializer_class = ProductSerializer
     permission_classes = (ProductPermission,)
     pagination_class = CatalogPagination
@@ -41,11 +40,20 @@ class ProductViewSet(CompanyViewSet):
     honours_if_match = True
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """None for public reads, whose answer is one for all and comes from the cache."""
+        return [] if self._answers_anybody() else super().get_authenticators()
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        if self._answers_anybody():
+            return JSONRenderer(), JSONRenderer.media_type
+        return super().perform_content_negotiation(request, force)
+
+    def _answers_anybody(self) -> bool:
+        """Whether the answer is one for all, whoever asks and whatever they accept besides HTML:
+        it may come from the cache."""
         # The schema is made without a request.
-        if self.request and self.request.method in SAFE_METHODS and not wants_html(self.request):
-            return []
-        return super().get_authenticators()
+        return bool(
+            self.request and self.request.method in SAFE_METHODS and not wants_html(self.request)
+        )
 
     def get_queryset(self) -> QuerySet:
         if self.request is None or self.request.method in SAFE_METHODS:
@@ -81,8 +89,12 @@ class ProductViewSet(CompanyViewSet):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Products, newest first or as `sort_by` says."""
-        products = self.filter_queryset(self.listed.all())
-        return self.get_paginated_response(self.paginate_queryset(products))
+        filters = ProductFilter(request.query_params, LISTED, request=request)
+        if filters.errors:
+            raise translate_validation(filters.errors)
+        order = ProductOrdering().get_ordering(request, LISTED, self)
+        listing: Any = Listing(filters, tuple(order))
+        return self.get_paginated_response(self.paginate_queryset(listing))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return with_etag(super().retrieve(request, *args, **kwargs))

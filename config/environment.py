@@ -162,6 +162,13 @@ class Environment(BaseSettings):
     openai_prices: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
     openai_concurrency: int = Field(4, ge=1, le=50)
 
+    document_max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000)
+    document_max_unpacked_bytes: int = Field(100_000_000, ge=100_000)
+    document_max_pages: int = Field(1_000, ge=1)
+    document_max_characters: int = Field(4_000_000, ge=1_000)
+    document_memory_mb: int = Field(512, ge=128)
+    document_seconds: int = Field(30, ge=1, le=600)
+
     upload_storage: Literal["folder", "s3"] = "folder"
     upload_source_root: Path = Path("sources")
     upload_root: Path = Path("uploads")

@@ -439,6 +439,16 @@ POSTS_TIMEOUT = env.posts_timeout
 POSTS_MAX_BYTES = env.posts_max_bytes
 POSTS_MAX_COUNT = env.posts_max_count
 
+# See `common.documents.Limits`.
+DOCUMENTS: dict[str, int] = {
+    "max_bytes": env.document_max_bytes,
+    "max_unpacked_bytes": env.document_max_unpacked_bytes,
+    "max_pages": env.document_max_pages,
+    "max_characters": env.document_max_characters,
+    "memory_mb": env.document_memory_mb,
+    "seconds": env.document_seconds,
+}
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True

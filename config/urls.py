@@ -33,11 +33,12 @@ api: list[URLPattern | URLResolver] = [
     path("openapi.json", schema, name="schema"),
     path("docs", swagger),
     path("redoc", redoc),
-    path("", include("accounts.urls")),
-    path("", include("notes.urls")),
+    # What is asked for most comes first.
     path("", include("catalog.urls")),
+    path("", include("notes.urls")),
     path("", include("uploads.urls")),
     path("", include("posts.urls")),
+    path("", include("accounts.urls")),
 ]
 
 urlpatterns = [

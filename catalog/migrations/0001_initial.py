@@ -6,8 +6,10 @@ import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.comparison
 import django.db.models.functions.datetime
 import django.db.models.functions.text
+import django.db.models.lookups
 import django.utils.timezone
 from decimal import Decimal
 from django.contrib.postgres.operations import TrigramExtension, UnaccentExtension
@@ -178,6 +180,40 @@ class Migration(migrations.Migration):
                         fastupdate=False,
                         fields=["vector"],
                         name="product_vector",
+                    ),
+                    django.contrib.postgres.indexes.GinIndex(
+                        condition=models.Q(
+                            ("deleted_at", None),
+                            django.db.models.lookups.LessThan(
+                                django.db.models.functions.text.Right(
+                                    django.db.models.functions.comparison.Cast(
+                                        "id", models.CharField()
+                                    ),
+                                    2,
+                                ),
+                                models.Value("08"),
+                            ),
+                        ),
+                        fastupdate=False,
+                        fields=["heading"],
+                        name="product_heading_sample",
+                    ),
+                    django.contrib.postgres.indexes.GinIndex(
+                        condition=models.Q(
+                            ("deleted_at", None),
+                            django.db.models.lookups.LessThan(
+                                django.db.models.functions.text.Right(
+                                    django.db.models.functions.comparison.Cast(
+                                        "id", models.CharField()
+                                    ),
+                                    2,
+                                ),
+                                models.Value("08"),
+                            ),
+                        ),
+                        fastupdate=False,
+                        fields=["vector"],
+                        name="product_vector_sample",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         django.contrib.postgres.indexes.OpClass(

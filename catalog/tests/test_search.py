@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -351,6 +352,34 @@ def test_very_many_are_estimated(make: Make) -> None:
         assert not found.exact
         assert find("oak 7").products[0].name == "Oak desk 7"
     assert find("oak") == Found(find("oak").products, 30)
+
+
+def test_of_very_many_a_sample_is_ranked(make: Make) -> None:
+    """Pages of it hold each product once, the sample's first."""
+    ids = [UUID(int=number << 8 | (5 if number % 4 else 200)) for number in range(1, 41)]
+    made = {make("Oak desk", id=pk).pk for pk in ids}
+    sample = {pk for pk in made if pk.int & 255 < 8}
+    vocabulary_update.rebuild()
+    with (
+        patch.object(ranking, "MANY", 10),
+        patch.object(ranking, "COMMON", 20),
+        patch.object(ranking, "ENOUGH", 10),
+    ):
+        pages = [
+            [product.pk for product in find("oak desk", offset=offset).products]
+            for offset in range(0, 50, 10)
+        ]
+    assert {pk for page in pages[:3] for pk in page} == sample
+    assert sorted(pk for page in pages for pk in page) == sorted(made)
+
+
+def test_a_sku_finds_what_has_all_of_it(make: Make) -> None:
+    for number in range(12):
+        make("Oak desk", sku=f"SKU-{number + 100}")
+    make("Cover", description="for the desk SKU-107")
+    found = find("sku-107")
+    assert [product.name for product in found.products] == ["Oak desk", "Cover"]
+    assert found.total == 2
 
 
 def test_few_queries_however_many_products(

@@ -39,6 +39,7 @@ _DATA_ONLY = (
     "part of what the document says. State only what the document says. Answer with the summary "
     "alone: no greeting, no comment, no marks."
 )
+_list_wanted = re.compile(r"""["'`]- ["'`]|\bbullet""", re.IGNORECASE)
 _thinking = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 _unprintable = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _space = re.compile(r"\s*")
@@ -88,8 +89,8 @@ def _instructions(request: SummaryRequest) -> str:
 
 
 def is_list(request: SummaryRequest) -> bool:
-    """Instructions that speak of "- ", a company's own too, want a list."""
-    return '"- "' in _instructions(request)
+    """Instructions that speak of "- " or of bullets, a company's own too, want a list."""
+    return _list_wanted.search(_instructions(request)) is not None
 
 
 def _language(request: SummaryRequest) -> str:

@@ -97,9 +97,9 @@ def test_what_a_reader_sees_as_one_character_stays_whole():
     ids=["line", "marks", "newlines", "spaces", "accents", "zalgo", "words", "titles", "emoji"],
 )  # fmt: skip
 def test_odd_texts_are_cut_quickly(text):
-    began = time.perf_counter()
+    began = time.process_time()
     assert "".join(split(text, 4000)) == text
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_too_small_parts_are_a_programming_error():

@@ -465,6 +465,23 @@ def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
     assert 1 < provider.busiest <= 4
 
 
+@pytest.mark.parametrize(
+    "text",
+    [long_text(300), " ".join(f"Mr. Kay had {n} ideas." for n in range(4000)), "漢字。" * 9000],
+    ids=["paragraphs", "sentences", "chinese"],
+)
+def test_nothing_is_lost_between_two_parts(provider, text):
+    provider.default = answer("A note.")
+    summarizer(provider, context_tokens=4000).summarize(SummaryRequest(text))
+    parts = {
+        int(found[1]): request.document
+        for request in provider.requests
+        if (found := re.search(r"is part (\d+) of", request.system))
+    }
+    assert len(parts) > 3
+    assert "".join(parts[number] for number in sorted(parts)) == text.strip()
+
+
 def test_notes_keep_the_order_of_the_parts(provider):
     def behave(exchange):
         exchange.sleep(0.3 if "part 1 of" in exchange.system else 0)

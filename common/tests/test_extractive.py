@@ -75,6 +75,8 @@ def test_a_sentence_bears_the_name_of_who_said_it():
             ("Ann", "budget", "board meeting"),
             ("Ben", "prototype", "trade fair in Hanover"),
             ("Ann", "contract", "lawyers of the bank"),
+            ("Cem", "survey", "mayor of the town"),
+            ("Ben", "brochure", "visitors from Oslo"),
         ]
     )
     lines = top_sentences(talk, max_words=34)
