@@ -15,7 +15,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -82,9 +82,10 @@ class Rehearsal:
                 code = process.wait(15)
                 _say(f"{name} ended with {code}", ok=code == 0)
         finally:
+            # With their children, which a killed parent would leave behind.
             for process in self._running.values():
-                if process.poll() is None:
-                    process.kill()
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def check(self) -> None:
         _say("migrate", ok=self.start("migrate").wait() == 0)
@@ -107,7 +108,12 @@ class Rehearsal:
         command = ["docker/entrypoint.sh", *self._compose.services[service]["command"]]
         log = (ROOT / f"{service}.log").open("wb")
         self._running[service] = subprocess.Popen(
-            command, cwd=REPOSITORY, env=self._environment(service), stdout=log, stderr=log
+            command,
+            cwd=REPOSITORY,
+            env=self._environment(service),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         return self._running[service]
 
