@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench bench-uploads chaos chaos-ai proto lock clean
+.PHONY: run test lint check format bench bench-uploads chaos chaos-ai screenshots coverage rehearse \
+	secrets backup restore proto lock clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -33,6 +34,28 @@ bench-uploads: $(VENV)/bench.stamp ## Sessions side by side with rclone, which h
 chaos: $(VENV)/test.stamp ## Kills, large files and large trees: minutes, and 5 GB of disk
 	$(BIN)/pytest uploads/tests/chaos.py --capture=no
 
+screenshots: $(VENV)/bench.stamp ## Pictures of what runs at BASE for the README; needs Chromium
+	$(BIN)/python docs/screenshots.py $(TO)
+
+coverage: $(VENV)/test.stamp ## The suite, and what of the code it reaches (var/coverage/)
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --directory var/coverage
+	$(BIN)/coverage report --skip-covered --fail-under 90
+
+rehearse: $(VENV)/dev.stamp ## Run what the production containers run, without containers
+	$(BIN)/python -m config.local.rehearsal
+
+secrets: ## Make the secrets of docker/compose.prod.yaml that are missing
+	docker/secrets.sh
+
+backup: $(VENV)/dev.stamp ## All rows and files into one file below var/backups/, or into FILE
+	$(BIN)/python manage.py backup $(FILE)
+
+restore: $(VENV)/dev.stamp ## FILE in the place of what is there, with REPLACE=1 whatever is there
+	$(BIN)/python manage.py migrate --verbosity 0
+	$(BIN)/python manage.py restore $(FILE) $(if $(REPLACE),--replace)
+
 format: $(VENV)/test.stamp ## Put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -54,7 +77,7 @@ proto: $(VENV)/test.stamp ## Make the gRPC code from auth.proto
 	done
 
 lock: ## Compile requirements/*.in into locked requirements/*.txt (needs uv)
-	cd requirements && for name in base dev test bench; do \
+	cd requirements && for name in base dev test bench flower; do \
 		uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --custom-compile-command "make lock" --quiet $$name.in -o $$name.txt; \
 	done

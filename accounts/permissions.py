@@ -21,6 +21,11 @@ class RolePermission(BasePermission):
     read: ClassVar[frozenset[Role]] = EVERYBODY
     write: ClassVar[frozenset[Role]] = EVERYBODY
 
+    @property
+    def may_refuse_to_show(self) -> bool:
+        """For the API's description: whether some roles read nothing of this."""
+        return self.read != EVERYBODY
+
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return False

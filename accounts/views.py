@@ -56,6 +56,8 @@ class EntranceView(PublicView):
 class SignupView(EntranceView):
     """Create an account. What an uninvited sign-up gets depends on the setting `SIGNUP`."""
 
+    problems = (403,)
+
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
     def post(self, request: Request) -> Response:
@@ -67,6 +69,7 @@ class LoginView(EntranceView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
 
     account_fields = ("username", "email")
+    problems = (401,)
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
@@ -83,6 +86,8 @@ class LoginView(EntranceView):
 
 class RefreshView(EntranceView):
     """Spend a refresh token for a new pair of tokens."""
+
+    problems = (401,)
 
     def throttle_account(self, request: Request) -> str:
         """The login that a token of ours names; "" for one that we have not signed."""

@@ -67,7 +67,11 @@ class ProductAdmin(ScopedAdmin):
     def shown_product(self, product: Product) -> list[str]:
         return [product.name, product.sku]
 
-    @display(description="Stock", label={"sold out": "danger", "few": "warning"}, ordering="stock")
+    @display(
+        description="Stock",
+        label={"sold out": "danger", "few": "warning", "enough": "success"},
+        ordering="stock",
+    )
     def shown_stock(self, product: Product) -> tuple[str, str]:
         level = "sold out" if product.stock == 0 else "few" if product.stock < 5 else "enough"
         return level, str(product.stock)

@@ -37,6 +37,7 @@ class ProductViewSet(CompanyViewSet):
     filterset_class = ProductFilter
     ordering_fields = ("name", "price", "created_at", "stock", "category")
     ordering = ("-id",)
+    honours_if_match = True
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [] if self._answers_anybody() else super().get_authenticators()

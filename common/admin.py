@@ -3,6 +3,7 @@ from django_celery_results.admin import TaskResultAdmin
 from django_celery_results.models import GroupResult, TaskResult
 from unfold.admin import ModelAdmin
 
+admin.site.index_title = "Start"
 admin.site.unregister(TaskResult)
 admin.site.unregister(GroupResult)
 

@@ -1,13 +1,15 @@
 """Every setting that comes from outside, typed, from the environment or `.env`.
 
 A missing or bad value stops the start with one sentence for each setting that is wrong.
-Names that the five earlier services used keep working.
+Names that the five earlier services used keep working. `NAME_FILE` names a file that holds the
+value of `NAME`, which is how containers are given their secrets.
 """
 
 import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +30,13 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from common.ratelimit.addresses import networks
 from common.ratelimit.rates import parse_rates, per
@@ -70,6 +78,18 @@ Rates = Annotated[str, AfterValidator(_rates)]
 Count = Annotated[str, AfterValidator(_count)]
 
 
+class FilesSource(EnvSettingsSource):
+    """`SECRET_KEY_FILE=/run/secrets/secret_key` in the place of `SECRET_KEY`; so for each name."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        given = super()._load_env_vars()
+        return {
+            name: Path(path).read_text().removesuffix("\n")
+            for name in self.settings_cls.model_fields
+            if (path := given.get(f"{name}_file"))
+        }
+
+
 class Environment(BaseSettings):
     """The settings by their environment names in lower case; `.env.example` explains each."""
 
@@ -87,6 +107,7 @@ class Environment(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     grpc_port: int = Field(50051, ge=1, le=65535)
     var_dir: Path = BASE_DIR / "var"
+    static_root: Path | None = None
     revision: str = ""
     metrics_token: SecretStr = SecretStr("")
     metrics_allow: Annotated[Names, AfterValidator(_proxies)] = []
@@ -105,6 +126,7 @@ class Environment(BaseSettings):
     redis_url: str = ""
     redis_host: str = ""
     redis_port: int = 6379
+    redis_password: SecretStr = SecretStr("")
     redis_db: int = 0
     celery_broker_url: str = ""
 
@@ -171,12 +193,24 @@ class Environment(BaseSettings):
     job_sweep_seconds: float = Field(3, gt=0)
     worker_concurrency: int = Field(2, ge=1)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """First of all what counts most."""
+        return init_settings, env_settings, FilesSource(settings_cls), dotenv_settings
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if not self.database_url and self.postgres_host:
             self.database_url = self._postgres_url_from_parts()
         if not self.redis_url and self.redis_host:
-            self.redis_url = f"redis://{self.redis_host}:{self.redis_port}/{self.redis_db}"
+            self.redis_url = self._redis_url_from_parts()
         if self.debug is None:
             self.debug = self.uses_local_postgres
         if not self.var_dir.is_absolute():
@@ -193,6 +227,11 @@ class Environment(BaseSettings):
             quote(self.postgres_password.get_secret_value(), ""),
         )
         return f"postgresql://{user}:{password}@{self.postgres_host}:{self.postgres_port}/{self.postgres_db}"
+
+    def _redis_url_from_parts(self) -> str:
+        password = quote(self.redis_password.get_secret_value(), "")
+        who = f":{password}@" if password else ""
+        return f"redis://{who}{self.redis_host}:{self.redis_port}/{self.redis_db}"
 
     def _unsafe_for_production(self) -> list[str]:
         safe = {
@@ -265,6 +304,9 @@ def load() -> Environment:
         return Environment(_env_file=env_file())  # type: ignore[call-arg]
     except ValidationError as error:
         raise SystemExit(f"Bureau can't start.\n{_sentences(error)}") from None
+    except OSError as error:
+        reason = f"{error.filename} can't be read: {error.strerror}."
+        raise SystemExit(f"Bureau can't start.\n- {reason}") from None
 
 
 def _sentences(error: ValidationError) -> str:

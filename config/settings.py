@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from corsheaders.defaults import default_headers
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.templatetags.static import static
 
 from common.ai.types import Price
 from common.logs import logging_config
@@ -41,6 +43,7 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "csp",
     "corsheaders",
     "django_celery_results",
     "common",
@@ -67,6 +70,7 @@ MIDDLEWARE = [
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "common.security.BrowserPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.ProblemDetailsMiddleware",
@@ -203,6 +207,7 @@ FIRST_SUPERUSER_PASSWORD = env.admin_password
 SIGNUP = env.signup or ("open" if DEBUG else "invite")
 DEFAULT_COMPANY_CODE = env.default_company_code
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -225,7 +230,7 @@ REST_FRAMEWORK = {
         "django_filters.rest_framework.DjangoFilterBackend",
         "common.api.filters.StrictOrderingFilter",
     ],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "common.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "common.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -248,7 +253,20 @@ SIMPLE_JWT: dict[str, Any] = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bureau",
-    "DESCRIPTION": "The back office of a small company as one API.",
+    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(),
+    "SERVERS": [{"url": "/", "description": "This installation"}],
+    "GET_LIB_DOC_EXCLUDES": "common.api.schema.undocumented",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.api.schema.finish",
+    ],
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "displayRequestDuration": True,
+        "docExpansion": "list",
+        "filter": True,
+        "persistAuthorization": True,
+    },
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -265,6 +283,27 @@ SPECTACULAR_SETTINGS = {
         "FileStatusEnum": "uploads.models.SessionFile.Status",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+}
+# The chapters of the API's description, in order; an app's routes that are not named come last.
+API_TAGS = {
+    "auth": "Sign up, in and out; passwords; one's own logins.",
+    "profile": "Who one is.",
+    "companies": "The tenants.",
+    "users": "The people of a company.",
+    "admin": "The people of a company, for its admin.",
+    "invitations": "Ask people to join.",
+    "notes": "What somebody wrote down; it summarises itself.",
+    "summaries": "Summaries of texts, notes and files.",
+    "summary-templates": "Forms that a summary may have.",
+    "webhooks": "Be told when work has ended.",
+    "products": "What companies offer; anybody may read it.",
+    "search": "Products by meaning.",
+    "recommendations": "Products for who asks.",
+    "projects": "What field data belongs to.",
+    "cycles": "Rounds of a project.",
+    "sessions": "Folders of files on their way to storage.",
+    "uploads": "Start a session and follow it.",
+    "posts": "The news feed, mirrored.",
 }
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
@@ -289,6 +328,49 @@ CORS_EXPOSE_HEADERS = [
     "X-Request-ID",
 ]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
+
+# For pages: the admin, the docs, the browsable API and those that mailed links open. Their own
+# scripts are files; styles stand in attributes too.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+CONTENT_SECURITY_POLICY_FOR: dict[str, dict[str, list[str]]] = {
+    # Unfold's Alpine makes functions of attributes.
+    "/admin/": {"script-src": [UNSAFE_EVAL]},
+    # ReDoc searches in a worker that it makes itself.
+    "/redoc": {"worker-src": ["blob:"]},
+    "/api/v1/redoc": {"worker-src": ["blob:"]},
+}
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer",
+        "browsing-topics",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "payment",
+        "usb",
+    )
+)
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# A day's work in the admin.
+SESSION_COOKIE_AGE = 12 * 60 * 60
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
@@ -346,14 +428,18 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATETIME_FORMAT = "j M Y, H:i"
+DATE_FORMAT = "j M Y"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = env.static_root or VAR_DIR / "static"
 # Where `collectstatic` was not run, the packages' own files serve, under their plain names.
 _COLLECTED = not DEBUG and (STATIC_ROOT / "staticfiles.json").exists()
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not _COLLECTED
 UPLOAD_SOURCE_ROOT = env.upload_source_root
 UPLOAD_STORAGE = env.upload_storage
+# Folders that a backup takes along, by their name in it. What is on S3 has its own.
+BACKUP_FOLDERS = {"uploads": env.upload_root} if env.upload_storage == "folder" else {}
 UPLOAD_URL_SECONDS = env.upload_url_seconds
 UPLOAD_URL_MAX_BYTES = env.upload_url_max_bytes
 S3_BUCKETS = env.s3_buckets
@@ -419,8 +505,52 @@ UNFOLD = {
     "SITE_TITLE": "Bureau",
     "SITE_HEADER": "Bureau",
     "SITE_SUBHEADER": "The back office",
-    "SITE_SYMBOL": "apartment",
+    "SITE_ICON": lambda _: static("bureau/logo.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("bureau/logo.svg")}
+    ],
     "SHOW_HISTORY": True,
-    "DASHBOARD_CALLBACK": "common.dashboard.show",
-    "SIDEBAR": {"show_search": True, "show_all_applications": False},
+    "SHOW_BACK_BUTTON": True,
+    "LOGIN": {
+        "image": lambda _: static("bureau/cover.svg"),
+        "form": "accounts.sign_in.SignInForm",
+    },
+    "DASHBOARD_CALLBACK": "common.admin_site.first_page",
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "common.admin_site.navigation",
+    },
+}
+# The admin's chapters, in order, and the symbols of what is in them (Material Symbols).
+ADMIN_APPS = {
+    "accounts": "People",
+    "notes": "Notes",
+    "catalog": "Catalog",
+    "uploads": "Uploads",
+    "posts": "Posts",
+    "django_celery_results": "System",
+}
+ADMIN_ICONS = {
+    "accounts.Company": "apartment",
+    "accounts.User": "group",
+    "accounts.Invitation": "person_add",
+    "accounts.Login": "key",
+    "accounts.Mail": "mail",
+    "accounts.PasswordReset": "lock_reset",
+    "accounts.Webhook": "webhook",
+    "accounts.Delivery": "outgoing_mail",
+    "notes.Note": "sticky_note_2",
+    "notes.Summary": "summarize",
+    "notes.Batch": "stacks",
+    "notes.SummaryTemplate": "format_list_bulleted",
+    "notes.Call": "network_intelligence",
+    "catalog.Product": "inventory_2",
+    "uploads.Project": "folder_special",
+    "uploads.Cycle": "cycle",
+    "uploads.Session": "cloud_upload",
+    "uploads.SessionFile": "draft",
+    "posts.Feed": "rss_feed",
+    "posts.Post": "article",
+    "django_celery_results.TaskResult": "task_alt",
 }

@@ -25,6 +25,7 @@ TEST_ENVIRONMENT = {
 if os.environ.get("ENV_FILE") != os.devnull:
     for name in {name.upper() for name in Environment.model_fields} - {"DATABASE_URL", "REDIS_URL"}:
         os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
     os.environ |= TEST_ENVIRONMENT
 
 from config import settings as base  # noqa: E402

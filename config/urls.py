@@ -6,7 +6,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.views import (
     SpectacularJSONAPIView,
     SpectacularRedocView,
-    SpectacularSwaggerView,
+    SpectacularSwaggerSplitView,
 )
 
 from accounts import pages
@@ -24,7 +24,7 @@ def index(request: HttpRequest) -> JsonResponse:
 
 
 schema = SpectacularJSONAPIView.as_view()
-swagger = SpectacularSwaggerView.as_view(url_name="schema")
+swagger = SpectacularSwaggerSplitView.as_view(url_name="schema")
 redoc = SpectacularRedocView.as_view(url_name="schema")
 
 api: list[URLPattern | URLResolver] = [
@@ -38,6 +38,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("notes.urls")),
     path("", include("posts.urls")),
     path("", include("uploads.urls")),
+    path("", include("posts.urls")),
     path("", include("accounts.urls")),
 ]
 

@@ -52,7 +52,7 @@ def test_signing_in_by_email_or_username(superuser: User) -> None:
     for name in ("super", "super@example.org"):
         client = Client()
         response = client.post("/admin/login/", {"username": name, "password": PASSWORD})
-        assert response.status_code == 302
+        assert (response.status_code, response["Location"]) == (302, "/admin/")
         assert client.get("/admin/").status_code == 200
 
 

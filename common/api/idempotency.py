@@ -64,6 +64,7 @@ def idempotent(handler: Handler) -> Handler:
             _store(response, scope=scope, key=key, fingerprint=fingerprint)
         return response
 
+    wrapped.takes_idempotency_key = True  # type: ignore[attr-defined]
     return wrapped
 
 

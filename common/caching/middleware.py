@@ -18,6 +18,7 @@ from common.caching import store
 from common.caching.etags import etag_of, matches
 from common.caching.store import BYPASS, Slot
 from common.middleware import canonical
+from common.security import BrowserPolicyMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -139,10 +140,10 @@ def _pattern(route: str) -> str:
 
 
 def _security_headers() -> dict[str, str]:
-    """What Django's own middlewares would put on an answer that they see."""
+    """What the middlewares that are overtaken would put on an answer that they see."""
     blank, request = HttpResponse(), HttpRequest()
     del blank["Content-Type"]
     request.is_secure = lambda: not settings.DEBUG  # type: ignore[method-assign]
-    for middleware in (SecurityMiddleware, XFrameOptionsMiddleware):
+    for middleware in (SecurityMiddleware, BrowserPolicyMiddleware, XFrameOptionsMiddleware):
         middleware(lambda _: HttpResponse()).process_response(request, blank)
     return dict(blank.items())

@@ -25,6 +25,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def read(**variables: str) -> Environment:
         for name in Environment.model_fields:
             monkeypatch.delenv(name.upper(), raising=False)
+            monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         return load()
@@ -132,6 +133,36 @@ def test_env_file_is_read_and_the_environment_wins(environment: Any, tmp_path: P
     file.write_text("PORT=8100\nGRPC_PORT=50100\n")
     env = environment(ENV_FILE=str(file), PORT="8200")
     assert (env.port, env.grpc_port) == (8200, 50100)
+
+
+def test_secrets_from_files(environment: Any, tmp_path: Path) -> None:
+    for name, value in {"key": STRONG["SECRET_KEY"], "password": "p@ss word", "old": "a,b"}.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    env = environment(
+        SECRET_KEY_FILE=str(tmp_path / "key"),
+        SECRET_KEY_FALLBACKS_FILE=str(tmp_path / "old"),
+        REDIS_HOST="cache",
+        REDIS_PASSWORD_FILE=str(tmp_path / "password"),
+    )
+    assert env.signing_key == STRONG["SECRET_KEY"]
+    assert env.secret_key_fallbacks == ["a", "b"]
+    assert env.redis_url == "redis://:p%40ss%20word@cache:6379/0"
+
+
+def test_a_value_wins_over_a_file_and_a_file_over_env_file(
+    environment: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "port").write_text("8300")
+    (tmp_path / ".env").write_text("PORT=8100\n")
+    files = {"PORT_FILE": str(tmp_path / "port"), "ENV_FILE": str(tmp_path / ".env")}
+    assert environment(**files).port == 8300
+    assert environment(**files, PORT="8200").port == 8200
+
+
+def test_a_file_that_is_missing_is_named(environment: Any) -> None:
+    with pytest.raises(SystemExit, match="/nowhere can't be read: No such file") as stop:
+        environment(SECRET_KEY_FILE="/nowhere")
+    assert "Bureau can't start." in str(stop.value)
 
 
 def test_the_start_stops_with_a_sentence_and_no_traceback() -> None:

@@ -1,0 +1,111 @@
+"""The API's description: every route says what it is, shows an example and names its errors."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft4Validator
+
+SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in SCHEMA["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+OPERATIONS = list(operations())
+each_operation = pytest.mark.parametrize(
+    "operation", [operation for _, operation in OPERATIONS], ids=[name for name, _ in OPERATIONS]
+)
+
+
+def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for body in (operation.get("requestBody", {}), *operation["responses"].values()):
+        yield from body.get("content", {}).items()
+
+
+def test_it_is_valid_and_made_without_a_warning(tmp_path: Any) -> None:
+    file = str(tmp_path / "schema.yml")
+    call_command("spectacular", validate=True, fail_on_warn=True, file=file)
+
+
+def test_only_the_current_version_is_described() -> None:
+    assert all(path.startswith("/api/v1/") for path in SCHEMA["paths"])
+
+
+@each_operation
+def test_every_operation_says_what_it_is(operation: dict[str, Any]) -> None:
+    assert 5 <= len(operation["summary"]) <= 100
+    assert operation["description"]
+    assert operation["tags"][0] in {tag["name"] for tag in SCHEMA["tags"]}
+
+
+@each_operation
+def test_every_operation_names_its_errors(operation: dict[str, Any]) -> None:
+    problems = {int(status) for status in operation["responses"] if int(status) >= 400}
+    assert {429, 503} <= problems
+    if "requestBody" in operation:
+        assert {400, 413, 415} <= problems
+    if {} not in operation.get("security", [{}]):
+        assert 401 in problems
+    if any(p["in"] == "path" for p in operation.get("parameters", ())):
+        assert 404 in problems
+    for status in problems:
+        name = operation["responses"][str(status)]["$ref"].rsplit("/", 1)[-1]
+        assert "application/problem+json" in SCHEMA["components"]["responses"][name]["content"]
+
+
+@each_operation
+def test_every_body_has_an_example_that_its_schema_allows(operation: dict[str, Any]) -> None:
+    for media_type, content in contents(operation):
+        if "json" not in media_type:
+            continue
+        assert "example" in content or content.get("examples")
+        if "example" in content:
+            allowed = Draft4Validator({**content["schema"], "components": SCHEMA["components"]})
+            errors = [e.message for e in allowed.iter_errors(content["example"])]
+            assert not [e for e in errors if "required property" not in e]
+
+
+def test_every_answer_that_is_no_file_has_an_example() -> None:
+    bare = {
+        name
+        for name, operation in OPERATIONS
+        for media_type, content in contents(operation)
+        if "json" in media_type and "schema" not in content
+    }
+    assert bare == set()
+
+
+def test_a_post_that_makes_something_takes_an_idempotency_key() -> None:
+    for name in ("post /api/v1/notes", "post /api/v1/products", "post /api/v1/auth/signup"):
+        operation = dict(OPERATIONS)[name]
+        assert {p["name"] for p in operation["parameters"]} == {"Idempotency-Key"}
+        assert {"409", "422"} <= set(operation["responses"])
+
+
+def test_preconditions_are_described() -> None:
+    found = dict(OPERATIONS)
+    patch, get = found["patch /api/v1/products/{id}"], found["get /api/v1/products/{id}"]
+    assert "If-Match" in {p["name"] for p in patch["parameters"]}
+    assert "412" in patch["responses"]
+    assert "If-None-Match" in {p["name"] for p in get["parameters"]}
+    assert "ETag" in get["responses"]["200"]["headers"]
+
+
+def test_put_takes_some_of_the_fields() -> None:
+    body = dict(OPERATIONS)["put /api/v1/notes/{id}"]["requestBody"]["content"]
+    assert body["application/json"]["schema"]["$ref"].endswith("/PatchedNoteRequest")
+
+
+@pytest.mark.django_db
+def test_it_is_served_under_both_addresses(client: Client) -> None:
+    answers = [client.get(path).json() for path in ("/api/v1/openapi.json", "/api/openapi.json")]
+    assert answers[0] == answers[1]
+    assert answers[0]["openapi"].startswith("3.")

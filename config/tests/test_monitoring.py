@@ -1,0 +1,93 @@
+"""The alert rules and the dashboard ask for figures that there are."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from common import metrics
+from common.metrics import instruments, scrape
+from config.environment import BASE_DIR
+
+DOCKER = BASE_DIR / "docker"
+DASHBOARD = json.loads((DOCKER / "grafana" / "dashboards" / "bureau.json").read_text())
+RULES = yaml.safe_load((DOCKER / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+PARTS_OF_A_HISTOGRAM = ("", "_bucket", "_count", "_sum")
+# What Prometheus adds to each scrape.
+ITS_OWN = {"up", "ALERTS"}
+
+
+def panels() -> Iterator[dict[str, Any]]:
+    yield from (panel for panel in DASHBOARD["panels"] if panel["type"] != "row")
+
+
+def questions() -> Iterator[tuple[str, str]]:
+    for rule in RULES:
+        yield rule["alert"], rule["expr"]
+    for panel in panels():
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"].replace("$__rate_interval", "5m")
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, set[str]]:
+    """The names of all figures, each with its labels."""
+    found = {}
+    for family in vars(instruments).values():
+        if hasattr(family, "_labelnames"):
+            for name in (metric.name for metric in family.describe()):
+                ends = PARTS_OF_A_HISTOGRAM if family._type == "histogram" else ("", "_total")
+                found |= {name + end: {*family._labelnames, "le"} for end in ends}
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_figure_and_label_exists(known: dict[str, set[str]]) -> None:
+    told = text_string_to_metric_families(scrape.render()[0].decode())
+    gauges = {sample.name: set(sample.labels) for family in told for sample in family.samples}
+    table = re.findall(r"^    (bureau_\w+)", metrics.__doc__ or "", re.M)
+    documented: dict[str, set[str]] = {name: set() for name in table}
+    known = documented | gauges | known
+    for where, expression in questions():
+        names = set(re.findall(r"\b(?:bureau_\w+|up|ALERTS)\b", expression)) - ITS_OWN
+        assert names <= set(known), where
+        labels = {label for name in names for label in known[name]} | {"job"}
+        for listed in re.findall(r"\bby \(([^)]*)\)|(\w+)(?:=~|!=|=)\"", expression):
+            assert set(re.findall(r"\w+", listed[0] or listed[1])) <= labels, where
+
+
+@pytest.mark.parametrize(("where", "expression"), list(questions()))
+def test_every_question_is_promql(where: str, expression: str) -> None:
+    assert promql_parser.parse(expression)
+
+
+def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
+    names = [rule["alert"] for rule in RULES]
+    assert len(names) == len(set(names))
+    for rule in RULES:
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert set(rule["annotations"]) == {"summary", "action"}
+
+
+def test_the_dashboard_is_one_that_is_provisioned() -> None:
+    sources = yaml.safe_load(
+        (DOCKER / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
+    )
+    uid = sources["datasources"][0]["uid"]
+    assert {panel["datasource"]["uid"] for panel in panels()} == {uid}
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_no_two_panels_lie_on_one_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells

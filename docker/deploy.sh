@@ -1,0 +1,76 @@
+#!/bin/sh
+# Puts another release in the place of the one that runs on this server:
+#
+#     docker/deploy.sh v1.4.0
+#
+# Migrations first, which the old code must bear (docs/deploy.md); then web, new containers beside
+# the old ones until they are healthy; then the rest. If the new release is not ready within a
+# minute the former one comes back the same way, and this ends with 1.
+# IMAGE and DOMAIN come from the environment or from docker/.env.
+set -eu
+
+new=${1:?Which release? Give its tag}
+cd "$(dirname "$0")"
+if [ -f .env ]; then
+    set -a
+    . ./.env
+    set +a
+fi
+: "${DOMAIN:?Set DOMAIN to the name that people reach this by}"
+former=$(cat release 2> /dev/null || true)
+
+compose() {
+    docker compose --file compose.prod.yaml "$@"
+}
+
+# Called where `set -e` does not hold: each step says what follows when it fails.
+roll() {
+    TAG=$1
+    export TAG
+    running=$(compose ps --quiet web)
+    count=$(echo "$running" | wc -w)
+    if [ "$count" -eq 0 ]; then
+        compose up --detach --wait
+        return
+    fi
+    if ! compose up --detach --wait --no-deps --no-recreate --scale "web=$((count * 2))" web; then
+        for container in $(compose ps --all --quiet web); do
+            case $running in *"$container"*) ;; *) docker rm --force "$container" ;; esac
+        done
+        return 1
+    fi
+    # Each finishes what it is answering.
+    docker stop --time 30 $running &&
+        docker rm $running &&
+        compose up --detach --no-deps --no-recreate --scale "web=$count" web &&
+        compose up --detach --wait --no-deps worker beat grpc flower caddy prometheus grafana &&
+        compose exec -T caddy caddy reload --config /etc/caddy/Caddyfile
+}
+
+is_ready() {
+    for _ in $(seq "${PATIENCE:-30}"); do
+        if curl --fail --silent --output /dev/null --max-time 5 \
+            --resolve "$DOMAIN:443:127.0.0.1" "https://$DOMAIN/ready"; then
+            return 0
+        fi
+        sleep 2
+    done
+    return 1
+}
+
+echo "From ${former:-nothing} to $new."
+TAG=$new compose pull --quiet migrate flower
+TAG=$new compose run --rm migrate
+if roll "$new" && is_ready; then
+    echo "$new" > release
+    echo "$new runs."
+    exit 0
+fi
+if [ -z "$former" ]; then
+    echo "$new is not ready, and there is none to go back to." >&2
+    exit 1
+fi
+echo "$new is not ready: back to $former." >&2
+roll "$former"
+is_ready || echo "$former is not ready either." >&2
+exit 1

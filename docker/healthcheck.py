@@ -1,0 +1,59 @@
+"""Whether the process of this container answers: `healthcheck.py web|worker|grpc|flower`.
+
+Ends with 0 or raises. It imports only what it asks with, as it is run every few seconds.
+"""
+
+import os
+import sys
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+PATIENCE = 4.0
+
+
+def web() -> None:
+    """The process alone: the database's absence is no reason to restart a web server."""
+    _get(int(os.environ.get("PORT", "8000")), "/health")
+
+
+def flower() -> None:
+    try:
+        _get(int(os.environ.get("FLOWER_PORT", "5555")), "/healthcheck")
+    except HTTPError as error:
+        if error.code != 401:
+            raise
+
+
+def grpc() -> None:
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{os.environ.get('GRPC_PORT', '50051')}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise SystemExit(1)
+
+
+def worker() -> None:
+    """Ask the worker of this very container by the broker."""
+    import socket
+
+    sys.path.insert(0, os.getcwd())
+    from config import celery_app
+
+    name = f"celery@{socket.gethostname()}"
+    if not celery_app.control.inspect([name], timeout=PATIENCE).ping():
+        raise SystemExit(1)
+
+
+def _get(port: int, path: str) -> None:
+    # By a name that the process answers to: without DEBUG it refuses unknown hosts.
+    hosts = os.environ.get("ALLOWED_HOSTS", "").strip('[]"').partition(",")[0].strip(' "')
+    host = hosts.removeprefix(".").replace("*", "") or "localhost"
+    request = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})
+    build_opener(ProxyHandler({})).open(request, timeout=PATIENCE).close()
+
+
+if __name__ == "__main__":
+    {"web": web, "worker": worker, "grpc": grpc, "flower": flower}[sys.argv[1]]()
