@@ -21,7 +21,7 @@ from benchmarks.catalog import VAR, environment, manage, paired, show
 from config.local import LocalServices
 
 DATABASE = "bench_uploads"
-FOLDER = VAR / "uploads"
+FOLDER = VAR / f"uploads-{os.getpid()}"
 COMPANY, BUCKET = "bench", "field-data"
 BLOCK = os.urandom(1024 * 1024)
 
@@ -144,7 +144,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["", "small", "large"], default="")
     options = parser.parse_args()
-    shutil.rmtree(FOLDER, ignore_errors=True)
     VAR.mkdir(parents=True, exist_ok=True)
     with LocalServices(VAR) as services:
         prepared(services)

@@ -36,14 +36,16 @@ def upload(session: Session) -> dict[str, Any]:
     Raises `JobFailed` where there is no such folder or bucket, `RetryLater` where the store does
     not answer, and `LostLease` where the session was cancelled.
     """
-    source, store = _source(session), _store(session)
+    source = _source(session)
+    store, is_new = _store(session)
     ledger, stop = Ledger(session), Stop()
     copying = Copying(
         source,
         store,
         by=session.pk,
-        by_checksum=session.verify == Session.Verify.CHECKSUM,
         stop=stop,
+        by_checksum=session.verify == Session.Verify.CHECKSUM,
+        is_new=is_new,
     )
     crew = Crew(copying, stop, size=session.max_workers, retries=session.times_to_retry)
     with Progress(ledger, crew.settled) as progress, crew:
@@ -62,17 +64,18 @@ def _source(session: Session) -> Folder:
         raise JobFailed(str(error)) from None
 
 
-def _store(session: Session) -> Store:
+def _store(session: Session) -> tuple[Store, bool]:
+    """The project's bucket, and whether nothing is below the session's prefix yet."""
     project = session.project
     try:
         store = store_for(session.company.code, project.bucket_name, project.aws_region)
         store.check()
         store.discard_leftovers(session.pk)
+        return store, store.is_empty(session.prefix)
     except StoreBusy as error:
         raise RetryLater(str(error)) from None
     except StoreError as error:
         raise JobFailed(str(error)) from None
-    return store
 
 
 def _listed(

@@ -100,6 +100,13 @@ def test_what_is_not_there_is_not_found(store: Store) -> None:
         assert (store.find(key), store.sha256_of(key)) == (None, "")
 
 
+def test_a_prefix_is_empty_until_there_is_an_object_below(store: Store) -> None:
+    prefixes = ("", "p", "p/q", "p/qr", "p/q/a")
+    assert all(map(store.is_empty, prefixes))
+    store.put("p/q/a", Data(b"x"))
+    assert [prefix for prefix in prefixes if store.is_empty(prefix)] == ["p/qr", "p/q/a"]
+
+
 @pytest.mark.parametrize("spoil", [SourceChanged("It changed."), Stopped(), ZeroDivisionError()])
 @pytest.mark.parametrize("size", [10, LARGE])
 def test_what_breaks_off_leaves_what_was_there(store: Store, spoil: Exception, size: int) -> None:

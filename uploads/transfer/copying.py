@@ -39,15 +39,24 @@ class Copying:
 
     by: the session. What it has put before, and a killed process did not tell, is known by that.
     by_checksum: compare contents, and not sizes and times, to know what is unchanged.
+    is_new: nothing is there yet, so nothing is looked for.
     """
 
     def __init__(
-        self, source: Folder, store: Store, *, by: UUID, by_checksum: bool, stop: Stop
+        self,
+        source: Folder,
+        store: Store,
+        *,
+        by: UUID,
+        stop: Stop,
+        by_checksum: bool = False,
+        is_new: bool = False,
     ) -> None:
         self._folders = Folders(source)
         self._store = store
         self._by = by
         self._by_checksum = by_checksum
+        self._is_new = is_new
         self._stop = stop
 
     def copy(self, path: str, key: str) -> Outcome:
@@ -63,7 +72,7 @@ class Copying:
             return Outcome(Fate.FAILED, error=str(error), is_passing=error.is_passing)
 
     def _copy(self, file: SourceFile, key: str) -> Outcome:
-        stored = self._store.find(key)
+        stored = None if self._is_new else self._store.find(key)
         if stored is not None and stored.size == file.size:
             known = self._known_sum(file, key, stored)
             if known:

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 AHEAD = 4000  # files handed out and not settled
 MOST_OFFERED = 20_000
 LOOK = 0.02  # seconds between two looks at what is done
+LARGE = 256 * 1024  # bytes, of which a thread is busy outside of the interpreter
+BUSY = 0.8  # of one processor
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 
@@ -45,7 +47,11 @@ class Settled(NamedTuple):
 
 
 class Crew:
-    """`size` threads from `with` on; when that ends they are told to stop and waited for.
+    """Up to `size` threads; when `with` ends they are told to stop and waited for.
+
+    There are as many as help: one more for each large file, and twice as many where those that
+    are there wait for a disk or a network. Many small files on a quick disk are copied by one,
+    because the interpreter runs one thread at a time and the others only took turns with it.
 
     What failed and may do better later is tried again up to `retries` times, after a pause that
     is longer each time and that keeps no thread from other files.
@@ -54,6 +60,7 @@ class Crew:
     def __init__(self, copying: Copying, stop: Stop, *, size: int, retries: int) -> None:
         self._copying = copying
         self._stop = stop
+        self._size = size
         self._retries = retries
         self._todo: SimpleQueue[Task | None] = SimpleQueue()
         self._done: deque[Settled] = deque()
@@ -61,11 +68,8 @@ class Crew:
         self._numbers = count()
         self._unsettled = 0
         self._offered: set[UUID] = set()
-        # Each thread logs in the words of the one that made it.
-        self._threads = [
-            threading.Thread(target=copy_context().run, args=[self._work], name=f"copying-{n}")
-            for n in range(size)
-        ]
+        self._threads: list[threading.Thread] = []
+        self._looked = time.monotonic(), time.process_time()
 
     def offer(self, tasks: list[Task]) -> None:
         """Begin with as many of them as there is room for; `run` is to get them all the same."""
@@ -85,6 +89,7 @@ class Crew:
                 return
             self._stop.wait(LOOK)
             tick()
+            self._grow()
 
     def settled(self) -> Iterator[Settled]:
         """What became of files since it was asked last."""
@@ -101,6 +106,26 @@ class Crew:
     def _hand_out(self, task: Task) -> None:
         self._unsettled += 1
         self._todo.put(task)
+        if not self._threads or task.size >= LARGE:
+            self._hire(1)
+
+    def _grow(self) -> None:
+        """More threads, if files wait while the processor does."""
+        then, spent = self._looked
+        now, spent_now = self._looked = time.monotonic(), time.process_time()
+        if not self._todo.empty() and spent_now - spent < BUSY * (now - then):
+            self._hire(len(self._threads))
+
+    def _hire(self, more: int) -> None:
+        for _ in range(min(more, self._size - len(self._threads))):
+            # It logs in the words of the one that made it.
+            thread = threading.Thread(
+                target=copy_context().run,
+                args=[self._work],
+                name=f"copying-{len(self._threads)}",
+            )
+            self._threads.append(thread)
+            thread.start()
 
     def _hand_out_later(self) -> None:
         while self._later and self._later[0][0] <= time.monotonic():
@@ -119,8 +144,6 @@ class Crew:
             self._done.append(Settled(task, outcome))
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
         return self
 
     def __exit__(

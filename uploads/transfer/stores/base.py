@@ -32,6 +32,10 @@ class Store(Storage):
         """Raise `StoreError` where the bucket can't be used, `StoreBusy` where not now."""
 
     @abstractmethod
+    def is_empty(self, prefix: str) -> bool:
+        """Whether there is no object below the prefix."""
+
+    @abstractmethod
     def find(self, key: str) -> Stored | None:
         """The object under the key, if there is one."""
 

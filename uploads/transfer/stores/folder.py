@@ -3,8 +3,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -65,7 +64,7 @@ class FolderStore(Store, FileSystemStorage):
         self._durable = durable
         self._numbers = count()
         self._run = uuid4().hex[:12]
-        with _named_errors():
+        with _named_errors:
             os.makedirs(root, 0o750, exist_ok=True)
             top = Folder.at(root)
             self._folders = Folders(top.below(f"{company_code}/{bucket_name}", make=True))
@@ -74,8 +73,16 @@ class FolderStore(Store, FileSystemStorage):
     def check(self) -> None:
         """The folder was made when the store was."""
 
+    def is_empty(self, prefix: str) -> bool:
+        with _named_errors:
+            try:
+                with os.scandir(self._folders.folder(prefix).fd) as entries:
+                    return next(entries, None) is None
+            except (FileNotFoundError, NotADirectoryError):
+                return True
+
     def find(self, key: str) -> Stored | None:
-        with _named_errors():
+        with _named_errors:
             try:
                 fd = self._opened(key)
             except (FileNotFoundError, NotADirectoryError):
@@ -86,7 +93,7 @@ class FolderStore(Store, FileSystemStorage):
                 os.close(fd)
 
     def sha256_of(self, key: str) -> str:
-        with _named_errors():
+        with _named_errors:
             try:
                 file = os.fdopen(self._opened(key), "rb")
             except (FileNotFoundError, NotADirectoryError):
@@ -97,7 +104,7 @@ class FolderStore(Store, FileSystemStorage):
     def put(self, key: str, content: Content, *, by: UUID | None = None) -> None:
         folder, _, name = key.rpartition("/")
         aside = f"{by or NOBODY}.{self._run}.{next(self._numbers)}"
-        with _named_errors():
+        with _named_errors:
             # Whether the key can be there is known before a large file has been copied.
             parent = self._folders.folder(folder, make=True)
             fd = os.open(aside, _CREATE, MODE, dir_fd=self._aside.fd)
@@ -122,7 +129,7 @@ class FolderStore(Store, FileSystemStorage):
 
     def discard_leftovers(self, by: UUID) -> None:
         """Those of a session that nobody runs again go when they are a day old."""
-        with _named_errors(), os.scandir(self._aside.fd) as entries:
+        with _named_errors, os.scandir(self._aside.fd) as entries:
             for entry in entries:
                 owner, run = entry.name.split(".")[:2]
                 with suppress(FileNotFoundError):
@@ -172,8 +179,10 @@ def _is_old(entry: os.DirEntry[str]) -> bool:
 def _label(fd: int, sha256: str, by: UUID) -> None:
     # Not every file system keeps attributes, nor every system.
     if hasattr(os, "setxattr"):
-        with suppress(OSError):
+        try:
             os.setxattr(fd, LABEL, bytes.fromhex(sha256) + by.bytes)
+        except OSError:
+            return
 
 
 def _stored(fd: int) -> Stored | None:
@@ -189,11 +198,18 @@ def _stored(fd: int) -> Stored | None:
     return Stored(known.st_size, known.st_mtime_ns, label[:32].hex(), UUID(bytes=label[32:]))
 
 
-@contextmanager
-def _named_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        problem = _PROBLEMS.get(error.errno or 0, f"The store failed: {error.strerror}.")
-        kind = StoreError if error.errno in _LASTING else StoreBusy
-        raise kind(problem) from error
+class _NamedErrors:
+    """What an OSError means for the object; not a generator, for it is entered for each file."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, OSError):
+            problem = _PROBLEMS.get(error.errno or 0, f"The store failed: {error.strerror}.")
+            raise (StoreError if error.errno in _LASTING else StoreBusy)(problem) from error
+
+
+_named_errors = _NamedErrors()

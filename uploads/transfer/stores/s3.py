@@ -72,6 +72,12 @@ class S3Store(Store, S3Storage):
         with _named_errors():
             self._client.head_bucket(Bucket=self.bucket_name)
 
+    def is_empty(self, prefix: str) -> bool:
+        below = f"{prefix}/" if prefix else ""
+        with _named_errors():
+            found = self._client.list_objects_v2(Bucket=self.bucket_name, Prefix=below, MaxKeys=1)
+        return not found.get("KeyCount")
+
     def find(self, key: str) -> Stored | None:
         head = self._head(key)
         if head is None:
