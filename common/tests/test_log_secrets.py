@@ -276,8 +276,10 @@ def test_no_worker_tells_and_the_request_id_goes_with_the_job(
         Worker(broker.url, tmp_path, environment=environment) as worker,
     ):
         client, named = as_user(owner), {"x-request-id": "from-web-to-worker"}
-        for _ in range(2):
-            client.post("/api/v1/notes", {"raw_text": TEXT, "title": CANARY}, headers=named)
+        for number in range(2):
+            client.post(
+                "/api/v1/notes", {"raw_text": f"{TEXT} {number}", "title": CANARY}, headers=named
+            )
         eventually(lambda: Summary.objects.filter(status=JobStatus.FAILED).exists(), "one failed")
         eventually(lambda: worker.says("job_end_raised"), "the other was refused")
         eventually(lambda: worker.text().count('"event": "job"') >= 2, "both are logged")
