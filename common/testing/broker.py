@@ -12,6 +12,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 import redis
+from celery import current_app
 from kombu import pools
 
 from common.testing.waiting import eventually
@@ -88,5 +89,7 @@ class Broker:
     ) -> None:
         self._patch.undo()
         pools.reset()
+        # Celery keeps some of these pools, which are closed now, until it believes in a fork.
+        current_app._after_fork()
         self.client.close()
         self._services.__exit__(None, None, None)
