@@ -66,11 +66,8 @@ def _broker() -> None:
 
 
 def _worker() -> None:
-    # By a connection of its own: one of Celery's pool may have died with an earlier broker.
-    with current_app.connection_for_write(connect_timeout=1) as broker:
-        asked = current_app.control.inspect(timeout=WORKER_PATIENCE, limit=1, connection=broker)
-        if not asked.ping():
-            raise LookupError("no worker answers")
+    if not current_app.control.inspect(timeout=WORKER_PATIENCE, limit=1).ping():
+        raise LookupError("no worker answers")
 
 
 _parts: dict[str, Callable[[], None]] = {
