@@ -4,6 +4,7 @@ from config.settings import (  # noqa: F401
     AUTH_USER_MODEL,
     CACHES,
     DATABASES,
+    METRICS_DIR,
     SECRET_KEY,
     USE_TZ,
 )

@@ -110,6 +110,15 @@ def page_and_count(
     return [shown(row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
 
+def expected(query: SQL) -> int:
+    """The number of rows that the planner expects of a query."""
+    sql, parameters = query
+    with _cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT json) {sql}", parameters)
+        plan = cursor.fetchone()[0]
+    return int(plan[0]["Plan"]["Plan Rows"])
+
+
 @contextmanager
 def _cursor() -> Iterator[CursorWrapper]:
     """A cursor of Django's, but times are read by psycopg's C code: Django's own loader, which

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from catalog.listing import Listing, page_and_count
+from catalog.listing import Listing, expected, page_and_count
 from common.api.pagination import Pagination
 from common.caching import store
 
@@ -50,10 +50,10 @@ class CatalogPagination(Pagination):
             total, exact = total_of(products)
             self.show(page, size, total, exact=exact)
             return [] if exact and start >= total else rows_far_down(products, start, size)
-        limit = counted_rows()
-        rows, total = page_and_count(queryset.sql(), start=start, size=size, at_most=limit + 1)
+        limit, query = counted_rows(), queryset.sql()
+        rows, total = page_and_count(query, start=start, size=size, at_most=limit + 1)
         exact = total <= limit
-        shown = total if exact else max(estimate(queryset.products()), total)
+        shown = total if exact else max(expected(query), total)
         self.show(page, size, shown, exact=exact)
         return rows
 
@@ -99,8 +99,7 @@ def total_of(queryset: QuerySet) -> tuple[int, bool]:
 
 def estimate(queryset: QuerySet) -> int:
     """The number of rows that the planner expects."""
-    plan = json.loads(queryset.order_by().explain(format="json"))
-    return int(plan[0]["Plan"]["Plan Rows"])
+    return expected(queryset.order_by().query.sql_with_params())
 
 
 def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
