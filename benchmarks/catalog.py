@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.load import always, median_ms, numbered, rate
+from config.checks import PRODUCTION
 from config.environment import BASE_DIR
 from config.local import LocalServices
 
@@ -52,8 +53,12 @@ def environment(database: str, services: LocalServices) -> dict[str, str]:
         "ENV_FILE": os.devnull,
         "VAR_DIR": str(VAR),
         "DATABASE_URL": url,
-        "DEBUG": "true",
-        "LOG_FORMAT": "json",
+        # As in production, with the static files collected.
+        "DEBUG": "false",
+        "SECRET_KEY": PRODUCTION["SECRET_KEY"],
+        "FIRST_SUPERUSER_PASSWORD": PRODUCTION["FIRST_SUPERUSER_PASSWORD"],
+        "REDIS_URL": services.redis_url,
+        "ALLOWED_HOSTS": "localhost",
         "API_RATE_LIMIT": "off",
         "BARE_REDIS_URL": services.redis_url.replace("db=0", "db=5"),
     }
@@ -79,6 +84,7 @@ def prepared(services: LocalServices, rows: int) -> dict[str, str]:
             database.execute("VACUUM ANALYZE")
         # What beat does every half a minute where Bureau runs.
         manage(env, "shell", "--command", "from catalog import tasks; tasks.refresh_vocabulary()")
+    manage(env, "collectstatic", "--no-input", "--verbosity", "0")
     return env
 
 
@@ -202,7 +208,7 @@ def growth(small: dict[str, str], large: dict[str, str], rows: tuple[int, int]) 
     """The median time of one uncached request with few and with many products."""
     with (
         served("config.wsgi:application", OURS, large),
-        served("config.wsgi:application", PLAIN, small | {"VAR_DIR": str(VAR / "small")}),
+        served("config.wsgi:application", PLAIN, small),
     ):
         for what, make in REQUESTS.items():
             many = numbered(lambda n, make=make: make(n, rows[1]))
@@ -224,8 +230,9 @@ def run(rows: int, small: int, large: int, only: str) -> list[dict[str, Any]]:
         if only in ("", "uncached"):
             results.append(uncached(prepared(services, rows)))
         if only in ("", "growth"):
-            with LocalServices(VAR / "small", postgres=False):
+            with LocalServices(VAR / "small", postgres=False) as other:
                 sizes = prepared(services, small), prepared(services, large)
+                sizes[0]["REDIS_URL"] = other.redis_url
                 results += growth(*sizes, (small, large))
     return results
 

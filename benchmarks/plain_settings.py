@@ -1,14 +1,23 @@
-"""What `startproject` would have written, around Bureau's models and database."""
+"""What `startproject` would have written, around Bureau's models, with Django's own backend for
+PostgreSQL and its connection pool."""
 
 from config.settings import (  # noqa: F401
     AUTH_USER_MODEL,
     CACHES,
-    DATABASES,
     METRICS_DIR,
     SECRET_KEY,
     USE_TZ,
 )
+from config.settings import DATABASES as OURS
 
+DATABASES = {
+    "default": OURS["default"]
+    | {
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"pool": {"max_size": 8}},
+    }
+}
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "benchmarks.plain"

@@ -72,6 +72,12 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
                 condition=LIVE,
                 name="product_by_category",
             ),
+            models.Index(
+                fields=["category", "id"],
+                include=["price"],
+                condition=LIVE,
+                name="product_in_category",
+            ),
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
             models.Index(fields=["updated_at"], name="product_by_change"),

@@ -158,6 +158,12 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
+                        fields=["category", "id"],
+                        include=("price",),
+                        name="product_in_category",
+                    ),
+                    models.Index(
+                        condition=models.Q(("deleted_at", None)),
                         fields=["company", "id"],
                         name="product_by_company",
                     ),

@@ -16,10 +16,9 @@ def database(url: str, *, pool_size: int) -> dict[str, Any]:
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
-        # A lost server is noticed at check-out; a short reconnect_timeout lets the pool try
-        # afresh for each caller, so that answers come back as soon as the database does.
+        # A lost server is noticed at check-out (`base.py`); a short reconnect_timeout lets the pool
+        # try afresh for each caller, so that answers come back as soon as the database does.
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 2,
             **parts,
