@@ -1,8 +1,15 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
 class UploadsConfig(AppConfig):
     name = "uploads"
+
+    def dashboard(self, user: Any) -> list[Any]:
+        from uploads.dashboard import sections
+
+        return sections(user)
 
     def seed_demo(self, people: dict) -> None:
         """Give the demo company a project, and some files to upload."""

@@ -1,0 +1,50 @@
+"""Uploads on the admin's first page."""
+
+from datetime import UTC
+from typing import Any
+
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncDate
+
+from accounts.models import User
+from common.dashboard import Curve, Figure, Plot, Section, last_days
+from common.jobs.models import ACTIVE
+from uploads.models import Session
+
+MEGABYTE = 1_000_000
+
+
+def sections(user: User) -> list[Section]:
+    """Of the company for its staff, of all for a superuser; sessions by the day they ended."""
+    if not user.has_perm("uploads.view_session"):
+        return []
+    sessions = Session.objects.visible_to(user)
+    days = _by_day(sessions)
+    ended, uploaded, failed, size = (
+        {day: row[name] for day, row in days.items()}
+        for name in ("ended", "uploaded", "failed", "size")
+    )
+    active = sessions.filter(status__in=ACTIVE).count()
+    figures = [
+        Figure("Sessions", f"{sum(ended.values()):,}", f"and {active:,} active"),
+        Figure("Files", f"{sum(uploaded.values()):,}", f"{sum(failed.values()):,} failed"),
+        Figure("Uploaded", f"{sum(size.values()) / MEGABYTE:,.1f} MB", "in 30 days"),
+    ]
+    files = [Curve("Files uploaded", uploaded, "green"), Curve("Files failed", failed, "red")]
+    megabytes = {day: round(size[day] / MEGABYTE, 3) for day in size}
+    plots = [
+        Plot("Files a day", files),
+        Plot("Uploaded a day", [Curve("Megabytes", megabytes, "blue")], unit="MB"),
+    ]
+    return [Section("Uploads", figures, plots)]
+
+
+def _by_day(sessions: Any) -> dict[Any, dict[str, int]]:
+    recent = sessions.filter(finished_at__date__gte=last_days()[0])
+    days = recent.values(day=TruncDate("finished_at", tzinfo=UTC)).annotate(
+        ended=Count("pk"),
+        uploaded=Sum("files_uploaded"),
+        failed=Sum("files_failed"),
+        size=Sum("bytes_uploaded"),
+    )
+    return {row["day"]: row for row in days}
