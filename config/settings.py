@@ -1,19 +1,28 @@
-"""Django's settings, made from `config.environment`."""
+"""Django's settings, made from `config.environment`; what does not depend on it stands in rooms of
+its own: `browsers`, `description` and `looks`."""
 
 import sys
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from corsheaders.defaults import default_headers
-from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
-from django.templatetags.static import static
-
 from common.ai.types import Price
 from common.logs import logging_config
 from common.postgres.options import database
+from config.browsers import (  # noqa: F401 - settings too
+    CONTENT_SECURITY_POLICY,
+    CONTENT_SECURITY_POLICY_FOR,
+    CORS_ALLOW_HEADERS,
+    CORS_EXPOSE_HEADERS,
+    PERMISSIONS_POLICY,
+    SECURE_CROSS_ORIGIN_OPENER_POLICY,
+    SECURE_REFERRER_POLICY,
+    X_FRAME_OPTIONS,
+)
+from config.description import API_TAGS, SPECTACULAR_SETTINGS, VERSION  # noqa: F401 - settings too
 from config.environment import BASE_DIR, load
 from config.local.services import LocalServices
+from config.looks import ADMIN_APPS, ADMIN_ICONS, UNFOLD  # noqa: F401 - settings too
 
 env = load()
 local = LocalServices(env.var_dir, postgres=env.uses_local_postgres, valkey=env.uses_local_valkey)
@@ -26,7 +35,6 @@ PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
-VERSION = "1.0.0"
 REVISION = env.revision
 
 INSTALLED_APPS = [
@@ -100,8 +108,6 @@ TEMPLATES = [
 ]
 
 DATABASE_URL = env.database_url or local.database_url
-
-
 DATABASES = {"default": database(DATABASE_URL, pool_size=env.database_pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -251,124 +257,10 @@ SIMPLE_JWT: dict[str, Any] = {
     "TOKEN_TYPE_CLAIM": "type",
     "AUTH_TOKEN_CLASSES": ("accounts.tokens.AccessToken",),
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Bureau",
-    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(),
-    "SERVERS": [{"url": "/", "description": "This installation"}],
-    "GET_LIB_DOC_EXCLUDES": "common.api.schema.undocumented",
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "common.api.schema.finish",
-    ],
-    "SWAGGER_UI_SETTINGS": {
-        "deepLinking": True,
-        "displayRequestDuration": True,
-        "docExpansion": "list",
-        "filter": True,
-        "persistAuthorization": True,
-    },
-    "VERSION": VERSION,
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {
-        "RoleEnum": "accounts.models.Role",
-        "RoleOrUserEnum": "accounts.serializers.ROLE_CHOICES",
-        "JobStatusEnum": "common.jobs.models.JobStatus",
-        "CycleStatusEnum": "uploads.models.CYCLE_STATUSES",
-        "SessionStatusEnum": "uploads.models.SessionStatus",
-        "FileStatusEnum": "uploads.models.SessionFile.Status",
-    },
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-}
-# The chapters of the API's description, in order; an app's routes that are not named come last.
-API_TAGS = {
-    "auth": "Sign up, in and out; passwords; one's own logins.",
-    "profile": "Who one is.",
-    "companies": "The tenants.",
-    "users": "The people of a company.",
-    "admin": "The people of a company, for its admin.",
-    "invitations": "Ask people to join.",
-    "notes": "What somebody wrote down; it summarises itself.",
-    "summaries": "Summaries of texts, notes and files.",
-    "summary-templates": "Forms that a summary may have.",
-    "webhooks": "Be told when work has ended.",
-    "products": "What companies offer; anybody may read it.",
-    "search": "Products by meaning.",
-    "recommendations": "Products for who asks.",
-    "projects": "What field data belongs to.",
-    "cycles": "Rounds of a project.",
-    "sessions": "Folders of files on their way to storage.",
-    "uploads": "Start a session and follow it.",
-    "posts": "The news feed, mirrored.",
-}
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
-CORS_ALLOW_HEADERS = [
-    *default_headers,
-    "idempotency-key",
-    "if-match",
-    "if-none-match",
-    "x-request-id",
-]
-CORS_EXPOSE_HEADERS = [
-    "Age",
-    "ETag",
-    "Idempotency-Replayed",
-    "Location",
-    "RateLimit-Limit",
-    "RateLimit-Policy",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "Retry-After",
-    "X-Feed-Status",
-    "X-Request-ID",
-]
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 
-# For pages: the admin, the docs, the browsable API and those that mailed links open. Their own
-# scripts are files; styles stand in attributes too.
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF, UNSAFE_INLINE],
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
-CONTENT_SECURITY_POLICY_FOR: dict[str, dict[str, list[str]]] = {
-    # Unfold's Alpine makes functions of attributes.
-    "/admin/": {"script-src": [UNSAFE_EVAL]},
-    # ReDoc searches in a worker that it makes itself.
-    "/redoc": {"worker-src": ["blob:"]},
-    "/api/v1/redoc": {"worker-src": ["blob:"]},
-}
-PERMISSIONS_POLICY = ", ".join(
-    f"{feature}=()"
-    for feature in (
-        "accelerometer",
-        "browsing-topics",
-        "camera",
-        "display-capture",
-        "geolocation",
-        "gyroscope",
-        "magnetometer",
-        "microphone",
-        "payment",
-        "usb",
-    )
-)
-SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
 # A day's work in the admin.
 SESSION_COOKIE_AGE = 12 * 60 * 60
 
@@ -500,57 +392,3 @@ LOGGING_CONFIG = "common.logs.configure"
 LOGGING = logging_config(
     level=env.log_level, as_json=(env.log_format or ("console" if DEBUG else "json")) == "json"
 )
-
-UNFOLD = {
-    "SITE_TITLE": "Bureau",
-    "SITE_HEADER": "Bureau",
-    "SITE_SUBHEADER": "The back office",
-    "SITE_ICON": lambda _: static("bureau/logo.svg"),
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("bureau/logo.svg")}
-    ],
-    "SHOW_HISTORY": True,
-    "SHOW_BACK_BUTTON": True,
-    "LOGIN": {
-        "image": lambda _: static("bureau/cover.svg"),
-        "form": "accounts.sign_in.SignInForm",
-    },
-    "DASHBOARD_CALLBACK": "common.admin_site.first_page",
-    "SIDEBAR": {
-        "show_search": True,
-        "show_all_applications": False,
-        "navigation": "common.admin_site.navigation",
-    },
-}
-# The admin's chapters, in order, and the symbols of what is in them (Material Symbols).
-ADMIN_APPS = {
-    "accounts": "People",
-    "notes": "Notes",
-    "catalog": "Catalog",
-    "uploads": "Uploads",
-    "posts": "Posts",
-    "django_celery_results": "System",
-}
-ADMIN_ICONS = {
-    "accounts.Company": "apartment",
-    "accounts.User": "group",
-    "accounts.Invitation": "person_add",
-    "accounts.Login": "key",
-    "accounts.Mail": "mail",
-    "accounts.PasswordReset": "lock_reset",
-    "accounts.Webhook": "webhook",
-    "accounts.Delivery": "outgoing_mail",
-    "notes.Note": "sticky_note_2",
-    "notes.Summary": "summarize",
-    "notes.Batch": "stacks",
-    "notes.SummaryTemplate": "format_list_bulleted",
-    "notes.Call": "network_intelligence",
-    "catalog.Product": "inventory_2",
-    "uploads.Project": "folder_special",
-    "uploads.Cycle": "cycle",
-    "uploads.Session": "cloud_upload",
-    "uploads.SessionFile": "draft",
-    "posts.Feed": "rss_feed",
-    "posts.Post": "article",
-    "django_celery_results.TaskResult": "task_alt",
-}

@@ -1,9 +1,8 @@
 import django_filters
 from django import forms
-from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema_field
 
-from common.api.filters import FilterSet
+from common.api.filters import FilterSet, SearchFilter
 from posts.models import Post
 
 
@@ -15,12 +14,13 @@ class IntegerFilter(django_filters.Filter):
 
 
 class PostFilter(FilterSet):
-    search = django_filters.CharFilter(method="filter_search", label="Part of title or body.")
+    search = SearchFilter(
+        "title",
+        "body",
+        label="Part of title or body.",
+    )
     user_id = IntegerFilter(label="The author's id in the feed.")
 
     class Meta:
         model = Post
         fields = ()
-
-    def filter_search(self, posts: QuerySet, _name: str, part: str) -> QuerySet:
-        return posts.filter(Q(title__icontains=part) | Q(body__icontains=part))

@@ -1,7 +1,9 @@
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.forms import Form
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
@@ -55,3 +57,24 @@ class BooleanFilter(django_filters.TypedChoiceFilter):
         super().__init__(
             choices=choices, coerce=lambda word: self.words.get(word.lower(), word), **kwargs
         )
+
+
+class SearchFilter(django_filters.CharFilter):
+    """Rows of which one of the `fields` holds the words, in any case."""
+
+    def __init__(self, *fields: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fields = fields
+
+    def filter(self, qs: QuerySet, value: str) -> QuerySet:
+        if not value:
+            return qs
+        return qs.filter(reduce(or_, (Q(**{f"{name}__icontains": value}) for name in self.fields)))
+
+
+class CreatedFilter(FilterSet):
+    """When a row was made, and by whom."""
+
+    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    user_id = django_filters.UUIDFilter(label="Who made it.")

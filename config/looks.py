@@ -1,0 +1,55 @@
+"""How the admin site looks."""
+
+from django.templatetags.static import static
+
+UNFOLD = {
+    "SITE_TITLE": "Bureau",
+    "SITE_HEADER": "Bureau",
+    "SITE_SUBHEADER": "The back office",
+    "SITE_ICON": lambda _: static("bureau/logo.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("bureau/logo.svg")}
+    ],
+    "SHOW_HISTORY": True,
+    "SHOW_BACK_BUTTON": True,
+    "LOGIN": {
+        "image": lambda _: static("bureau/cover.svg"),
+        "form": "accounts.sign_in.SignInForm",
+    },
+    "DASHBOARD_CALLBACK": "common.admin_site.first_page",
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "common.admin_site.navigation",
+    },
+}
+# The admin's chapters, in order, and the symbols of what is in them (Material Symbols).
+ADMIN_APPS = {
+    "accounts": "People",
+    "notes": "Notes",
+    "catalog": "Catalog",
+    "uploads": "Uploads",
+    "posts": "Posts",
+    "django_celery_results": "System",
+}
+ADMIN_ICONS = {
+    "accounts.Company": "apartment",
+    "accounts.User": "group",
+    "accounts.Invitation": "person_add",
+    "accounts.Login": "key",
+    "accounts.Mail": "mail",
+    "accounts.PasswordReset": "lock_reset",
+    "notes.Note": "sticky_note_2",
+    "notes.Summary": "summarize",
+    "notes.Batch": "stacks",
+    "notes.SummaryTemplate": "format_list_bulleted",
+    "notes.Call": "network_intelligence",
+    "catalog.Product": "inventory_2",
+    "uploads.Project": "folder_special",
+    "uploads.Cycle": "cycle",
+    "uploads.Session": "cloud_upload",
+    "uploads.SessionFile": "draft",
+    "posts.Feed": "rss_feed",
+    "posts.Post": "article",
+    "django_celery_results.TaskResult": "task_alt",
+}
