@@ -6,10 +6,10 @@ from math import ceil
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -100,6 +100,8 @@ def _as_api_exception(exc: Exception) -> APIException | None:
             return Forbidden()
         case RequestDataTooBig():
             return TooLarge()
+        case SuspiciousOperation():  # such as thousands of parameters
+            return ParseError()
         case IntegrityError():
             return integrity.as_api_exception(exc)
         case OperationalError() | InterfaceError():

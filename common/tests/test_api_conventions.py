@@ -112,6 +112,17 @@ class TestProblems:
         # Read to its end, so that the sender comes to see the answer.
         assert response.wsgi_request.read() == b""
 
+    def test_too_many_parameters(self, api: APIClient, settings: Any) -> None:
+        # Django's own page of an error would read them again.
+        settings.DEBUG = True
+        many = "&".join(f"a{number}=1" for number in range(1500))
+        for path in ("products", "products/search", "posts", "auth/login"):
+            assert problem_of(api.get(f"/api/v1/{path}?{many}"), 400)["code"] == "parse_error"
+        response = api.post(
+            "/api/v1/auth/login", many, content_type="application/x-www-form-urlencoded"
+        )
+        problem_of(response, 400)
+
     def test_every_wrong_field_is_named(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/signup", {"email": "no", "usrname": "x", "full_name": []})
         document = problem_of(response, 400)
