@@ -72,6 +72,10 @@ class CatalogPagination(Pagination):
             "type": "boolean",
             "description": "False where `total` is an estimate, because there are many rows.",
         }
+        envelope["properties"]["corrected"] = {
+            "type": "string",
+            "description": "Of a search alone: what was looked for instead, if anything was.",
+        }
         return envelope
 
 

@@ -61,7 +61,8 @@ class ProductViewSet(CompanyViewSet):
         return super().get_queryset()
 
     @extend_schema(
-        parameters=[OpenApiParameter("q", str, required=True, description="What to look for.")]
+        responses=ProductSerializer(many=True),
+        parameters=[OpenApiParameter("q", str, required=True, description="What to look for.")],
     )
     @action(detail=False, filter_backends=(DjangoFilterBackend,))
     def search(self, request: Request) -> Response:

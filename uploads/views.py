@@ -3,6 +3,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
@@ -97,8 +98,13 @@ class SessionViewSet(RowViewSet):
     def perform_destroy(self, instance: Session) -> None:
         services.delete_session(instance, by=person(self.request))
 
-    @extend_schema(responses=StatisticsSerializer)
-    @action(detail=False, filterset_class=StatisticsFilter, pagination_class=None)
+    @extend_schema(responses=StatisticsSerializer, filters=True)
+    @action(
+        detail=False,
+        filter_backends=(DjangoFilterBackend,),
+        filterset_class=StatisticsFilter,
+        pagination_class=None,
+    )
     def stats(self, request: Request) -> Response:
         """Figures over all sessions, or those of one project."""
         sessions: Any = self.filter_queryset(self.get_queryset())

@@ -109,3 +109,13 @@ def test_it_is_served_under_both_addresses(client: Client) -> None:
     answers = [client.get(path).json() for path in ("/api/v1/openapi.json", "/api/openapi.json")]
     assert answers[0] == answers[1]
     assert answers[0]["openapi"].startswith("3.")
+
+
+def test_what_is_no_list_of_all_has_its_filters_and_pages_too() -> None:
+    found = dict(OPERATIONS)
+    search = found["get /api/v1/products/search"]
+    assert {"q", "page", "page_size", "min_price"} <= {p["name"] for p in search["parameters"]}
+    schema = search["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema["$ref"].endswith("/PaginatedProductList")
+    stats = found["get /api/v1/sessions/stats"]
+    assert {p["name"] for p in stats["parameters"]} == {"project_id"}
