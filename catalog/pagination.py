@@ -32,6 +32,8 @@ SIZE_KNOWN = 60
 # From here on a page is found by an anchor: the first row of the thousand rows that it lies in.
 DEEP = 5_000
 STEP = 1_000
+# Past the end of any table, and yet a number that PostgreSQL reads.
+FARTHEST = 10**15
 
 
 class CatalogPagination(Pagination):
@@ -45,13 +47,15 @@ class CatalogPagination(Pagination):
     ) -> list[Any]:
         page, size = self.asked_for(request)
         start = (page - 1) * size
-        if start >= DEEP:
+        if start >= DEEP and _go_one_way(queryset.order):
             products = queryset.products()
             total, exact = total_of(products)
             self.show(page, size, total, exact=exact)
             return [] if exact and start >= total else rows_far_down(products, start, size)
         limit, query = counted_rows(), queryset.sql()
-        rows, total = page_and_count(query, start=start, size=size, at_most=limit + 1)
+        rows, total = page_and_count(
+            query, start=min(start, FARTHEST), size=size, at_most=limit + 1
+        )
         exact = total <= limit
         shown = total if exact else max(expected(query), total)
         self.show(page, size, shown, exact=exact)
@@ -109,7 +113,7 @@ def estimate(queryset: QuerySet) -> int:
 def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
     """The rows from `start` on, read from the anchor before them instead of from the beginning.
 
-    The queryset is ordered by a column and the id in the same direction, or by the id.
+    The queryset is ordered by columns and the id, all in the same direction.
     """
     anchors = _anchors(queryset)
     number, rest = divmod(start, STEP)
@@ -140,4 +144,9 @@ def _anchors(queryset: QuerySet) -> list[list[Any]]:
 
 
 def _columns(queryset: QuerySet) -> list[str]:
-    return [str(name).removeprefix("-") for name in queryset.query.order_by]
+    return list(dict.fromkeys(str(name).removeprefix("-") for name in queryset.query.order_by))
+
+
+def _go_one_way(order: tuple[str, ...]) -> bool:
+    """Whether all columns are ordered in one direction, so that rows compare as tuples do."""
+    return len({name.startswith("-") for name in order}) == 1

@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
 from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -116,8 +117,9 @@ class ProductViewSet(CompanyViewSet):
         product = super().get_object()
         if self.request.method in SAFE_METHODS:
             return product
-        locked = self.get_queryset().select_for_update(of=("self",)).filter(pk=product.pk)
-        product = locked.first() or product
+        # Found again under the lock: somebody may have deleted it in between.
+        locked = self.get_queryset().select_for_update(of=("self",))
+        product = get_object_or_404(locked, pk=product.pk)
         expected = self.request.headers.get("If-Match")
         if expected and not matches(expected, etag_of(rendered(product))):
             raise PreconditionFailed

@@ -1,14 +1,17 @@
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import Company, User
 from catalog.models import Product
 from catalog.tests.factories import ProductFactory
 from common.ids import uuid7
+from common.testing.held import held
+from common.testing.waiting import eventually
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/products"
@@ -253,6 +256,32 @@ class TestWriting:
         with pytest.raises(IntegrityError), transaction.atomic():
             Product.objects.filter(pk=product.pk).update(**{column: -1})
 
+    @pytest.mark.django_db(transaction=True)
+    def test_of_many_deletions_at_once_one_finds_it(
+        self, as_user: Any, admin: User, product: Product
+    ) -> None:
+        def delete(client: APIClient) -> int:
+            try:
+                return client.delete(one(product)).status_code
+            finally:
+                connection.close()
+
+        with held(Product, "NEW.deleted_at IS NOT NULL") as hold, ThreadPoolExecutor(3) as threads:
+            answers = [threads.submit(delete, as_user(admin)) for _ in range(3)]
+            eventually(lambda: waiting() == 3, "all three wait")
+            hold.release()
+        assert sorted(answer.result() for answer in answers) == [204, 404, 404]
+
+
+def waiting() -> int:
+    """How many sessions wait for a lock of another."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return cursor.fetchone()[0]
+
 
 class TestEtags:
     def test_not_modified(self, api: APIClient, product: Product) -> None:
@@ -313,6 +342,17 @@ class TestFarDown:
         ]
         assert seen == [str(product.pk) for product in expected]
 
+    @pytest.mark.parametrize("ordering", ["-stock,name", "name,-price", "price,price"])
+    def test_by_more_than_one_field(self, api: APIClient, ordering: str) -> None:
+        for number in range(33):
+            ProductFactory(name=f"n{number % 3}", price=number % 5, stock=number % 2)
+        fields = ordering.split(",")
+        last = "-id" if fields[-1].startswith("-") else "id"
+        expected = [str(product.pk) for product in Product.objects.order_by(*fields, last)]
+        query = {"ordering": ordering, "page_size": 3}
+        pages = [api.get(URL, query | {"page": page}).json()["items"] for page in range(1, 13)]
+        assert [item["id"] for page in pages for item in page] == expected
+
     def test_with_a_filter(self, api: APIClient) -> None:
         ProductFactory.create_batch(12, category="Light")
         ProductFactory.create_batch(12)
@@ -322,4 +362,7 @@ class TestFarDown:
 
     def test_past_the_end(self, api: APIClient) -> None:
         ProductFactory.create_batch(12)
-        assert api.get(URL, {"page": 10**15}).json()["items"] == []
+        for ordering in ("price", "price,-name"):
+            for page in (10**15, 10**20):
+                query = {"ordering": ordering, "page": page}
+                assert api.get(URL, query).json()["items"] == []
