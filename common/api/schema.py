@@ -119,6 +119,9 @@ class AutoSchema(BaseAutoSchema):
             # Without the alternative of an empty string, which such a pattern allows anyway.
             schema.update(schema.pop("oneOf", [{}])[0])
             schema["pattern"] = rf"^(?![\s\S]*{schema['pattern']})"
+        elif "oneOf" in schema:
+            # Where formats are not looked at, an empty text is of both forms.
+            schema["anyOf"] = schema.pop("oneOf")
 
     def _handler(self) -> Any:
         action = getattr(self.view, "action", None) or self.method.lower()

@@ -119,3 +119,11 @@ def test_what_is_no_list_of_all_has_its_filters_and_pages_too() -> None:
     assert schema["$ref"].endswith("/PaginatedProductList")
     stats = found["get /api/v1/sessions/stats"]
     assert {p["name"] for p in stats["parameters"]} == {"project_id"}
+
+
+def test_forms_of_a_text_exclude_each_other() -> None:
+    """An empty text is of one form alone, or no answer with it would be valid."""
+    for name, schema in SCHEMA["components"]["schemas"].items():
+        for field, described in schema.get("properties", {}).items():
+            if "oneOf" in described and {"type": "string", "maxLength": 0} in described["oneOf"]:
+                assert Draft4Validator(described).is_valid(""), f"{name}.{field}"
