@@ -148,6 +148,7 @@ class RunViewSet(ScopedViewSet):
     queryset = Session.objects.all()
     serializer_class = StartSerializer
     permission_classes = (RunPermission,)
+    problems = (404,)
 
     @extend_schema(request=StartSerializer, responses={202: StartedSerializer})
     @idempotent
