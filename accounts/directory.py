@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -19,6 +19,7 @@ from accounts.serializers import (
     CompanySerializer,
     InvitationSerializer,
     ManagedUserSerializer,
+    PersonSerializer,
     RoleSerializer,
     UserSerializer,
 )
@@ -43,6 +44,10 @@ class CompaniesViewSet(
         serializer.save()
 
 
+@extend_schema_view(
+    list=extend_schema(responses=PersonSerializer(many=True)),
+    retrieve=extend_schema(responses=PersonSerializer),
+)
 class UserViewSet(CompanyViewSet):
     """The people of the company. Who is no admin sees names and roles only."""
 

@@ -144,6 +144,20 @@ class ColleagueSerializer(ModelSerializer):
         read_only_fields = fields
 
 
+class PersonSerializer(UserSerializer):
+    """A person as `/users` shows them; who is no admin gets the required fields alone.
+
+    For the API's description.
+    """
+
+    email = serializers.EmailField(required=False)
+    company = CompanySummarySerializer(required=False)
+    is_active = serializers.BooleanField(required=False)
+    last_login = serializers.DateTimeField(required=False, allow_null=True)
+    created_at = serializers.DateTimeField(required=False)
+    updated_at = serializers.DateTimeField(required=False)
+
+
 class ProfileSerializer(UserSerializer):
     """What a person may change of their own account."""
 
@@ -330,6 +344,12 @@ class PasswordChangeSerializer(Serializer):
 
 class PasswordResetSerializer(Serializer):
     email = EmailField()
+
+
+class MessageSerializer(Serializer):
+    """A sentence for people."""
+
+    detail = serializers.CharField()
 
 
 class PasswordResetConfirmSerializer(Serializer):

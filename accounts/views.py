@@ -24,6 +24,7 @@ from accounts.permissions import OwnRowsOnly
 from accounts.serializers import (
     LoginRowSerializer,
     LoginSerializer,
+    MessageSerializer,
     PasswordChangeSerializer,
     PasswordResetConfirmSerializer,
     PasswordResetSerializer,
@@ -179,7 +180,7 @@ class PasswordChangeView(APIView):
 class PasswordResetView(EntranceView):
     """Have a link mailed by which to choose a password; the answer says not if anybody gets it."""
 
-    @extend_schema(request=PasswordResetSerializer, responses={202: None})
+    @extend_schema(request=PasswordResetSerializer, responses={202: MessageSerializer})
     def post(self, request: Request) -> Response:
         PasswordReset.objects.enqueue(**validated(PasswordResetSerializer(data=request.data)))
         return Response({"detail": "If this address is known, a mail is on its way."}, status=202)

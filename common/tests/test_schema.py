@@ -127,3 +127,18 @@ def test_forms_of_a_text_exclude_each_other() -> None:
         for field, described in schema.get("properties", {}).items():
             if "oneOf" in described and {"type": "string", "maxLength": 0} in described["oneOf"]:
                 assert Draft4Validator(described).is_valid(""), f"{name}.{field}"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("who", ["owner", "admin"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/users", "/api/v1/companies", "/api/v1/auth/me", "/api/v1/auth/sessions"]
+)
+def test_what_each_role_gets_is_what_is_described(
+    as_user: Any, request: pytest.FixtureRequest, who: str, path: str
+) -> None:
+    response = as_user(request.getfixturevalue(who)).get(path)
+    described = SCHEMA["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    schema = {**described["schema"], "components": SCHEMA["components"]}
+    missing = [e.message for e in Draft4Validator(schema).iter_errors(response.json())]
+    assert [message for message in missing if "required property" in message] == []
