@@ -49,8 +49,10 @@ class NoteSerializer(ModelSerializer):
     error = serializers.CharField(source="job.error", read_only=True)
     model = serializers.CharField(source="job.model", read_only=True)
     omitted = serializers.CharField(source="job.omitted", read_only=True)
-    started_at = serializers.DateTimeField(source="job.started_at", read_only=True)
-    finished_at = serializers.DateTimeField(source="job.finished_at", read_only=True)
+    started_at = serializers.DateTimeField(source="job.started_at", read_only=True, allow_null=True)
+    finished_at = serializers.DateTimeField(
+        source="job.finished_at", read_only=True, allow_null=True
+    )
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
 
@@ -129,7 +131,7 @@ class SummarySerializer(WishesMixin, ModelSerializer):
         required=False, write_only=True, help_text="PDF, DOCX, plain text or Markdown."
     )
     processing_ms = serializers.SerializerMethodField()
-    batch_id = serializers.UUIDField(read_only=True)
+    batch_id = serializers.UUIDField(read_only=True, allow_null=True)
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
 
@@ -265,8 +267,12 @@ class BatchSerializer(WishesMixin, Serializer):
     progress = serializers.FloatField(source="standing.progress", read_only=True)
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
-    started_at = serializers.DateTimeField(source="standing.started_at", read_only=True)
-    finished_at = serializers.DateTimeField(source="standing.finished_at", read_only=True)
+    started_at = serializers.DateTimeField(
+        source="standing.started_at", read_only=True, allow_null=True
+    )
+    finished_at = serializers.DateTimeField(
+        source="standing.finished_at", read_only=True, allow_null=True
+    )
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(source="standing.updated_at", read_only=True)
 

@@ -19,6 +19,7 @@ from common.ratelimit.throttles import SummaryThrottle
 from notes import services, templates, usage
 from notes.filters import BatchFilter, NoteFilter, SummaryFilter
 from notes.models import Batch, Note, Summary, SummaryTemplate
+from notes.pagination import UsagePagination
 from notes.parsers import DocumentParser
 from notes.permissions import NotePermission, TemplatePermission
 from notes.serializers import (
@@ -104,7 +105,7 @@ class SummaryViewSet(
     @extend_schema(
         parameters=[UsageQuerySerializer], responses=UsageSerializer(many=True), filters=False
     )
-    @action(detail=False, filter_backends=())
+    @action(detail=False, filter_backends=(), pagination_class=UsagePagination)
     def usage(self, request: Request) -> Response:
         """What summaries cost and how they went, per day and model, newest first.
 

@@ -129,6 +129,24 @@ def test_forms_of_a_text_exclude_each_other() -> None:
                 assert Draft4Validator(described).is_valid(""), f"{name}.{field}"
 
 
+def test_what_may_be_missing_may_be_null() -> None:
+    schemas = SCHEMA["components"]["schemas"]
+    for name, fields in {
+        "Note": ("started_at", "finished_at"),
+        "Summary": ("batch_id", "note_id", "started_at", "finished_at"),
+        "Batch": ("started_at", "finished_at"),
+        "BatchDetail": ("started_at", "finished_at"),
+        "Session": ("started_at", "finished_at"),
+        "Job": ("started_at", "finished_at", "result"),
+    }.items():
+        assert all(schemas[name]["properties"][field]["nullable"] for field in fields)
+
+
+def test_totals_of_the_usage_are_described() -> None:
+    totals = SCHEMA["components"]["schemas"]["PaginatedUsageList"]["properties"]["totals"]
+    assert totals["properties"]["cost_usd"] == {"type": "string", "format": "decimal"}
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("who", ["owner", "admin"])
 @pytest.mark.parametrize(
