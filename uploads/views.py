@@ -183,6 +183,8 @@ class RunViewSet(ScopedViewSet):
 class DirectUploadView(PublicView):
     """Where a presigned URL leads for storage in a folder."""
 
+    problems = (403, 411)
+
     @extend_schema(
         request={"application/octet-stream": bytes},
         responses=SessionFileSerializer,

@@ -62,6 +62,9 @@ class TestProblems:
 
     def test_pages_of_the_docs(self, api: APIClient) -> None:
         problem_of(api.post("/docs", {}), 405)
+        problem_of(api.options("/docs"), 405)
+        problem_of(api.options("/redoc"), 405)
+        assert api.head("/docs").status_code == 200
         problem_of(api.get("/docs", headers={"accept": "image/png"}), 406)
 
     def test_problems_carry_what_every_answer_carries(self, api: APIClient, settings: Any) -> None:
