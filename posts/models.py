@@ -8,6 +8,10 @@ from common.jobs import Job
 from posts.querysets import FeedQuerySet
 
 
+# Seconds.
+WITHOUT_A_COPY = 15.0
+
+
 class Post(models.Model):
     """A post of the feed, under the feed's own id."""
 
@@ -60,5 +64,7 @@ class Feed(Job):
         return refresh(self)
 
     def backoff(self) -> float:
-        """Never longer than until beat would ask for the next refresh anyway."""
-        return min(super().backoff(), settings.POSTS_REFRESH.total_seconds())
+        """Never longer than until beat would ask for the next refresh anyway, and short as long
+        as there is no copy at all: who has mended the feed's address waits for the first one."""
+        longest = settings.POSTS_REFRESH.total_seconds()
+        return min(super().backoff(), longest if self.fresh_at else min(longest, WITHOUT_A_COPY))

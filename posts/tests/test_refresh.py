@@ -18,7 +18,7 @@ from werkzeug import Response
 from common.jobs import runner
 from common.jobs.models import JobStatus
 from posts import services, tasks
-from posts.models import Feed, Post
+from posts.models import WITHOUT_A_COPY, Feed, Post
 from posts.tests.conftest import Upstream, entry
 
 Refresh = Callable[[], Feed]
@@ -171,6 +171,12 @@ class TestTrouble:
 
         upstream.answer = answer
         assert (refresh().status, len(upstream.requests)) == (JobStatus.COMPLETED, 2)
+
+    def test_the_first_copy_is_soon_tried_again(self) -> None:
+        waits = [Feed(attempts=attempts).backoff() for attempts in range(1, 20)]
+        assert max(waits) == WITHOUT_A_COPY
+        with_a_copy = Feed(attempts=19, fresh_at=timezone.now())
+        assert with_a_copy.backoff() > WITHOUT_A_COPY
 
     def test_retry_after(self, mirrored: Upstream, refresh: Refresh) -> None:
         mirrored.say(b"", 429, Retry_After="1000")
