@@ -7,7 +7,6 @@ from django.utils import timezone
 from common.jobs import Job
 from posts.querysets import FeedQuerySet
 
-
 # Seconds.
 WITHOUT_A_COPY = 15.0
 
