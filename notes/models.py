@@ -70,6 +70,8 @@ class SummaryTemplate(CompanyOwned):
         max_length=LONGEST_INSTRUCTIONS,
         help_text='What the summary should hold. With "- " in it, the answer is a list.',
     )
+    # `templates.as_rows` says otherwise of its own.
+    built_in = False
 
     class Meta(CompanyOwned.Meta):
         constraints = [

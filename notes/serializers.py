@@ -298,7 +298,7 @@ class TemplateSerializer(ModelSerializer):
     """A template. The built-in ones have their name as `id` and can't be changed."""
 
     id = serializers.CharField(read_only=True)
-    built_in = serializers.BooleanField(read_only=True, default=False)
+    built_in = serializers.BooleanField(read_only=True)
     company_id = serializers.UUIDField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True, allow_null=True)
     updated_at = serializers.DateTimeField(read_only=True, allow_null=True)

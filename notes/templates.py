@@ -43,7 +43,7 @@ def as_rows() -> dict[str, SummaryTemplate]:
     for name, words in prompts.TEMPLATES.items():
         row = SummaryTemplate(name=name, description=DESCRIPTIONS[name], instructions=words)
         row.pk, row.created_at, row.updated_at = name, None, None  # type: ignore[assignment]
-        row.built_in = True  # type: ignore[attr-defined]
+        row.built_in = True
         rows[name] = row
     return rows
 

@@ -182,7 +182,7 @@ class AutoSchema(BaseAutoSchema):
             if self.method not in SAFE_METHODS:
                 yield 409
         if self._is_idempotent():
-            yield from (409, 422)
+            yield from (400, 409, 422)
         if self._honours_if_match():
             yield 412
         if (security := operation.get("security")) and {} not in security:
@@ -236,7 +236,8 @@ def finish(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 
 def _make_partial(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """A PUT takes some of the fields, as a PATCH does."""
+    """A PUT takes some of the fields, or none, as a PATCH does."""
+    operation.get("requestBody", {}).pop("required", None)
     for content in operation.get("requestBody", {}).get("content", {}).values():
         where, _, name = content["schema"].get("$ref", "").rpartition("/")
         if f"Patched{name}" in schemas:

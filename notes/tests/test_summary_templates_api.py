@@ -85,7 +85,8 @@ class TestWrite:
         assert (body["name"], body["built_in"]) == ("Risks", False)
         assert body["company_id"] == str(admin.company_id)
         where = f"{URL}/{body['id']}"
-        assert client.patch(where, {"description": "Short."}).json()["description"] == "Short."
+        assert client.patch(where, {"description": "Short."}).json() == client.get(where).json()
+        assert client.get(where).json()["description"] == "Short."
         assert client.put(where, {"name": "Dangers"}).json()["instructions"] == "Only risks."
         assert client.delete(where).status_code == 204
         assert not SummaryTemplate.objects.exists()
