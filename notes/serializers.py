@@ -88,8 +88,8 @@ class TemplateField(serializers.CharField):
 
     default_error_messages = {"does_not_exist": "There is no template {name!r}."}
 
-    def to_internal_value(self, data: Any) -> templates.Template:  # type: ignore[override]
-        name = super().to_internal_value(data)
+    def run_validation(self, data: Any = serializers.empty) -> templates.Template:  # type: ignore[override]
+        name = super().run_validation(data)
         found = templates.find(name, company=self.context["request"].user.company)
         if found is None:
             self.fail("does_not_exist", name=name)

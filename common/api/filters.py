@@ -1,10 +1,13 @@
+from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
 from typing import Any, ClassVar
 
 import django_filters
+from django.core.exceptions import ValidationError as FormError
 from django.db.models import Q, QuerySet
 from django.forms import Form
+from django_filters.fields import IsoDateTimeField
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
@@ -72,9 +75,24 @@ class SearchFilter(django_filters.CharFilter):
         return qs.filter(reduce(or_, (Q(**{f"{name}__icontains": value}) for name in self.fields)))
 
 
+class TimeField(IsoDateTimeField):
+    """A time, in UTC: PostgreSQL knows no zone that is more than 15:59 hours away from it."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        time = super().to_python(value)
+        try:
+            return time and time.astimezone(UTC)
+        except OverflowError:
+            raise FormError(self.error_messages["invalid"], "invalid") from None
+
+
+class TimeFilter(django_filters.IsoDateTimeFilter):
+    field_class = TimeField
+
+
 class CreatedFilter(FilterSet):
     """When a row was made, and by whom."""
 
-    created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = TimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = TimeFilter(field_name="created_at", lookup_expr="lt")
     user_id = django_filters.UUIDFilter(label="Who made it.")

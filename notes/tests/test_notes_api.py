@@ -213,6 +213,13 @@ class TestList:
         assert client.get(URL, {"created_before": day}).json()["items"][0]["id"] == str(old.pk)
         assert client.get(URL, {"created_after": day}).json()["items"][0]["id"] == str(note.pk)
 
+    @pytest.mark.parametrize("zone", ["-19:48", "+23:59"])
+    def test_by_a_time_in_a_zone_that_there_is_not(
+        self, as_user: Any, owner: User, note: Note, zone: str
+    ) -> None:
+        query = {"created_after": f"2020-06-01T00:00:00{zone}"}
+        assert as_user(owner).get(URL, query).json()["total"] == 1
+
     def test_by_person_for_the_admin(
         self, as_user: Any, admin: User, colleague: User, note: Note
     ) -> None:
@@ -232,6 +239,7 @@ class TestList:
             {"created_after": "yesterday"},
             {"created_before": "2020-13-01T00:00:00Z"},
             {"created_after": "99999-01-01T00:00:00Z"},
+            {"created_before": "0001-01-01T00:00:00+14:00"},
             {"user_id": "1"},
         ],
         ids=str,

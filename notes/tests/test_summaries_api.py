@@ -121,6 +121,8 @@ class TestCreate:
             ({"text": "x", "template": NOBODYS_ID}, [("template", "does_not_exist")]),
             ({"text": "x", "template": ["bullets"]}, [("template", "invalid")]),
             ({"text": "x", "template": ""}, [("template", "blank")]),
+            ({"text": "x", "template": "a\0b"}, [("template", "null_characters_not_allowed")]),
+            ({"text": "x", "template": "x" * 61}, [("template", "max_length")]),
             ({"text": "x", "max_words": 4}, [("max_words", "min_value")]),
             ({"text": "x", "max_words": 1001}, [("max_words", "max_value")]),
             ({"text": "x", "max_words": "many"}, [("max_words", "invalid")]),
