@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from accounts.api import CompanyRelatedField
 from common import documents
-from common.api.serializers import ModelSerializer, Serializer
+from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.jobs.models import JobStatus
 from notes import services, templates
 from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
@@ -255,7 +255,7 @@ class BatchSerializer(WishesMixin, Serializer):
     """A batch and where its texts stand."""
 
     id = serializers.UUIDField(read_only=True)
-    texts = serializers.ListField(
+    texts = ListField(
         child=TextField(max_length=LONGEST_SOURCE),
         min_length=1,
         max_length=LARGEST_BATCH,

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from common.api.serializers import ListField
 from uploads.models import LONGEST_GLOB
 from uploads.transfer.globs import check_glob
 from uploads.transfer.keys import check_key, check_prefix
@@ -53,7 +54,7 @@ class GlobField(CheckedField):
     check = staticmethod(check_glob)
 
 
-class GlobsField(serializers.ListField):
+class GlobsField(ListField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(child=GlobField(max_length=LONGEST_GLOB), max_length=MOST_GLOBS, **kwargs)
 

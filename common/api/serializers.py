@@ -1,9 +1,12 @@
 from collections.abc import Mapping
+from heapq import nsmallest
 from typing import Any
 
 from django.http import QueryDict
 from rest_framework import serializers
 
+# So many unknown fields are named; a body may hold a million of them.
+MOST_UNKNOWN = 20
 # The browsable API's forms send it along.
 FORM_FIELDS = {"csrfmiddlewaretoken"}
 
@@ -29,7 +32,7 @@ class StrictMixin:
         if isinstance(data, QueryDict):
             names -= FORM_FIELDS
         error = serializers.ErrorDetail("This field is not known here.", code="unknown_field")
-        return {name: [error] for name in sorted(names)}
+        return {name: [error] for name in nsmallest(MOST_UNKNOWN, names)}
 
 
 class Serializer(StrictMixin, serializers.Serializer):
@@ -38,3 +41,14 @@ class Serializer(StrictMixin, serializers.Serializer):
 
 class ModelSerializer(StrictMixin, serializers.ModelSerializer):
     """A model's serializer that refuses unknown fields."""
+
+
+class ListField(serializers.ListField):
+    """A list whose length is looked at before what is in it."""
+
+    def run_child_validation(self, data: list[Any]) -> list[Any]:
+        if self.max_length is not None and len(data) > self.max_length:
+            message = self.error_messages["max_length"].format(max_length=self.max_length)
+            raise serializers.ValidationError(message, code="max_length")
+        values: list[Any] = super().run_child_validation(data)
+        return values

@@ -138,6 +138,20 @@ class TestProblems:
         }
         assert all(error["message"] for error in document["errors"])
 
+    def test_of_many_unknown_fields_some_are_named(self, api: APIClient) -> None:
+        body = {f"a{number:05}": 1 for number in range(50_000)}
+        errors = problem_of(api.post("/api/v1/auth/login", body), 400)["errors"]
+        assert [e["field"] for e in errors if e["code"] == "unknown_field"] == [
+            f"a{number:05}" for number in range(20)
+        ]
+
+    def test_a_list_is_too_long_before_what_is_in_it_is_wrong(
+        self, as_user: Any, owner: Any
+    ) -> None:
+        body = {"texts": [""] * 50_000}
+        errors = problem_of(as_user(owner).post("/api/v1/summaries/batch", body), 400)["errors"]
+        assert [(e["field"], e["code"]) for e in errors] == [("texts", "max_length")]
+
     def test_internal_error(self, api: APIClient, broken_view: str) -> None:
         document = problem_of(api.get(broken_view), 500)
         assert document["code"] == "internal_error"
