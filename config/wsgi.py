@@ -8,9 +8,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-# Up to here clients send a body without asking first whether it is welcome.
-SMALL = 1_048_576
-
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -29,20 +26,4 @@ def with_length(application: Application) -> Application:
     return wrapped
 
 
-def to_the_end(application: Application) -> Application:
-    """Read a small body to its end, also where nobody has, as of what is refused by its headers.
-
-    The server closes a connection whose body was not read, and does not say so where the body
-    comes after the answer: the next request on it would be lost.
-    """
-
-    def wrapped(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = application(environ, start_response)
-        if 0 < int(environ.get("CONTENT_LENGTH") or 0) <= SMALL:
-            environ["wsgi.input"].read()
-        return answer
-
-    return wrapped
-
-
-application = with_length(to_the_end(get_wsgi_application()))
+application = with_length(get_wsgi_application())
