@@ -51,7 +51,13 @@ class CatalogPagination(Pagination):
             self.show(page, size, total, exact=exact)
             return [] if exact and start >= total else rows_far_down(products, start, size)
         limit, query = counted_rows(), queryset.sql()
-        rows, total = page_and_count(query, start=start, size=size, at_most=limit + 1)
+        rows, total = page_and_count(
+            query,
+            start=start,
+            size=size,
+            at_most=limit + 1,
+            plan_once=not start and queryset.has_one_plan,
+        )
         exact = total <= limit
         shown = total if exact else max(expected(query), total)
         self.show(page, size, shown, exact=exact)
