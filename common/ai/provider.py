@@ -17,6 +17,7 @@ import openai
 from common.ai.reply import Reply, did_not_answer, read_answer, read_error
 
 CONNECT_SECONDS = 5.0
+KEEP_SECONDS = 2.0
 REQUEST_ID = "X-Client-Request-Id"  # OpenAI's own name for an id that the client gives
 MAX_BYTES = 5_000_000
 MAX_PACKED_BYTES = MAX_BYTES // 100  # of a compressed body, which can unpack to a thousand times
@@ -64,7 +65,9 @@ def connect(
     times = httpx2.Timeout(timeout + late, connect=min(timeout, CONNECT_SECONDS))
     http = httpx2.AsyncClient(
         verify=_tls(),
-        limits=httpx2.Limits(max_connections=None),  # a request that queued could leave too late
+        # A request that queued could leave too late, and a connection that was idle for as long as
+        # servers keep them (5 seconds) may be closed in the moment in which it is used again.
+        limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_SECONDS),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_bound]},
         follow_redirects=False,
