@@ -112,7 +112,7 @@ def _reply(fields: dict[str, Any]) -> Reply:
     return Reply(**{**fields, "usage": Usage(**fields["usage"])})
 
 
-class _Courier:
+class _OwnCourier:
     """This process's courier, started when it is needed, and again where it has died."""
 
     def __init__(self, command: str) -> None:
@@ -164,7 +164,7 @@ class _Courier:
                 self._socket = None
 
 
-_courier = cache(_Courier)
+_courier = cache(_OwnCourier)
 
 
 def _started(command: str) -> socket.socket:
