@@ -5,12 +5,13 @@ into. So the statement is compiled once for each set of filters and each order, 
 only the values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+import psycopg
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, QuerySet, TextField
@@ -39,6 +40,8 @@ COLUMNS = (
 LISTED = Product.objects.public().values_list(*COLUMNS)
 # Lookups that have the same SQL for all values.
 UNIFORM = ("exact", "gte", "lte")
+# Filters that the indexes beginning with the price, or with category and price, hold in order.
+PRICED = {"category", "min_price", "max_price"}
 
 SQL = tuple[str, tuple[Any, ...]]
 
@@ -55,12 +58,24 @@ class Listing:
 
     def sql(self) -> SQL:
         """The query of `products()`, compiled before where the filters allow it."""
-        values = self.filters.form.cleaned_data
-        given = tuple(name for name, value in values.items() if value not in EMPTY_VALUES)
+        values, given = self.filters.form.cleaned_data, self._given()
         if not all(_is_uniform(name) for name in given):
             return self.products().query.sql_with_params()
         sql, parameters = _template(given, self.order)
         return sql, tuple(values[p.name] if isinstance(p, Given) else p for p in parameters)
+
+    @property
+    def has_one_plan(self) -> bool:
+        """Whether one index has the rows in this order, whatever the filters' values are.
+
+        Otherwise a plan that is good for a common category can be very slow for a rare one.
+        """
+        by_price = self.order[0].removeprefix("-") == "price"
+        return by_price and PRICED.issuperset(self._given())
+
+    def _given(self) -> tuple[str, ...]:
+        values = self.filters.form.cleaned_data
+        return tuple(name for name, value in values.items() if value not in EMPTY_VALUES)
 
 
 class Given(Expression):
@@ -89,11 +104,12 @@ def _is_uniform(name: str) -> bool:
 
 
 def page_and_count(
-    query: SQL, *, start: int, size: int, at_most: int
+    query: SQL, *, start: int, size: int, at_most: int, plan_once: bool = False
 ) -> tuple[list[dict[str, Any]], int]:
     """The rows from `start` on, as JSON has them, and how many there are, counted to `at_most`.
 
-    The query is one of `LISTED`, filtered and ordered.
+    The query is one of `LISTED`, filtered and ordered. `plan_once` leaves it to the server to keep
+    a plan for all values: planning can take longer than the rest.
     """
     sql, parameters = query
     # The same FROM and WHERE serve the count: they begin behind the columns, which hold no query
@@ -101,11 +117,11 @@ def page_and_count(
     condition = sql[sql.index(" FROM ") : sql.rindex(" ORDER BY ")]
     statement = f"""
         SELECT counted.n, page.* FROM
-        (SELECT count(*) AS n FROM (SELECT 1{condition} LIMIT %s) AS matches) AS counted
-        LEFT JOIN LATERAL ({sql} LIMIT %s OFFSET %s) AS page ON true
+        (SELECT count(*) AS n FROM (SELECT 1{condition} LIMIT {at_most:d}) AS matches) AS counted
+        LEFT JOIN LATERAL ({sql} LIMIT {size:d} OFFSET {start:d}) AS page ON true
     """  # noqa: S608 - made of what the ORM has compiled, with its parameters apart
-    with _cursor() as cursor:
-        cursor.execute(statement, [*parameters, at_most, *parameters, size, start])
+    with _cursor(psycopg.Cursor if plan_once else ClientCursor) as cursor:
+        cursor.execute(statement, [*parameters, *parameters])
         rows = cursor.fetchall()
     return [shown(row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
@@ -120,11 +136,11 @@ def expected(query: SQL) -> int:
 
 
 @contextmanager
-def _cursor() -> Iterator[CursorWrapper]:
+def _cursor(kind: Callable[..., psycopg.Cursor] = ClientCursor) -> Iterator[CursorWrapper]:
     """A cursor of Django's, but times are read by psycopg's C code: Django's own loader, which
     makes the zone of a session one of Python's, takes as long as all other columns together."""
     connection.ensure_connection()
-    cursor: Any = ClientCursor(connection.connection)
+    cursor: Any = kind(connection.connection)
     cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrap(cursor) as wrapped:

@@ -54,7 +54,11 @@ class CatalogPagination(Pagination):
             return [] if exact and start >= total else rows_far_down(products, start, size)
         limit, query = counted_rows(), queryset.sql()
         rows, total = page_and_count(
-            query, start=min(start, FARTHEST), size=size, at_most=limit + 1
+            query,
+            start=min(start, FARTHEST),
+            size=size,
+            at_most=limit + 1,
+            plan_once=not start and queryset.has_one_plan,
         )
         exact = total <= limit
         shown = total if exact else max(expected(query), total)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from common import metrics
 from common.ai.types import Call as Answered
 from common.ai.types import Usage, cost_of
 from common.jobs.runner import through_restarts
@@ -21,6 +23,8 @@ class Ledger:
     row, nor for a run that is no longer the summary's (`LostLease`): it was cancelled, edited,
     deleted, or given to another worker.
     """
+
+    late_costs = "reconcile_calls"
 
     def __init__(self, job: Summary) -> None:
         self.job = job
@@ -42,23 +46,39 @@ class Ledger:
         through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
 
 
-@transaction.atomic
 def reconcile(books: Mapping[UUID, Usage]) -> int:
-    """Put down what the provider's own books say of answers that nobody read.
+    """Put down what answers cost that nobody read, by the ids that their requests carried.
 
-    `books` has what the provider counts by the ids that its requests carried. Calls whose answer
-    was read are left alone. Returns how many calls have figures now that had none.
+    Calls whose answer was read are left alone. Returns how many calls have figures now that had
+    none. A summary that has such calls costs more from now on.
     """
-    unread = Call.objects.filter(pk__in=books, prompt_tokens=0).exclude(outcome=Call.Outcome.OK)
-    calls = list(unread.select_for_update())
-    for call in calls:
-        used = books[call.pk]
-        Call.objects.filter(pk=call.pk).update(
-            prompt_tokens=used.prompt,
-            completion_tokens=used.completion,
-            cached_tokens=used.cached,
-            reasoning_tokens=used.reasoning,
-            cost_usd=cost_of(used, call.model, settings.OPENAI["prices"]),
-            updated_at=Now(),
-        )
-    return len(calls)
+    unread = Call.objects.unread().filter(pk__in=books)
+    calls = through_restarts(lambda: list(unread.all()))
+    return sum(through_restarts(partial(_fill_in, call, books[call.pk])) for call in calls)
+
+
+def _fill_in(call: Call, used: Usage) -> int:
+    cost = cost_of(used, call.model, settings.OPENAI["prices"])
+    unread = Call.objects.unread().filter(pk=call.pk)
+    filled = unread.update(
+        prompt_tokens=used.prompt,
+        completion_tokens=used.completion,
+        cached_tokens=used.cached,
+        reasoning_tokens=used.reasoning,
+        cost_usd=cost,
+        updated_at=Now(),
+    )
+    if filled:
+        metrics.ai_used(call.model, cost, **asdict(used))
+        sum_up(call.summary_id)
+    return filled
+
+
+@transaction.atomic
+def sum_up(pk: UUID | None) -> None:
+    """Bring a summary's sums up to date with calls that were put down after its end.
+
+    Whoever ends it meanwhile holds its row, and is waited for.
+    """
+    for summary in Summary.objects.select_for_update(no_key=True).filter(pk=pk):
+        summary.sum_up()

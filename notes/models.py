@@ -187,6 +187,14 @@ class Summary(CompanyOwned, Job):
 
         return summarize(self)
 
+    def sum_up(self) -> None:
+        """Store what its calls have used since it was started."""
+        if self.started_at is None:
+            return
+        used = self.calls.filter(started_at__gte=self.started_at).totals()
+        if any(getattr(self, name) != value for name, value in used.items()):
+            Summary.objects.filter(pk=self.pk).update(**used)
+
     def postpone(self, *, delay: float) -> bool:
         from notes.reuse import wake_if_nobody_makes
 
@@ -222,8 +230,9 @@ class Call(CompanyOwned):
     """One request to the provider: the cost ledger, which outlives the summary.
 
     It is `open` from before the request leaves until its answer is read. Where the worker died in
-    between it becomes `lost`: the provider may have worked and may want money, and only its own
-    books say how much, where the request has the row's id as its `X-Client-Request-Id`.
+    between it becomes `lost`. What an answer cost that nobody waited for is put down later, by
+    the courier (`common.ai.courier`), or where that died too, by the provider's own books, which
+    know the row by its id, the request's `X-Client-Request-Id`.
     """
 
     class Outcome(models.TextChoices):

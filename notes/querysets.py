@@ -74,6 +74,10 @@ class CallQuerySet(PrivateQuerySet):
     def open(self) -> Self:
         return self.filter(outcome="open")
 
+    def unread(self) -> Self:
+        """Whose answer may have cost what nobody here knows."""
+        return self.filter(prompt_tokens=0).exclude(outcome="ok")
+
     def lose(self) -> int:
         """Say of calls that are still open that nobody waits for their answer any more.
 

@@ -9,9 +9,10 @@ from django.db import transaction
 from common import ai, documents
 from common.jobs import JobFailed, LostLease, RetryLater
 from common.jobs.models import JobStatus
+from common.jobs.runner import through_restarts
 from notes import reuse
-from notes.ledger import Ledger
-from notes.models import Call, Outcome, Source, Summary
+from notes.ledger import Ledger, sum_up
+from notes.models import Outcome, Source, Summary
 
 SHORTEST, LONGEST = 20, 120
 
@@ -95,6 +96,9 @@ def _made(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
         raise JobFailed(str(error)) from None
     except ai.ProviderUnavailable as error:
         raise RetryLater(str(error), delay=error.retry_after) from None
+    except LostLease:
+        through_restarts(partial(sum_up, job.pk))  # a cancelled one had ended before it was paid
+        raise
 
 
 def _report(job: Summary, done: int, total: int) -> None:
@@ -106,15 +110,11 @@ def settle(job: Summary) -> None:
     """Put down what the end of a summary means for others, in the transaction that ends it."""
     if job.started_at is None:
         return
-    calls = Call.objects.filter(summary=job, started_at__gte=job.started_at)
     if job.status == JobStatus.FAILED:
-        calls.lose()  # as above, where there is no next run
-    # The run of a cancelled job may still read its answer and put down what it cost.
+        job.calls.lose()  # as above, where there is no next run
     if job.status != JobStatus.CANCELLED:
         _count(job)
-    used = calls.totals()
-    if any(getattr(job, name) != value for name, value in used.items()):
-        Summary.objects.filter(pk=job.pk).update(**used)
+    job.sum_up()
     if job.making:
         reuse.wake_on_commit(job)
 

@@ -72,6 +72,27 @@ def test_hits_carry_what_every_answer_carries(
         assert response["Cache-Control"] == "no-cache"
 
 
+def test_errors_carry_it_too(api: APIClient, db: None, settings: Any) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    response = api.get(f"{URL}?page=x", headers={"origin": "https://app.example.org"})
+    assert (response.status_code, "X-Cache" in response) == (400, False)
+    assert response["Content-Type"] == "application/problem+json"
+    assert response["Content-Length"] == str(len(response.content))
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
+
+
+def test_a_view_that_raises_lets_the_next_try(
+    api: APIClient, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.raise_request_exception = False
+    with monkeypatch.context() as broken:
+        broken.setattr("catalog.serializers.represent", None)
+        response = api.get(one(product))
+        assert (response.status_code, response.json()["status"]) == (500, 500)
+    assert how(api.get(one(product))) == "miss"
+
+
 def test_errors_are_not_kept(api: APIClient, product: Product) -> None:
     for _ in range(2):
         assert api.get(URL, {"page": "x"}).status_code == 400

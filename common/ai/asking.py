@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import stamina
 
 from common import metrics
 from common.ai.desk import Desk
+from common.ai.dispatch import Line, Lines
 from common.ai.prompts import Message
-from common.ai.provider import ask
 from common.ai.reply import Reply
 from common.ai.types import Call, Price, ProviderUnavailable, Recorder, SummaryRefused, cost_of
-
-if TYPE_CHECKING:
-    import openai
 
 LONGEST_WAIT = 20.0  # seconds that a worker sits out; for a longer wait its job is put back
 LARGER = 4  # times max_tokens, for an answer that does not fit there
@@ -51,7 +48,6 @@ class Settings:
     max_tokens: int
     context_tokens: int
     temperature: float | None
-    timeout: float
     attempts: int
     prices: Mapping[str, Price]
     wait_initial: float
@@ -77,10 +73,8 @@ class Settings:
 class Asker:
     """Asks for the answers that one summary needs. `calls` are all requests made so far."""
 
-    def __init__(
-        self, settings: Settings, client: "openai.AsyncOpenAI", desk: Desk, recorder: Recorder
-    ) -> None:
-        self.settings, self.client, self.desk, self.recorder = settings, client, desk, recorder
+    def __init__(self, settings: Settings, lines: Lines, desk: Desk, recorder: Recorder) -> None:
+        self.settings, self.lines, self.desk, self.recorder = settings, lines, desk, recorder
         self.calls: list[Call] = []
         self._hold = 0.0  # the loop's time until which the provider wants no request at all
 
@@ -144,24 +138,27 @@ class Asker:
 
     async def _recorded(self, params: dict[str, Any], attempt: int) -> Reply:
         await self._held()
+        async with self.lines() as line:
+            reply = await self._recorded_by(line, params, attempt)
+        self._hold_all(reply)
+        return reply
+
+    async def _recorded_by(self, line: Line, params: dict[str, Any], attempt: int) -> Reply:
         handles: list[object] = []  # a cancellation can come between `begin` and our next step
         reply, started = _ABANDONED, time.monotonic()
         try:
             await self.desk.ask(partial(self._begin, handles, attempt))
             started = time.monotonic()
-            reply = await self._asked(params, *handles)
+            request_id = "".join(str(handle) for handle in handles if handle is not None)
+            reply = await line.ask(params, request_id=request_id)
         finally:
             call = self._call(reply, attempt, time.monotonic() - started)
             for handle in handles:
                 self.calls.append(call)
                 metrics.ai_request_ended(call)
                 await self.desk.ask(partial(self.recorder.end, handle, call), always=True)
-        self._hold_all(reply)
+                line.recorded()
         return reply
-
-    async def _asked(self, params: dict[str, Any], handle: object) -> Reply:
-        request_id = "" if handle is None else str(handle)
-        return await ask(self.client, params, self.settings.timeout, request_id=request_id)
 
     def _begin(self, handles: list[object], attempt: int) -> None:
         handles.append(self.recorder.begin(model=self.settings.model, attempt=attempt))

@@ -5,7 +5,8 @@ and the notes made on the parts are summarised in turn, in several rounds if nee
 
 It all runs in the calling thread, in an event loop that lives as long as one `summarize`: a time
 limit bounds a whole request, a part's failure ends the others at once, and no thread, loop or
-connection outlives the call or gets carried over a fork.
+connection outlives the call or gets carried over a fork. Where costs are recorded, the requests
+themselves are made by a courier, which reads what is not waited for any more.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from functools import partial
 from common.ai.asking import Asker, Settings, TooLongError
 from common.ai.chunks import estimate_tokens, sentence_end, split
 from common.ai.desk import Desk, drive
+from common.ai.dispatch import Endpoint, lines
 from common.ai.prompts import (
     Message,
     cleaned,
@@ -25,7 +27,6 @@ from common.ai.prompts import (
     part_messages,
     shaped,
 )
-from common.ai.provider import connect
 from common.ai.reply import Reply
 from common.ai.types import (
     NO_RECORDER,
@@ -75,13 +76,12 @@ class OpenAISummarizer:
         wait_jitter: float = 0.5,
     ) -> None:
         self.model, self.concurrency = model, concurrency
-        self._address = (api_key, base_url or OPENAI_URL)
+        self._endpoint = Endpoint(api_key, base_url or OPENAI_URL, timeout)
         self._settings = Settings(
             model=model,
             max_tokens=max_tokens,
             context_tokens=context_tokens,
             temperature=temperature,
-            timeout=timeout,
             attempts=attempts,
             prices=prices or {},
             wait_initial=wait_initial,
@@ -112,10 +112,8 @@ class OpenAISummarizer:
         progress: Progress,
         desk: Desk,
     ) -> SummaryResult:
-        api_key, base_url = self._address
-        timeout = self._settings.timeout
-        async with connect(api_key=api_key, base_url=base_url, timeout=timeout) as client:
-            asker = Asker(self._settings, client, desk, recorder)
+        async with lines(self._endpoint, recorder.late_costs) as opened:
+            asker = Asker(self._settings, opened, desk, recorder)
             job = _Job(request, asker, desk, progress, self.concurrency)
             return await job.run(text)
 

@@ -14,9 +14,10 @@ from typing import Any
 import httpx2
 import openai
 
-from common.ai.reply import Reply, read_answer, read_error
+from common.ai.reply import Reply, did_not_answer, read_answer, read_error
 
 CONNECT_SECONDS = 5.0
+KEEP_SECONDS = 2.0
 REQUEST_ID = "X-Client-Request-Id"  # OpenAI's own name for an id that the client gives
 MAX_BYTES = 5_000_000
 MAX_PACKED_BYTES = MAX_BYTES // 100  # of a compressed body, which can unpack to a thousand times
@@ -54,20 +55,25 @@ def _tls() -> SSLContext:
     return httpx2.create_ssl_context()  # 20 ms to build, and safe to share and to fork
 
 
-def connect(*, api_key: str, base_url: str, timeout: float) -> openai.AsyncOpenAI:
-    """A client for one event loop; close it there. Redirects are not followed: they would carry
-    the text to another place."""
+def connect(
+    *, api_key: str, base_url: str, timeout: float, late: float = 0.0
+) -> openai.AsyncOpenAI:
+    """A client for one event loop; close it there. `late` is added to `timeout` for what has left
+    already. Redirects are not followed: they would carry the text to another place."""
     for name in ("openai", "httpx2", "httpcore2"):  # below WARNING they log texts and addresses
         logging.getLogger(name).setLevel(logging.WARNING)
-    limits = httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+    times = httpx2.Timeout(timeout + late, connect=min(timeout, CONNECT_SECONDS))
     http = httpx2.AsyncClient(
         verify=_tls(),
+        # A request that queued could leave too late, and a connection that was idle for as long as
+        # servers keep them (5 seconds) may be closed in the moment in which it is used again.
+        limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_SECONDS),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_bound]},
         follow_redirects=False,
     )
     return openai.AsyncOpenAI(
-        api_key=api_key, base_url=base_url, max_retries=0, timeout=limits, http_client=http
+        api_key=api_key, base_url=base_url, max_retries=0, timeout=times, http_client=http
     )
 
 
@@ -82,10 +88,9 @@ async def ask(
             create = client.chat.completions.with_raw_response.create
             raw = await create(**params, extra_headers=headers)
     except (TimeoutError, openai.APITimeoutError) as error:
-        late = f"did not answer within {timeout:g} seconds"
         if isinstance(error.__cause__, httpx2.ConnectTimeout):
-            late = "could not be reached in time"
-        return Reply("timeout", "later", error=late)
+            return Reply("timeout", "later", error="could not be reached in time")
+        return did_not_answer(timeout)
     except openai.APIStatusError as error:
         account = {"code": error.code, "type": error.type, "param": error.param}
         account["message"] = error.message

@@ -56,6 +56,11 @@ class Reply:
     unsupported: str = ""
 
 
+def did_not_answer(timeout: float) -> Reply:
+    """The reply where none came within `timeout` seconds."""
+    return Reply("timeout", "later", error=f"did not answer within {timeout:g} seconds")
+
+
 def read_error(
     status: int,
     error: Mapping[str, Any],

@@ -77,8 +77,8 @@ class Call:
     """One request to the provider, as the cost ledger keeps it.
 
     `status` is the HTTP status, None if none came; `attempt` counts from 1 within one answer that
-    was wanted. A call that brought no answer counts no tokens: what a provider bills for a request
-    that timed out, it does not say.
+    was wanted. A call that brought no answer counts no tokens; what a provider bills for one that
+    comes too late, `Recorder.late_costs` is told.
     """
 
     model: str
@@ -101,7 +101,13 @@ class Recorder(Protocol):
     for each `begin`, unless the process dies. What they raise ends the summary. The handle that
     `begin` gives goes with the request as its `X-Client-Request-Id`, so that the provider's books
     and these can be held side by side; None for no id.
+
+    `late_costs` is the management command that puts down what answers cost which were not waited
+    for, or whose asker died; "" where nobody cares. It is called with "-", and reads CSV with the
+    columns id, prompt_tokens, completion_tokens, cached_tokens and reasoning_tokens.
     """
+
+    late_costs: str
 
     def begin(self, *, model: str, attempt: int) -> object: ...
 
@@ -109,6 +115,8 @@ class Recorder(Protocol):
 
 
 class _NoRecorder:
+    late_costs = ""
+
     def begin(self, *, model: str, attempt: int) -> object:
         return None
 

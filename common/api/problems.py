@@ -8,7 +8,13 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    UnreadablePostError,
+)
 from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.request import Request
@@ -100,6 +106,8 @@ def _as_api_exception(exc: Exception) -> APIException | None:
             return Forbidden()
         case RequestDataTooBig():
             return TooLarge()
+        case UnreadablePostError():
+            return ServiceUnavailable("The body did not come, or too many are awaited. Try again.")
         case SuspiciousOperation():  # such as thousands of parameters
             return ParseError()
         case IntegrityError():

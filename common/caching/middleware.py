@@ -3,13 +3,16 @@ import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.urls import resolve
 from django.utils.module_loading import import_string
 
 from common import metrics
@@ -17,7 +20,8 @@ from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
 from common.caching.store import BYPASS, Slot
-from common.middleware import canonical
+from common.middleware import ProblemDetailsMiddleware, canonical
+from common.ratelimit.middleware import RateLimitHeadersMiddleware
 from common.security import BrowserPolicyMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -32,8 +36,11 @@ class ByteCacheMiddleware:
     `BYTE_CACHE` says which routes belong to which namespace. Only JSON is kept: who asks for HTML
     gets a page of their own. What a view leaves in `response.cache_note` is kept beside the bytes,
     and the namespace's function in `BYTE_CACHE_HEADERS` makes headers of it that are true at the
-    time of the answer. It stands in front of all that a copy does not need, which is nearly
-    everything, and gives its answers the security and CORS headers of those that it overtakes.
+    time of the answer.
+
+    It stands in front of all that an answer for everybody does not need, which is nearly
+    everything: sessions, cookies, users. A view that has to compute is called past all that too,
+    and every answer gets the security and CORS headers of the middlewares that it overtakes.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -47,7 +54,10 @@ class ByteCacheMiddleware:
             for namespace, name in settings.BYTE_CACHE_HEADERS.items()
         }
         self.cors = CorsMiddleware(get_response)
-        self.security_headers = _security_headers()
+        viewed = cast(GetResponse, convert_exception_to_response(self._viewed))
+        self.problems = ProblemDetailsMiddleware(viewed)
+        self.compute = RateLimitHeadersMiddleware(self.problems)
+        self.headers = _security_headers() | {"Vary": "Accept, origin"}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = canonical(request.path_info)
@@ -55,23 +65,23 @@ class ByteCacheMiddleware:
         if found is None:
             return self.get_response(request)
         route, namespace = found
-        slot = wait_for(namespace, key_of(path, request.META.get("QUERY_STRING", "")))
-        if slot.copy is None:
-            metrics.cache_asked(namespace, "miss" if slot.mine else "bypass")
-            return self._computed(request, slot)
-        metrics.cache_asked(namespace, "hit")
+        request.path_info = request.path = path
         request.cached_route = route  # type: ignore[attr-defined]
-        head, _, body = slot.copy.partition(b"\n")
-        etag, _, note = head.decode().partition(" ")
-        headers = self.security_headers
-        if note:
-            headers = headers | self.headers_of[namespace](note)
-        response = HttpResponse(body, "application/json", headers=headers)
-        response["Content-Length"] = str(len(body))
-        response["Vary"] = "Accept, origin"
+        slot = wait_for(namespace, key_of(path, request.META.get("QUERY_STRING", "")))
+        if slot.copy is not None:
+            how, response = "hit", self._copied(namespace, slot.copy)
+        else:
+            how = "miss" if slot.mine else "bypass"
+            response = self._computed(request, slot)
+        metrics.cache_asked(namespace, how)
         if "HTTP_ORIGIN" in request.META:
             self.cors.add_response_headers(request, response)
-        return validated(request, response, etag, "hit")
+        if response.status_code == 200:
+            response["X-Cache"] = how
+            validate(request, response)
+        if response.status_code != 304:
+            response["Content-Length"] = str(len(response.content))
+        return response
 
     def _route(self, request: HttpRequest, path: str) -> tuple[str, str] | None:
         if request.method not in ("GET", "HEAD"):
@@ -81,20 +91,39 @@ class ByteCacheMiddleware:
                 return None if wants_html(request) else (route, namespace)
         return None
 
+    def _copied(self, namespace: str, copy: bytes) -> HttpResponse:
+        head, _, body = copy.partition(b"\n")
+        etag, _, note = head.decode().partition(" ")
+        headers = self.headers | {"ETag": etag}
+        if note:
+            headers |= self.headers_of[namespace](note)
+        return HttpResponse(body, "application/json", headers=headers)
+
     def _computed(self, request: HttpRequest, slot: Slot) -> HttpResponse:
-        etag, copy = "", None
+        copy = None
         try:
-            response = self.get_response(request)
-            if response.status_code == 200 and response["Content-Type"] == "application/json":
-                etag = etag_of(response.content)
+            response = self.compute(request)
+            if response.status_code == 200:
+                response["ETag"] = etag_of(response.content)
                 note = getattr(response, "cache_note", "")
-                copy = f"{etag} {note}\n".encode() + response.content
+                copy = f"{response['ETag']} {note}\n".encode() + response.content
         finally:
             if slot.mine:
                 store.write(slot, copy)
-        if copy is None:
-            return response
-        return validated(request, response, etag, "miss" if slot.mine else "bypass")
+        for name, value in self.headers.items():
+            response[name] = value
+        return response
+
+    def _viewed(self, request: HttpRequest) -> HttpResponse:
+        """The view's own answer, as Django's handler would have it."""
+        match = request.resolver_match = resolve(request.path_info)
+        try:
+            response = match.func(request, *match.args, **match.kwargs)
+            return response.render() if hasattr(response, "render") else response
+        except Exception as error:
+            if answer := self.problems.process_exception(request, error):
+                return answer
+            raise
 
 
 def wait_for(namespace: str, key: str) -> Slot:
@@ -120,19 +149,15 @@ def key_of(path: str, query: str) -> str:
     return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
 
 
-def validated(request: HttpRequest, response: HttpResponse, etag: str, how: str) -> HttpResponse:
-    """The answer with its validator, emptied to a 304 where the client has these bytes already."""
+def validate(request: HttpRequest, response: HttpResponse) -> None:
+    """Empty the answer to a 304 where the client has these bytes already."""
     known = request.META.get("HTTP_IF_NONE_MATCH")
-    if known and matches(known, etag, weakly=True):
+    if known and matches(known, response["ETag"], weakly=True):
         response.status_code = 304
         response.content = b""
         del response["Content-Type"]
-        del response["Content-Length"]
-    response["ETag"] = etag
     # Copies may be kept by anyone who asks each time whether they still hold.
     response["Cache-Control"] = "no-cache"
-    response["X-Cache"] = how
-    return response
 
 
 def _pattern(route: str) -> str:

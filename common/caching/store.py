@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django_redis import get_redis_connection
-from redis import Redis
+from redis import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 
 from common.tracebacks import said
@@ -104,8 +104,7 @@ def read(namespace: str, key: str) -> Slot:
         return BYPASS
     keys = _keys(namespace, key)
     try:
-        found: Any = _redis().mget(keys[0], keys[2])
-        version, copy = found
+        version, copy = _ask("MGET", keys[0], keys[2])
         if version and copy and copy.startswith(version + b"\n"):
             return Slot(keys, version, copy[len(version) + 1 :])
         return BYPASS if version == b"" else _claimed(keys)
@@ -148,11 +147,10 @@ def _keys(namespace: str, key: str = "") -> tuple[str, ...]:
 
 
 def _run(script: str, keys: tuple[str, ...], *arguments: str | bytes) -> Any:
-    redis: Any = _redis()
     try:
-        return redis.evalsha(_sha(script), len(keys), *keys, *arguments)
+        return _ask("EVALSHA", _sha(script), len(keys), *keys, *arguments)
     except NoScriptError:
-        return redis.eval(script, len(keys), *keys, *arguments)
+        return _ask("EVAL", script, len(keys), *keys, *arguments)
 
 
 @cache
@@ -160,15 +158,22 @@ def _sha(script: str) -> str:
     return hashlib.sha1(script.encode()).hexdigest()  # noqa: S324 - what EVALSHA takes
 
 
-def _redis() -> Redis:
+def _ask(*command: str | bytes | int) -> Any:
+    """The answer to a command. The client around the pool would take as long as the rest of it."""
     location: Any = settings.CACHES["default"]["LOCATION"]
-    return _client(location)
+    pool = _pool(location)
+    connection = pool.get_connection()
+    try:
+        connection.send_command(*command)
+        return connection.read_response()
+    finally:
+        pool.release(connection)
 
 
 @cache
-def _client(location: str) -> Redis:
-    """Django looks its caches up by thread and by name; a client serves all threads."""
-    return get_redis_connection("default")
+def _pool(location: str) -> ConnectionPool:
+    """Django looks its caches up by thread and by name; a pool serves all threads."""
+    return get_redis_connection("default").connection_pool
 
 
 def _failed(error: Exception) -> None:

@@ -47,6 +47,7 @@ A worker, beat or gRPC server on a machine of its own tells its part at `METRICS
 
 from common.metrics.recording import (
     ai_request_ended,
+    ai_used,
     cache_asked,
     feed_refreshed,
     grpc_ended,
@@ -60,6 +61,7 @@ from common.metrics.recording import (
 
 __all__ = [
     "ai_request_ended",
+    "ai_used",
     "cache_asked",
     "feed_refreshed",
     "grpc_ended",

@@ -1,5 +1,6 @@
 """What code calls when something has ended. None of these raise, wait, or cost much."""
 
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -69,15 +70,21 @@ def sweep_ended(outcome: str) -> None:
 def ai_request_ended(call: "Call") -> None:
     i.AI_REQUESTS.labels(call.model, call.outcome).inc()
     i.AI_SECONDS.labels(call.model).observe(call.duration_ms / 1000)
-    tokens = {
-        "prompt": call.prompt_tokens,
-        "completion": call.completion_tokens,
-        "cached": call.cached_tokens,
-        "reasoning": call.reasoning_tokens,
-    }
+    ai_used(
+        call.model,
+        call.cost_usd,
+        prompt=call.prompt_tokens,
+        completion=call.completion_tokens,
+        cached=call.cached_tokens,
+        reasoning=call.reasoning_tokens,
+    )
+
+
+def ai_used(model: str, cost_usd: Decimal, **tokens: int) -> None:
+    """For itself where it is known only after the request has ended."""
     for kind, count in tokens.items():
-        i.AI_TOKENS.labels(call.model, kind).inc(count)
-    i.AI_COST.labels(call.model).inc(float(call.cost_usd))
+        i.AI_TOKENS.labels(model, kind).inc(count)
+    i.AI_COST.labels(model).inc(float(cost_usd))
 
 
 def feed_refreshed(outcome: str) -> None:

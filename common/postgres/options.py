@@ -21,6 +21,8 @@ def database(url: str, *, pool_size: int) -> dict[str, Any]:
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
             "connect_timeout": 2,
+            # For the few statements that are prepared; Django's own never are.
+            "prepare_threshold": 0,
             **parts,
             "pool": {
                 "min_size": 0,

@@ -176,12 +176,8 @@ class Worker(CeleryProgram):
         return self
 
     def child_at(self, port: int) -> psutil.Process | None:
-        """The child whose end of a TCP connection has this port, if it still lives."""
-        for child in self.children:
-            with suppress(psutil.NoSuchProcess):
-                if any(known.laddr.port == port for known in child.net_connections("tcp")):
-                    return child
-        return None
+        """The child whose courier's end of a TCP connection has this port, if it still lives."""
+        return next((child for child in self.children if port in _ports_of(child.pid)), None)
 
     def has_unread_task(self) -> bool:
         """Whether a (stopped) child has been given a task that it has not read yet."""
@@ -193,6 +189,17 @@ class Beat(CeleryProgram):
 
     program = "beat"
     options = ("--loglevel=info", "--pidfile=")
+
+
+def _ports_of(pid: int) -> set[int]:
+    """Those that the courier of a process uses."""
+    found = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "common.ai.courier" in words and words[-1] == str(pid):
+            with suppress(psutil.Error):
+                found |= {known.laddr.port for known in process.net_connections("tcp")}
+    return found
 
 
 def _unread_bytes(pid: int) -> int:

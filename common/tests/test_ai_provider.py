@@ -57,6 +57,7 @@ class Ledger:
     thread: int = field(default_factory=threading.get_ident)
     begun: list[tuple[str, int]] = field(default_factory=list)
     ended: list[Call] = field(default_factory=list)
+    late_costs: str = ""
 
     def begin(self, *, model, attempt):
         self.check()

@@ -28,14 +28,14 @@ def _cache_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
 def dead_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
     """Calls to the cache fail until the list is emptied."""
     dead = [True]
-    real = store._redis
+    real = store._ask
 
-    def connect() -> Any:
+    def ask(*command: Any) -> Any:
         if dead:
             raise RedisAway("refused")
-        return real()
+        return real(*command)
 
-    monkeypatch.setattr(store, "_redis", connect)
+    monkeypatch.setattr(store, "_ask", ask)
     return dead
 
 
@@ -82,7 +82,7 @@ class TestStore:
 
     def test_a_lost_version_does_not_bring_old_copies_back(self) -> None:
         filled("a", b"old")
-        store._redis().delete(f"{store.PREFIX}:{NAME}:state")
+        store._ask("DEL", f"{store.PREFIX}:{NAME}:state")
         assert store.read(NAME, "a").copy is None
 
     def test_a_dead_cache_is_left_alone_for_a_moment(self, dead_cache: list) -> None:

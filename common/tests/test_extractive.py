@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.ai.extractive import summarize, top_sentences
+from common.ai.extractive import TAIL, summarize, top_sentences
 from common.ai.sentences import clip, cost, speaker_label, split, whole_until
 
 NEWS = """By Anna Reporter
@@ -54,6 +54,18 @@ def test_news_keeps_its_lead_and_not_its_byline():
     assert summary.startswith("The city council voted on Tuesday to close")
     assert "48 million" in summary
     assert "Anna Reporter" not in summary
+
+
+def test_news_begins_a_sentence_in_what_room_is_left():
+    *whole, begun = top_sentences(NEWS, max_words=70)
+    assert whole[-1] == "It was last repaired after the flood of 1978."
+    assert begun == "A group of engineers had…"
+    assert 70 - TAIL < cost(" ".join([*whole, begun])) <= 70
+
+
+@pytest.mark.parametrize("text", [MEETING, NEWS.replace("told", "we told").replace("The ", "Our ")])
+def test_nothing_else_ends_within_a_sentence(text):
+    assert not top_sentences(text, max_words=70)[-1].endswith("…")
 
 
 def test_every_sentence_is_the_texts_own():

@@ -255,6 +255,7 @@ def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> N
     )
     before = figures()
     metrics.ai_request_ended(call)
+    metrics.ai_used("some-model", Decimal("0.5"), prompt=7, completion=3)  # of another, later
     after = figures()
 
     def more(name: str, **labels: str) -> float:
@@ -262,10 +263,10 @@ def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> N
         return after[found] - before.get(found, 0)
 
     assert more("bureau_ai_requests_total", outcome="ok") == 1
-    assert more("bureau_ai_tokens_total", type="prompt") == 100
-    assert more("bureau_ai_tokens_total", type="completion") == 20
+    assert more("bureau_ai_tokens_total", type="prompt") == 107
+    assert more("bureau_ai_tokens_total", type="completion") == 23
     assert more("bureau_ai_tokens_total", type="cached") == 60
-    assert more("bureau_ai_cost_usd_total") == 0.25
+    assert more("bureau_ai_cost_usd_total") == 0.75
     assert more("bureau_ai_request_duration_seconds_sum") == 1.5
 
 

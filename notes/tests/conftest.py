@@ -6,12 +6,14 @@ import pytest
 from common import ai
 from common.ai.testing import FakeProvider
 from common.jobs import runner
+from common.testing.worker import database_url
 from notes.models import Summary
 
 
 @pytest.fixture
-def provider(settings: Any) -> Iterator[FakeProvider]:
-    """A provider of the test's own, which summaries made in this process ask."""
+def provider(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[FakeProvider]:
+    """A provider of the test's own, which summaries made in this process ask, by a courier."""
+    monkeypatch.setenv("DATABASE_URL", database_url())
     with FakeProvider() as provider:
         settings.OPENAI = settings.OPENAI | {
             "api_key": "sk-test",
