@@ -3,6 +3,7 @@ import re
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from typing import cast
 from urllib.parse import parse_qsl, urlencode
 
@@ -141,10 +142,15 @@ def wait_for(namespace: str, key: str) -> Slot:
 
 @lru_cache(maxsize=4096)
 def key_of(path: str, query: str) -> str:
-    """One key for all spellings of a request: the path and its parameters in order."""
+    """One key for all spellings of a request: the path and its parameters, in order of their names.
+
+    The order of one name's values matters: the last is the one that counts.
+    """
     if not query:
         return path
-    parameters = sorted(parse_qsl(query, keep_blank_values=True))
+    # As Django reads it: WSGI gives the bytes of the address as if they were Latin-1.
+    sent = query.encode("latin-1", "replace").decode(errors="replace")
+    parameters = sorted(parse_qsl(sent, keep_blank_values=True), key=itemgetter(0))
     text = f"{path}?{urlencode(parameters)}"
     return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
 
