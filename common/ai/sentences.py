@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from common.ai.markdown import plain
+
 if TYPE_CHECKING:
     from nupunkt import PunktSentenceTokenizer
 
@@ -146,7 +148,7 @@ def split(text: str, *, longest: int) -> list[Sentence]:
 
     One that has more than `longest` words, its speaker's label counted, comes as pieces of it.
     """
-    lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
+    lines = plain([line for raw in text.splitlines() if (line := " ".join(raw.split()))])
     dialogue = is_dialogue(lines)
     found = []
     for line in lines:

@@ -185,6 +185,8 @@ ODD = {
     "control characters": "\x00\x01\x0b\u202e\x1b[31m" * 70_000,
     "labels": "A: \n" * 150_000,
     "spaced dots": ". " * 250_000,
+    "stress without an end": "**a " * 120_000,
+    "links without an end": "[a](b" * 100_000,
 }
 
 
