@@ -20,7 +20,7 @@ from uploads.ledger import PAGE, Ledger
 from uploads.models import Session
 from uploads.progress import Progress
 from uploads.transfer import sources
-from uploads.transfer.copying import Copying
+from uploads.transfer.copying import Copying, How
 from uploads.transfer.crew import Crew, Task
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
 from uploads.transfer.folders import Folder
@@ -39,14 +39,9 @@ def upload(session: Session) -> dict[str, Any]:
     source = _source(session)
     store, is_new = _store(session)
     ledger, stop = Ledger(session), Stop()
-    copying = Copying(
-        source,
-        store,
-        by=session.pk,
-        stop=stop,
-        by_checksum=session.verify == Session.Verify.CHECKSUM,
-        is_new=is_new,
-    )
+    by_checksum = session.verify == Session.Verify.CHECKSUM
+    how = How(by=session.pk, by_checksum=by_checksum, is_new=is_new)
+    copying = Copying(source, store, how, stop.check)
     crew = Crew(copying, stop, size=session.max_workers, retries=session.times_to_retry)
     with Progress(ledger, crew.settled) as progress, crew:
         for page in _listed(session, source, ledger, progress.tick):

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from uploads.transfer.content import Bytes
+from uploads.transfer import objects
+from uploads.transfer.content import Bytes, Stored
 from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
 from uploads.transfer.keys import BadKey
-from uploads.transfer.stores import Store, Stored, bucket_problem, store_for
-from uploads.transfer.stores import folder as folder_module
+from uploads.transfer.stores import Store, bucket_problem, store_for
 from uploads.transfer.stores.s3 import PART, S3Store
 
 BUCKET = "field-data"
@@ -183,7 +183,7 @@ class TestFolder:
             (aside / name).write_text("half")
         store.discard_leftovers(by)
         assert sorted(p.name for p in aside.iterdir()) == sorted(names[1:])
-        monkeypatch.setattr(folder_module, "DAY", 0)
+        monkeypatch.setattr(objects, "DAY", 0)
         store.discard_leftovers(by)
         assert [p.name for p in aside.iterdir()] == names[2:]
 
