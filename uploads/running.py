@@ -25,9 +25,11 @@ from uploads.transfer.crew import Crew, Task
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
 from uploads.transfer.folders import Folder
 from uploads.transfer.globs import Choice
+from uploads.transfer.helper import Helper
 from uploads.transfer.sources import Entry
 from uploads.transfer.stop import Stop
 from uploads.transfer.stores import Store, store_for
+from uploads.transfer.stores.folder import FolderStore
 
 
 def upload(session: Session) -> dict[str, Any]:
@@ -42,7 +44,16 @@ def upload(session: Session) -> dict[str, Any]:
     by_checksum = session.verify == Session.Verify.CHECKSUM
     how = How(by=session.pk, by_checksum=by_checksum, is_new=is_new)
     copying = Copying(source, store, how, stop.check)
-    crew = Crew(copying, stop, size=session.max_workers, retries=session.times_to_retry)
+    crew = Crew(
+        copying,
+        stop,
+        size=session.max_workers,
+        retries=session.times_to_retry,
+        # On S3 time is spent waiting, of which threads do as much.
+        start_helper=partial(Helper, source, store, how)
+        if isinstance(store, FolderStore)
+        else None,
+    )
     with Progress(ledger, crew.settled) as progress, crew:
         for page in _listed(session, source, ledger, progress.tick):
             crew.offer(page)

@@ -65,6 +65,10 @@ class Copying:
         self._how = how
         self._check = check
 
+    def look(self) -> None:
+        """Look for each object from now on, though there were none at the beginning."""
+        self._how = self._how._replace(is_new=False)
+
     def copy(self, path: str, key: str) -> Outcome:
         """What became of the file; `Stopped` where the session is not to go on."""
         self._check()
