@@ -55,9 +55,9 @@ def upload(session: Session) -> dict[str, Any]:
         else None,
     )
     with Progress(ledger, crew.settled) as progress, crew:
-        for page in _listed(session, source, ledger, progress.tick):
-            crew.offer(page)
-        crew.run(ledger.waiting(), tick=progress.tick)
+        pages = _listed(session, source, ledger, progress.tick)
+        are_all_taken = all([crew.offer(page) for page in pages]) and ledger.is_all_new
+        crew.run([] if are_all_taken else ledger.waiting(), tick=progress.tick)
     store.discard_leftovers(session.pk)
     return _end(through_restarts(ledger.figures))
 

@@ -86,15 +86,19 @@ class Crew:
         self._helpers: list[Helper] = []
         self._looked = time.monotonic(), time.process_time()
 
-    def offer(self, tasks: list[Task]) -> None:
-        """Begin with as many of them as there is room for; `run` is to get them all the same."""
+    def offer(self, tasks: list[Task]) -> bool:
+        """Begin with as many of them as there is room for; returns whether there was for all.
+
+        `run` may get those again that were taken.
+        """
         room = min(AHEAD - self._unsettled, MOST_OFFERED - len(self._offered))
         taken = tasks[: max(room, 0)]
         self._offered.update(task.pk for task in taken)
         self._hand_out(taken)
+        return len(taken) == len(tasks)
 
-    def run(self, tasks: Iterator[Task], *, tick: Callable[[], None]) -> None:
-        """Copy all files; `tick` is called many times a second, and is to ask for `settled`."""
+    def run(self, tasks: Iterable[Task], *, tick: Callable[[], None]) -> None:
+        """Copy these and what was taken before; `tick` is called many times a second, and is to ask for `settled`."""
         tasks = (task for task in tasks if task.pk not in self._offered)
         while True:
             self._hand_out_later()
