@@ -61,12 +61,12 @@ FROM done
 class Ledger:
     """The files of one session; writes raise `LostLease` where the session is not this run's.
 
-    is_all_new: whether `add` has returned each file that waits.
+    has_more: whether files may wait that `add` has not returned.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.is_all_new = not session.listed_at and not session.total_files
+        self.has_more = bool(session.listed_at or session.total_files)
         self._files = SessionFile.objects.filter(session=session)
 
     def waiting(self) -> Iterator[Task]:
@@ -82,7 +82,7 @@ class Ledger:
         return through_restarts(lambda: [Task(*row) for row in rows[:PAGE]])
 
     def add(self, entries: list[Entry]) -> list[Task]:
-        """Note what a scan has found and return what waits of it; nothing if some was known already.
+        """Note what a scan has found and return what waits of it, unless some was known already.
 
         What is known stays as it is.
         """
@@ -94,7 +94,7 @@ class Ledger:
             files, size, failed = cursor.fetchone()
             self._count(total_files=files, total_size_bytes=size, files_failed=failed)
         if files < len(rows):
-            self.is_all_new = False
+            self.has_more = True
             return []
         return [
             Task(pk, entry.path, entry.key, entry.size, entry.mtime_ns)

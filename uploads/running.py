@@ -55,9 +55,11 @@ def upload(session: Session) -> dict[str, Any]:
         else None,
     )
     with Progress(ledger, crew.settled) as progress, crew:
-        pages = _listed(session, source, ledger, progress.tick)
-        are_all_taken = all([crew.offer(page) for page in pages]) and ledger.is_all_new
-        crew.run([] if are_all_taken else ledger.waiting(), tick=progress.tick)
+        has_more = False
+        for page in _listed(session, source, ledger, progress.tick):
+            has_more |= not crew.offer(page)
+        has_more |= ledger.has_more
+        crew.run(ledger.waiting() if has_more else [], tick=progress.tick)
     store.discard_leftovers(session.pk)
     return _end(through_restarts(ledger.figures))
 

@@ -98,7 +98,10 @@ class Crew:
         return len(taken) == len(tasks)
 
     def run(self, tasks: Iterable[Task], *, tick: Callable[[], None]) -> None:
-        """Copy these and what was taken before; `tick` is called many times a second, and is to ask for `settled`."""
+        """Copy these and what was taken before.
+
+        `tick` is called many times a second, and is to ask for `settled`.
+        """
         tasks = (task for task in tasks if task.pk not in self._offered)
         while True:
             self._hand_out_later()
@@ -133,32 +136,41 @@ class Crew:
         for start in range(0, len(small), batch):
             self._todo.put(small[start : start + batch])
         if self._start_helper and not self._helpers and len(small) >= MANY:
-            self._hire(MOST_HELPERS, self._start_helper)
+            self._hire(MOST_HELPERS, with_helpers=True)
         self._hire(len(large) or (1 if tasks and not self._threads else 0))
 
     def _grow(self) -> None:
         """More threads, if files wait while the processor does."""
         then, spent = self._looked
         now, spent_now = self._looked = time.monotonic(), self._spent()
-        if not self._todo.empty() and spent_now - spent < BUSY * (now - then):
+        if self._todo.empty() or any(helper.is_starting for helper in self._helpers):
+            return
+        if spent_now - spent < BUSY * (now - then):
             self._hire(len(self._threads))
 
     def _spent(self) -> float:
         return time.process_time() + sum(helper.spent for helper in self._helpers)
 
-    def _hire(self, more: int, start_helper: Callable[[], Helper] | None = None) -> None:
+    def _hire(self, more: int, *, with_helpers: bool = False) -> None:
         for _ in range(min(more, self._size - len(self._threads))):
-            helper = start_helper() if start_helper else None
-            if helper:
-                self._helpers.append(helper)
             # It logs in the words of the one that made it.
             thread = threading.Thread(
                 target=copy_context().run,
-                args=[self._work, helper],
+                args=[self._work, self._new_helper() if with_helpers else None],
                 name=f"copying-{len(self._threads)}",
             )
             self._threads.append(thread)
             thread.start()
+
+    def _new_helper(self) -> Helper | None:
+        assert self._start_helper is not None
+        try:
+            helper = self._start_helper()
+        except OSError:
+            log.exception("helper_not_started")
+            return None
+        self._helpers.append(helper)
+        return helper
 
     def _hand_out_later(self) -> None:
         while self._later and self._later[0][0] <= time.monotonic():
@@ -166,22 +178,24 @@ class Crew:
 
     def _work(self, helper: Helper | None) -> None:
         while batch := self._todo.get():
-            outcomes = self._told(helper, batch) if helper else repeat(None)
+            told = self._told(helper, batch) if helper else None
+            if told is None:
+                helper = None
             try:
-                for task, outcome in zip(batch, outcomes, strict=False):
+                for task, outcome in zip(batch, told or repeat(None), strict=False):
                     self._done.append(Settled(task, outcome or self._copy(task)))
             except Stopped:
                 return
 
-    def _told(self, helper: Helper, batch: list[Task]) -> Iterable[Outcome | None]:
-        """What the helper says; where it has died, that it does not know."""
+    def _told(self, helper: Helper, batch: list[Task]) -> list[Outcome | None] | None:
+        """What the helper says of each; None where it has died, of who knows how many done."""
         try:
             return helper.copy([(task.path, task.key) for task in batch])
         except HelperDied:
             if not self._stop.is_told:
                 log.warning("helper_died")
             self._copying.look()
-            return repeat(None)
+            return None
 
     def _copy(self, task: Task) -> Outcome:
         try:

@@ -42,6 +42,11 @@ class Helper:
             pass_fds=folders,
         )
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether it lives and has not said anything yet."""
+        return not self.spent and self._process.poll() is None
+
     def copy(self, files: list[tuple[str, str]]) -> list[Outcome | None]:
         """What became of each (path, key); None where it does not know. Raises `HelperDied`."""
         asked, answers = self._process.stdin, self._process.stdout
