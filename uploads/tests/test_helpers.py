@@ -83,7 +83,10 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return told
 
 
-def test_they_copy_many_small_files(copied: Copied, told: list[int]) -> None:
+def test_they_copy_many_small_files(
+    copied: Copied, told: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied.crew, "_size", 1)
     grow(copied.source, FILES, largest=200)
     copied.run()
     copied.assert_complete()
