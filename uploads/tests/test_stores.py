@@ -56,7 +56,14 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=["in_folder", "on_s3"])
+@pytest.fixture
+def in_plain_folder(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file system refuses files without a name, as it does such that nobody can write to."""
+    monkeypatch.setattr(objects, "_NAMELESS", os.O_TMPFILE | os.O_RDONLY)
+    return in_folder
+
+
+@pytest.fixture(params=["in_folder", "in_plain_folder", "on_s3"])
 def store(request: pytest.FixtureRequest) -> Store:
     request.getfixturevalue(request.param)
     store = store_for("acme", BUCKET)

@@ -167,9 +167,9 @@ class ObjectFolder:
         """Give the file its name; where that is taken, one in `aside` instead, and return False."""
         nameless = f"{_OPEN_FILES}/{fd}"
         try:
-            os.link(nameless, name, dst_dir_fd=folder.fd)
+            os.link(nameless, name, dst_dir_fd=folder.fd, follow_symlinks=True)
         except FileExistsError:
-            os.link(nameless, aside, dst_dir_fd=self.aside.fd)
+            os.link(nameless, aside, dst_dir_fd=self.aside.fd, follow_symlinks=True)
             return False
         return True
 
