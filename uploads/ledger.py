@@ -20,7 +20,7 @@ from uploads.transfer.copying import Fate
 from uploads.transfer.crew import Settled, Task
 from uploads.transfer.sources import Entry
 
-PAGE = 2000
+PAGE = 1000
 _TABLE = SessionFile._meta.db_table
 
 _ADD = f"""

@@ -56,7 +56,7 @@ def upload(session: Session) -> dict[str, Any]:
     )
     with Progress(ledger, crew.settled) as progress, crew:
         has_more = False
-        for page in _listed(session, source, ledger, progress.tick):
+        for page in _listed(session, source, ledger, crew, progress.tick):
             has_more |= not crew.offer(page)
         has_more |= ledger.has_more
         crew.run(ledger.waiting() if has_more else [], tick=progress.tick)
@@ -87,7 +87,7 @@ def _store(session: Session) -> tuple[Store, bool]:
 
 
 def _listed(
-    session: Session, source: Folder, ledger: Ledger, tick: Callable[[], None]
+    session: Session, source: Folder, ledger: Ledger, crew: Crew, tick: Callable[[], None]
 ) -> Iterator[list[Task]]:
     """Give each file a row and return those that wait, page by page.
 
@@ -97,6 +97,7 @@ def _listed(
     for folder in through_restarts(ledger.take_folders) if session.listed_at else [""]:
         found = sources.scan(source, choice, prefix=prefix, below=folder, on_step=tick)
         for page in _pages(found):
+            crew.expect(entry.size for entry in page)
             yield through_restarts(partial(ledger.add, page))
             tick()
     if not session.listed_at:

@@ -59,7 +59,7 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def in_plain_folder(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file system refuses files without a name, as it does such that nobody can write to."""
-    monkeypatch.setattr(objects, "_NAMELESS", os.O_TMPFILE | os.O_RDONLY)
+    monkeypatch.setattr(objects, "_NAMELESS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
     return in_folder
 
 

@@ -86,6 +86,13 @@ class Crew:
         self._helpers: list[Helper] = []
         self._looked = time.monotonic(), time.process_time()
 
+    def expect(self, sizes: Iterable[int]) -> None:
+        """Files of these sizes are about to be offered: if helpers help, they start meanwhile."""
+        if self._helpers or not self._start_helper:
+            return
+        if sum(size < LARGE for size in sizes) >= MANY:
+            self._hire(MOST_HELPERS, with_helpers=True)
+
     def offer(self, tasks: list[Task]) -> bool:
         """Begin with as many of them as there is room for; returns whether there was for all.
 
@@ -135,8 +142,7 @@ class Crew:
         batch = BATCH if self._start_helper else 1
         for start in range(0, len(small), batch):
             self._todo.put(small[start : start + batch])
-        if self._start_helper and not self._helpers and len(small) >= MANY:
-            self._hire(MOST_HELPERS, with_helpers=True)
+        self.expect(task.size for task in small)
         self._hire(len(large) or (1 if tasks and not self._threads else 0))
 
     def _grow(self) -> None:
