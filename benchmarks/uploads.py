@@ -57,6 +57,9 @@ def prepared(services: LocalServices) -> None:
     import django
 
     django.setup()
+    from config.celery import keep_what_is_loaded
+
+    keep_what_is_loaded()
 
 
 def sessions(kind: str, amount: int) -> Callable[[], float]:
