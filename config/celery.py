@@ -1,5 +1,6 @@
 """The Celery application. Its tasks are thin: see `common.jobs` for what makes work durable."""
 
+import gc
 import os
 from typing import Any
 
@@ -57,11 +58,22 @@ def _serve_metrics(**_: Any) -> None:
 
 
 @worker_init.connect
-def _load_summarizer(**_: Any) -> None:
-    """Once for all children, of which each would load it anew with its first summary."""
+def _prepare_children(**_: Any) -> None:
+    """Load once for all children what each would load anew with its first summary."""
     from common import ai
 
     ai.summarizer()
+    keep_what_is_loaded()
+
+
+def keep_what_is_loaded() -> None:
+    """Look for garbage no more in what is there by now.
+
+    Each full collection would go through all of Django and hold up every thread for 80 ms, and a
+    child would make its own copy of the memory that it shares with its parent.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @setup_logging.connect

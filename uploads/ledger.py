@@ -8,7 +8,6 @@ the sums of the rows, and a run that has lost its lease writes nothing.
 import json
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -21,7 +20,7 @@ from uploads.transfer.copying import Fate
 from uploads.transfer.crew import Settled, Task
 from uploads.transfer.sources import Entry
 
-PAGE = 4000
+PAGE = 1000
 _TABLE = SessionFile._meta.db_table
 
 _ADD = f"""
@@ -60,10 +59,14 @@ FROM done
 
 
 class Ledger:
-    """The files of one session; writes raise `LostLease` where the session is not this run's."""
+    """The files of one session; writes raise `LostLease` where the session is not this run's.
+
+    has_more: whether files may wait that `add` has not returned.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.has_more = bool(session.listed_at or session.total_files)
         self._files = SessionFile.objects.filter(session=session)
 
     def waiting(self) -> Iterator[Task]:
@@ -83,15 +86,21 @@ class Ledger:
 
         What is known stays as it is.
         """
-        rows = [{"id": str(uuid7()), **entry._asdict()} for entry in entries]
+        ids = [uuid7() for _ in entries]
+        rows = [{"id": str(pk), **entry._asdict()} for pk, entry in zip(ids, entries, strict=True)]
         session = self._session
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_ADD, [session.company_id, session.pk, json.dumps(rows)])
             files, size, failed = cursor.fetchone()
             self._count(total_files=files, total_size_bytes=size, files_failed=failed)
         if files < len(rows):
+            self.has_more = True
             return []
-        return [_task(row) for row in rows if not row["error"]]
+        return [
+            Task(pk, entry.path, entry.key, entry.size, entry.mtime_ns)
+            for pk, entry in zip(ids, entries, strict=True)
+            if not entry.error
+        ]
 
     def settle(self, settled: list[Settled]) -> None:
         """Write what became of files, and renew the lease."""
@@ -129,10 +138,6 @@ class Ledger:
         half = Least(F("attempts"), self._session.max_attempts // 2)
         self._session.renew(**added, attempts=half)
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
-
-
-def _task(row: dict[str, Any]) -> Task:
-    return Task(UUID(row["id"]), row["path"], row["key"], row["size"], row["mtime_ns"])
 
 
 def _row(settled: Settled) -> dict[str, Any]:

@@ -20,14 +20,16 @@ from uploads.ledger import PAGE, Ledger
 from uploads.models import Session
 from uploads.progress import Progress
 from uploads.transfer import sources
-from uploads.transfer.copying import Copying
+from uploads.transfer.copying import Copying, How
 from uploads.transfer.crew import Crew, Task
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
 from uploads.transfer.folders import Folder
 from uploads.transfer.globs import Choice
+from uploads.transfer.helper import Helper
 from uploads.transfer.sources import Entry
 from uploads.transfer.stop import Stop
 from uploads.transfer.stores import Store, store_for
+from uploads.transfer.stores.folder import FolderStore
 
 
 def upload(session: Session) -> dict[str, Any]:
@@ -39,19 +41,25 @@ def upload(session: Session) -> dict[str, Any]:
     source = _source(session)
     store, is_new = _store(session)
     ledger, stop = Ledger(session), Stop()
-    copying = Copying(
-        source,
-        store,
-        by=session.pk,
-        stop=stop,
-        by_checksum=session.verify == Session.Verify.CHECKSUM,
-        is_new=is_new,
+    by_checksum = session.verify == Session.Verify.CHECKSUM
+    how = How(by=session.pk, by_checksum=by_checksum, is_new=is_new)
+    copying = Copying(source, store, how, stop.check)
+    crew = Crew(
+        copying,
+        stop,
+        size=session.max_workers,
+        retries=session.times_to_retry,
+        # On S3 time is spent waiting, of which threads do as much.
+        start_helper=partial(Helper, source, store, how)
+        if isinstance(store, FolderStore)
+        else None,
     )
-    crew = Crew(copying, stop, size=session.max_workers, retries=session.times_to_retry)
     with Progress(ledger, crew.settled) as progress, crew:
-        for page in _listed(session, source, ledger, progress.tick):
-            crew.offer(page)
-        crew.run(ledger.waiting(), tick=progress.tick)
+        has_more = False
+        for page in _listed(session, source, ledger, crew, progress.tick):
+            has_more |= not crew.offer(page)
+        has_more |= ledger.has_more
+        crew.run(ledger.waiting() if has_more else [], tick=progress.tick)
     store.discard_leftovers(session.pk)
     return _end(through_restarts(ledger.figures))
 
@@ -79,7 +87,7 @@ def _store(session: Session) -> tuple[Store, bool]:
 
 
 def _listed(
-    session: Session, source: Folder, ledger: Ledger, tick: Callable[[], None]
+    session: Session, source: Folder, ledger: Ledger, crew: Crew, tick: Callable[[], None]
 ) -> Iterator[list[Task]]:
     """Give each file a row and return those that wait, page by page.
 
@@ -89,6 +97,7 @@ def _listed(
     for folder in through_restarts(ledger.take_folders) if session.listed_at else [""]:
         found = sources.scan(source, choice, prefix=prefix, below=folder, on_step=tick)
         for page in _pages(found):
+            crew.expect(entry.size for entry in page)
             yield through_restarts(partial(ledger.add, page))
             tick()
     if not session.listed_at:

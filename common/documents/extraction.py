@@ -1,15 +1,13 @@
 """The text of a document, read in a child process that may use only so much.
 
-The child is a fresh interpreter and no fork of a worker with threads and connections. It has
-neither Bureau's secrets in its environment nor Django, and sets itself limits before it reads
-(`child.py`). Whatever happens to it, its document alone is refused.
+The child has neither Bureau's secrets nor Django (`common.processes`), and sets itself limits
+before it reads (`child.py`). Whatever happens to it, its document alone is refused.
 """
 
 import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -18,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
+from common import processes
 from common.documents import plain
 from common.documents.limits import limits, too_long
 from common.documents.types import (
@@ -30,8 +29,6 @@ from common.documents.types import (
     too_expensive,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 OUT_OF_MEMORY = 3  # exit status
 PATIENCE = 2  # the time on the clock, for each second of CPU that a document may cost
 
@@ -79,15 +76,12 @@ def _opened(source: bytes | Path) -> Iterator[IO[bytes]]:
 
 def _run_child(file: IO[bytes], answer: IO[bytes], kind: Kind, most: Limits) -> int:
     """Its exit status, negative for the signal that ended it."""
-    task = {"kind": kind, "parent": os.getpid(), "patience": most.seconds * PATIENCE}
-    child = subprocess.Popen(  # noqa: S603 - this interpreter and this package
-        [sys.executable, "-m", "common.documents.child", json.dumps(task | asdict(most))],
+    child = processes.start(
+        "common.documents.child",
+        {"kind": kind, "patience": most.seconds * PATIENCE, **asdict(most)},
         stdin=file,
         stdout=answer,
         stderr=subprocess.DEVNULL,
-        cwd=ROOT,
-        env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        start_new_session=True,
     )
     try:
         return child.wait(timeout=most.seconds * PATIENCE)

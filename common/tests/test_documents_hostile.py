@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from common.documents import DocumentRefused, Kind, Limits, extract, sniff
 from common.documents.child import answer_to
-from common.documents.extraction import ENVIRONMENT, ROOT
+from common.processes import ENVIRONMENT, ROOT
 from common.testing import documents as made
 from common.testing import eventually
 
@@ -242,7 +242,7 @@ def test_no_secret_is_in_the_childs_environment(monkeypatch):
 
 
 def test_a_reader_that_can_not_start_is_no_fault_of_the_document(monkeypatch, tmp_path):
-    monkeypatch.setattr("common.documents.extraction.ROOT", tmp_path)
+    monkeypatch.setattr("common.processes.ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="status 1"):
         extract(made.docx_of("Hello"), Kind.DOCX)
 

@@ -78,19 +78,27 @@ def largest_memory(worker: Worker) -> Iterator[list[int]]:
         watcher.join()
 
 
+@pytest.mark.parametrize(("files", "largest"), [(300, 1_000_000), (5000, 5000)])
 def test_twenty_kills(
-    worker: Worker, folder: Path, source: Path, target: Path, make: Callable[..., Session]
+    worker: Worker,
+    folder: Path,
+    source: Path,
+    target: Path,
+    make: Callable[..., Session],
+    files: int,
+    largest: int,
 ) -> None:
-    grow(source, 300, largest=1_000_000)
+    """Of so many small files most are copied by helpers."""
+    grow(source, files, largest=largest)
     kills = sessions = 0
     while kills < 20:
-        session = make(prefix=f"s{sessions}", max_workers=4)
+        session = make(prefix=f"{files}-{sessions}", max_workers=4)
         kills += finish_through_kills(
             session, worker, source, target / session.prefix, at_most=20 - kills, within=0.4
         )
         sessions += 1
         assert leftovers(folder / "uploads") == []
-    print(f"\n{kills} kills in {sessions} sessions of 300 files, none lost, none sent twice")
+    print(f"\n{kills} kills in {sessions} sessions of {files} files, none lost, none sent twice")
 
 
 def test_a_large_file_in_bounded_memory(

@@ -3,9 +3,11 @@
 import random
 import signal
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 from django.db.models.functions import Now
 
 from common.testing import Worker, eventually
@@ -20,7 +22,8 @@ def finish_through_kills(
 ) -> int:
     """Run a session to its end, killing who runs it at random moments; returns how often.
 
-    within: seconds after a claim in which the kill comes.
+    Half of the times one of its helpers, if there are any, is killed before.
+    within: seconds after a claim in which a kill comes.
     Each object that was there when a kill came has to be the same to the end.
     """
     there: dict[str, int] = {}
@@ -32,8 +35,14 @@ def finish_through_kills(
             break
         last_run = session.run_id
         time.sleep(random.uniform(0, within))
+        helpers = [helper for child in worker.children for helper in child.children()]
+        if helpers and random.random() < 0.5:
+            kill(random.choice(helpers))
+            kills += 1
+            time.sleep(random.uniform(0, within))
         worker.signal_children(signal.SIGKILL)
         kills += 1
+        eventually(lambda helpers=helpers: not any(map(lives, helpers)), "helpers end with it")
         there |= inodes(target)
         # Nobody waits for the lease.
         mine = Session.objects.filter(pk=session.pk, run_id=last_run, lease_until__isnull=False)
@@ -48,6 +57,18 @@ def finish_through_kills(
     assert dict(session.files.values_list("path", "sha256")) == known == contents(target)
     assert there.items() <= inodes(target).items(), "something was sent twice"
     return kills
+
+
+def kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def has_moved(session: Session, last_run: object) -> bool:

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from uploads.transfer.content import Bytes
+from uploads.transfer import objects
+from uploads.transfer.content import Bytes, Stored
 from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
 from uploads.transfer.keys import BadKey
-from uploads.transfer.stores import Store, Stored, bucket_problem, store_for
-from uploads.transfer.stores import folder as folder_module
+from uploads.transfer.stores import Store, bucket_problem, store_for
 from uploads.transfer.stores.s3 import PART, S3Store
 
 BUCKET = "field-data"
@@ -56,7 +56,14 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=["in_folder", "on_s3"])
+@pytest.fixture
+def in_plain_folder(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file system refuses files without a name, as it does such that nobody can write to."""
+    monkeypatch.setattr(objects, "_NAMELESS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
+    return in_folder
+
+
+@pytest.fixture(params=["in_folder", "in_plain_folder", "on_s3"])
 def store(request: pytest.FixtureRequest) -> Store:
     request.getfixturevalue(request.param)
     store = store_for("acme", BUCKET)
@@ -183,7 +190,7 @@ class TestFolder:
             (aside / name).write_text("half")
         store.discard_leftovers(by)
         assert sorted(p.name for p in aside.iterdir()) == sorted(names[1:])
-        monkeypatch.setattr(folder_module, "DAY", 0)
+        monkeypatch.setattr(objects, "DAY", 0)
         store.discard_leftovers(by)
         assert [p.name for p in aside.iterdir()] == names[2:]
 

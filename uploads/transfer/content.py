@@ -1,9 +1,10 @@
-"""The bytes of one object on their way into a store, hashed as they are read."""
+"""What a store takes, hashed as it is read, and what it then knows of it."""
 
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
+from uuid import UUID
 
 from uploads.transfer.errors import TooLarge
 
@@ -47,6 +48,20 @@ class Content(Protocol):
 
     def check(self) -> None:
         """Raise `Stopped` where nobody wants the object any more."""
+
+
+class Stored(NamedTuple):
+    """An object, as the store knows it without reading it.
+
+    mtime_ns: of the file that it was made of; None where that is not known.
+    sha256: as it was computed when the object was put; "" where that is not known.
+    put_by: what put it; None where that is not known.
+    """
+
+    size: int
+    mtime_ns: int | None
+    sha256: str
+    put_by: UUID | None
 
 
 class Received:

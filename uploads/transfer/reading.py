@@ -32,26 +32,25 @@ class SourceFile:
     def __init__(self, folders: Folders, path: str, check: Callable[[], None]) -> None:
         self.path = path
         self.check = check
+        self.sha256 = ""
         self._folders = folders
-        self._hash = hashlib.sha256()
         try:
             self._fd = self._open()
         except OSError as error:
             folders.forget()
             raise SourceError(_problem(error)) from error
 
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
     def chunks(self, size: int) -> Iterator[Bytes]:
-        self._hash = hashlib.sha256()
-        read = 0
+        if self.size < min(size, AT_ONCE):
+            yield self._whole()
+            return
+        read, summed = 0, hashlib.sha256()
         for chunk in self._pieces(size):
             read += len(chunk)
-            self._hash.update(chunk)
+            summed.update(chunk)
             yield chunk
         self._compare(read)
+        self.sha256 = summed.hexdigest()
 
     def sum(self) -> str:
         """Read it for its SHA-256 alone."""
@@ -75,11 +74,14 @@ class SourceFile:
         self.size, self.mtime_ns = known.st_size, known.st_mtime_ns
         return fd
 
-    def _pieces(self, size: int) -> Iterator[Bytes]:
-        if self.size < min(size, AT_ONCE):
-            # A byte more than it has, to see where it grows.
-            yield self._read(os.pread, self.size + 1, 0)
-            return
+    def _whole(self) -> bytes:
+        # A byte more than it has, to see where it grows.
+        data = self._read(os.pread, self.size + 1, 0)
+        self._compare(len(data))
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        return data
+
+    def _pieces(self, size: int) -> Iterator[memoryview]:
         buffer, position = thread_buffer(size), 0
         while count := self._read(os.preadv, [buffer], position):
             self.check()

@@ -12,6 +12,10 @@ class Stop:
     def tell(self) -> None:
         self._told.set()
 
+    @property
+    def is_told(self) -> bool:
+        return self._told.is_set()
+
     def check(self) -> None:
         """Raise `Stopped` if it was told."""
         if self._told.is_set():

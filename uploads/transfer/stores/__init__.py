@@ -9,9 +9,9 @@ from django.core.files.storage import storages
 
 from uploads.transfer.buckets import bucket_problem
 from uploads.transfer.errors import StoreError
-from uploads.transfer.stores.base import Store, Stored
+from uploads.transfer.stores.base import Store
 
-__all__ = ["Store", "Stored", "bucket_problem", "store_for"]
+__all__ = ["Store", "bucket_problem", "store_for"]
 
 
 def store_for(company_code: str, bucket: str, region: str = "") -> Store:

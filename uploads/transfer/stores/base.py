@@ -1,27 +1,11 @@
 from abc import abstractmethod
-from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
 from django.core.files.storage import Storage
 
-from uploads.transfer.content import Content
+from uploads.transfer.content import Content, Stored
 from uploads.transfer.errors import StoreError
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An object, as the store knows it without reading it.
-
-    mtime_ns: of the file that it was made of; None where that is not known.
-    sha256: as it was computed when the object was put; "" where that is not known.
-    put_by: what put it; None where that is not known.
-    """
-
-    size: int
-    mtime_ns: int | None
-    sha256: str
-    put_by: UUID | None
 
 
 class Store(Storage):

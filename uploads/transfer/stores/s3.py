@@ -17,9 +17,9 @@ from botocore.exceptions import (
 )
 from storages.backends.s3 import S3Storage
 
-from uploads.transfer.content import Bytes, Content
+from uploads.transfer.content import Bytes, Content, Stored
 from uploads.transfer.errors import SourceChanged, StoreBusy, StoreError
-from uploads.transfer.stores.base import Store, Stored
+from uploads.transfer.stores.base import Store
 
 SMALL = 1024 * 1024  # beyond that a buffer is large
 PART = 8 * 1024 * 1024
