@@ -1,5 +1,6 @@
 """What the apps' own APIs are built of: rows of a company, and relations to such rows."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,6 +14,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from common.api.idempotency import idempotent
+from common.api.refusals import together
 
 
 class CompanyRelatedField(PrimaryKeyRelatedField):
@@ -39,6 +41,17 @@ class ScopedViewSet(GenericViewSet):
     def get_queryset(self) -> QuerySet:
         rows: Any = super().get_queryset()
         return rows.visible_to(self.request.user)
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        """As all filters have it; what is wrong with several is told at once."""
+        rows = queryset
+
+        def apply(backend: Any) -> None:
+            nonlocal rows
+            rows = backend().filter_queryset(self.request, rows, self)
+
+        together(*(partial(apply, backend) for backend in self.filter_backends))
+        return rows
 
 
 class CreateMixin(mixins.CreateModelMixin):

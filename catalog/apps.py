@@ -9,3 +9,9 @@ class CatalogConfig(AppConfig):
         from accounts.models import Company
 
         Company.cache_namespaces += ("products",)
+
+    def seed_demo(self, people: dict) -> None:
+        """Give the demo company something to sell."""
+        from catalog.demo import seed
+
+        seed(people["admin"].company)

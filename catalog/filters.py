@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from accounts.models import Company
 from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
+from common.api.refusals import together
 
 DEAREST = 10**10
 NOBODY = UUID(int=0)
@@ -49,8 +50,10 @@ class ProductOrdering(StrictOrderingFilter):
     directions = ("asc", "desc")
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
-        field = self._choice(request, "sort_by", self.sort_fields)
-        direction = self._choice(request, "sort_order", self.directions)
+        field, direction = together(
+            lambda: self._choice(request, "sort_by", self.sort_fields),
+            lambda: self._choice(request, "sort_order", self.directions),
+        )
         if field or direction:
             sign = "-" if direction == "desc" else ""
             return [f"{sign}{field or 'created_at'}", f"{sign}id"]

@@ -1,7 +1,5 @@
 from typing import Self
 
-from django.db.models import Q
-
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.caching.writes import CachedQuerySet
 from common.querysets import SoftDeleteQuerySet
@@ -35,7 +33,3 @@ class ProductQuerySet(CachedQuerySet, CompanyOwnedQuerySet, SoftDeleteQuerySet):
         """The live products of the person's company: those that they may be let to change."""
         own: Self = super().visible_to(user)
         return own.live()
-
-    def named(self, part: str) -> Self:
-        """Products whose name holds these letters, by the trigram index."""
-        return self.filter(Q(name__icontains=part))

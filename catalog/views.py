@@ -24,6 +24,7 @@ from catalog.search import search
 from catalog.serializers import ProductSerializer, represent
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
+from common.api.refusals import together
 from common.caching.etags import etag_of, matches
 
 
@@ -71,10 +72,12 @@ class ProductViewSet(CompanyViewSet):
 
         `corrected` is what was looked for instead, where nothing fits the words as they are.
         """
-        text = self._search_text(request)
         paginator: Any = self.paginator
-        page, size = paginator.asked_for(request)
-        products: Any = self.filter_queryset(self.get_queryset())
+        text, (page, size), products = together(
+            lambda: self._search_text(request),
+            lambda: paginator.asked_for(request),
+            lambda: self.filter_queryset(self.get_queryset()),
+        )
         found = search(products, text, offset=(page - 1) * size, limit=size)
         paginator.show(page, size, found.total, exact=found.exact)
         response = paginator.get_paginated_response([represent(p) for p in found.products])
@@ -91,12 +94,20 @@ class ProductViewSet(CompanyViewSet):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Products, newest first or as `sort_by` says."""
+        paginator: Any = self.paginator
+        filters, order, _ = together(
+            lambda: self._filters(request),
+            lambda: ProductOrdering().get_ordering(request, LISTED, self),
+            lambda: paginator.asked_for(request),
+        )
+        listing: Any = Listing(filters, tuple(order))
+        return self.get_paginated_response(self.paginate_queryset(listing))
+
+    def _filters(self, request: Request) -> ProductFilter:
         filters = ProductFilter(request.query_params, LISTED, request=request)
         if filters.errors:
             raise translate_validation(filters.errors)
-        order = ProductOrdering().get_ordering(request, LISTED, self)
-        listing: Any = Listing(filters, tuple(order))
-        return self.get_paginated_response(self.paginate_queryset(listing))
+        return filters
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return with_etag(super().retrieve(request, *args, **kwargs))

@@ -57,6 +57,11 @@ class SessionQuerySet(JobQuerySet, CompanyOwnedQuerySet):
     def active(self) -> Self:
         return self.filter(status__in=ACTIVE)
 
+    def begun(self) -> Self:
+        """Those that have files in the store and not all of them."""
+        has_files = Q(files_uploaded__gt=0) | Q(files_skipped__gt=0)
+        return self.exclude(status=JobStatus.COMPLETED).filter(has_files)
+
     def open_to_machines(self) -> Self:
         """Those that a machine outside may run or upload to."""
         return self.filter(OPEN_TO_MACHINES)

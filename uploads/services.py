@@ -23,11 +23,14 @@ from uploads.querysets import UNENDED
 
 @transaction.atomic
 def update_project(project: Project, *, by: User, **fields: Any) -> Project:
-    """Change a project; its bucket stays the same while sessions are under way (`Conflict`)."""
+    """Change a project; its bucket stays the same while sessions are under way, and while some have
+    files there and are not complete: the rest would go elsewhere (`Conflict`)."""
     locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     moves = _changed(locked, fields).keys() & {"bucket_name", "aws_region"}
     if moves and locked.sessions.active().exists():
         raise Conflict("Sessions upload to this bucket at the moment. Cancel them first.")
+    if moves and locked.sessions.begun().exists():
+        raise Conflict("Sessions have left files in this bucket. Complete or delete them first.")
     return _save(locked, fields)
 
 

@@ -128,6 +128,7 @@ class TestReading:
             {"ordering": "vector"},
             {"name": "a\x00b"},
             {"page": "0"},
+            {"min_price": "x", "sort_by": "y", "sort_order": "z", "page": "0", "page_size": "-1"},
         ],
         ids=str,
     )

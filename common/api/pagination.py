@@ -7,6 +7,8 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from common.api.refusals import together
+
 DEFAULT_SIZE = 10
 LARGEST_SIZE = 100
 
@@ -26,8 +28,11 @@ class Pagination(BasePagination):
     def asked_for(self, request: Request) -> tuple[int, int]:
         """The page, from 1, and its size; raises `ValidationError`."""
         size_name = "page_size" if "page_size" in request.query_params else "per_page"
-        size = min(_positive(request, size_name, default=DEFAULT_SIZE), LARGEST_SIZE)
-        return _positive(request, "page", default=1), size
+        page, size = together(
+            lambda: _positive(request, "page", default=1),
+            lambda: _positive(request, size_name, default=DEFAULT_SIZE),
+        )
+        return page, min(size, LARGEST_SIZE)
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(

@@ -16,6 +16,9 @@ from common.ai.markdown import plain
         ("12. März: Abnahme", "12. März: Abnahme"),
         ("-5 degrees, 2**3**2 and **this", "-5 degrees, 2**3**2 and **this"),
         ("#1 of the list", "#1 of the list"),
+        ("*Soon*, ***now*** or ~~never~~", "Soon, now or never"),
+        ("- [x] Call the supplier", "Call the supplier"),
+        ("a * b * c is 2 * 3", "a * b * c is 2 * 3"),
         ("array[0](x y)", "array[0](x y)"),
     ],
 )
@@ -25,6 +28,10 @@ def test_marks(line: str, text: str) -> None:
 
 def test_headings_are_no_sentences() -> None:
     assert plain(["# Report", "It works.", "## Next", "* "]) == ["It works."]
+
+
+def test_fences_of_code_go() -> None:
+    assert plain(["```python", "print(1)", "```"]) == ["print(1)"]
 
 
 def test_a_text_of_headings_keeps_them() -> None:

@@ -127,6 +127,14 @@ class TestUpdate:
         session.cancel()
         assert client.patch(url, {"bucket_name": "other-data"}).status_code == 200
 
+    @pytest.mark.parametrize(("status", "answer"), [("partial", 409), ("completed", 200)])
+    def test_the_bucket_stays_while_the_rest_of_a_session_may_follow(
+        self, client: APIClient, session: Session, status: str, answer: int
+    ) -> None:
+        Session.objects.update(status=status, files_uploaded=1)
+        moved = client.patch(one(session.project), {"bucket_name": "other-data"})
+        assert moved.status_code == answer
+
     def test_a_taken_name(self, client: APIClient, project: Project, errors: Any) -> None:
         other = ProjectFactory(company=project.company)
         assert errors(client.patch(one(other), {"name": "Glaciers"})) == [("name", "unique")]

@@ -1,11 +1,9 @@
 from abc import abstractmethod
-from typing import BinaryIO
 from uuid import UUID
 
 from django.core.files.storage import Storage
 
 from uploads.transfer.content import Content, Stored
-from uploads.transfer.errors import StoreError
 
 
 class Store(Storage):
@@ -37,13 +35,6 @@ class Store(Storage):
     @abstractmethod
     def discard_leftovers(self, by: UUID) -> None:
         """Remove what a killed process left of objects that it was about to put."""
-
-    def receive(self, key: str, stream: BinaryIO, limit: int) -> tuple[int, str]:
-        """Store what somebody sends, at most `limit` bytes; returns its size and SHA-256.
-
-        Raises `BadKey`, `TooLarge` or another `StoreError`, and then nothing is stored.
-        """
-        raise StoreError("Objects are sent to this store directly.")
 
     def presigned_put(self, key: str, *, seconds: int) -> str:
         """A URL to which anybody may PUT the object; "" where the store has no such thing."""

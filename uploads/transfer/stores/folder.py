@@ -1,12 +1,9 @@
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 from django.core.files.storage import FileSystemStorage
 
-from uploads.transfer.content import Received
 from uploads.transfer.folders import Folder
-from uploads.transfer.keys import check_key
 from uploads.transfer.objects import ObjectFolder, named_errors
 from uploads.transfer.stores.base import Store
 
@@ -38,8 +35,3 @@ class FolderStore(ObjectFolder, Store, FileSystemStorage):
 
     def check(self) -> None:
         """The folder was made when the store was."""
-
-    def receive(self, key: str, stream: BinaryIO, limit: int) -> tuple[int, str]:
-        content = Received(stream, limit)
-        self.put(check_key(key), content)
-        return content.size, content.sha256

@@ -1,0 +1,19 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from catalog.demo import PRODUCTS
+from catalog.models import Product
+
+
+@pytest.mark.django_db
+def test_products_are_there_once(settings: Any, tmp_path: Path) -> None:
+    settings.UPLOAD_SOURCE_ROOT = tmp_path
+    for _ in range(2):
+        call_command("seed_demo", password="demo-pass-2026")
+    assert set(Product.objects.values_list("company__code", "sku")) == {
+        ("demo", sku) for _, _, _, _, sku, _ in PRODUCTS
+    }
+    assert Product.objects.count() == len(PRODUCTS)
