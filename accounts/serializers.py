@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -17,7 +17,7 @@ from accounts.identifiers import (
     validate_username,
 )
 from accounts.models import Company, Invitation, Login, Role, User
-from common.api.serializers import ModelSerializer, Serializer
+from common.api.serializers import AliasMixin, ModelSerializer, Serializer
 
 PASSWORD_LENGTH = 1024
 # Two of the old services said "user" for what is an agent here.
@@ -244,8 +244,10 @@ class SignupSerializer(Serializer):
         return attrs
 
 
-class LoginSerializer(Serializer):
+class LoginSerializer(AliasMixin, Serializer):
     """An OAuth2 password grant, as a form or as JSON; `email` may stand for `username`."""
+
+    aliases: ClassVar = {"username": "email"}
 
     username = serializers.CharField(required=False, max_length=254)
     email = serializers.CharField(required=False, max_length=254)
@@ -256,10 +258,7 @@ class LoginSerializer(Serializer):
     client_secret = serializers.CharField(required=False, allow_blank=True, write_only=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs["identifier"] = attrs.get("username") or attrs.get("email")
-        if not attrs["identifier"]:
-            raise serializers.ValidationError({"username": ["This field is required."]}, "required")
-        return attrs
+        return {**attrs, "identifier": attrs["username"]}
 
 
 class RefreshSerializer(Serializer):
@@ -323,8 +322,10 @@ class InvitationSerializer(ModelSerializer):
         read_only_fields = ("expires_at", "accepted_at", "revoked_at")
 
 
-class PasswordChangeSerializer(Serializer):
+class PasswordChangeSerializer(AliasMixin, Serializer):
     """`old_password` and `password` are read for `current_password` and `new_password` too."""
+
+    aliases: ClassVar = {"current_password": "old_password", "new_password": "password"}
 
     current_password = PasswordField(required=False)
     old_password = PasswordField(required=False)
@@ -333,13 +334,11 @@ class PasswordChangeSerializer(Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         user = self.context["request"].user
-        current = either(attrs, "current_password", "old_password")
-        new = either(attrs, "new_password", "password")
-        if not user.check_password(current):
+        if not user.check_password(attrs["current_password"]):
             error = ErrorDetail("This is not your password.", "wrong_password")
             raise serializers.ValidationError({"current_password": [error]})
-        check_password_strength(new, user, "new_password")
-        return {"password": new}
+        check_password_strength(attrs["new_password"], user, "new_password")
+        return {"password": attrs["new_password"]}
 
 
 class PasswordResetSerializer(Serializer):
@@ -352,26 +351,18 @@ class MessageSerializer(Serializer):
     detail = serializers.CharField()
 
 
-class PasswordResetConfirmSerializer(Serializer):
+class PasswordResetConfirmSerializer(AliasMixin, Serializer):
     """`password` is read for `new_password` too."""
+
+    aliases: ClassVar = {"new_password": "password"}
 
     token = serializers.CharField(max_length=100, write_only=True)
     new_password = PasswordField(required=False)
     password = PasswordField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        new = either(attrs, "new_password", "password")
-        check_password_strength(new, User(), "new_password")
-        return {"secret": attrs["token"], "password": new}
-
-
-def either(attrs: dict[str, Any], name: str, alias: str) -> str:
-    """The value of a field that may come by two names."""
-    value = attrs.get(name) or attrs.get(alias)
-    if not value:
-        error = ErrorDetail("This field is required.", "required")
-        raise serializers.ValidationError({name: [error]})
-    return value
+        check_password_strength(attrs["new_password"], User(), "new_password")
+        return {"secret": attrs["token"], "password": attrs["new_password"]}
 
 
 def person_of(attrs: dict[str, Any]) -> User:

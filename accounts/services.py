@@ -245,7 +245,8 @@ def redeem_password_reset(secret: str, password: str) -> User:
 @transaction.atomic
 def invite(*, by: User, company: Company, email: str, role: str) -> Invitation:
     """Mail somebody a link to join a company; an earlier open invitation is replaced."""
-    Invitation.objects.open().filter(company=company, email=email).update(revoked_at=Now())
+    earlier = Invitation.objects.open().filter(company=company, email=email)
+    earlier.update(revoked_at=Now(), updated_at=Now())
     invitation = Invitation(company=company, email=email, role=role, invited_by=by)
     invitation.token_hash = hash_of(secret_of(invitation))
     invitation.expires_at = timezone.now() + INVITATION_LIFETIME
@@ -276,7 +277,8 @@ def _accept(secret: str, *, email: str) -> tuple[Company, Role]:
     invitation = find_invitation(secret)
     if email != invitation.email:
         raise unusable("email", "This invitation was sent to another address.")
-    if not Invitation.objects.open().filter(pk=invitation.pk).update(accepted_at=Now()):
+    mine = Invitation.objects.open().filter(pk=invitation.pk)
+    if not mine.update(accepted_at=Now(), updated_at=Now()):
         raise unusable("invitation", "This invitation was used, revoked, or has expired.")
     return invitation.company, Role(invitation.role)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -46,15 +47,22 @@ class Ledger:
         through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
 
 
-def reconcile(books: Mapping[UUID, Usage]) -> int:
+class Reconciled(NamedTuple):
+    filled: int  # calls that have figures now and had none
+    unknown: int  # ids that no call has
+
+
+def reconcile(books: Mapping[UUID, Usage]) -> Reconciled:
     """Put down what answers cost that nobody read, by the ids that their requests carried.
 
-    Calls whose answer was read are left alone. Returns how many calls have figures now that had
-    none. A summary that has such calls costs more from now on.
+    Calls whose answer was read are left alone. A summary that has others costs more from now on.
     """
-    unread = Call.objects.unread().filter(pk__in=books)
-    calls = through_restarts(lambda: list(unread.all()))
-    return sum(through_restarts(partial(_fill_in, call, books[call.pk])) for call in calls)
+    named = Call.objects.filter(pk__in=books)
+    known = through_restarts(named.count)
+    calls = through_restarts(lambda: list(named.unread()))
+    paid = [call for call in calls if books[call.pk] != Usage()]
+    filled = sum(through_restarts(partial(_fill_in, call, books[call.pk])) for call in paid)
+    return Reconciled(filled, len(books) - known)
 
 
 def _fill_in(call: Call, used: Usage) -> int:

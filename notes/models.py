@@ -195,6 +195,14 @@ class Summary(CompanyOwned, Job):
         if any(getattr(self, name) != value for name, value in used.items()):
             Summary.objects.filter(pk=self.pk).update(**used)
 
+    def touch_note(self) -> None:
+        """Let a note's `updated_at` tell that its own summary has changed: clients look there.
+
+        Who writes to both rows begins with the summary's, so that no two wait for each other.
+        """
+        if self.job_of_id:
+            Note.objects.filter(pk=self.job_of_id).update(updated_at=Now())
+
     def postpone(self, *, delay: float) -> bool:
         from notes.reuse import wake_if_nobody_makes
 

@@ -52,15 +52,17 @@ def update_note(note: Note, *, by: User, **fields: Any) -> Note:
         return note
     for name, value in changed.items():
         setattr(note, name, value)
-    note.save(update_fields=[*changed, "updated_at"])
     if "raw_text" in changed:
         note.job.requeue(progress=0, **measured(note.raw_text))
+    note.save(update_fields=[*changed, "updated_at"])  # after the summary, see `touch_note`
     return note
 
 
+@transaction.atomic
 def summarize_again(job: Summary, *, by: User) -> None:
     """Have a summary made anew, even if the same text has one already."""
     job.requeue(progress=0, fresh=True)
+    job.touch_note()
 
 
 @transaction.atomic

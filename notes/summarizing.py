@@ -108,6 +108,7 @@ def _report(job: Summary, done: int, total: int) -> None:
 
 def settle(job: Summary) -> None:
     """Put down what the end of a summary means for others, in the transaction that ends it."""
+    job.touch_note()
     if job.started_at is None:
         return
     if job.status == JobStatus.FAILED:

@@ -53,6 +53,7 @@ class NoteViewSet(CompanyViewSet):
         """Make the summary again; the old one stays until the new one is there."""
         note = self.get_object()
         services.summarize_again(note.job, by=request.user)  # type: ignore[arg-type]
+        note.refresh_from_db(fields=["updated_at"])
         return Response(self.get_serializer(note).data, status=202)
 
 

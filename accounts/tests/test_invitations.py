@@ -38,11 +38,13 @@ def test_is_mailed_and_never_shown(as_user: Any, admin: User, invitation: Invita
 
 
 def test_makes_a_member_in_its_role(invitation: Invitation, company: Company) -> None:
+    before = invitation.updated_at
     response = accept(invitation)
     assert response.status_code == 201
     assert (response.json()["role"], response.json()["company"]["code"]) == ("admin", "acme")
     invitation.refresh_from_db()
     assert invitation.status == "accepted"
+    assert invitation.updated_at > before
 
 
 def test_works_once(invitation: Invitation) -> None:
@@ -79,9 +81,11 @@ def test_of_a_closed_company(invitation: Invitation) -> None:
 
 
 def test_a_second_one_replaces_the_first(as_user: Any, admin: User, invitation: Invitation) -> None:
+    before = invitation.updated_at
     as_user(admin).post(URL, {"email": EMAIL})
     invitation.refresh_from_db()
     assert invitation.status == "revoked"
+    assert invitation.updated_at > before
     assert Invitation.objects.open().get().role == "agent"
 
 

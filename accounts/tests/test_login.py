@@ -77,9 +77,14 @@ def test_wrong_unknown_and_inactive_get_the_same_answer(api: APIClient, owner: U
 def test_missing_fields_are_named(api: APIClient) -> None:
     response = api.post(URL, {})
     assert response.status_code == 400
-    assert {error["field"] for error in response.json()["errors"]} == {"password"}
+    assert {error["field"] for error in response.json()["errors"]} == {"username", "password"}
     response = api.post(URL, {"password": PASSWORD})
     assert {error["field"] for error in response.json()["errors"]} == {"username"}
+    response = api.post(URL, {"email": "owner@example.org"})
+    assert {error["field"] for error in response.json()["errors"]} == {"password"}
+    form = api.post(URL, "username=&nonsense=", content_type="application/x-www-form-urlencoded")
+    fields = {error["field"] for error in form.json()["errors"]}
+    assert fields == {"username", "password", "nonsense"}
 
 
 def test_a_broken_token_that_is_sent_along_is_not_looked_at(api: APIClient, owner: User) -> None:

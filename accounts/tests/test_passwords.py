@@ -58,6 +58,10 @@ class TestChange:
         assert {error["field"] for error in response.json()["errors"]} == {field}
         assert may_log_in(PASSWORD)
 
+    def test_all_missing_fields_are_named(self, as_user: Any, owner: User) -> None:
+        errors = as_user(owner).post(CHANGE, {}).json()["errors"]
+        assert {error["field"] for error in errors} == {"current_password", "new_password"}
+
     def test_stranger(self, api: APIClient) -> None:
         assert api.post(CHANGE, {}).status_code == 401
 
@@ -132,6 +136,11 @@ class TestReset:
         as_user(owner).post(CHANGE, {"current_password": PASSWORD, "new_password": NEW})
         response = api.post(CONFIRM, {"token": secret, "new_password": "other-anchor-43"})
         assert response.status_code == 400
+
+    @pytest.mark.parametrize("body", [{}, {"token": None}, {"token": ""}], ids=str)
+    def test_all_missing_fields_are_named(self, api: APIClient, body: dict) -> None:
+        errors = api.post(CONFIRM, body).json()["errors"]
+        assert {error["field"] for error in errors} == {"token", "new_password"}
 
     @pytest.mark.parametrize("token", ["", "x", "a\x00b", "x" * 101, 7])
     def test_nonsense(self, api: APIClient, owner: User, token: Any) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 LATE = 30.0  # seconds after its time limit in which an answer, which is paid for, is still read
 LAST_WORDS = 180.0  # seconds after that in which its cost is put down, the database being away
+FIRST_PAUSE = 2.0  # seconds until the command that puts costs down is tried again; then doubled
 
 
 class Courier:
@@ -81,17 +82,45 @@ class Courier:
         return await ask(client, params, endpoint["timeout"] + LATE, request_id=request_id)
 
     async def _tell(self, request_id: str, usage: Usage) -> None:
-        """What comes while the command runs goes with its next run."""
+        """What comes while the command runs goes with its next run, and so does what it refused."""
         self._untold[request_id] = usage
         async with self._telling:
-            books, self._untold = self._untold, {}
-            if books:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "django", self._command, "-"),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.DEVNULL,
-                )
-                await process.communicate(_as_csv(books).encode())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS - 10):
+                    await self._tell_all()
+            if self._untold:
+                costs = {request_id: asdict(used) for request_id, used in self._untold.items()}
+                _complain(f"{self._command} fails; costs put down nowhere: {json.dumps(costs)}")
+
+    async def _tell_all(self) -> None:
+        pause = FIRST_PAUSE
+        while self._untold and not await self._told():
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _told(self) -> bool:
+        books, self._untold = self._untold, {}
+        done = False
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "django", self._command, "-"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.DEVNULL,
+            )
+            await process.communicate(_as_csv(books).encode())
+            done = process.returncode == 0
+        except OSError as error:  # no memory for another process, say
+            _complain(f"{self._command} does not start: {error}")
+        finally:
+            if not done:
+                self._untold = books | self._untold
+        return done
+
+
+def _complain(words: str) -> None:
+    with suppress(OSError):  # who reads it may have gone with the worker
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
 
 
 def _received(worker: socket.socket) -> list[socket.socket]:

@@ -39,7 +39,7 @@ class Endpoint:
 
 
 class Line(Protocol):
-    """What one request goes by."""
+    """A channel for one request."""
 
     async def ask(self, params: dict[str, Any], *, request_id: str) -> Reply:
         """One request with the body `params`; see `provider.ask`."""
@@ -152,7 +152,7 @@ class _OwnCourier:
         with self._starting, theirs:
             if self._socket is None:
                 self._socket = _started(self._command)
-            with suppress(ConnectionError):  # which who waits for an answer will see
+            with suppress(ConnectionError):  # the waiting caller will notice
                 socket.send_fds(self._socket, [b"."], [theirs.fileno()])
             return self._socket
 

@@ -1,9 +1,10 @@
 from collections.abc import Mapping
 from heapq import nsmallest
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import QueryDict
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 # So many unknown fields are named; a body may hold a million of them.
 MOST_UNKNOWN = 20
@@ -33,6 +34,39 @@ class StrictMixin:
             names -= FORM_FIELDS
         error = serializers.ErrorDetail("This field is not known here.", code="unknown_field")
         return {name: [error] for name in nsmallest(MOST_UNKNOWN, names)}
+
+
+class AliasMixin:
+    """Required fields that may come by another name too; the value is found under the first.
+
+    What is missing is named together with all other errors.
+    """
+
+    aliases: ClassVar[dict[str, str]]
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        missing = self._missing(data)
+        try:
+            attrs: dict[str, Any] = super().to_internal_value(data)  # type: ignore[misc]
+        except serializers.ValidationError as error:
+            details: Any = error.detail
+            raise serializers.ValidationError({**missing, **details}) from None
+        if missing:
+            raise serializers.ValidationError(missing)
+        for name, alias in self.aliases.items():
+            attrs.setdefault(name, attrs.pop(alias, None))
+        return attrs
+
+    def _missing(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
+        if not isinstance(data, Mapping):
+            return {}
+        fields = self.fields  # type: ignore[attr-defined]
+        error = serializers.ErrorDetail("This field is required.", "required")
+        return {
+            name: [error]
+            for name, alias in self.aliases.items()
+            if all(fields[field].get_value(data) is empty for field in (name, alias))
+        }
 
 
 class Serializer(StrictMixin, serializers.Serializer):

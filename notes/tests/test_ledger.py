@@ -285,6 +285,7 @@ class TestReconcile:
             out = StringIO()
             call_command("reconcile_calls", books, stdout=out)
             assert out.getvalue().startswith(told)
+            assert "1 of 4 ids are no call" in out.getvalue()
         figures = Call.objects.order_by("pk").values_list("outcome", "prompt_tokens", "cost_usd")
         cost = Decimal("0.00024")
         assert list(figures) == [
@@ -294,7 +295,48 @@ class TestReconcile:
             ("lost", 0, 0),
         ]
 
-    @pytest.mark.parametrize("line", ["x,1,2,3", "01a21234-0000-7000-8000-000000000000,many,2,3"])
-    def test_names_the_line_that_it_can_not_read(self, tmp_path: Path, line: str) -> None:
-        with pytest.raises(CommandError, match="Line 2 can't be read"):
-            call_command("reconcile_calls", self.books(tmp_path / "books.csv", line))
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("x,1,2,3", "id: 'x' is no UUID"),
+            ("{0},1,2,3", "id: {0} is there twice"),
+            ("{1},many,2,3", "prompt_tokens: 'many'"),
+            ("{1},,2,3", "prompt_tokens: ''"),
+            ("{1},1", "completion_tokens: ''"),
+            ("{1},1,-2,3", "completion_tokens: '-2'"),
+            ("{1},1,99999999999999,3", "completion_tokens: '99999999999999'"),
+            ("{1},1,2,3.5", "cached_tokens: '3.5'"),
+            ("{1},1,2,3", "cached_tokens: '3' is no number of tokens from 0 to 1"),
+            ("{1},1,200,2,3", "more cells than the header"),
+        ],
+    )
+    def test_a_bad_row_is_named_and_nothing_written(
+        self, calls: list[Call], tmp_path: Path, line: str, said: str
+    ) -> None:
+        pks = [call.pk for call in calls]
+        books = self.books(tmp_path / "books.csv", f"{pks[0]},1,2,0", line.format(*pks))
+        with pytest.raises(CommandError) as raised:
+            call_command("reconcile_calls", books)
+        assert str(raised.value).startswith("Line 3, ")
+        assert said.format(*pks) in str(raised.value)
+        assert not Call.objects.filter(outcome="lost", prompt_tokens__gt=0).exists()
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"id,prompt,completion\n", "no prompt_tokens, completion_tokens"),
+            (b"", "no id, prompt_tokens"),
+            (b"\x89PNG\r\n\x1a\n\xff\xfe", "no CSV file in UTF-8"),
+            (b'id,prompt_tokens,completion_tokens\n"a', "Line 2 is no CSV"),
+        ],
+    )
+    def test_refuses_other_files(self, tmp_path: Path, content: bytes, said: str) -> None:
+        (books := tmp_path / "books.csv").write_bytes(content)
+        with pytest.raises(CommandError, match=said):
+            call_command("reconcile_calls", str(books))
+
+    def test_a_row_without_tokens_is_no_figure(self, calls: list[Call], tmp_path: Path) -> None:
+        out = StringIO()
+        books = self.books(tmp_path / "books.csv", f"{calls[0].pk},0,0,0")
+        call_command("reconcile_calls", books, stdout=out)
+        assert out.getvalue() == "0 calls have figures now that had none.\n"

@@ -2,6 +2,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -136,6 +138,30 @@ class TestSummary:
         assert response.status_code == 202
         assert (response.json()["status"], response.json()["attempts"]) == ("queued", 0)
         assert response.json()["summary"] == before["summary"]
+
+    def test_is_told_by_the_time_of_the_last_change(
+        self, as_user: Any, owner: User, note: Note
+    ) -> None:
+        client = as_user(owner)
+        others = NoteFactory.create_batch(2, user=owner)
+        summarise(note)
+        ended = client.get(one(note)).json()["updated_at"]
+        assert ended > client.get(one(others[1])).json()["updated_at"]
+        newest = client.get(URL, {"ordering": "-updated_at"}).json()["items"][0]
+        assert newest["id"] == str(note.pk)
+        queued = client.post(one(note, "/summarize")).json()["updated_at"]
+        assert queued > ended
+        Summary.objects.filter(pk=note.job.pk).cancel_all()
+        assert client.get(one(note)).json()["updated_at"] > queued
+        assert Note.objects.filter(updated_at__gt=queued).get() == note
+
+    def test_an_edit_locks_the_rows_in_the_order_of_the_summarys_end(
+        self, as_user: Any, owner: User, note: Note
+    ) -> None:
+        with CaptureQueriesContext(connection) as captured:
+            as_user(owner).patch(one(note), {"raw_text": "All is new. Really all."})
+        written = [query["sql"].split()[1] for query in captured if 'UPDATE "notes' in query["sql"]]
+        assert written == ['"notes_summary"', '"notes_note"']
 
 
 class TestUpdate:

@@ -1,6 +1,5 @@
 import csv
 from argparse import ArgumentParser, FileType
-from collections.abc import Iterator
 from typing import IO, Any
 from uuid import UUID
 
@@ -9,7 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from common.ai.types import Usage
 from notes.ledger import reconcile
 
-COLUMNS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+REQUIRED = ("id", "prompt_tokens", "completion_tokens")
+OPTIONAL = ("cached_tokens", "reasoning_tokens")
+LARGEST = 20_000_000  # tokens; no request to any model holds so many
 
 
 class Command(BaseCommand):
@@ -23,20 +24,64 @@ class Command(BaseCommand):
         parser.add_argument(
             "books",
             type=FileType(encoding="utf-8-sig"),
-            help="A CSV file with a header: id (the request's X-Client-Request-Id), "
-            f"{', '.join(COLUMNS)}; the last two may be missing.",
+            help="A CSV file in UTF-8 with a header: id (the request's X-Client-Request-Id), "
+            f"{', '.join((*REQUIRED[1:], *OPTIONAL))}; the last two may be missing.",
         )
 
     def handle(self, *, books: IO[str], **_: Any) -> None:
         with books:
-            changed = reconcile(dict(_entries(books)))
-        self.stdout.write(f"{changed} calls have figures now that had none.")
+            entries = _read(books)
+        filled, unknown = reconcile(entries)
+        self.stdout.write(f"{filled} calls have figures now that had none.")
+        if unknown:
+            self.stdout.write(f"{unknown} of {len(entries)} ids are no call of this ledger's.")
 
 
-def _entries(books: IO[str]) -> Iterator[tuple[UUID, Usage]]:
-    rows = csv.DictReader(books)
+def _read(books: IO[str]) -> dict[UUID, Usage]:
+    """All of it, so that books with a mistake change nothing. Raises `CommandError`."""
+    rows = csv.DictReader(books, strict=True)
+    try:
+        if missing := [name for name in REQUIRED if name not in (rows.fieldnames or ())]:
+            raise CommandError(f"The header has no {', '.join(missing)}.")
+        return _by_id(rows)
+    except UnicodeDecodeError:
+        raise CommandError("This is no CSV file in UTF-8.") from None
+    except csv.Error as error:
+        raise CommandError(f"Line {rows.reader.line_num} is no CSV: {error}.") from None
+
+
+def _by_id(rows: "csv.DictReader[str]") -> dict[UUID, Usage]:
+    found: dict[UUID, Usage] = {}
     for row in rows:
         try:
-            yield UUID(row["id"]), Usage(*(int(row.get(name) or 0) for name in COLUMNS))
-        except (KeyError, ValueError) as error:
-            raise CommandError(f"Line {rows.line_num} can't be read: {error!r}") from None
+            pk, used = _id(row, found), _usage(row)
+        except ValueError as error:
+            raise CommandError(f"Line {rows.line_num}, {error}.") from None
+        found[pk] = used
+    return found
+
+
+def _id(row: dict[str, str], known: dict[UUID, Usage]) -> UUID:
+    try:
+        pk = UUID(row["id"])
+    except (AttributeError, ValueError):
+        raise ValueError(f"id: {row['id']!r} is no UUID") from None
+    if pk in known:
+        raise ValueError(f"id: {pk} is there twice")
+    return pk
+
+
+def _usage(row: dict[str, str]) -> Usage:
+    if None in row:  # such as the thousands of 1,200
+        raise ValueError("it has more cells than the header")
+    prompt, completion = (_figure(row, name, LARGEST) for name in REQUIRED[1:])
+    # These are parts of those.
+    cached, reasoning = map(_figure, (row, row), OPTIONAL, (prompt, completion))
+    return Usage(prompt, completion, cached, reasoning)
+
+
+def _figure(row: dict[str, str], name: str, largest: int) -> int:
+    value = (row.get(name) or "").strip() or ("0" if name in OPTIONAL else "")
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= largest):
+        raise ValueError(f"{name}: {value!r} is no number of tokens from 0 to {largest}")
+    return int(value)
