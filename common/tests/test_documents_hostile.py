@@ -193,8 +193,12 @@ def test_an_interrupted_worker_leaves_no_child():
     def interrupt(*_):
         raise Interrupted
 
+    def reads_for_some_time():
+        # Before, `Popen` may not have returned, and nobody knows the child.
+        return any(reader.cpu_times().user > 0.1 for reader in readers())
+
     def interrupt_the_reading():
-        eventually(readers, "a child reads")
+        eventually(reads_for_some_time, "a child reads")
         os.kill(os.getpid(), signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, interrupt)
