@@ -12,7 +12,7 @@ run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
 
 test: $(VENV)/test.stamp ## The whole suite, in parallel, on servers and data of its own
-	$(BIN)/pytest --numprocesses 3 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deployment checks
 	$(BIN)/ruff format --check .
@@ -38,7 +38,7 @@ screenshots: $(VENV)/bench.stamp ## Pictures of what runs at BASE for the README
 	$(BIN)/python docs/screenshots.py $(TO)
 
 coverage: $(VENV)/test.stamp ## The suite, and what of the code it reaches (var/coverage/)
-	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet --directory var/coverage
 	$(BIN)/coverage report --skip-covered --fail-under 90
