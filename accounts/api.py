@@ -1,6 +1,5 @@
 """What the apps' own APIs are built of: rows of a company, and relations to such rows."""
 
-from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,7 +13,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from common.api.idempotency import idempotent
-from common.api.refusals import together
+from common.api.viewsets import FilteringMixin
 
 
 class CompanyRelatedField(PrimaryKeyRelatedField):
@@ -33,7 +32,7 @@ class CompanyRelatedField(PrimaryKeyRelatedField):
         return super().to_internal_value(data)
 
 
-class ScopedViewSet(GenericViewSet):
+class ScopedViewSet(FilteringMixin, GenericViewSet):
     """The base of every viewset over rows that not everybody may see."""
 
     lookup_value_converter = "uuid"
@@ -41,17 +40,6 @@ class ScopedViewSet(GenericViewSet):
     def get_queryset(self) -> QuerySet:
         rows: Any = super().get_queryset()
         return rows.visible_to(self.request.user)
-
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        """As all filters have it; what is wrong with several is told at once."""
-        rows = queryset
-
-        def apply(backend: Any) -> None:
-            nonlocal rows
-            rows = backend().filter_queryset(self.request, rows, self)
-
-        together(*(partial(apply, backend) for backend in self.filter_backends))
-        return rows
 
 
 class CreateMixin(mixins.CreateModelMixin):

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from common.api.viewsets import FilteringMixin
 from posts import services
 from posts.filters import PostFilter
 from posts.freshness import headers, note_of
@@ -12,7 +13,7 @@ from posts.models import Feed, Post
 from posts.serializers import PostSerializer
 
 
-class PostViewSet(ReadOnlyModelViewSet):
+class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
     """The posts of the feed, from our copy: everybody reads them, nobody writes them here.
 
     `Age` says how many seconds ago the copy was known to be what the feed has, `X-Feed-Status`

@@ -10,17 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from common.ai.reply import Reply, did_not_answer
 from common.ai.types import Usage
+from common.processes import ROOT
 
 if TYPE_CHECKING:
     import openai
 
-ROOT = Path(__file__).resolve().parents[2]
 READY, RECORDED = b"ready\n", b"recorded\n"
 LONGEST_LINE = 2**26  # bytes of an order or a reply
 STARTING = 30.0  # seconds that a courier may take to start

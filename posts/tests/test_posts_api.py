@@ -87,6 +87,10 @@ class TestList:
         assert response.status_code == 400
         assert [error["field"] for error in response.json()["errors"]] == [field]
 
+    def test_all_that_is_wrong_is_named(self, api: APIClient, mirrored: Upstream) -> None:
+        errors = api.get(URL, {"user_id": "x", "ordering": "body"}).json()["errors"]
+        assert [error["field"] for error in errors] == ["user_id", "ordering"]
+
     def test_queries(
         self, api: APIClient, upstream: Upstream, refresh: Refresh, queries: Any
     ) -> None:

@@ -1,0 +1,21 @@
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.generics import GenericAPIView
+
+
+class FilteringMixin(GenericAPIView):
+    """Tells at once what is wrong with several filters."""
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        errors: dict[str, Any] = {}
+        for backend in self.filter_backends:
+            try:
+                queryset = backend().filter_queryset(self.request, queryset, self)
+            except ValidationError as error:
+                details: Any = error.detail
+                errors |= details
+        if errors:
+            raise ValidationError(errors)
+        return queryset
