@@ -76,15 +76,6 @@ _open = re.compile(
 )
 _figure = re.compile(r"\d")
 
-ENOUGH = 20_000  # characters by which to tell what a text is
-_quoted = re.compile(r'"[^"]{0,1000}"|“[^“”]{0,1000}”')
-_reporting = re.compile(
-    r"\b(?:said|says|told|according to|announced|reported|reports|spokes(?:man|woman|person)|"
-    r"claimed|warned|confirmed|added|denied|insisted|reuters|afp|bbc|cnn|associated press)\b",
-    _I,
-)
-_person = re.compile(r"\b(?:i|me|my|we|us|our|you|your)\b", _I)
-
 
 def is_task(text: str) -> bool:
     """Whether somebody has to do something by what `text`, a sentence, says."""
@@ -97,15 +88,6 @@ def is_task(text: str) -> bool:
         return False
     by_whom = any(m.end() >= duty.start() for m in _somebody.finditer(text, 0, duty.end() + 1))
     return bool(by_whom or _firm_duty.search(text) or _deadline.search(text))
-
-
-def is_news(text: str) -> bool:
-    """Whether `text` reads like news: somebody is said to have said something, in prose in which
-    hardly anybody says "I" or "you". In English alone."""
-    told = _quoted.sub(" ", text[:ENOUGH])
-    words = len(told.split())
-    said, persons = (len(cue.findall(told)) for cue in (_reporting, _person))
-    return said * 250 >= words and persons * 50 <= words and said > 0
 
 
 # What a manager reads, in order, and how much more it counts.

@@ -17,11 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.ai import cues
 from common.ai.sentences import Sentence, clip, cost, is_dialogue, spaceless, split
 from common.ai.weights import WEIGHTS, Weights
 
-MODEL = "bureau-extractive-2"
+MODEL = "bureau-extractive-3"
 
 STEM = 6  # letters that tell a word from others: crude, and as good as a stemmer, in any language
 DENSITY = 0.85  # the power of a sentence's length that its worth is divided by; 1: short ones win
@@ -29,7 +28,8 @@ COMMONPLACE = 0.6  # what "the" counts for beside a word of the matter; ROUGE al
 SHORT = 6  # words that something said in a dialogue has, "Yeah, okay." being nothing
 HALF = 0.5  # of a dialogue; a third would be as good by ROUGE, but leave facts out
 CHAT = 20  # words; a dialogue that is no longer comes back as it is
-TAIL = 5  # words; with fewer left of the summary's, a sentence is not begun
+FULL = 0.75  # of its room: from there on, a summary only takes what is worth
+DWINDLED = 0.15  # of the best sentence's gain at least: rather shorter than padded
 CANDIDATES = 1_000  # and one per word of the summary: sentences that are weighed again and again
 HUMS = {"uh", "um", "er", "ah", "oh", "yeah", "yep", "ok", "okay", "mm", "hmm", "mhm", "huh"}
 WORDS_ELSEWHERE = {"um", "er"}  # in German, and "um" in Portuguese
@@ -81,18 +81,14 @@ def top_sentences(text: str, *, max_words: int = 80, weights: Weights = WEIGHTS)
     """The sentences of `summarize`, one by one.
 
     A sentence longer than the summary may be is cut and ends in "…". In a dialogue, a sentence
-    bears its speaker's name unless the one before it is of the same speaker. Of news, where each
-    sentence matters less than the one before it, the last may be but the beginning of one.
-    ValueError as above.
+    bears its speaker's name unless the one before it is of the same speaker. Room is left where
+    only sentences remain that matter little. ValueError as above.
     """
     source = checked(text, max_words)
     words = room(text, max_words)
     if cost(source) <= words:
         return [source]
-    draft = Draft(split(text, longest=words), weights)
-    chosen = draft.filled(words)
-    if not any(sentence.speaker for sentence in chosen) and cues.is_news(source):
-        chosen += draft.tail(words)
+    chosen = Draft(split(text, longest=words), weights).filled(words)
     return list(_labelled(chosen)) or [clip(source, words)]
 
 
@@ -194,7 +190,8 @@ class Draft:
     """A summary in the making: greedy, by gain for length, in n log n.
 
     `standing` is what each sentence's words are multiplied by, 0 keeping it out. With `mark`, the
-    words of a bullet or so, each sentence stands by itself, with a mark and its speaker's name.
+    words of a bullet or so, each sentence stands by itself, with a mark and its speaker's name, and
+    all the room is used.
     """
 
     def __init__(
@@ -224,28 +221,22 @@ class Draft:
         """
         gains = [(-self._gain(i), i) for i in self._candidates()]
         heap = heapq.nsmallest(CANDIDATES + left, gains)  # sorted, and so a heap
+        least = -heap[0][0] * DWINDLED if heap and self.mark is None else 0.0
+        spare = left * (1 - FULL)
         while heap and left > 0:
             i = heap[0][1]
             if (needed := self._needed(i)) > left:
                 heapq.heappop(heap)
             elif (gain := self._gain(i)) < -heap[0][0]:
                 heapq.heapreplace(heap, (-gain, i))
+            elif gain < least and left < spare:
+                break
             else:
                 heapq.heappop(heap)
                 self.chosen.insert(bisect(self.chosen, i), i)
                 self.seen.update(self.rows[i])
                 left -= needed
         return [self.sentences[i] for i in self.chosen]
-
-    def tail(self, words: int) -> list[Sentence]:
-        """The beginning of the sentence after those that are chosen, in what is left of `words`."""
-        left = words - sum(self.lengths[i] for i in self.chosen)
-        after = max(self.chosen, default=-1) + 1
-        if left < TAIL or after == len(self.sentences):
-            return []
-        sentence = self.sentences[after]
-        worthy = _worth_reading(sentence.text) == 1
-        return [sentence._replace(text=clip(sentence.text, left))] if worthy else []
 
     def _candidates(self) -> list[int]:
         """Those with a standing, the first of equal ones."""

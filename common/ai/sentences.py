@@ -210,4 +210,5 @@ def _windows(text: str, words: int) -> Iterator[str]:
         end = _clause_end(ahead, fit(ahead, words))
         last = start + end >= len(text)
         yield (ahead if last else _trimmed(ahead[:end]) + ELLIPSIS).strip()
-        start += end
+        mark = _clause.match(ahead, end)  # it ended this piece and does not begin the next
+        start += mark.end() if mark else end

@@ -4,10 +4,10 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.ai.extractive import TAIL, summarize, top_sentences
+from common.ai.extractive import summarize, top_sentences
 from common.ai.sentences import clip, cost, speaker_label, split, whole_until
 
 NEWS = """By Anna Reporter
@@ -56,15 +56,14 @@ def test_news_keeps_its_lead_and_not_its_byline():
     assert "Anna Reporter" not in summary
 
 
-def test_news_begins_a_sentence_in_what_room_is_left():
-    *whole, begun = top_sentences(NEWS, max_words=70)
-    assert whole[-1] == "It was last repaired after the flood of 1978."
-    assert begun == "A group of engineers had…"
-    assert 70 - TAIL < cost(" ".join([*whole, begun])) <= 70
+def test_room_is_left_rather_than_filled_with_what_matters_little():
+    news = f"{NEWS}\nThe cat sat on it." + "\nThe mayor will tell the city council why." * 20
+    assert "cat" not in summarize(news, max_words=80)
+    assert cost(summarize(news, max_words=80)) > 60
 
 
-@pytest.mark.parametrize("text", [MEETING, NEWS.replace("told", "we told").replace("The ", "Our ")])
-def test_nothing_else_ends_within_a_sentence(text):
+@pytest.mark.parametrize("text", [MEETING, NEWS])
+def test_no_sentence_is_begun_and_not_ended(text):
     assert not top_sentences(text, max_words=70)[-1].endswith("…")
 
 
@@ -249,6 +248,7 @@ def test_whatever_the_text(text, max_words):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(WRITTEN), min_size=1, max_size=200), st.integers(3, 60))
+@example([f"Dr. No Dr. No and So, the PhD A: So, the 3.14 3.14{' So, the' * 4} Yes. 3.14"], 5)
 def test_the_words_are_the_texts_own_in_order(pieces, max_words):
     text = " ".join(pieces)
     if any(c.isprintable() and c != " " for c in text):

@@ -68,7 +68,7 @@ class TestCreate:
         body = client.get(f"{URL}/{body['id']}").json()
         assert (body["status"], body["error"], body["progress"]) == ("completed", "", 1)
         assert body["summary"] in TEXT
-        assert body["model"] == "bureau-extractive-2"
+        assert body["model"] == "bureau-extractive-3"
         assert body["processing_ms"] >= 0
 
     def test_by_a_provider(

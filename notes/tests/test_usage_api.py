@@ -109,7 +109,7 @@ def test_of_real_summaries(as_user: Any, owner: User, provider: FakeProvider, ru
 def test_without_a_provider(as_user: Any, owner: User, run: Any) -> None:
     run(TextSummaryFactory(user=owner).pk)
     (row,) = as_user(owner).get(URL).json()["items"]
-    assert (row["model"], row["count"], row["calls"]) == ("bureau-extractive-2", 1, 0)
+    assert (row["model"], row["count"], row["calls"]) == ("bureau-extractive-3", 1, 0)
 
 
 @pytest.mark.parametrize(
