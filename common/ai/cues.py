@@ -75,6 +75,14 @@ _open = re.compile(
     _I,
 )
 _figure = re.compile(r"\d")
+_greeting = re.compile(
+    r"(?:(?:so|okay|ok|well|and|(?:all )?right|alright),? )*"
+    r"(?:good (?:morning|afternoon|evening|day)|hello|hi|hey|(?:good )?bye|see you|thanks|"
+    r"thank you|welcome|nice to|guten (?:morgen|tag|abend)|hallo|danke|"
+    r"tschüss|bis (?:bald|dann|morgen)|bonjour|bonsoir|salut|merci(?! de)|au revoir|hola|"
+    r"buen[oa]s|gracias|adiós)\b",
+    _I,
+)
 
 
 def is_task(text: str) -> bool:
@@ -88,6 +96,11 @@ def is_task(text: str) -> bool:
         return False
     by_whom = any(m.end() >= duty.start() for m in _somebody.finditer(text, 0, duty.end() + 1))
     return bool(by_whom or _firm_duty.search(text) or _deadline.search(text))
+
+
+def is_greeting(text: str) -> bool:
+    """Whether `text` begins as people do when they meet, thank and part."""
+    return _greeting.match(text) is not None
 
 
 # What a manager reads, in order, and how much more it counts.

@@ -77,7 +77,7 @@ def _own(request: SummaryRequest) -> str:
     sentences = split(request.text, longest=max(1, words - mark))
     standing = [
         FOCUS**named if worth and (named := len(wanted & _singular_stems(sentence.text))) else worth
-        for sentence, worth in zip(sentences, standing_of(sentences), strict=True)
+        for sentence, worth in zip(sentences, standing_of(sentences, cued=not wanted), strict=True)
     ]
     chosen = Draft(sentences, standing=standing, mark=mark).filled(words)
     return _bullets(chosen) if bulleted else extractive.joined(list(map(_said, chosen)))
@@ -117,7 +117,7 @@ def _briefing(request: SummaryRequest) -> str:
     sentences = split(request.text, longest=words)
     standing = [
         _standing_for_a_manager(cues.matter(sentence.text), worth)
-        for sentence, worth in zip(sentences, standing_of(sentences), strict=True)
+        for sentence, worth in zip(sentences, standing_of(sentences, cued=False), strict=True)
     ]
     chosen = Draft(sentences, standing=standing, mark=0).filled(words)
     chosen.sort(key=lambda sentence: cues.matter(sentence.text))

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from common.ai import cues
 from common.ai.sentences import Sentence, clip, cost, is_dialogue, spaceless, split
 from common.ai.weights import WEIGHTS, Weights
 
@@ -26,6 +27,10 @@ STEM = 6  # letters that tell a word from others: crude, and as good as a stemme
 DENSITY = 0.85  # the power of a sentence's length that its worth is divided by; 1: short ones win
 COMMONPLACE = 0.6  # what "the" counts for beside a word of the matter; ROUGE alone would say 1
 SHORT = 6  # words that something said in a dialogue has, "Yeah, okay." being nothing
+BRIEF = 8  # words; with no more, "Sandwiches were served" and "Good morning, all" count for ASIDE
+ASIDE = 0.3
+MATTERS = 1.5  # what a sentence of prose counts for that tells of an outcome, a figure or a risk
+TASK = 1.1  # and one that says who has to do something
 HALF = 0.5  # of a dialogue; a third would be as good by ROUGE, but leave facts out
 CHAT = 20  # words; a dialogue that is no longer comes back as it is
 FULL = 0.75  # of its room: from there on, a summary only takes what is worth
@@ -269,13 +274,34 @@ class Draft:
         return needed
 
 
-def standing_of(sentences: list[Sentence]) -> list[float]:
-    """What each sentence's words are multiplied by; 0 keeps it out."""
+def standing_of(sentences: list[Sentence], *, cued: bool = True) -> list[float]:
+    """What each sentence's words are multiplied by; 0 keeps it out.
+
+    Not `cued`, it goes by what a sentence is and where it stands, and not by what it tells of.
+    """
     tokens = [[t.casefold() for t in WORD.findall(s.text)] for s in sentences]
     hums = sum(t in HUMS - WORDS_ELSEWHERE for row in tokens for t in row)
-    if any(s.speaker for s in sentences) or hums * 50 > sum(map(len, tokens)):
-        return _spoken(sentences, [sum(t not in FILLERS for t in row) for row in tokens])
-    return _written(sentences)
+    spoken = any(s.speaker for s in sentences) or hums * 50 > sum(map(len, tokens))
+    if spoken:
+        standing = _spoken(sentences, [sum(t not in FILLERS for t in row) for row in tokens])
+    else:
+        standing = _written(sentences)
+    if not cued:
+        return standing
+    cue = _cue_of_talk if spoken else _cue_of_prose
+    return [n and n * cue(s.text) for n, s in zip(standing, sentences, strict=True)]
+
+
+def _cue_of_talk(text: str) -> float:
+    if cost(text) <= BRIEF and cues.is_greeting(text):
+        return ASIDE
+    return TASK if cues.is_task(text) else 1
+
+
+def _cue_of_prose(text: str) -> float:
+    if cues.matter(text) != cues.OTHER or cues.is_task(text):
+        return MATTERS
+    return ASIDE if cost(text) <= BRIEF else 1
 
 
 def _spoken(sentences: list[Sentence], said: list[int]) -> list[float]:

@@ -62,6 +62,27 @@ def test_room_is_left_rather_than_filled_with_what_matters_little():
     assert cost(summarize(news, max_words=80)) > 60
 
 
+def test_in_prose_what_is_decided_and_who_has_to_act_come_first():
+    minutes = """The committee met on Monday in the room beside the library. Sandwiches were served.
+It was decided that the harbour office moves to the old school in spring.
+The rain made for a lively walk back to the station afterwards, as everyone remarked.
+Ana will tell the press by Friday. The trees in front of the library are in bloom these days."""
+    summary = summarize(minutes, max_words=32)
+    assert "decided that the harbour office moves" in summary
+    assert "Ana will tell the press by Friday." in summary
+    assert "Sandwiches" not in summary
+
+
+def test_a_brief_greeting_is_left_out_of_a_talk_and_a_question_behind_one_is_not():
+    talk = """Ana: Good morning to you auditors of Lisbon.
+Ben: Hello Ana, has the Lisbon branch got the figures of the auditors?
+Ana: I could not say, as I was away for most of that week with my sister.
+Ben: My train was late again and then somebody had taken my usual seat."""
+    summary = summarize(talk, max_words=80)
+    assert "has the Lisbon branch got the figures" in summary
+    assert "Good morning" not in summary
+
+
 @pytest.mark.parametrize("text", [MEETING, NEWS])
 def test_no_sentence_is_begun_and_not_ended(text):
     assert not top_sentences(text, max_words=70)[-1].endswith("…")
