@@ -14,7 +14,7 @@ from common import metrics
 from common.ai.types import Call as Answered
 from common.ai.types import Usage, cost_of
 from common.jobs.runner import through_restarts
-from notes.models import Call, Summary
+from notes.models import Call, Part, Summary
 
 
 class Ledger:
@@ -45,6 +45,20 @@ class Ledger:
         """Store what the call has cost, the moment its answer is read."""
         row = Call.objects.filter(pk=handle)
         through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
+
+    def recall(self, key: str) -> str | None:
+        return self.job.parts.filter(key=key).values_list("notes", flat=True).first()
+
+    def keep(self, key: str, answer: str) -> None:
+        """Store the notes on a part; not for a run that is no longer the summary's."""
+        through_restarts(partial(self._keep, key, answer))
+
+    @transaction.atomic
+    def _keep(self, key: str, answer: str) -> None:
+        self.job.renew()
+        Part.objects.create(
+            company_id=self.job.company_id, summary_id=self.job.pk, key=key, notes=answer
+        )
 
 
 class Reconciled(NamedTuple):

@@ -234,6 +234,25 @@ class Source(CompanyOwned):
         return self.text[:60]
 
 
+class Part(CompanyOwned):
+    """The model's notes on one part of a long text, kept until the summary is there.
+
+    A further try of the summary does not pay for them again. `key` tells what the model was asked.
+    """
+
+    summary = models.ForeignKey(Summary, models.CASCADE, related_name="parts")
+    key = models.CharField(max_length=SHA256)
+    notes = models.TextField()
+
+    class Meta(CompanyOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["summary", "key"], name="part_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.notes[:60]
+
+
 class Call(CompanyOwned):
     """One request to the provider: the cost ledger, which outlives the summary.
 

@@ -113,6 +113,8 @@ def settle(job: Summary) -> None:
         return
     if job.status == JobStatus.FAILED:
         job.calls.lose()  # as above, where there is no next run
+    else:
+        job.parts.all().delete()
     if job.status != JobStatus.CANCELLED:
         _count(job)
     job.sum_up()

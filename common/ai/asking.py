@@ -1,6 +1,8 @@
 """Getting one answer out of a provider that fails now and then, with every request recorded."""
 
 import asyncio
+import hashlib
+import json
 import random
 import time
 from collections import Counter
@@ -92,6 +94,18 @@ class Asker:
             reply = await self._persist(messages, more)
         if not reply.text:
             raise SummaryRefused("the model used up its tokens before it began to answer")
+        return reply
+
+    async def kept_answer(self, messages: list[Message], *, words: int) -> Reply:
+        """As `answer`; where an earlier try of the same summary has it, it is not asked for."""
+        asked = json.dumps([self.settings.model, messages]).encode()
+        key = hashlib.sha256(asked).hexdigest()
+        known = await self.desk.ask(partial(self.recorder.recall, key))
+        if known is not None:
+            return Reply("ok", "take", text=known)
+        reply = await self.answer(messages, words=words)
+        if not reply.cut:
+            await self.desk.ask(partial(self.recorder.keep, key, reply.text), always=True)
         return reply
 
     async def _persist(self, messages: list[Message], max_tokens: int) -> Reply:

@@ -20,7 +20,6 @@ from common.ai.chunks import estimate_tokens, sentence_end, split
 from common.ai.desk import Desk, drive
 from common.ai.dispatch import Endpoint, lines
 from common.ai.prompts import (
-    Message,
     cleaned,
     final_messages,
     is_list,
@@ -162,7 +161,9 @@ class _Job:
             self.total += len(pieces)
             text = "\n\n".join(await self._notes(pieces, room))
         messages = final_messages(self.request, text, parts=parts)
-        return await self._step(messages, words=self.request.max_words)
+        reply = await self.asker.answer(messages, words=self.request.max_words)
+        await self._advance()
+        return reply
 
     async def _notes(self, pieces: list[str], room: int) -> list[str]:
         """Notes on each piece, in order. The first failure ends all requests and is raised."""
@@ -174,7 +175,8 @@ class _Job:
                 self.request, piece, number=number, total=len(pieces), words=words
             )
             async with gate:
-                reply = await self._step(messages, words=words)
+                reply = await self.asker.kept_answer(messages, words=words)
+            await self._advance()
             return self._short(reply, max(SMALLEST_NOTE, estimate_tokens(piece) // 3))
 
         failures: list[Exception] = []
@@ -194,11 +196,9 @@ class _Job:
         self.clipped += reply.cut or len(note) < len(reply.text)
         return note
 
-    async def _step(self, messages: list[Message], *, words: int) -> Reply:
-        reply = await self.asker.answer(messages, words=words)
+    async def _advance(self) -> None:
         self.done += 1
         await self.desk.ask(partial(self.progress, self.done, self.total))
-        return reply
 
     def _result(self, reply: Reply) -> SummaryResult:
         answer, omitted = reply.text, []

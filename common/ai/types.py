@@ -95,12 +95,16 @@ class Call:
 
 
 class Recorder(Protocol):
-    """The cost ledger. Both are called in the thread that called `summarize`, never in parallel.
+    """The cost ledger. All are called in the thread that called `summarize`, never in parallel,
+    and what they raise ends the summary.
 
     `begin` comes before the request leaves, so that a killed worker leaves a trace, and `end` once
-    for each `begin`, unless the process dies. What they raise ends the summary. The handle that
-    `begin` gives goes with the request as its `X-Client-Request-Id`, so that the provider's books
-    and these can be held side by side; None for no id.
+    for each `begin`, unless the process dies. The handle that `begin` gives goes with the request
+    as its `X-Client-Request-Id`, so that the provider's books and these can be held side by side;
+    None for no id.
+
+    `keep` is given the answer for each part of a long text, so that a later try of the same summary
+    need not pay for it again: `recall` gives it then, None where there is none.
 
     `late_costs` is the management command that puts down what answers cost which were not waited
     for, or whose asker died; "" where nobody cares. It is called with "-", and reads CSV with the
@@ -113,6 +117,10 @@ class Recorder(Protocol):
 
     def end(self, handle: object, call: Call) -> None: ...
 
+    def recall(self, key: str) -> str | None: ...
+
+    def keep(self, key: str, answer: str) -> None: ...
+
 
 class _NoRecorder:
     late_costs = ""
@@ -121,6 +129,12 @@ class _NoRecorder:
         return None
 
     def end(self, handle: object, call: Call) -> None:
+        return None
+
+    def recall(self, key: str) -> str | None:
+        return None
+
+    def keep(self, key: str, answer: str) -> None:
         return None
 
 

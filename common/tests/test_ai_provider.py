@@ -57,6 +57,7 @@ class Ledger:
     thread: int = field(default_factory=threading.get_ident)
     begun: list[tuple[str, int]] = field(default_factory=list)
     ended: list[Call] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
     late_costs: str = ""
 
     def begin(self, *, model, attempt):
@@ -68,6 +69,15 @@ class Ledger:
         self.check()
         assert handle <= len(self.begun)
         self.ended.append(call)
+
+    def recall(self, key):
+        self.check()
+        return self.kept.get(key)
+
+    def keep(self, key, answer):
+        self.check()
+        assert key not in self.kept
+        self.kept[key] = answer
 
     def check(self):
         assert threading.get_ident() == self.thread
@@ -546,6 +556,33 @@ def test_a_failed_part_ends_the_others(provider, ledger):
     assert len(provider.requests) <= 4
     assert len(ledger.begun) == len(ledger.ended)
     assert sum("given up" in call.error for call in ledger.ended) == len(ledger.ended) - 1
+
+
+def test_a_further_try_asks_for_the_missing_parts_alone(provider, ledger):
+    asker = summarizer(provider, context_tokens=4000, concurrency=2)
+    request, steps = SummaryRequest(long_text()), []
+    asker.summarize(request)
+    *parts, final = provider.requests
+    provider.requests.clear()
+    provider.then(answer(), answer(), fail(401))
+    with pytest.raises(SummaryRefused, match="401"):
+        asker.summarize(request, recorder=ledger)
+    known = len(ledger.kept)
+    assert 2 <= known < len(parts)
+    provider.requests.clear()
+    again = asker.summarize(request, recorder=ledger, progress=lambda *step: steps.append(step))
+    assert len(provider.requests) == again.calls == len(parts) - known + 1
+    assert provider.requests[-1].document == final.document
+    assert steps == [(n, len(parts) + 1) for n in range(1, len(parts) + 2)]
+
+
+def test_notes_that_were_cut_off_are_asked_for_again(provider, ledger):
+    provider.default = cut_short("The committee listened.")
+    result = summarizer(provider, context_tokens=4000).summarize(
+        SummaryRequest(long_text()), recorder=ledger
+    )
+    assert "the notes on" in result.omitted
+    assert ledger.kept == {}
 
 
 def test_a_limit_met_by_one_part_holds_for_all(provider):

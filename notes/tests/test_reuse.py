@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from common import ai
-from common.ai.testing import Exchange, FakeProvider, answer, fail
-from common.jobs import runner
+from common.ai.testing import Exchange, FakeProvider, answer, fail, rate_limited
+from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
 from notes import reuse, services
 from notes.ledger import Ledger
@@ -227,6 +227,67 @@ class TestAtOnce:
         waiter.postpone(delay=15)
         assert sent == [second.pk]
         assert Summary.objects.due().filter(pk=second.pk).exists()
+
+
+@pytest.mark.django_db
+class TestPartsOfALongText:
+    """A further try pays only for what is missing."""
+
+    @pytest.fixture
+    def summary(self, owner: User, provider: FakeProvider, settings: Any) -> Summary:
+        settings.OPENAI = settings.OPENAI | {"context_tokens": 4000, "concurrency": 1}
+        text = "".join(f"Pump {n} failed. It was replaced. It runs well.\n\n" for n in range(900))
+        return TextSummaryFactory(user=owner, text=text)
+
+    def test_are_kept_from_a_try_that_fails_to_the_next(
+        self, summary: Summary, provider: FakeProvider, run: Any
+    ) -> None:
+        provider.then(answer(), answer(), rate_limited(120))
+        assert run(summary.pk).status == JobStatus.QUEUED
+        assert summary.parts.count() == 2
+        Summary.objects.filter(pk=summary.pk).update(run_after=Now())
+        job = run(summary.pk)
+        assert (job.status, job.attempts, job.progress) == (JobStatus.COMPLETED, 2, 1)
+        paid = [r.document for r in provider.requests if r.status == 200]
+        assert len(paid) == len(set(paid)) > 4
+        assert job.prompt_tokens == provider.tokens("prompt_tokens")
+        assert not summary.parts.exists()
+
+    def test_are_there_when_one_that_failed_is_tried_again(
+        self, summary: Summary, provider: FakeProvider, run: Any
+    ) -> None:
+        provider.then(answer(), fail(401))
+        job = run(summary.pk)
+        assert (job.status, summary.parts.count()) == (JobStatus.FAILED, 1)
+        job.requeue()
+        assert run(summary.pk).status == JobStatus.COMPLETED
+        paid = [r.document for r in provider.requests if r.status == 200]
+        assert len(paid) == len(set(paid))
+
+    def test_are_made_again_where_the_whole_is(
+        self, summary: Summary, provider: FakeProvider, owner: User, run: Any
+    ) -> None:
+        job = run(summary.pk)
+        first = len(provider.requests)
+        services.summarize_again(job, by=owner)
+        run(summary.pk)
+        assert len(provider.requests) == 2 * first
+
+    def test_go_with_a_summary_that_is_cancelled(
+        self, summary: Summary, provider: FakeProvider, run: Any
+    ) -> None:
+        provider.then(answer(), rate_limited(120))
+        job = run(summary.pk)
+        assert summary.parts.count() == 1
+        assert job.cancel()
+        assert not summary.parts.exists()
+
+    def test_are_not_kept_for_a_run_that_has_lost_its_lease(self, summary: Summary) -> None:
+        dead = Summary.objects.claim(summary.pk)
+        Summary.objects.filter(pk=summary.pk).update(run_id=None)
+        with pytest.raises(LostLease):
+            Ledger(dead).keep("a" * 64, "It failed.")
+        assert not summary.parts.exists()
 
 
 def meanwhile(act: Callable[[], object], then: Any = None) -> Callable[[Exchange], None]:
