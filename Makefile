@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test lint check format bench bench-uploads chaos chaos-ai screenshots coverage rehearse \
-	secrets backup restore proto lock clean
+	secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -81,6 +81,9 @@ lock: ## Compile requirements/*.in into locked requirements/*.txt (needs uv)
 		uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --custom-compile-command "make lock" --quiet $$name.in -o $$name.txt; \
 	done
+
+help: ## What there is to make
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 16
 
 clean: ## Remove the environment and all local data
 	rm -rf $(VENV) var

@@ -22,6 +22,11 @@ class CompanyRelatedField(PrimaryKeyRelatedField):
     Another company's row is therefore answered as a row that does not exist.
     """
 
+    default_error_messages = {
+        "does_not_exist": "There is no row with the id {pk_value}.",
+        "incorrect_type": "Expected an id as a string, got {data_type}.",
+    }
+
     def get_queryset(self) -> QuerySet:
         rows: Any = super().get_queryset()
         return rows.visible_to(self.context["request"].user)

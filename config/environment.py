@@ -211,13 +211,18 @@ class Environment(BaseSettings):
             self.database_url = self._postgres_url_from_parts()
         if not self.redis_url and self.redis_host:
             self.redis_url = self._redis_url_from_parts()
-        if self.debug is None:
+        derived = self.debug is None
+        if derived:
             self.debug = self.uses_local_postgres
         if not self.var_dir.is_absolute():
             self.var_dir = BASE_DIR / self.var_dir
         self.upload_source_root = self.var_dir / self.upload_source_root
         self.upload_root = self.var_dir / self.upload_root
         if not self.debug and (wrong := self._unsafe_for_production()):
+            if derived:
+                wrong.append(
+                    "Where a database is named this is production; for development, set DEBUG=true."
+                )
             raise ValueError("\n".join(wrong))
         return self
 

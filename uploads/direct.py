@@ -59,7 +59,7 @@ def presign(session: Session, *, file_key: str, request: Request) -> Presigned:
     if problem := keys.key_problem(key):
         raise ValidationError({"file_key": [ErrorDetail(problem, "invalid")]})
     if not Session.objects.open_to_machines().filter(pk=session.pk).exists():
-        raise Conflict("This session takes no files by itself: it has ended, or a worker runs it.")
+        raise Conflict("This session takes no direct uploads: it has ended, or a worker runs it.")
     _refuse_again(session.pk, key)
     project, seconds = session.project, settings.UPLOAD_URL_SECONDS
     if not project.is_active:
@@ -116,7 +116,7 @@ class Incoming(Received):
             raise ParseError(f"{self.size} bytes came instead of {self._expected}.")
         session = Session.objects.open_to_machines().filter(pk=self._upload.session_id)
         if session.select_for_update().first() is None:
-            raise Conflict("This session takes no files by itself any more.")
+            raise Conflict("This session takes no more direct uploads.")
         _refuse_again(self._upload.session_id, self._upload.key)
         unused = DirectUpload.objects.filter(pk=self._upload.pk, used_at=None)
         if not unused.update(used_at=Now(), updated_at=Now()):

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import structlog
 from django.conf import settings
 
 from common.ai.types import (
@@ -10,6 +11,7 @@ from common.ai.types import (
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
+    price_of,
 )
 
 __all__ = [
@@ -20,6 +22,8 @@ __all__ = [
     "summarizer",
 ]
 
+log = structlog.get_logger(__name__)
+
 
 @cache
 def summarizer() -> Summarizer:
@@ -27,6 +31,11 @@ def summarizer() -> Summarizer:
     if settings.OPENAI["api_key"]:
         from common.ai.openai import OpenAISummarizer
 
+        model = settings.OPENAI["model"]
+        if price_of(model, settings.OPENAI["prices"]) is None:
+            log.warning(
+                "model_without_price", model=model, set="OPENAI_PRICES", until_then="costs 0"
+            )
         return OpenAISummarizer(**settings.OPENAI)
     from common.ai.embedded import EmbeddedSummarizer
 

@@ -175,15 +175,20 @@ class Price:
     cached: Decimal
 
 
+def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
+    """The price of the longest key of `prices` that `model` begins with."""
+    name = max((key for key in prices if model.startswith(key)), key=len, default=None)
+    return None if name is None else prices[name]
+
+
 def cost_of(usage: Usage, model: str, prices: Mapping[str, Price]) -> Decimal:
-    """What `usage` cost in USD, by the longest key of `prices` that `model` begins with.
+    """What `usage` cost in USD.
 
     A model without a price costs 0. Reasoning tokens are part of the completion already.
     """
-    name = max((key for key in prices if model.startswith(key)), key=len, default=None)
-    if name is None:
+    price = price_of(model, prices)
+    if price is None:
         return Decimal(0)
-    price = prices[name]
     fresh = usage.prompt - usage.cached
     total = fresh * price.prompt + usage.cached * price.cached + usage.completion * price.completion
     return total / MILLION

@@ -23,7 +23,7 @@ class LengthRequired(APIException):
     """411: the body comes without a `Content-Length`."""
 
     status_code = status.HTTP_411_LENGTH_REQUIRED
-    default_detail = "Say by Content-Length how long the body is."
+    default_detail = "The request needs a Content-Length."
     default_code = "length_required"
 
 

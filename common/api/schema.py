@@ -36,7 +36,7 @@ PROBLEMS = {
     403: ("Forbidden", "You may see this, but your role may not do that.", "permission_denied"),
     404: ("NotFound", "There is nothing here, or nothing that you may see.", "not_found"),
     409: ("Conflict", "The state of the row does not allow this.", "conflict"),
-    411: ("LengthRequired", "Say by `Content-Length` how long the body is.", "length_required"),
+    411: ("LengthRequired", "The request needs a `Content-Length`.", "length_required"),
     412: ("PreconditionFailed", "The row is not what `If-Match` names.", "precondition_failed"),
     413: ("TooLarge", "The body is larger than this API takes.", "too_large"),
     415: (

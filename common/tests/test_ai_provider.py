@@ -16,6 +16,7 @@ from email.utils import formatdate
 
 import pytest
 
+from common import ai
 from common.ai.openai import OpenAISummarizer
 from common.ai.testing import (
     FakeProvider,
@@ -180,6 +181,15 @@ def test_the_longest_name_has_the_price():
     assert cost_of(Usage(prompt=1_000_000), "gpt-4o-mini-2024", prices) == 1
     assert cost_of(Usage(prompt=1_000_000), "gpt-4o-2024", prices) == 9
     assert cost_of(Usage(prompt=1_000_000), "llama", prices) == 0
+
+
+@pytest.mark.parametrize(("model", "told"), [("llama", 1), ("gpt-4o-2024", 0)])
+def test_a_model_without_a_price_is_told_of_at_once(settings, caplog, model, told):
+    settings.OPENAI = settings.OPENAI | {"api_key": KEY, "model": model}
+    ai.summarizer.cache_clear()
+    assert ai.summarizer().model == model
+    ai.summarizer.cache_clear()
+    assert caplog.text.count("model_without_price") == told
 
 
 @pytest.mark.parametrize(

@@ -87,8 +87,11 @@ def test_all_that_is_wrong_is_said_at_once(environment: Any) -> None:
 
 
 def test_a_named_database_is_no_laptop(environment: Any) -> None:
-    with pytest.raises(SystemExit, match="SECRET_KEY"):
+    with pytest.raises(SystemExit, match=r"SECRET_KEY[\s\S]*for development, set DEBUG=true"):
         environment(DATABASE_URL="postgresql://db/bureau")
+    with pytest.raises(SystemExit) as stop:
+        environment(DATABASE_URL="postgresql://db/bureau", DEBUG="0")
+    assert "DEBUG" not in str(stop.value)
 
 
 def test_urls_are_made_of_their_parts(environment: Any) -> None:
