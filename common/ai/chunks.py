@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from common.ai.abbreviations import mid_sentence
 from common.ai.sentences import WINDOW, whole_until
 
 SMALLEST = 16  # tokens; the least that `split` accepts, well above the dearest single character
@@ -107,6 +108,10 @@ def sentence_end(text: str, start: int, end: int) -> int:
 
     start = max(start, end - WINDOW)
     ahead = text[start : end + 100]
-    starts = [start + first for first, _ in load("default").span_tokenize(ahead)][1:]
+    starts = [
+        start + first
+        for first, _ in load("default").span_tokenize(ahead)
+        if first and not mid_sentence(ahead[:first].rstrip(), ahead[first:])
+    ]
     stops = [start + m.end() for m in _full_stop.finditer(ahead)]
     return max((place for place in starts + stops if place <= end), default=0)

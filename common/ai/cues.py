@@ -11,10 +11,18 @@ NO_TASK_IN_ENGLISH = "No action items."
 
 _I = re.IGNORECASE
 
+# "Can you hear me?" asks for nothing.
+_would_you = r"(?:can|could|would|will) you(?!(?: all| both| guys)? (?:hear|see|imagine|believe)\b)"
+# What a list of tasks has before each: "[ ]" of Markdown, "ACTION:", "Aufgabe:".
+_marked = re.compile(
+    r"\[ \]\s|\W{0,3}(?:actions?|action items?|to-?dos?|tasks?|aufgaben?|tâches?|actions? à mener|"
+    r"tareas?|acción|acciones)\s?:",
+    _I,
+)
 _asked = re.compile(
     r"\b(?:please|let's|let us|let me|make sure|don't forget|do not forget|remember to|to-?do|"
     r"action items?|take care of|follow(?:ing)? up|assigned to|(?:is|are) responsible for|"
-    r"(?:can|could|would|will) you|(?:have|has|had|need|needs) to be|(?:must|should|shall) be|"
+    rf"{_would_you}|(?:have|has|had|need|needs) to be|(?:must|should|shall) be|"
     r"bitte|kümmer[tn]?|übernimmt|übernehme|erledigt|zu erledigen|"
     r"veuillez|merci de|il faut|s'il (?:te|vous) plaît|se charge|"
     r"por favor|hay que|se encarga)\b",
@@ -26,12 +34,16 @@ _duty = re.compile(
     r"'(?:m|re|s) going to|(?:am|are|is) going to|gonna|promised to|agreed to|offered to|"
     r"muss|müssen|musst|soll|sollen|sollte|sollten|wird|werden|"
     r"doit|doivent|devra|devront|devrait|va|vont|"
-    r"debe|deben|deberá|deberán|tiene que|tienen que|va a|van a)\b",
+    r"debe|deben|deberá|deberán|tiene que|tienen que|va a|van a|"
+    r"\w{2,30}(?:rá|rán|ré)|"  # the Spanish future, and the French before an article
+    r"\w{2,30}(?:ra|ront|rai)(?=\s(?:les?|la|une?|aux?|du|des|à|avec|de|l'|d')))\b",
     _I,
 )
+# "12 % werden falsch gebucht" is no task, and "Bob wird gewartet" none of his.
+_passive = re.compile(r"\b(?:wird|werden)\b.{0,200}\b\w*(?:ge\w{2,20}(?:t|en)|iert)\W{0,3}$", _I)
 _firm_duty = re.compile(
     r"\b(?:must|has to|have to|needs? to|muss|müssen|soll|sollen|doit|doivent|devra|devront|"
-    r"debe|deben|deberán?|tienen? que)\b",
+    r"debe|deben|deberán?|tienen? que|\w{2,30}[aei]remos)\b",
     _I,
 )
 _somebody = re.compile(
@@ -39,7 +51,7 @@ _somebody = re.compile(
     r"[Ee]verybody|[Ww]ir|[Ii]hr|[Nn]ous|[Vv]ous|[Nn]osotros|"
     r"(?:[Tt]he|[Oo]ur|[Yy]our|[Dd](?:as|ie|er)|[Ll][ea]s?|[Ee]l)\s+(?:\w{1,40}\s+)?(?:team|manager|"
     r"department|designers?|engineers?|supplier|lawyers?|board|council|office|client|customer|"
-    r"équipe|equipo)|(?!(?:The|This|That|These|Those|It|There|What|Which|Most|Some|All|Such|Die|"
+    r"équipe|equipo)|(?:M\.|Mme|Mlle|Herr|Frau|Sra?\.)\s[^\W\d_][\w'-]{0,40}|(?!(?:The|This|That|These|Those|It|There|What|Which|Most|Some|All|Such|Die|"
     r"Der|Das|Es|Le|La|Les|El|Los|Ce|Il|Esto)\b)[^\W\d_a-zß-ÿ][\w'.-]{0,40}))"
     r"(?:'ll\b|\s+(?:\w+ly\s+|also\s+|then\s+|auch\s+)?(?=\w))"
 )
@@ -54,7 +66,8 @@ _deadline = re.compile(
     _I,
 )
 _request = re.compile(
-    r"\b(?:can|could|would|will) (?:you|somebody|someone)\b|\blet(?:'s| us)\b", _I
+    rf"\b(?:{_would_you}|(?:can|could|would|will) (?:somebody|someone))\b|\blet(?:'s| us)\b",
+    _I,
 )
 
 _outcome = re.compile(
@@ -89,10 +102,10 @@ def is_task(text: str) -> bool:
     """Whether somebody has to do something by what `text`, a sentence, says."""
     if text.rstrip().endswith("?") and not _request.search(text):
         return False
-    if _asked.search(text):
+    if _marked.match(text) or _asked.search(text):
         return True
-    duty = _duty.search(text)
-    if not duty:
+    duty = _duty.search(text) or _firm_duty.search(text)
+    if not duty or (_passive.search(text) and not _deadline.search(text)):
         return False
     by_whom = any(m.end() >= duty.start() for m in _somebody.finditer(text, 0, duty.end() + 1))
     return bool(by_whom or _firm_duty.search(text) or _deadline.search(text))

@@ -14,6 +14,7 @@ from common.ai.types import (
 
 BULLET = "- "
 FOCUS = 1.5  # for each word that a company's own template names; where it stands is then no matter
+MANY = 10  # of such words in one sentence; more make it no dearer
 ANYWHERE = 0.6  # the least standing of what a manager looks for
 _NAMES = {instructions: name for name, instructions in TEMPLATES.items()}
 # Words by which instructions speak of the summary and not of what it should be about.
@@ -76,7 +77,9 @@ def _own(request: SummaryRequest) -> str:
     words = extractive.room(request.text, request.max_words)
     sentences = split(request.text, longest=max(1, words - mark))
     standing = [
-        FOCUS**named if worth and (named := len(wanted & _singular_stems(sentence.text))) else worth
+        FOCUS ** min(named, MANY)
+        if worth and (named := len(wanted & _singular_stems(sentence.text)))
+        else worth
         for sentence, worth in zip(sentences, standing_of(sentences, cued=not wanted), strict=True)
     ]
     chosen = Draft(sentences, standing=standing, mark=mark).filled(words)

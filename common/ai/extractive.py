@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.ai import cues
+from common.ai.markdown import plain
 from common.ai.sentences import Sentence, clip, cost, is_dialogue, spaceless, split
 from common.ai.weights import WEIGHTS, Weights
 
@@ -35,6 +36,7 @@ HALF = 0.5  # of a dialogue; a third would be as good by ROUGE, but leave facts 
 CHAT = 20  # words; a dialogue that is no longer comes back as it is
 FULL = 0.75  # of its room: from there on, a summary only takes what is worth
 DWINDLED = 0.15  # of the best sentence's gain at least: rather shorter than padded
+BOX = "[ ] "
 CANDIDATES = 1_000  # and one per word of the summary: sentences that are weighed again and again
 HUMS = {"uh", "um", "er", "ah", "oh", "yeah", "yep", "ok", "okay", "mm", "hmm", "mhm", "huh"}
 WORDS_ELSEWHERE = {"um", "er"}  # in German, and "um" in Portuguese
@@ -74,8 +76,9 @@ FEATURE_NAMES = (
 def summarize(text: str, *, max_words: int = 80) -> str:
     """A summary of `text` in at most `max_words` words: some of its sentences, in its order.
 
-    A text that is short enough comes back as it is, with its spaces normalised. Never longer
-    than its source. ValueError if `text` has no visible character or `max_words` is below 1.
+    A text that is short enough comes back as it is, with its spaces normalised and without marks
+    of Markdown. Never longer than its source. ValueError if `text` has no visible character or
+    `max_words` is below 1.
     """
     source = checked(text, max_words)
     result = joined(top_sentences(text, max_words=max_words))
@@ -92,9 +95,16 @@ def top_sentences(text: str, *, max_words: int = 80, weights: Weights = WEIGHTS)
     source = checked(text, max_words)
     words = room(text, max_words)
     if cost(source) <= words:
-        return [source]
+        return [_as_it_is(text)]
     chosen = Draft(split(text, longest=words), weights).filled(words)
     return list(_labelled(chosen)) or [clip(source, words)]
+
+
+def _as_it_is(text: str) -> str:
+    """The whole text in one line, without the marks and titles that it has only as several."""
+    lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
+    unmarked = plain(lines)
+    return " ".join(lines) if unmarked == lines else joined(unmarked)
 
 
 def room(text: str, max_words: int) -> int:
@@ -114,7 +124,16 @@ def checked(text: str, max_words: int) -> str:
 
 
 def joined(sentences: list[str]) -> str:
-    return "".join(s if spaceless(s[-1]) else s + " " for s in sentences).rstrip()
+    """The sentences as prose: boxes to tick go, and what has no stop gets one before the next."""
+    said = [sentence.removeprefix(BOX) for sentence in sentences]
+    return "".join([*map(_stopped, said[:-1]), *said[-1:]]).rstrip()
+
+
+def _stopped(sentence: str) -> str:
+    last = sentence[-1]
+    if spaceless(last):
+        return sentence + "。" * last.isalnum()
+    return sentence + "." * (last.isalnum() or last in ")%") + " "
 
 
 def _labelled(sentences: Iterable[Sentence]) -> Iterator[str]:

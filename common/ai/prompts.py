@@ -41,7 +41,8 @@ _DATA_ONLY = (
 )
 _list_wanted = re.compile(r"""["'`]- ["'`]|\bbullet""", re.IGNORECASE)
 _thinking = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
-_unprintable = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+# Beside control characters those that override a direction: they disguise what follows.
+_unprintable = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202d\u202e]")
 _space = re.compile(r"\s*")
 _bullet = re.compile(r"^(?:[-*+\u2022\u2023\u25e6\u2013\u2014\u00b7]|\(?\d{1,3}[.)])\s+")
 
@@ -127,9 +128,13 @@ def shaped(answer: str, request: SummaryRequest) -> tuple[str, str]:
 
 
 def _bullets(answer: str) -> Iterator[str]:
-    for raw in answer.splitlines():
-        if line := _bullet.sub("", raw.strip()).strip():
-            yield f"- {line}"
+    """The answer's lines as bullets; what introduces them, and fences around them, go."""
+    lines = [line for raw in answer.splitlines() if not (line := raw.strip()).startswith("```")]
+    first = next((n for n, line in enumerate(lines) if _bullet.match(line)), 0)
+    introduced = all(line.endswith(":") for line in lines[:first] if line)
+    for line in lines[first:] if introduced else lines:
+        if text := _bullet.sub("", line).strip():
+            yield f"- {text}"
 
 
 def _leading_bullets(text: str, words: int) -> str:

@@ -118,7 +118,7 @@ def read_answer(body: bytes, status: int, params: Mapping[str, Any]) -> Reply:
     if finish == "length":
         outcome: Outcome = "ok" if text else "invalid"
         return Reply(outcome, "take", status, text, True, usage, "cut its answer off")
-    if not text:
+    if not text.replace("\ufffd", "").strip():
         return Reply("invalid", "again", status, usage=usage, error="sent an empty answer")
     return Reply("ok", "take", status, text, usage=usage)
 

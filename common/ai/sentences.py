@@ -8,11 +8,14 @@ so that a limit in words always limits the size too.
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from common.ai.abbreviations import mid_sentence
 from common.ai.markdown import plain
+from common.documents.plain import unwrapped
 
 if TYPE_CHECKING:
     from nupunkt import PunktSentenceTokenizer
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 ELLIPSIS = "…"
 LONG_TOKEN = 100  # characters that one "word" may have before it counts as several
 WINDOW = 2_000  # characters handed to nupunkt at once: it is quadratic on runs such as "!?!?"
+REPEATS = 10  # of one line in a text, and of one sentence in a line
 PIECE = 40  # words to a piece of a line that has no full stop
 
 _HAN = (  # with kana and full-width punctuation
@@ -35,6 +39,7 @@ _label = re.compile(
     r"(?:[\[(]?\d[\d:.,]*[\])]?\s+)?"  # a time: "[00:12:03] "
     r"([^\W\d_][^:：]{0,119}?)\s?(?::\s|：\s?)"
 )
+_stop = re.compile(r"[.!?…]\S*\s")
 _bracket = re.compile(r"\([^)]*\)")
 _clause = re.compile(r"[,;:،؛、，；：](?=\s|[^\x00-\u2fff])|\s[-–—](?=\s)")
 _sticky = re.compile("[\u200d\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f\u1160-\u11ff]")
@@ -57,6 +62,7 @@ def cost(text: str) -> int:
     return sum(map(_token_cost, tokens))
 
 
+@lru_cache(10_000)
 def _token_cost(token: str) -> int:
     if len(token) <= LONG_TOKEN and token.isascii():
         return 1
@@ -148,21 +154,42 @@ def split(text: str, *, longest: int) -> list[Sentence]:
 
     One that has more than `longest` words, its speaker's label counted, comes as pieces of it.
     """
-    lines = plain([line for raw in text.splitlines() if (line := " ".join(raw.split()))])
+    lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
+    lines = plain(list(_seldom(unwrapped("\n".join(lines)).split("\n"))))
     dialogue = is_dialogue(lines)
     found = []
     for line in lines:
         speaker, start = speaker_label(line) if dialogue else ("", 0)
         label = line[:start] if cost(line[:start]) * 2 <= longest else ""
-        for sentence in _line_sentences(line[start:]):
+        for sentence in _seldom(_line_sentences(line[start:])):
             pieces = _pieces(sentence, longest - cost(label))
             found += [Sentence(piece, speaker, label) for piece in pieces]
     return found
 
 
+def _seldom(texts: Iterable[str]) -> Iterator[str]:
+    """The first few of equal ones: a page's head need not be weighed for each page."""
+    seen: Counter[str] = Counter()
+    for text in texts:
+        seen[text] += 1
+        if seen[text] <= REPEATS:
+            yield text
+
+
 def _line_sentences(line: str) -> Iterator[str]:
     for part in _full_stop.split(line) if spaceless(line) else (line,):
-        yield from _punkt(part.strip())
+        yield from _mended(_punkt(part.strip()))
+
+
+def _mended(sentences: Iterable[str]) -> Iterator[str]:
+    whole = ""
+    for sentence in sentences:
+        if whole and not mid_sentence(whole, sentence):
+            yield whole
+            whole = ""
+        whole = f"{whole} {sentence}" if whole else sentence
+    if whole:
+        yield whole
 
 
 @cache
@@ -189,8 +216,11 @@ def _punkt(line: str) -> Iterator[str]:
             for first, last in spans:
                 yield line[start + first : start + last].strip()
         start = end
-    if line[start:].strip():
-        yield from (s.strip() for s in _tokenizer().tokenize(line[start:].strip()))
+    rest = line[start:].strip()
+    if not _stop.search(rest):
+        yield from filter(None, [rest])
+    elif rest:
+        yield from (s.strip() for s in _tokenizer().tokenize(rest))
 
 
 def _pieces(sentence: str, longest: int) -> Iterator[str]:

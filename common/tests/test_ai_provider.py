@@ -233,6 +233,7 @@ def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
         (no_choices(), "invalid", 200),
         (no_content(), "invalid", 200),
         (answer("  \n"), "invalid", 200),
+        (answer("\x00\x01\ufffd\u202e" * 50), "invalid", 200),
     ],
 )
 def test_one_failure_is_retried(provider, ledger, failure, outcome, status):
@@ -243,6 +244,20 @@ def test_one_failure_is_retried(provider, ledger, failure, outcome, status):
     assert [call.attempt for call in ledger.ended] == [1, 2]
     assert ledger.ended[0].status == status
     assert ledger.ended[0].error.startswith("the provider ")
+
+
+def test_a_list_is_taken_out_of_what_is_around_it(provider):
+    provider.default = answer("Here are the points:\n\n```\n* Tea was had.\n2) Cake too.\n```")
+    bullets = summarizer(provider).summarize(SummaryRequest(TEXT, "bullets"))
+    assert bullets.text == "- Tea was had.\n- Cake too."
+    provider.default = answer("Tea was had.\n- Cake too.")
+    bullets = summarizer(provider).summarize(SummaryRequest(TEXT, "bullets"))
+    assert bullets.text == "- Tea was had.\n- Cake too."
+
+
+def test_no_answer_turns_the_direction_of_what_follows(provider):
+    provider.default = answer("Tea \u202ewas\u202d had.")
+    assert summarizer(provider).summarize(SummaryRequest(TEXT)).text == "Tea was had."
 
 
 def test_attempts_are_bounded(provider, ledger):

@@ -53,6 +53,19 @@ def upload(client: APIClient, data: bytes, name: str = "note.txt", **fields: Any
 
 
 class TestCreate:
+    def test_without_max_words_it_is_a_third_of_the_text_within_bounds(
+        self, as_user: Any, owner: User
+    ) -> None:
+        client = as_user(owner)
+        for text, words in (
+            ("Tea. " * 30, 20),
+            ("Tea. " * 180, 60),
+            ("Tea. " * 9000, 120),
+            ("会议决定工程于今年六月开工。" * 12, 28),
+            ("会议决定工程于今年六月开工。" * 900, 120),
+        ):
+            assert client.post(URL, {"text": text}).json()["max_words"] == words
+
     def test_of_a_text(self, as_user: Any, owner: User, run: Any) -> None:
         client = as_user(owner)
         response = client.post(URL, {"text": TEXT})
