@@ -57,6 +57,13 @@ class NoteAdmin(ScopedAdmin):
         changed = {name: form.cleaned_data[name] for name in form.changed_data}
         services.update_note(Note.objects.get(pk=note.pk), by=request.user, **changed)
 
+    def delete_model(self, request: Any, note: Note) -> None:
+        services.delete_note(note, by=request.user)
+
+    def delete_queryset(self, request: Any, notes: QuerySet) -> None:
+        for note in notes:
+            services.delete_note(note, by=request.user)
+
     @display(description="Note", header=True, ordering="title")
     def shown_note(self, note: Note) -> list[str]:
         return [str(note), f"{note.created_at:%d %b %Y, %H:%M}"]

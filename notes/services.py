@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404
 
 from accounts.models import User
 from common.api.exceptions import Conflict
@@ -50,17 +52,43 @@ def update_note(note: Note, *, by: User, **fields: Any) -> Note:
     changed = {name: value for name, value in fields.items() if getattr(note, name) != value}
     if not changed:
         return note
+    _lock(note)
     for name, value in changed.items():
         setattr(note, name, value)
     if "raw_text" in changed:
+        note.job.parts.all().delete()
         note.job.requeue(progress=0, **measured(note.raw_text))
     note.save(update_fields=[*changed, "updated_at"])  # after the summary, see `touch_note`
     return note
 
 
 @transaction.atomic
+def delete_note(note: Note, *, by: User) -> None:
+    """Delete a note and all its summaries; what they cost stays in the ledger."""
+    _lock(note)
+    note.delete()
+
+
+def _lock(note: Note) -> None:
+    """Keep a note from all who would change or delete it until the transaction ends.
+
+    Its summaries come first, as with their workers (`Summary.touch_note`), so that no two wait for
+    each other. `Http404` where the note is gone.
+    """
+    _locked(note.summaries.all())
+    if not _locked(Note.objects.filter(pk=note.pk)):
+        raise Http404("The note is gone.")
+
+
+def _locked(rows: QuerySet) -> list[Any]:
+    return list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
 def summarize_again(job: Summary, *, by: User) -> None:
     """Have a summary made anew, even if the same text has one already."""
+    if not _locked(Summary.objects.filter(pk=job.pk)):
+        raise Http404("The summary is gone.")
     job.requeue(progress=0, fresh=True)
     job.touch_note()
 
@@ -74,6 +102,8 @@ def summarize_text(*, by: User, text: str, wishes: Wishes) -> Summary:
 @transaction.atomic
 def summarize_note(*, by: User, note: Note, wishes: Wishes) -> Summary:
     """Queue a further summary of a note, of the text as it is now. It goes when the note goes."""
+    if not _locked(Note.objects.filter(pk=note.pk)):
+        raise Http404("The note is gone.")
     columns = wishes.columns(note.raw_text)
     source = Source(text=note.raw_text)
     return _enqueue(source, company_id=note.company_id, user=by, note=note, **columns)

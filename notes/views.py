@@ -47,14 +47,16 @@ class NoteViewSet(CompanyViewSet):
     def perform_create(self, serializer: BaseSerializer) -> None:
         serializer.save()
 
+    def perform_destroy(self, instance: Note) -> None:
+        services.delete_note(instance, by=self.request.user)  # type: ignore[arg-type]
+
     @extend_schema(request=None, responses={202: NoteSerializer})
     @action(detail=True, methods=["post"])
     def summarize(self, request: Request, pk: str) -> Response:
         """Make the summary again; the old one stays until the new one is there."""
         note = self.get_object()
         services.summarize_again(note.job, by=request.user)  # type: ignore[arg-type]
-        note.refresh_from_db(fields=["updated_at"])
-        return Response(self.get_serializer(note).data, status=202)
+        return Response(self.get_serializer(self.get_object()).data, status=202)
 
 
 class AskingMixin:
