@@ -47,7 +47,9 @@ class Ledger:
         through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
 
     def recall(self, key: str) -> str | None:
-        return self.job.parts.filter(key=key).values_list("notes", flat=True).first()
+        """The notes on a part that any of the company's summaries, not yet there, has paid for."""
+        known = Part.objects.filter(company_id=self.job.company_id, key=key)
+        return known.values_list("notes", flat=True).first()
 
     def keep(self, key: str, answer: str) -> None:
         """Store the notes on a part; not for a run that is no longer the summary's."""

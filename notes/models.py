@@ -237,7 +237,8 @@ class Source(CompanyOwned):
 class Part(CompanyOwned):
     """The model's notes on one part of a long text, kept until the summary is there.
 
-    A further try of the summary does not pay for them again. `key` tells what the model was asked.
+    A further try, of this summary or of another of the company that wants the same, does not pay
+    for them again. `key` tells what the model was asked.
     """
 
     summary = models.ForeignKey(Summary, models.CASCADE, related_name="parts")
@@ -245,9 +246,7 @@ class Part(CompanyOwned):
     notes = models.TextField()
 
     class Meta(CompanyOwned.Meta):
-        constraints = [
-            models.UniqueConstraint(fields=["summary", "key"], name="part_unique"),
-        ]
+        indexes = [models.Index(fields=["company", "key"], name="part_by_key")]
 
     def __str__(self) -> str:
         return self.notes[:60]

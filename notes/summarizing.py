@@ -5,16 +5,19 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from common import ai, documents
+from common.ai.sentences import cost
 from common.jobs import JobFailed, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
 from notes import reuse
 from notes.ledger import Ledger, sum_up
-from notes.models import Outcome, Source, Summary
+from notes.models import Outcome, Part, Source, Summary
 
-SHORTEST, LONGEST = 20, 120
+SHORTEST, LONGEST = 20, 120  # words
+ENOUGH = 40_000  # characters that have three times as many words as the longest summary
 
 
 def measured(text: str) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def measured(text: str) -> dict[str, Any]:
 
     A third of the text, within what people read as a summary.
     """
-    words = max(SHORTEST, min(len(text.split()) // 3, LONGEST))
+    words = max(SHORTEST, min(cost(text[:ENOUGH]) // 3, LONGEST))
     return {"text_length": len(text), "max_words": words}
 
 
@@ -109,17 +112,25 @@ def _report(job: Summary, done: int, total: int) -> None:
 def settle(job: Summary) -> None:
     """Put down what the end of a summary means for others, in the transaction that ends it."""
     job.touch_note()
+    if job.status != JobStatus.FAILED:
+        _parts_no_longer_wanted(job).delete()
     if job.started_at is None:
         return
     if job.status == JobStatus.FAILED:
         job.calls.lose()  # as above, where there is no next run
-    else:
-        job.parts.all().delete()
     if job.status != JobStatus.CANCELLED:
         _count(job)
     job.sum_up()
     if job.making:
         reuse.wake_on_commit(job)
+
+
+def _parts_no_longer_wanted(job: Summary) -> QuerySet[Part]:
+    """A summary's own and, once it is there, those of others of the company that want the same."""
+    whose = Q(summary=job)
+    if job.status == JobStatus.COMPLETED and job.making:
+        whose |= Q(summary__company_id=job.company_id, summary__making=job.making)
+    return Part.objects.filter(whose)
 
 
 def _count(job: Summary) -> None:

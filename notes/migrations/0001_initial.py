@@ -579,9 +579,9 @@ class Migration(migrations.Migration):
                 name="job_of_its_note",
             ),
         ),
-        migrations.AddConstraint(
+        migrations.AddIndex(
             model_name="part",
-            constraint=models.UniqueConstraint(fields=("summary", "key"), name="part_unique"),
+            index=models.Index(fields=["company", "key"], name="part_by_key"),
         ),
         migrations.AddIndex(
             model_name="call",

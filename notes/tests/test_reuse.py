@@ -18,7 +18,7 @@ from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
 from notes import reuse, services
 from notes.ledger import Ledger
-from notes.models import Call, Outcome, Source, Summary
+from notes.models import Call, Outcome, Part, Source, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -253,14 +253,20 @@ class TestPartsOfALongText:
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
         assert not summary.parts.exists()
 
-    def test_are_there_when_one_that_failed_is_tried_again(
-        self, summary: Summary, provider: FakeProvider, run: Any
+    @pytest.mark.parametrize("again", ["retried", "sent again", "sent by a colleague"])
+    def test_are_there_when_one_that_failed_is_wanted_again(
+        self, summary: Summary, provider: FakeProvider, run: Any, colleague: User, again: str
     ) -> None:
         provider.then(answer(), fail(401))
         job = run(summary.pk)
         assert (job.status, summary.parts.count()) == (JobStatus.FAILED, 1)
-        job.requeue()
-        assert run(summary.pk).status == JobStatus.COMPLETED
+        if again == "retried":
+            job.requeue()
+        else:
+            user = colleague if again == "sent by a colleague" else job.user
+            job = TextSummaryFactory(user=user, text=summary.source.text)
+        assert run(job.pk).status == JobStatus.COMPLETED
+        assert not Part.objects.exists()
         paid = [r.document for r in provider.requests if r.status == 200]
         assert len(paid) == len(set(paid))
 
@@ -273,14 +279,37 @@ class TestPartsOfALongText:
         run(summary.pk)
         assert len(provider.requests) == 2 * first
 
-    def test_go_with_a_summary_that_is_cancelled(
-        self, summary: Summary, provider: FakeProvider, run: Any
+    def test_are_not_for_another_company(
+        self, summary: Summary, provider: FakeProvider, run: Any, outsider: User
     ) -> None:
-        provider.then(answer(), rate_limited(120))
+        provider.then(answer(), fail(401))
+        run(summary.pk)
+        paid = len(provider.requests) - 1
+        run(TextSummaryFactory(user=outsider, text=summary.source.text).pk)
+        documents = [r.document for r in provider.requests if r.status == 200]
+        assert len(documents) - len(set(documents)) == paid
+        assert summary.parts.count() == 1
+
+    @pytest.mark.parametrize("failure", [rate_limited(120), fail(401)])
+    def test_go_with_a_summary_that_is_cancelled(
+        self, summary: Summary, provider: FakeProvider, run: Any, failure: Any
+    ) -> None:
+        provider.then(answer(), failure)
         job = run(summary.pk)
         assert summary.parts.count() == 1
+        if job.status == JobStatus.FAILED:
+            job.requeue()
         assert job.cancel()
         assert not summary.parts.exists()
+
+    def test_go_with_the_text_of_a_note(
+        self, owner: User, provider: FakeProvider, run: Any, summary: Summary
+    ) -> None:
+        note = NoteFactory(user=owner, raw_text=summary.source.text)
+        provider.then(answer(), fail(401))
+        assert run(note.job.pk).parts.count() == 1
+        services.update_note(note, by=owner, raw_text="Another text.")
+        assert not Part.objects.exists()
 
     def test_are_not_kept_for_a_run_that_has_lost_its_lease(self, summary: Summary) -> None:
         dead = Summary.objects.claim(summary.pk)
