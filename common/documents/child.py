@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from common.documents.extraction import OUT_OF_MEMORY
+from common.documents.limits import too_long
 from common.documents.types import DocumentRefused, Extracted, Kind, Limits, broken
 
 MEGABYTE = 1_000_000
@@ -62,13 +63,20 @@ def _restrict(most: Limits) -> None:
 def answer_to(kind: Kind, stream: IO[bytes], most: Limits) -> dict[str, str]:
     """The fields of an `Extracted`, or of a `DocumentRefused`."""
     try:
-        return asdict(_reader(kind)(stream, most))
+        return asdict(_read(kind, stream, most))
     except DocumentRefused as refused:
         return _told(refused)
     except MemoryError:
         raise
     except Exception:  # parsers raise anything at all on what is broken
         return _told(broken(kind.upper()))
+
+
+def _read(kind: Kind, stream: IO[bytes], most: Limits) -> Extracted:
+    found = _reader(kind)(stream, most)
+    if len(found.text) > most.max_characters:  # by what divides its parts, or by ligatures
+        raise too_long(most)
+    return found
 
 
 def _told(refused: DocumentRefused) -> dict[str, str]:

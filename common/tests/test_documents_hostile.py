@@ -112,8 +112,19 @@ def test_a_word_document_that_attacks_is_refused(name):
     assert outcome(made.word_file(WORDS[name])) in {"broken", "too_expensive"}
 
 
-def test_text_without_end_is_refused():
-    assert outcome(made.word_file(made.part(made.paragraph("word " * MB)))) == "too_long"
+ENDLESS = {
+    "words": made.paragraph("word " * MB),
+    "line breaks": f"<p><r>{'<br/><t>a</t>' * MB}</r></p>",
+    "paragraphs": "<p><t>a</t></p>" * MB,
+    "cells": f"<tr>{'<tc><p><t>a</t></p></tc>' * MB}</tr>",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_text_without_end_is_refused(settings, name):
+    """The letters alone are within the limit, but for the words'."""
+    settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": MB}
+    assert outcome(made.word_file(made.part(ENDLESS[name]))) == "too_long"
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_at_sight():
