@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
-from common.documents.extraction import OUT_OF_MEMORY
+from common.documents.extraction import OUT_OF_MEMORY, OUT_OF_ROOM
 from common.documents.limits import too_long
 from common.documents.types import DocumentRefused, Extracted, Kind, Limits, broken
 
@@ -34,6 +35,8 @@ def main(task: dict[str, Any]) -> None:
         sys.stdout.flush()
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
+    except OSError as error:  # of the writing alone; a full disk is no fault of the document
+        os._exit(OUT_OF_ROOM if error.errno == errno.EFBIG else 1)
     os._exit(0)  # no tidying up of what is thrown away as a whole
 
 

@@ -9,12 +9,14 @@ import sys
 import threading
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common import processes
 from common.documents import DocumentRefused, Kind, Limits, extract, sniff
 from common.documents.child import answer_to
 from common.processes import ENVIRONMENT, ROOT
@@ -260,6 +262,13 @@ def test_a_reader_that_can_not_start_is_no_fault_of_the_document(monkeypatch, tm
     monkeypatch.setattr("common.processes.ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="status 1"):
         extract(made.docx_of("Hello"), Kind.DOCX)
+
+
+def test_an_answer_that_takes_too_much_room_is_refused(monkeypatch):
+    """Another try would end the same way."""
+    wordy = partial(processes.start, "common.tests.wordy")
+    monkeypatch.setattr(processes, "start", lambda _, orders, **options: wordy(orders, **options))
+    assert outcome(made.docx_of("Hello")) == "too_long"
 
 
 LIMITS = Limits(10 * MB, 10 * MB, 100, 100_000, 500, 60)
