@@ -17,6 +17,7 @@ from notes.querysets import (
     NoteQuerySet,
     OutcomeQuerySet,
     SummaryQuerySet,
+    TemplateQuerySet,
 )
 
 LONGEST_TEXT = 500_000  # characters of a note
@@ -72,6 +73,8 @@ class SummaryTemplate(CompanyOwned):
     )
     # `templates.as_rows` says otherwise of its own.
     built_in = False
+
+    objects = TemplateQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         constraints = [

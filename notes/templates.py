@@ -3,8 +3,6 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
-
 from accounts.models import Company
 from common.ai import prompts
 from notes.models import SummaryTemplate
@@ -32,8 +30,8 @@ def find(name: str, *, company: Company) -> Template | None:
     """The built-in or own template of this name or id; `None` if there is none."""
     if built_in := BUILT_IN.get(name.lower()):
         return built_in
-    wanted = Q(name__lower=name.lower()) | (Q(pk=name) if _is_id(name) else Q())
-    own = SummaryTemplate.objects.filter(wanted, company=company).first()
+    rows = SummaryTemplate.objects.filter(company=company)
+    own = (rows.named(name) | rows.filter(pk=name) if _is_id(name) else rows.named(name)).first()
     return own and Template(own.name, own.instructions)
 
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -11,6 +12,9 @@ pytestmark = pytest.mark.django_db
 URL = "/api/v1/summary-templates"
 BUILT_IN = ["paragraph", "bullets", "executive", "action_items"]
 WORDS = "Say what it means for our customers."
+# Istanbul with its dot and Sisyphus in capitals: PostgreSQL's LOWER makes of them what Python's
+# `lower` does not.
+ABROAD = ["\u0130stanbul", "\u03a3\u038a\u03a3\u03a5\u03a6\u039f\u03a3"]
 
 
 @pytest.fixture
@@ -22,6 +26,13 @@ def template(owner: User) -> SummaryTemplate:
 
 def one(template: SummaryTemplate) -> str:
     return f"{URL}/{template.pk}"
+
+
+def lowered(name: str) -> str:
+    """By the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT LOWER(%s)", [name])
+        return str(cursor.fetchone()[0])
 
 
 def names(client: APIClient, **query: Any) -> list[str]:
@@ -145,6 +156,14 @@ class TestWrite:
         assert response.status_code == 400
         assert [(e["field"], e["code"]) for e in response.json()["errors"]] == [("name", "unique")]
 
+    @pytest.mark.parametrize("name", ABROAD)
+    def test_by_the_databases_notion_of_case(self, as_user: Any, admin: User, name: str) -> None:
+        client, body = as_user(admin), {"name": name, "instructions": "x"}
+        assert client.post(URL, body).status_code == 201
+        response = client.post(URL, body | {"name": lowered(name)})
+        assert response.status_code == 400
+        assert [(e["field"], e["code"]) for e in response.json()["errors"]] == [("name", "unique")]
+
     def test_two_companies_may_choose_the_same_name(
         self, as_user: Any, outsider: User, template: SummaryTemplate
     ) -> None:
@@ -153,6 +172,13 @@ class TestWrite:
 
 
 class TestUse:
+    @pytest.mark.parametrize("name", ABROAD)
+    def test_in_any_case(self, as_user: Any, owner: User, name: str) -> None:
+        SummaryTemplate.objects.create(company=owner.company, name=name)
+        for chosen in (name, lowered(name)):
+            sent = {"text": "A pump.", "template": chosen}
+            assert as_user(owner).post("/api/v1/summaries", sent).json()["template"] == name
+
     @pytest.mark.parametrize("by", ["name", "id"])
     def test_by_name_and_id(
         self,
