@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.django_db
 URL = "/api/v1/summary-templates"
 BUILT_IN = ["paragraph", "bullets", "executive", "action_items"]
 WORDS = "Say what it means for our customers."
+SOME_ID = UUID("01990f6e-5a4f-7000-8000-0123456789ab")
 # Istanbul with its dot and Sisyphus in capitals: PostgreSQL's LOWER makes of them what Python's
 # `lower` does not.
 ABROAD = ["\u0130stanbul", "\u03a3\u038a\u03a3\u03a5\u03a6\u039f\u03a3"]
@@ -126,6 +128,8 @@ class TestWrite:
             ({"name": "x" * 61, "instructions": "x"}, "name", "max_length"),
             ({"name": "a\nb", "instructions": "x"}, "name", "invalid"),
             ({"name": "Bullets", "instructions": "x"}, "name", "unique"),
+            ({"name": str(SOME_ID), "instructions": "x"}, "name", "invalid"),
+            ({"name": SOME_ID.hex.upper(), "instructions": "x"}, "name", "invalid"),
             (
                 {"name": "x", "instructions": "x" * (LONGEST_INSTRUCTIONS + 1)},
                 "instructions",
@@ -194,6 +198,15 @@ class TestUse:
         assert body.json()["template"] == "Customers"
         run(body.json()["id"])
         assert WORDS in provider.requests[0].system
+
+    def test_an_id_is_no_name(self, as_user: Any, owner: User, template: SummaryTemplate) -> None:
+        """Though a template had it for one before that was refused."""
+        SummaryTemplate.objects.create(
+            pk=UUID(int=2**128 - 1), company=owner.company, name=str(template.pk)
+        )
+        sent = {"text": "A pump.", "template": str(template.pk)}
+        answer = as_user(owner).post("/api/v1/summaries", sent)
+        assert answer.json()["template"] == "Customers"
 
     def test_of_another_company_is_none(
         self, as_user: Any, outsider: User, template: SummaryTemplate
