@@ -145,7 +145,7 @@ class TemplateForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         name = self.cleaned_data["name"]
-        rows = SummaryTemplate.objects.filter(company=self.company_id, name__lower=name.lower())
+        rows = SummaryTemplate.objects.filter(company=self.company_id).named(name)
         if rows.exclude(pk=self.instance.pk).exists():
             raise ValidationError("The company has a template of this name.", code="unique")
         return name

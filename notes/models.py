@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -17,6 +18,7 @@ from notes.querysets import (
     NoteQuerySet,
     OutcomeQuerySet,
     SummaryQuerySet,
+    TemplateQuerySet,
 )
 
 LONGEST_TEXT = 500_000  # characters of a note
@@ -56,6 +58,17 @@ class Note(CompanyOwned):
 def validate_own_name(name: str) -> None:
     if name.strip().lower() in prompts.TEMPLATES:
         raise ValidationError("This is the name of a built-in template.", code="unique")
+    if is_id(name):  # of another template, perhaps, which it would stand before
+        raise ValidationError("A name can't be a UUID, as templates' ids are.", code="invalid")
+
+
+def is_id(name: str) -> bool:
+    """In any of the forms in which a row is found by its id."""
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
 
 
 class SummaryTemplate(CompanyOwned):
@@ -72,6 +85,8 @@ class SummaryTemplate(CompanyOwned):
     )
     # `templates.as_rows` says otherwise of its own.
     built_in = False
+
+    objects = TemplateQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         constraints = [

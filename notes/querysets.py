@@ -2,9 +2,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 from django.apps import apps
-from django.db.models import Count, FloatField, Max, Min, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, FloatField, Max, Min, Prefetch, Q, QuerySet, Sum, Value
 from django.db.models.aggregates import Aggregate
-from django.db.models.functions import Now, TruncDate
+from django.db.models.functions import Lower, Now, TruncDate
 
 from accounts.models import Role
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
@@ -22,6 +22,12 @@ class PrivateQuerySet(CompanyOwnedQuerySet):
         if not user.is_authenticated or user.is_superuser or user.role == Role.ADMIN:
             return visible
         return visible.filter(user_id=user.pk) if user.role == Role.AGENT else self.none()
+
+
+class TemplateQuerySet(CompanyOwnedQuerySet):
+    def named(self, name: str) -> Self:
+        """By the database's notion of case, as their names are unique: Python has another."""
+        return self.filter(name__lower=Lower(Value(name)))
 
 
 class NoteQuerySet(PrivateQuerySet):

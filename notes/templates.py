@@ -1,13 +1,10 @@
 """What a summary should be like: built-in templates and a company's own."""
 
 from typing import NamedTuple
-from uuid import UUID
-
-from django.db.models import Q
 
 from accounts.models import Company
 from common.ai import prompts
-from notes.models import SummaryTemplate
+from notes.models import SummaryTemplate, is_id
 
 DESCRIPTIONS = {
     "paragraph": "One paragraph of plain prose.",
@@ -32,8 +29,8 @@ def find(name: str, *, company: Company) -> Template | None:
     """The built-in or own template of this name or id; `None` if there is none."""
     if built_in := BUILT_IN.get(name.lower()):
         return built_in
-    wanted = Q(name__lower=name.lower()) | (Q(pk=name) if _is_id(name) else Q())
-    own = SummaryTemplate.objects.filter(wanted, company=company).first()
+    rows = SummaryTemplate.objects.filter(company=company)
+    own = (rows.filter(pk=name) if is_id(name) else rows.named(name)).first()
     return own and Template(own.name, own.instructions)
 
 
@@ -46,11 +43,3 @@ def as_rows() -> dict[str, SummaryTemplate]:
         row.built_in = True
         rows[name] = row
     return rows
-
-
-def _is_id(name: str) -> bool:
-    try:
-        UUID(name)
-    except ValueError:
-        return False
-    return True

@@ -4,6 +4,7 @@
 """
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -14,7 +15,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
-from common.documents.extraction import OUT_OF_MEMORY
+from common.documents.extraction import OUT_OF_MEMORY, OUT_OF_ROOM
+from common.documents.limits import too_long
 from common.documents.types import DocumentRefused, Extracted, Kind, Limits, broken
 
 MEGABYTE = 1_000_000
@@ -33,6 +35,8 @@ def main(task: dict[str, Any]) -> None:
         sys.stdout.flush()
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
+    except OSError as error:  # of the writing alone; a full disk is no fault of the document
+        os._exit(OUT_OF_ROOM if error.errno == errno.EFBIG else 1)
     os._exit(0)  # no tidying up of what is thrown away as a whole
 
 
@@ -62,13 +66,20 @@ def _restrict(most: Limits) -> None:
 def answer_to(kind: Kind, stream: IO[bytes], most: Limits) -> dict[str, str]:
     """The fields of an `Extracted`, or of a `DocumentRefused`."""
     try:
-        return asdict(_reader(kind)(stream, most))
+        return asdict(_read(kind, stream, most))
     except DocumentRefused as refused:
         return _told(refused)
     except MemoryError:
         raise
     except Exception:  # parsers raise anything at all on what is broken
         return _told(broken(kind.upper()))
+
+
+def _read(kind: Kind, stream: IO[bytes], most: Limits) -> Extracted:
+    found = _reader(kind)(stream, most)
+    if len(found.text) > most.max_characters:  # by what divides its parts, or by ligatures
+        raise too_long(most)
+    return found
 
 
 def _told(refused: DocumentRefused) -> dict[str, str]:

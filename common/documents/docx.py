@@ -61,13 +61,13 @@ class Paragraph:
     notes: list[str] = field(default_factory=list)
     is_item: bool = False
 
-    def __str__(self) -> str:
-        text = "".join(self.pieces).strip()
-        return BULLET + text if text and self.is_item else text
-
 
 class Reader:
-    """Reads one part after another, footnotes before what refers to them."""
+    """Reads one part after another, footnotes before what refers to them.
+
+    What goes into the text is counted as it is found, so that one that is too long is not read to
+    its end. What divides blocks counts as the least that it may be: `child.py` measures the whole.
+    """
 
     def __init__(self, most: Limits) -> None:
         self._most, self._room = most, most.max_characters
@@ -128,10 +128,14 @@ class Reader:
     def _write(self, text: str) -> None:
         if not self._texts or not self._paragraphs or self._skipped:
             return
+        self._paragraphs[-1].pieces.append(self._counted(text))
+
+    def _counted(self, text: str) -> str:
+        """`text`, if there is room for it."""
         self._room -= len(text)
         if self._room < 0:
             raise too_long(self._most)
-        self._paragraphs[-1].pieces.append(text)
+        return text
 
     def _open_text(self, tag: str, attributes: Attributes) -> None:
         self._texts += 1
@@ -148,15 +152,25 @@ class Reader:
     def _sign(self, tag: str, attributes: Attributes) -> None:
         """Outside a run, a "tab" is a place where tabs stop."""
         if self._runs and self._paragraphs:
-            self._paragraphs[-1].pieces.append(_SIGNS[tag])
+            self._paragraphs[-1].pieces.append(self._counted(_SIGNS[tag]))
 
     def _open_paragraph(self, tag: str, attributes: Attributes) -> None:
         self._paragraphs.append(Paragraph())
 
     def _close_paragraph(self) -> None:
         paragraph = self._paragraphs.pop()
+        text = "".join(paragraph.pieces).strip()
+        if text and paragraph.is_item:
+            text = self._counted(BULLET) + text
         notes = (self._notes.pop(name, "") for name in paragraph.notes)  # once, if named twice
-        self._blocks[-1] += filter(None, [str(paragraph), *notes])
+        for block in filter(None, [text, *notes]):
+            self._add(block)
+
+    def _add(self, *blocks: str) -> None:
+        """To what is open. Among themselves, `blocks` have been counted."""
+        if self._blocks[-1]:
+            self._counted("\n")  # the least that divides them from those before
+        self._blocks[-1] += blocks
 
     def _number(self, tag: str, attributes: Attributes) -> None:
         if self._paragraphs:
@@ -170,18 +184,20 @@ class Reader:
         self._rows.append([])
 
     def _close_row(self) -> None:
-        cells = [cell for cell in self._rows.pop() if cell]
+        cells = self._rows.pop()
         if len(cells) == 1:  # a frame around a text is made as a table too
-            self._blocks[-1] += cells[0]
+            self._add(*cells[0])
         elif cells:
-            self._blocks[-1].append(CELL.join(" ".join(cell) for cell in cells))
+            self._add(CELL.join(" ".join(cell) for cell in cells))
 
     def _open_cell(self, tag: str, attributes: Attributes) -> None:
         self._blocks.append([])
 
     def _close_cell(self) -> None:
         cell = self._blocks.pop()
-        if self._rows:
+        if cell and self._rows:
+            if self._rows[-1]:
+                self._counted(CELL)
             self._rows[-1].append(cell)
 
     def _refer(self, tag: str, attributes: Attributes) -> None:

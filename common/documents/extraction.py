@@ -29,7 +29,8 @@ from common.documents.types import (
     too_expensive,
 )
 
-OUT_OF_MEMORY = 3  # exit status
+# Exit statuses. Out of room is an answer that takes more bytes than the longest text can.
+OUT_OF_MEMORY, OUT_OF_ROOM = 3, 4
 PATIENCE = 2  # the time on the clock, for each second of CPU that a document may cost
 
 _OVERDRAWN = {OUT_OF_MEMORY, -signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL}
@@ -48,7 +49,7 @@ def extract(source: bytes | Path, kind: Kind) -> Extracted:
     with _opened(source) as file, TemporaryFile() as answer:
         status = _run_child(file, answer, kind, most)
         answer.seek(0)
-        return _understood(status, answer.read(), kind)
+        return _understood(status, answer.read(), kind, most)
 
 
 def _plain(source: bytes | Path, most: Limits) -> Extracted:
@@ -98,9 +99,11 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
         child.wait()
 
 
-def _understood(status: int, answer: bytes, kind: Kind) -> Extracted:
+def _understood(status: int, answer: bytes, kind: Kind, most: Limits) -> Extracted:
     if status in _OVERDRAWN:
         raise too_expensive()
+    if status == OUT_OF_ROOM:
+        raise too_long(most)
     if status in _CRASHED:
         raise broken(kind.upper())
     if status:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -10,6 +11,7 @@ import stamina
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error, OperationalError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,7 +19,7 @@ from django.utils import timezone
 from common import metrics
 from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
 from common.jobs.messages import backlog, publish
-from common.jobs.models import Job, JobStatus
+from common.jobs.models import ACTIVE, Job
 from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
@@ -85,7 +87,8 @@ def _waited(job: Job) -> float:
 def _outcome(job: Job, stored: bool) -> str:
     if not stored:
         return "lost"
-    return "retried" if job.status == JobStatus.QUEUED else str(job.status)
+    # It may have been claimed again, or deleted, before anyone could look.
+    return "retried" if job.status in ACTIVE else str(job.status)
 
 
 def _context(job: Job) -> dict[str, Any]:
@@ -147,7 +150,8 @@ def _log_end(job: Job, stored: bool) -> None:
     if not stored:
         log.warning("job_lost_lease", attempts=job.attempts)
         return
-    job.refresh_from_db(fields=["status", "error", "run_after"])
+    with suppress(ObjectDoesNotExist):  # deleted since; an end is in `job` already
+        job.refresh_from_db(fields=["status", "error", "run_after"])
     assert job.started_at is not None
     log.info(
         "job",

@@ -111,6 +111,56 @@ def test_size_is_limited(settings):
     assert kind_of("é".encode() * 100) is Kind.TEXT
 
 
+NOTE = f'<w:footnote w:id="2">{made.paragraph("A note.")}{made.paragraph("More.")}</w:footnote>'
+ITEM = '<w:pPr><w:numPr><w:numId w:val="3"/></w:numPr></w:pPr>'
+ROW = "".join(f"<w:tc>{made.paragraph(word)}</w:tc>" for word in ("one", "two", "three"))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("<w:p><w:r><w:t>a</w:t><w:br/><w:t>b</w:t><w:tab/><w:t>c</w:t></w:r></w:p>", "a\nb c"),
+        (made.paragraph("One.") + made.paragraph("Two."), "One.\n\nTwo."),
+        (made.paragraph("one", before=ITEM) + made.paragraph("two", before=ITEM), "- one\n- two"),
+        (f"<w:tr>{ROW}</w:tr><w:tr>{ROW}</w:tr>", "one | two | three\none | two | three"),
+        (f"<w:tr><w:tc><w:tr>{ROW}</w:tr></w:tc></w:tr>", "one | two | three"),
+        (
+            '<w:p><w:r><w:t>a</w:t><w:footnoteReference w:id="2"/></w:r></w:p>',
+            "a\n\nA note.\n\nMore.",
+        ),
+        (made.paragraph("\ufb03\ufb03"), "ffiffi"),
+    ],
+    ids=["signs", "paragraphs", "a list", "a table", "a frame", "a note", "ligatures"],
+)
+def test_all_that_is_put_into_a_text_counts(settings, content, text):
+    notes = {"footnotes": made.part(NOTE, name="footnotes")} if "footnote" in content else {}
+    assert_longest(settings, made.word_file(made.part(content), **notes), text)
+
+
+def test_what_divides_the_pages_of_a_pdf_counts(settings):
+    page = b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+    data = made.pdf_by_hand(
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R 6 0 R] /Count 2 >>",
+        page, made.stream(made.WORDS), made.FONT, page,
+    )  # fmt: skip
+    assert_longest(settings, data, "The pump works well.\nThe pump works well.")
+
+
+def test_a_ligature_counts_as_its_letters(settings):
+    assert_longest(settings, "\ufb03\ufb03".encode(), "ffiffi")
+
+
+def assert_longest(settings, data, text):
+    """A limit of the length of `text`, which `data` holds, lets it pass; one less does not."""
+    settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": len(text)}
+    assert read(data).text == text
+    settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": len(text) - 1}
+    with pytest.raises(DocumentRefused) as caught:
+        read(data)
+    assert caught.value.code == "too_long"
+
+
 def test_a_pdf_is_read_in_whole_sentences():
     """Though its lines are broken, and a sentence goes on over the page."""
     first, last = PUMP.split("on Tuesday")

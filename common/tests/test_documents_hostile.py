@@ -9,12 +9,14 @@ import sys
 import threading
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common import processes
 from common.documents import DocumentRefused, Kind, Limits, extract, sniff
 from common.documents.child import answer_to
 from common.processes import ENVIRONMENT, ROOT
@@ -112,8 +114,19 @@ def test_a_word_document_that_attacks_is_refused(name):
     assert outcome(made.word_file(WORDS[name])) in {"broken", "too_expensive"}
 
 
-def test_text_without_end_is_refused():
-    assert outcome(made.word_file(made.part(made.paragraph("word " * MB)))) == "too_long"
+ENDLESS = {
+    "words": made.paragraph("word " * MB),
+    "line breaks": f"<p><r>{'<br/><t>a</t>' * MB}</r></p>",
+    "paragraphs": "<p><t>a</t></p>" * MB,
+    "cells": f"<tr>{'<tc><p><t>a</t></p></tc>' * MB}</tr>",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_text_without_end_is_refused(settings, name):
+    """The letters alone are within the limit, but for the words'."""
+    settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": MB}
+    assert outcome(made.word_file(made.part(ENDLESS[name]))) == "too_long"
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_at_sight():
@@ -249,6 +262,13 @@ def test_a_reader_that_can_not_start_is_no_fault_of_the_document(monkeypatch, tm
     monkeypatch.setattr("common.processes.ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="status 1"):
         extract(made.docx_of("Hello"), Kind.DOCX)
+
+
+def test_an_answer_that_takes_too_much_room_is_refused(monkeypatch):
+    """Another try would end the same way."""
+    wordy = partial(processes.start, "common.tests.wordy")
+    monkeypatch.setattr(processes, "start", lambda _, orders, **options: wordy(orders, **options))
+    assert outcome(made.docx_of("Hello")) == "too_long"
 
 
 LIMITS = Limits(10 * MB, 10 * MB, 100, 100_000, 500, 60)

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
@@ -199,6 +200,31 @@ def test_run_of_a_deleted_job_does_nothing() -> None:
     job = Errand.objects.create()
     Errand.objects.all().delete()
     assert runner.run(Errand, job.pk) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "outcome"),
+    [
+        ("work", JobStatus.COMPLETED, "completed"),
+        ("fail", JobStatus.FAILED, "failed"),
+        ("later", JobStatus.IN_PROGRESS, "retried"),
+    ],
+)
+def test_a_job_that_is_deleted_as_it_ends_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, action: str, status: str, outcome: str
+) -> None:
+    def store(job: Errand, end: Any) -> bool:
+        return end() and bool(Errand.objects.filter(pk=job.pk).delete())
+
+    counted: list[str] = []
+    monkeypatch.setattr(runner, "_store", store)
+    monkeypatch.setattr(runner.metrics, "job_ended", lambda *end, **_: counted.append(end[1]))
+    with capture_logs() as told:
+        assert runner.run(Errand, Errand.objects.create(action=action).pk) is not None
+    assert [(line["event"], line["status"], line["attempts"]) for line in told] == [
+        ("job", status, 1)
+    ]
+    assert counted == [outcome]
 
 
 def test_a_job_whose_tries_are_used_up_has_failed_with_its_last_reason() -> None:

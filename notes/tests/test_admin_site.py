@@ -103,11 +103,11 @@ def test_summarise_again_and_cancel(rows: Any, admin: User, run: Any) -> None:
 
 
 def test_a_template_is_made_for_ones_own_company(admin: User) -> None:
-    form = {"name": "Risks", "description": "", "instructions": "Only risks."}
+    form = {"name": "R\u0130SKS", "description": "", "instructions": "Only risks."}
     client = client_of(admin)
     assert client.post("/admin/notes/summarytemplate/add/", form).status_code == 302
     assert SummaryTemplate.objects.get().company == admin.company
-    again = client.post("/admin/notes/summarytemplate/add/", form | {"name": "risks"})
+    again = client.post("/admin/notes/summarytemplate/add/", form | {"name": "r\u0130sks"})
     assert again.status_code == 200
     assert SummaryTemplate.objects.count() == 1
     assert Batch.objects.count() == 0

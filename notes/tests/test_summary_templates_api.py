@@ -1,6 +1,8 @@
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -11,6 +13,10 @@ pytestmark = pytest.mark.django_db
 URL = "/api/v1/summary-templates"
 BUILT_IN = ["paragraph", "bullets", "executive", "action_items"]
 WORDS = "Say what it means for our customers."
+SOME_ID = UUID("01990f6e-5a4f-7000-8000-0123456789ab")
+# Istanbul with its dot and Sisyphus in capitals: PostgreSQL's LOWER makes of them what Python's
+# `lower` does not.
+ABROAD = ["\u0130stanbul", "\u03a3\u038a\u03a3\u03a5\u03a6\u039f\u03a3"]
 
 
 @pytest.fixture
@@ -22,6 +28,13 @@ def template(owner: User) -> SummaryTemplate:
 
 def one(template: SummaryTemplate) -> str:
     return f"{URL}/{template.pk}"
+
+
+def lowered(name: str) -> str:
+    """By the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT LOWER(%s)", [name])
+        return str(cursor.fetchone()[0])
 
 
 def names(client: APIClient, **query: Any) -> list[str]:
@@ -115,6 +128,8 @@ class TestWrite:
             ({"name": "x" * 61, "instructions": "x"}, "name", "max_length"),
             ({"name": "a\nb", "instructions": "x"}, "name", "invalid"),
             ({"name": "Bullets", "instructions": "x"}, "name", "unique"),
+            ({"name": str(SOME_ID), "instructions": "x"}, "name", "invalid"),
+            ({"name": SOME_ID.hex.upper(), "instructions": "x"}, "name", "invalid"),
             (
                 {"name": "x", "instructions": "x" * (LONGEST_INSTRUCTIONS + 1)},
                 "instructions",
@@ -145,6 +160,14 @@ class TestWrite:
         assert response.status_code == 400
         assert [(e["field"], e["code"]) for e in response.json()["errors"]] == [("name", "unique")]
 
+    @pytest.mark.parametrize("name", ABROAD)
+    def test_by_the_databases_notion_of_case(self, as_user: Any, admin: User, name: str) -> None:
+        client, body = as_user(admin), {"name": name, "instructions": "x"}
+        assert client.post(URL, body).status_code == 201
+        response = client.post(URL, body | {"name": lowered(name)})
+        assert response.status_code == 400
+        assert [(e["field"], e["code"]) for e in response.json()["errors"]] == [("name", "unique")]
+
     def test_two_companies_may_choose_the_same_name(
         self, as_user: Any, outsider: User, template: SummaryTemplate
     ) -> None:
@@ -153,6 +176,13 @@ class TestWrite:
 
 
 class TestUse:
+    @pytest.mark.parametrize("name", ABROAD)
+    def test_in_any_case(self, as_user: Any, owner: User, name: str) -> None:
+        SummaryTemplate.objects.create(company=owner.company, name=name)
+        for chosen in (name, lowered(name)):
+            sent = {"text": "A pump.", "template": chosen}
+            assert as_user(owner).post("/api/v1/summaries", sent).json()["template"] == name
+
     @pytest.mark.parametrize("by", ["name", "id"])
     def test_by_name_and_id(
         self,
@@ -168,6 +198,15 @@ class TestUse:
         assert body.json()["template"] == "Customers"
         run(body.json()["id"])
         assert WORDS in provider.requests[0].system
+
+    def test_an_id_is_no_name(self, as_user: Any, owner: User, template: SummaryTemplate) -> None:
+        """Though a template had it for one before that was refused."""
+        SummaryTemplate.objects.create(
+            pk=UUID(int=2**128 - 1), company=owner.company, name=str(template.pk)
+        )
+        sent = {"text": "A pump.", "template": str(template.pk)}
+        answer = as_user(owner).post("/api/v1/summaries", sent)
+        assert answer.json()["template"] == "Customers"
 
     def test_of_another_company_is_none(
         self, as_user: Any, outsider: User, template: SummaryTemplate
