@@ -4,11 +4,13 @@ from datetime import UTC, date
 from typing import Any
 
 from django.core.validators import RegexValidator
+from django.http import QueryDict
 from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api import CompanyRelatedField
 from common import documents
+from common.api.refusals import together
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.jobs.models import JobStatus
 from notes import services, templates
@@ -18,6 +20,7 @@ from notes.summarizing import processing_ms
 
 FEWEST_WORDS, MOST_WORDS = 5, 1_000
 LARGEST_BATCH = 100
+SOURCES = ("text", "note_id", "file")
 WISHES = ("template", "language", "max_words")
 
 validate_language = RegexValidator(
@@ -175,6 +178,11 @@ class SummarySerializer(WishesMixin, ModelSerializer):
     def get_processing_ms(self, summary: Summary) -> int | None:
         return processing_ms(summary)
 
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        parse = super().to_internal_value
+        attrs, _ = together(lambda: parse(data), lambda: refuse_repeated(data))
+        return attrs
+
     def validate_file(self, file: Any) -> Any:
         try:
             file.kind = documents.sniff(file, file.size)
@@ -204,6 +212,17 @@ class SummarySerializer(WishesMixin, ModelSerializer):
             return services.summarize_note(note=note, **asked)
         file = validated_data["file"]
         return services.summarize_file(file=file, kind=file.kind, name=shown_name(file), **asked)
+
+
+def refuse_repeated(data: Any) -> None:
+    """A form may have a source several times: the last would win, and the others be lost unseen."""
+    if not isinstance(data, QueryDict):
+        return
+    counts = {name: len(data.getlist(name)) for name in SOURCES}
+    if repeated := {name: count for name, count in counts.items() if count > 1}:
+        message = "This came {} times. Send it once; /summaries/batch takes several texts."
+        errors = {name: [message.format(count)] for name, count in repeated.items()}
+        raise serializers.ValidationError(errors, code="exclusive")
 
 
 def shown_name(file: Any) -> str:

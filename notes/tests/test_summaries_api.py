@@ -148,6 +148,40 @@ class TestCreate:
         both = upload(client, b"Some text.", text=TEXT)
         assert errors(both) == [("text", "exclusive"), ("file", "exclusive")]
 
+    @pytest.mark.parametrize(
+        ("form", "wrong"),
+        [
+            ("text=A.&text=D.", [("text", "exclusive")]),
+            ("text=A.&text=", [("text", "exclusive")]),
+            (f"note_id={NOBODYS_ID}&note_id={NOBODYS_ID}", [("note_id", "exclusive")]),
+            (
+                "text=A.&text=D.&max_words=0",
+                [("max_words", "min_value"), ("text", "exclusive")],
+            ),
+        ],
+    )
+    def test_a_source_only_once(
+        self, as_user: Any, owner: User, form: str, wrong: list[tuple[str, str]]
+    ) -> None:
+        response = as_user(owner).post(URL, form, content_type="application/x-www-form-urlencoded")
+        assert sorted(errors(response)) == wrong
+        assert "came 2 times" in response.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("field", "values"),
+        [
+            ("text", ["A.", "D."]),
+            ("file", [SimpleUploadedFile("a.txt", b"A."), SimpleUploadedFile("d.txt", b"D.")]),
+            ("file", ["A.", SimpleUploadedFile("d.txt", b"D.")]),
+        ],
+    )
+    def test_a_part_only_once(
+        self, as_user: Any, owner: User, field: str, values: list[Any]
+    ) -> None:
+        response = as_user(owner).post(URL, {field: values}, format="multipart")
+        assert errors(response) == [(field, "exclusive")]
+        assert not Summary.objects.exists()
+
     def test_read_only_fields_may_be_sent_back(
         self, as_user: Any, owner: User, outsider: User
     ) -> None:
