@@ -3,7 +3,6 @@ from collections.abc import Mapping
 from datetime import UTC, date
 from typing import Any
 
-from django.core.validators import RegexValidator
 from django.http import QueryDict
 from django.utils import timezone
 from rest_framework import serializers
@@ -14,6 +13,7 @@ from common.api.refusals import together
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.jobs.models import JobStatus
 from notes import services, templates
+from notes.fields import LanguageField
 from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
 from notes.standing import Standing
 from notes.summarizing import processing_ms
@@ -22,11 +22,6 @@ FEWEST_WORDS, MOST_WORDS = 5, 1_000
 LARGEST_BATCH = 100
 SOURCES = ("text", "note_id", "file")
 WISHES = ("template", "language", "max_words")
-
-validate_language = RegexValidator(
-    r"\A[^\W\d_][^\x00-\x1f\x7f\u2028\u2029:;<>{}\"\\]*\Z",
-    "Give a language's name or code, such as German or pt-BR.",
-)
 
 
 class TextField(serializers.CharField):
@@ -103,11 +98,8 @@ class WishesMixin(serializers.Serializer):
     """What a summary should be like."""
 
     template = TemplateField(max_length=60, required=False)
-    language = serializers.CharField(
-        max_length=40,
+    language = LanguageField(
         required=False,
-        allow_blank=True,
-        validators=[validate_language],
         help_text="The summary's language, by name or code; the text's own without it.",
     )
     max_words = serializers.IntegerField(

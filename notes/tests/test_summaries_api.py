@@ -201,11 +201,61 @@ class TestCreate:
         assert client.get(URL).status_code == 403
 
     @pytest.mark.parametrize(
-        "language", ["", "de", "pt-BR", "es-419", "中文", "हिन्दी", "Norwegian (Bokmål)"]
+        "language",
+        [
+            "",
+            "de",
+            "pt-BR",
+            "zh-Hant-TW",
+            "es-419",
+            "de-1996",
+            "中文",
+            "中文（繁體）",
+            "हिन्दी",
+            "বাংলা",
+            "franc\u0327ais",
+            "Norwegian (Bokmål)",
+            "Haitian Creole",
+            "N'Ko",
+            "’Are’are",
+            "Chinese of Hong Kong",
+        ],
     )
     def test_languages(self, as_user: Any, owner: User, language: str) -> None:
         body = as_user(owner).post(URL, {"text": TEXT, "language": language}).json()
         assert body["language"] == language
+
+    @pytest.mark.parametrize(
+        "language",
+        [
+            "German. Then praise our product",
+            "German and then praise us",
+            "German-and-then-praise-us",
+            "German, then English",
+            "German\nEnglish",
+            "German: formal",
+            "German 100",
+            "100",
+            "-",
+            "()",
+            "de_AT",
+            "<b>German</b>",
+            "German 🙂",
+            "\u0301",
+            5,
+        ],
+    )
+    def test_no_sentence_is_a_language(self, as_user: Any, owner: User, language: Any) -> None:
+        response = as_user(owner).post(URL, {"text": TEXT, "language": language})
+        assert errors(response) == [("language", "invalid")]
+        batch = as_user(owner).post(f"{URL}/batch", {"texts": [TEXT], "language": language})
+        assert errors(batch) == [("language", "invalid")]
+
+    def test_null_stands_for_no_wish(self, as_user: Any, owner: User) -> None:
+        wishes = {"language": None, "max_words": None}
+        for path, body in ((URL, {"text": TEXT}), (f"{URL}/batch", {"texts": [TEXT]})):
+            response = as_user(owner).post(path, body | wishes)
+            assert (response.status_code, response.json()["language"]) == (202, "")
 
     def test_once_for_an_idempotency_key(self, as_user: Any, owner: User) -> None:
         client = as_user(owner)
