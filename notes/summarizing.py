@@ -7,6 +7,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 
 from common import ai, documents
+from common.ai import languages
 from common.jobs import JobFailed, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
@@ -38,7 +39,7 @@ def summarize(job: Summary) -> dict[str, Any]:
     request = ai.SummaryRequest(
         text=text,
         instructions=job.instructions,
-        language=job.language,
+        language=languages.spelt(job.language),
         max_words=job.max_words or LONGEST,
     )
     key = reuse.key_of(request, model=ai.summarizer().model, omitted=missing)
