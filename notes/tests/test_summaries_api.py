@@ -476,6 +476,23 @@ class TestList:
         assert found(created_before="2020-06-01T00:00:00Z") == [str(done.pk)]
 
     @pytest.mark.parametrize(
+        ("ordering", "places"),
+        [
+            ("text_length", [1, 4, 0, 3, 2]),
+            ("-text_length", [0, 4, 1, 3, 2]),
+            ("text_length,created_at", [1, 4, 0, 2, 3]),
+        ],
+    )
+    def test_what_has_no_value_comes_last(
+        self, as_user: Any, owner: User, ordering: str, places: list[int]
+    ) -> None:
+        rows = [TextSummaryFactory(user=owner, text_length=n) for n in (9, 1, None, None, 5)]
+        query = {"ordering": ordering, "page_size": 2}
+        pages = [as_user(owner).get(URL, query | {"page": page}).json() for page in (1, 2, 3)]
+        found = [item["id"] for page in pages for item in page["items"]]
+        assert found == [str(rows[place].pk) for place in places]
+
+    @pytest.mark.parametrize(
         "query",
         [
             {"status": "done"},
