@@ -349,10 +349,12 @@ class UsageQuerySerializer(serializers.Serializer):
         return {**days, **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        last = attrs.get("to") or timezone.now().date()
+        today = timezone.now().date()
+        last = attrs.get("to") or today
         first = attrs.get("from") or date.fromordinal(max(1, last.toordinal() - 29))
         if first > last:
-            raise serializers.ValidationError({"from": ["This is after the last day, `to`."]})
+            end = "the last day, `to`" if "to" in attrs else f"today, {today} in UTC"
+            raise serializers.ValidationError({"from": [f"This is after {end}."]})
         return {"first": first, "last": last, "model": attrs["model"]}
 
 
@@ -377,5 +379,5 @@ class UsageSerializer(UsageTotalsSerializer):
 
     date = serializers.DateField()
     model = serializers.CharField()
-    median_ms = serializers.FloatField(allow_null=True)
-    p95_ms = serializers.FloatField(allow_null=True)
+    median_ms = serializers.IntegerField(allow_null=True)
+    p95_ms = serializers.IntegerField(allow_null=True)
