@@ -2,6 +2,7 @@ import re
 from typing import Any
 from unicodedata import category
 
+from django.db import models
 from rest_framework import serializers
 
 LONGEST_LANGUAGE = 40  # characters
@@ -21,6 +22,37 @@ def validate_language(name: str) -> None:
             "letters, hyphens, apostrophes and round brackets.",
             code="invalid",
         )
+
+
+class StringField(serializers.CharField):
+    """A string, and no number that would be read as one."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StringFieldsMixin:
+    """A model's serializer whose strings are no numbers."""
+
+    serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {
+        models.CharField: StringField,
+        models.TextField: StringField,
+    }
+
+
+class TextField(StringField):
+    """A text to summarise, kept to the letter."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        text = super().run_validation(data)
+        if isinstance(text, str) and not text.strip():
+            self.fail("blank")
+        return text
 
 
 class LanguageField(serializers.CharField):

@@ -13,7 +13,7 @@ from common.api.refusals import together
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.jobs.models import JobStatus
 from notes import services, templates
-from notes.fields import LanguageField
+from notes.fields import LanguageField, StringFieldsMixin, TextField
 from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
 from notes.standing import Standing
 from notes.summarizing import processing_ms
@@ -24,20 +24,7 @@ SOURCES = ("text", "note_id", "file")
 WISHES = ("template", "language", "max_words")
 
 
-class TextField(serializers.CharField):
-    """A text to summarise, kept to the letter."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, **options)
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        text = super().run_validation(data)
-        if isinstance(text, str) and not text.strip():
-            self.fail("blank")
-        return text
-
-
-class NoteSerializer(ModelSerializer):
+class NoteSerializer(StringFieldsMixin, ModelSerializer):
     """A note with its summary and the state of that."""
 
     raw_text = TextField(max_length=LONGEST_TEXT)
@@ -305,7 +292,7 @@ class BatchDetailSerializer(BatchSerializer):
     items = ItemSerializer(many=True, read_only=True)
 
 
-class TemplateSerializer(ModelSerializer):
+class TemplateSerializer(StringFieldsMixin, ModelSerializer):
     """A template. The built-in ones have their name as `id` and can't be changed."""
 
     id = serializers.CharField(read_only=True)

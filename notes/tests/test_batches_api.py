@@ -68,6 +68,7 @@ class TestCreate:
                 [("texts.3", "blank"), ("texts.5", "blank")],
             ),
             ({"texts": ["a", None, {}]}, [("texts.1", "null"), ("texts.2", "invalid")]),
+            ({"texts": ["a", 5]}, [("texts.1", "invalid")]),
             ({"texts": ["a", "b\0"]}, [("texts.1", "null_characters_not_allowed")]),
             (
                 {"texts": ["a", ""], "template": "poem", "max_words": 0, "text": "x"},

@@ -111,6 +111,8 @@ class TestCreate:
             ({"text": " \n"}, [("text", "blank")]),
             ({"text": None}, [("text", "null")]),
             ({"text": ["x"]}, [("text", "invalid")]),
+            ({"text": 5}, [("text", "invalid")]),
+            ({"text": 0.5}, [("text", "invalid")]),
             ({"text": "a\0b"}, [("text", "null_characters_not_allowed")]),
             ({"text": "x" * (LONGEST_SOURCE + 1)}, [("text", "max_length")]),
             ({"note_id": "x"}, [("note_id", "invalid")]),
@@ -166,6 +168,14 @@ class TestCreate:
         response = as_user(owner).post(URL, form, content_type="application/x-www-form-urlencoded")
         assert sorted(errors(response)) == wrong
         assert "came 2 times" in response.json()["detail"]
+
+    def test_a_number_in_a_form_is_a_text(self, as_user: Any, owner: User) -> None:
+        client = as_user(owner)
+        answers = [
+            client.post(URL, "text=5", content_type="application/x-www-form-urlencoded"),
+            client.post(URL, {"text": "5"}, format="multipart"),
+        ]
+        assert [answer.status_code for answer in answers] == [202] * 2
 
     @pytest.mark.parametrize(
         ("field", "values"),
