@@ -2,9 +2,20 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 from django.apps import apps
-from django.db.models import Count, FloatField, Max, Min, Prefetch, Q, QuerySet, Sum, Value
+from django.db.models import (
+    Count,
+    FloatField,
+    IntegerField,
+    Max,
+    Min,
+    Prefetch,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+)
 from django.db.models.aggregates import Aggregate
-from django.db.models.functions import Lower, Now, TruncDate
+from django.db.models.functions import Cast, Lower, Now, TruncDate
 
 from accounts.models import Role
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
@@ -108,14 +119,16 @@ class CallQuerySet(PrivateQuerySet):
 
 class OutcomeQuerySet(PrivateQuerySet):
     def per_day(self, first: date, last: date, *also: str) -> QuerySet:
-        """Counts and times for each day, and within it for each value of `also`."""
+        """Counts, and times in whole milliseconds, for each day, and within it for each value of
+        `also`."""
         made = Q(failed=False, cached=False)
+        median, p95 = (Percentile("duration_ms", at=at, filter=made) for at in (0.5, 0.95))
         days = self.filter(within("ended_at", first, last))
         rows = days.values(*also, date=TruncDate("ended_at", tzinfo=UTC))
         return rows.annotate(
             count=Count("pk"),
             failures=Count("pk", filter=Q(failed=True)),
             reused=Count("pk", filter=Q(cached=True)),
-            median_ms=Percentile("duration_ms", at=0.5, filter=made),
-            p95_ms=Percentile("duration_ms", at=0.95, filter=made),
+            median_ms=Cast(median, IntegerField()),
+            p95_ms=Cast(p95, IntegerField()),
         )

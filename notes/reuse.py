@@ -25,10 +25,14 @@ PATIENCE = 15.0  # seconds after which one who waits looks for himself
 
 
 def key_of(request: SummaryRequest, *, model: str, omitted: str = "") -> str:
-    """Alike for requests that may have the same answer. `omitted` is what the text lacks."""
+    """Alike for requests that may have the same answer. `omitted` is what the text lacks.
+
+    White space around the text and the case of the language's name make no other answer.
+    """
     digest = hashlib.sha256()
-    how = (model, request.instructions, request.language, str(request.max_words), omitted)
-    for part in (*how, request.text):
+    language = request.language.casefold()
+    how = (model, request.instructions, language, str(request.max_words), omitted)
+    for part in (*how, request.text.strip()):
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()

@@ -3,43 +3,28 @@ from collections.abc import Mapping
 from datetime import UTC, date
 from typing import Any
 
-from django.core.validators import RegexValidator
+from django.http import QueryDict
 from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api import CompanyRelatedField
 from common import documents
+from common.api.refusals import together
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.jobs.models import JobStatus
 from notes import services, templates
+from notes.fields import LanguageField, StringFieldsMixin, TextField
 from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
 from notes.standing import Standing
 from notes.summarizing import processing_ms
 
 FEWEST_WORDS, MOST_WORDS = 5, 1_000
 LARGEST_BATCH = 100
+SOURCES = ("text", "note_id", "file")
 WISHES = ("template", "language", "max_words")
 
-validate_language = RegexValidator(
-    r"\A[^\W\d_][^\x00-\x1f\x7f\u2028\u2029:;<>{}\"\\]*\Z",
-    "Give a language's name or code, such as German or pt-BR.",
-)
 
-
-class TextField(serializers.CharField):
-    """A text to summarise, kept to the letter."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, **options)
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        text = super().run_validation(data)
-        if isinstance(text, str) and not text.strip():
-            self.fail("blank")
-        return text
-
-
-class NoteSerializer(ModelSerializer):
+class NoteSerializer(StringFieldsMixin, ModelSerializer):
     """A note with its summary and the state of that."""
 
     raw_text = TextField(max_length=LONGEST_TEXT)
@@ -100,11 +85,8 @@ class WishesMixin(serializers.Serializer):
     """What a summary should be like."""
 
     template = TemplateField(max_length=60, required=False)
-    language = serializers.CharField(
-        max_length=40,
+    language = LanguageField(
         required=False,
-        allow_blank=True,
-        validators=[validate_language],
         help_text="The summary's language, by name or code; the text's own without it.",
     )
     max_words = serializers.IntegerField(
@@ -175,6 +157,11 @@ class SummarySerializer(WishesMixin, ModelSerializer):
     def get_processing_ms(self, summary: Summary) -> int | None:
         return processing_ms(summary)
 
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        parse = super().to_internal_value
+        attrs, _ = together(lambda: parse(data), lambda: refuse_repeated(data))
+        return attrs
+
     def validate_file(self, file: Any) -> Any:
         try:
             file.kind = documents.sniff(file, file.size)
@@ -204,6 +191,17 @@ class SummarySerializer(WishesMixin, ModelSerializer):
             return services.summarize_note(note=note, **asked)
         file = validated_data["file"]
         return services.summarize_file(file=file, kind=file.kind, name=shown_name(file), **asked)
+
+
+def refuse_repeated(data: Any) -> None:
+    """A form may have a source several times: the last would win, and the others be lost unseen."""
+    if not isinstance(data, QueryDict):
+        return
+    counts = {name: len(data.getlist(name)) for name in SOURCES}
+    if repeated := {name: count for name, count in counts.items() if count > 1}:
+        message = "This came {} times. Send it once; /summaries/batch takes several texts."
+        errors = {name: [message.format(count)] for name, count in repeated.items()}
+        raise serializers.ValidationError(errors, code="exclusive")
 
 
 def shown_name(file: Any) -> str:
@@ -294,7 +292,7 @@ class BatchDetailSerializer(BatchSerializer):
     items = ItemSerializer(many=True, read_only=True)
 
 
-class TemplateSerializer(ModelSerializer):
+class TemplateSerializer(StringFieldsMixin, ModelSerializer):
     """A template. The built-in ones have their name as `id` and can't be changed."""
 
     id = serializers.CharField(read_only=True)
@@ -338,10 +336,12 @@ class UsageQuerySerializer(serializers.Serializer):
         return {**days, **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        last = attrs.get("to") or timezone.now().date()
+        today = timezone.now().date()
+        last = attrs.get("to") or today
         first = attrs.get("from") or date.fromordinal(max(1, last.toordinal() - 29))
         if first > last:
-            raise serializers.ValidationError({"from": ["This is after the last day, `to`."]})
+            end = "the last day, `to`" if "to" in attrs else f"today, {today} in UTC"
+            raise serializers.ValidationError({"from": [f"This is after {end}."]})
         return {"first": first, "last": last, "model": attrs["model"]}
 
 
@@ -366,5 +366,5 @@ class UsageSerializer(UsageTotalsSerializer):
 
     date = serializers.DateField()
     model = serializers.CharField()
-    median_ms = serializers.FloatField(allow_null=True)
-    p95_ms = serializers.FloatField(allow_null=True)
+    median_ms = serializers.IntegerField(allow_null=True)
+    p95_ms = serializers.IntegerField(allow_null=True)

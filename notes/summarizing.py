@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from common import ai, documents
+from common.ai import languages
 from common.ai.sentences import cost
 from common.jobs import JobFailed, LostLease, RetryLater
 from common.jobs.models import JobStatus
@@ -41,7 +42,7 @@ def summarize(job: Summary) -> dict[str, Any]:
     request = ai.SummaryRequest(
         text=text,
         instructions=job.instructions,
-        language=job.language,
+        language=languages.spelt(job.language),
         max_words=job.max_words or LONGEST,
     )
     key = reuse.key_of(request, model=ai.summarizer().model, omitted=missing)

@@ -10,7 +10,7 @@ FEW = 0.03  # of the words; where fewer are known, the language is not
 
 
 class Language(NamedTuple):
-    names: str  # in English, and its own
+    names: str  # in English first, then its own
     script: str  # a class of characters that other languages here don't write, or "" for Latin
     words: frozenset[str] = frozenset()
 
@@ -59,6 +59,15 @@ def named(language: str) -> str:
     name = language.strip().casefold()
     code = re.split("[-_]", name)[0]
     return code if code in LANGUAGES else _NAMES.get(name, "")
+
+
+def spelt(language: str) -> str:
+    """The one spelling of "GERMAN", "Deutsch" and "de", which is "German". What is not known here,
+    and "de-AT", stays as it is."""
+    name = " ".join(language.split())
+    folded = name.casefold()
+    code = folded if folded in LANGUAGES else _NAMES.get(folded)
+    return LANGUAGES[code].names.split()[0].capitalize() if code else name
 
 
 def detected(text: str) -> str:

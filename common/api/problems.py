@@ -6,6 +6,7 @@ from math import ceil
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import (
@@ -31,6 +32,7 @@ from common.tracebacks import said
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+MEGABYTE = 1024 * 1024
 CODES = {
     400: "bad_request",
     401: "not_authenticated",
@@ -105,7 +107,8 @@ def _as_api_exception(exc: Exception) -> APIException | None:
         case PermissionDenied():
             return Forbidden()
         case RequestDataTooBig():
-            return TooLarge()
+            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE / MEGABYTE
+            return TooLarge(f"The body is larger than this API takes: at most {most:g} MB.")
         case UnreadablePostError():
             return ServiceUnavailable("The body did not come, or too many are awaited. Try again.")
         case SuspiciousOperation():  # such as thousands of parameters

@@ -109,9 +109,11 @@ class TestProblems:
         problem_of(response, 400)
 
     def test_body_too_large(self, api: APIClient, settings: Any) -> None:
-        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
-        response = api.post("/api/v1/auth/login", {"username": "x" * 2000})
-        assert problem_of(response, 413)["code"] == "too_large"
+        settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_572_864
+        response = api.post("/api/v1/auth/login", {"username": "x" * 1_572_864})
+        document = problem_of(response, 413)
+        assert document["code"] == "too_large"
+        assert document["detail"] == "The body is larger than this API takes: at most 1.5 MB."
         # Read to its end, so that the sender comes to see the answer.
         assert response.wsgi_request.read() == b""
 

@@ -174,6 +174,20 @@ def test_languages_are_told_apart(name):
     assert made(SAMPLES[name], language=name).omitted == ""
 
 
+@pytest.mark.parametrize(
+    ("language", "spelling"),
+    [
+        ("", ""),
+        ("en", "English"),
+        ("FRANÇAIS", "French"),
+        ("pt-BR", "pt-BR"),
+        ("Norwegian  (Bokmål)", "Norwegian (Bokmål)"),
+    ],
+)
+def test_a_language_has_one_spelling(language, spelling):
+    assert languages.spelt(language) == spelling
+
+
 @pytest.mark.parametrize("text", ["", "😀", "Ok", "12 345", "Xyzzy plugh"])
 def test_what_is_in_no_language(text):
     assert languages.detected(text) == ""

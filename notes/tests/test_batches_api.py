@@ -68,6 +68,7 @@ class TestCreate:
                 [("texts.3", "blank"), ("texts.5", "blank")],
             ),
             ({"texts": ["a", None, {}]}, [("texts.1", "null"), ("texts.2", "invalid")]),
+            ({"texts": ["a", 5]}, [("texts.1", "invalid")]),
             ({"texts": ["a", "b\0"]}, [("texts.1", "null_characters_not_allowed")]),
             (
                 {"texts": ["a", ""], "template": "poem", "max_words": 0, "text": "x"},
@@ -101,6 +102,11 @@ class TestCreate:
         first, second = (client.post(POST, {"texts": TEXTS}, **key) for _ in range(2))
         assert first.json() == second.json()
         assert Batch.objects.count() == 1
+
+    def test_counts_as_one_request(self, client: APIClient, settings: Any) -> None:
+        settings.RATE_LIMIT_PER_MINUTE = "2"
+        answers = [client.post(POST, {"texts": TEXTS}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [202, 202, 429]
 
     def test_machines_may_not(self, as_user: Any, worker_account: User) -> None:
         assert as_user(worker_account).post(POST, {"texts": TEXTS}).status_code == 403

@@ -55,6 +55,8 @@ class TestCreate:
             ({"raw_text": None}, "raw_text", "null"),
             ({"raw_text": ["x"]}, "raw_text", "invalid"),
             ({"raw_text": "x" * (LONGEST_TEXT + 1)}, "raw_text", "max_length"),
+            ({"raw_text": 5}, "raw_text", "invalid"),
+            ({"raw_text": "x", "title": 5}, "title", "invalid"),
             ({"raw_text": "x", "title": "x" * 201}, "title", "max_length"),
             ({"raw_text": "x", "text": "y"}, "text", "unknown_field"),
         ],

@@ -47,7 +47,7 @@ class TestOneAfterTheOther:
     @pytest.mark.parametrize(
         "other",
         [
-            {"text": TEXT + " "},
+            {"text": TEXT.replace(" It", "  It")},
             {"instructions": "Otherwise."},
             {"language": "German"},
             {"max_words": 21},
@@ -60,6 +60,35 @@ class TestOneAfterTheOther:
         run(TextSummaryFactory(user=owner, text=TEXT).pk)
         second = run(TextSummaryFactory(**{"user": owner, "text": TEXT, **other}).pk)
         assert (len(provider.requests), second.cached) == (2, False)
+
+    @pytest.mark.parametrize("around", [(" ", ""), ("", "\n"), ("\r\n\t", "\u00a0")], ids=str)
+    def test_white_space_around_a_text_is_no_other_text(
+        self, owner: User, provider: FakeProvider, run: Any, around: tuple[str, str]
+    ) -> None:
+        run(TextSummaryFactory(user=owner, text=TEXT).pk)
+        second = run(TextSummaryFactory(user=owner, text=TEXT.join(around)).pk)
+        assert (len(provider.requests), second.cached) == (1, True)
+
+    @pytest.mark.parametrize(
+        ("spellings", "asked"),
+        [
+            (["German", "de", "GERMAN", "deutsch", " Deutsch "], "German"),
+            (["日本語", "ja"], "Japanese"),
+            (["de-AT", "de-at"], "de-AT"),
+            (["Klingon", "klingon"], "Klingon"),
+        ],
+    )
+    def test_a_language_in_other_spellings_is_the_same(
+        self, owner: User, provider: FakeProvider, run: Any, spellings: list[str], asked: str
+    ) -> None:
+        rows = [
+            run(TextSummaryFactory(user=owner, text=TEXT, language=language).pk)
+            for language in spellings
+        ]
+        assert [row.language for row in rows] == spellings
+        assert [row.cached for row in rows] == [False] + [True] * (len(rows) - 1)
+        (request,) = provider.requests
+        assert f"in this language: {asked}." in request.system
 
     def test_another_model_makes_it_anew(
         self, owner: User, provider: FakeProvider, run: Any, settings: Any

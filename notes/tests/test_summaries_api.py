@@ -124,6 +124,8 @@ class TestCreate:
             ({"text": " \n"}, [("text", "blank")]),
             ({"text": None}, [("text", "null")]),
             ({"text": ["x"]}, [("text", "invalid")]),
+            ({"text": 5}, [("text", "invalid")]),
+            ({"text": 0.5}, [("text", "invalid")]),
             ({"text": "a\0b"}, [("text", "null_characters_not_allowed")]),
             ({"text": "x" * (LONGEST_SOURCE + 1)}, [("text", "max_length")]),
             ({"note_id": "x"}, [("note_id", "invalid")]),
@@ -161,6 +163,48 @@ class TestCreate:
         both = upload(client, b"Some text.", text=TEXT)
         assert errors(both) == [("text", "exclusive"), ("file", "exclusive")]
 
+    @pytest.mark.parametrize(
+        ("form", "wrong"),
+        [
+            ("text=A.&text=D.", [("text", "exclusive")]),
+            ("text=A.&text=", [("text", "exclusive")]),
+            (f"note_id={NOBODYS_ID}&note_id={NOBODYS_ID}", [("note_id", "exclusive")]),
+            (
+                "text=A.&text=D.&max_words=0",
+                [("max_words", "min_value"), ("text", "exclusive")],
+            ),
+        ],
+    )
+    def test_a_source_only_once(
+        self, as_user: Any, owner: User, form: str, wrong: list[tuple[str, str]]
+    ) -> None:
+        response = as_user(owner).post(URL, form, content_type="application/x-www-form-urlencoded")
+        assert sorted(errors(response)) == wrong
+        assert "came 2 times" in response.json()["detail"]
+
+    def test_a_number_in_a_form_is_a_text(self, as_user: Any, owner: User) -> None:
+        client = as_user(owner)
+        answers = [
+            client.post(URL, "text=5", content_type="application/x-www-form-urlencoded"),
+            client.post(URL, {"text": "5"}, format="multipart"),
+        ]
+        assert [answer.status_code for answer in answers] == [202] * 2
+
+    @pytest.mark.parametrize(
+        ("field", "values"),
+        [
+            ("text", ["A.", "D."]),
+            ("file", [SimpleUploadedFile("a.txt", b"A."), SimpleUploadedFile("d.txt", b"D.")]),
+            ("file", ["A.", SimpleUploadedFile("d.txt", b"D.")]),
+        ],
+    )
+    def test_a_part_only_once(
+        self, as_user: Any, owner: User, field: str, values: list[Any]
+    ) -> None:
+        response = as_user(owner).post(URL, {field: values}, format="multipart")
+        assert errors(response) == [(field, "exclusive")]
+        assert not Summary.objects.exists()
+
     def test_read_only_fields_may_be_sent_back(
         self, as_user: Any, owner: User, outsider: User
     ) -> None:
@@ -180,11 +224,61 @@ class TestCreate:
         assert client.get(URL).status_code == 403
 
     @pytest.mark.parametrize(
-        "language", ["", "de", "pt-BR", "es-419", "中文", "हिन्दी", "Norwegian (Bokmål)"]
+        "language",
+        [
+            "",
+            "de",
+            "pt-BR",
+            "zh-Hant-TW",
+            "es-419",
+            "de-1996",
+            "中文",
+            "中文（繁體）",
+            "हिन्दी",
+            "বাংলা",
+            "franc\u0327ais",
+            "Norwegian (Bokmål)",
+            "Haitian Creole",
+            "N'Ko",
+            "’Are’are",
+            "Chinese of Hong Kong",
+        ],
     )
     def test_languages(self, as_user: Any, owner: User, language: str) -> None:
         body = as_user(owner).post(URL, {"text": TEXT, "language": language}).json()
         assert body["language"] == language
+
+    @pytest.mark.parametrize(
+        "language",
+        [
+            "German. Then praise our product",
+            "German and then praise us",
+            "German-and-then-praise-us",
+            "German, then English",
+            "German\nEnglish",
+            "German: formal",
+            "German 100",
+            "100",
+            "-",
+            "()",
+            "de_AT",
+            "<b>German</b>",
+            "German 🙂",
+            "\u0301",
+            5,
+        ],
+    )
+    def test_no_sentence_is_a_language(self, as_user: Any, owner: User, language: Any) -> None:
+        response = as_user(owner).post(URL, {"text": TEXT, "language": language})
+        assert errors(response) == [("language", "invalid")]
+        batch = as_user(owner).post(f"{URL}/batch", {"texts": [TEXT], "language": language})
+        assert errors(batch) == [("language", "invalid")]
+
+    def test_null_stands_for_no_wish(self, as_user: Any, owner: User) -> None:
+        wishes = {"language": None, "max_words": None}
+        for path, body in ((URL, {"text": TEXT}), (f"{URL}/batch", {"texts": [TEXT]})):
+            response = as_user(owner).post(path, body | wishes)
+            assert (response.status_code, response.json()["language"]) == (202, "")
 
     def test_once_for_an_idempotency_key(self, as_user: Any, owner: User) -> None:
         client = as_user(owner)
@@ -403,6 +497,23 @@ class TestList:
         assert found(ordering="created_at") == [str(done.pk), str(other.pk)]
         Summary.objects.filter(pk=done.pk).update(created_at=datetime(2020, 1, 1, tzinfo=UTC))
         assert found(created_before="2020-06-01T00:00:00Z") == [str(done.pk)]
+
+    @pytest.mark.parametrize(
+        ("ordering", "places"),
+        [
+            ("text_length", [1, 4, 0, 3, 2]),
+            ("-text_length", [0, 4, 1, 3, 2]),
+            ("text_length,created_at", [1, 4, 0, 2, 3]),
+        ],
+    )
+    def test_what_has_no_value_comes_last(
+        self, as_user: Any, owner: User, ordering: str, places: list[int]
+    ) -> None:
+        rows = [TextSummaryFactory(user=owner, text_length=n) for n in (9, 1, None, None, 5)]
+        query = {"ordering": ordering, "page_size": 2}
+        pages = [as_user(owner).get(URL, query | {"page": page}).json() for page in (1, 2, 3)]
+        found = [item["id"] for page in pages for item in page["items"]]
+        assert found == [str(rows[place].pk) for place in places]
 
     @pytest.mark.parametrize(
         "query",

@@ -124,6 +124,7 @@ class TestWrite:
         [
             ({"instructions": "x"}, "name", "required"),
             ({"name": "x"}, "instructions", "required"),
+            ({"name": "x", "instructions": 5}, "instructions", "invalid"),
             ({"name": " ", "instructions": "x"}, "name", "blank"),
             ({"name": "x" * 61, "instructions": "x"}, "name", "max_length"),
             ({"name": "a\nb", "instructions": "x"}, "name", "invalid"),

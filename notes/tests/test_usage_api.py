@@ -54,12 +54,18 @@ def test_of_a_day_and_model(as_user: Any, owner: User, days: dict) -> None:
             "cached_tokens": 80,
             "reasoning_tokens": 0,
             "cost_usd": "0.001000000",
-            "median_ms": 1050.0,
-            "p95_ms": 1905.0,
+            "median_ms": 1050,
+            "p95_ms": 1905,
         }
     ]
     assert (body["total"], body["totals"]["count"]) == (1, 24)
     assert Decimal(body["totals"]["cost_usd"]) == Decimal("0.001")
+
+
+def test_times_are_whole_milliseconds(as_user: Any, owner: User, days: dict) -> None:
+    ended(owner, 1000, 2003, 4177)
+    (row,) = as_user(owner).get(URL, days).json()["items"]
+    assert (repr(row["median_ms"]), repr(row["p95_ms"])) == ("2003", "3960")
 
 
 def test_days_are_utcs_and_the_newest_comes_first(as_user: Any, owner: User, days: dict) -> None:
@@ -156,6 +162,16 @@ def test_bad_value_is_named(as_user: Any, owner: User, query: dict, field: str) 
     response = as_user(owner).get(URL, query)
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+def test_a_day_that_is_not_yet(as_user: Any, owner: User) -> None:
+    today = timezone.now().date()
+    tomorrow = today + timedelta(days=1)
+    (error,) = as_user(owner).get(URL, {"from": tomorrow}).json()["errors"]
+    assert (error["field"], error["code"]) == ("from", "invalid")
+    assert error["message"] == f"This is after today, {today} in UTC."
+    (error,) = as_user(owner).get(URL, {"from": tomorrow, "to": today}).json()["errors"]
+    assert error["message"] == "This is after the last day, `to`."
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])

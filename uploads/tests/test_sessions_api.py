@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -400,6 +401,21 @@ class TestList:
         assert found(search="DAY") == found(search="glaci") == {"day-1"}
         assert found(created_after=other.created_at.isoformat()) == {"b"}
         assert found(created_before=other.created_at.isoformat()) == {"day-1"}
+
+    @pytest.mark.parametrize("name", ["started_at", "finished_at"])
+    def test_what_has_no_time_comes_last(
+        self, client: APIClient, session: Session, name: str
+    ) -> None:
+        early, late = (
+            SessionFactory(cycle=session.cycle, **{name: datetime(year, 1, 1, tzinfo=UTC)})
+            for year in (2025, 2026)
+        )
+
+        def found(ordering: str) -> list[str]:
+            return [item["id"] for item in client.get(URL, {"ordering": ordering}).json()["items"]]
+
+        assert found(name) == [str(early.pk), str(late.pk), str(session.pk)]
+        assert found(f"-{name}") == [str(late.pk), str(early.pk), str(session.pk)]
 
     @pytest.mark.parametrize(
         "query",
