@@ -113,9 +113,19 @@ class CeleryProgram:
         self._process = None
 
     def close(self) -> None:
+        """Kill it and its couriers: one that still waits would write while the next test begins."""
         self.kill()
+        for process in self._left():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         eventually(lambda: not self.sessions(), f"{self.name} has left the database")
         print(f"--- {self.log} ---\n{self.text()}")  # noqa: T201
+
+    def _left(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("PGAPPNAME") == self.name:
+                    yield process
 
     def text(self) -> str:
         """All that it has logged."""
