@@ -19,6 +19,15 @@ _marked = re.compile(
     r"tareas?|acción|acciones)\s?:",
     _I,
 )
+# "Dana to call the supplier", as minutes say it.
+_assigned = re.compile(
+    r"(?:[A-ZÀ-Þ][\w.'-]{0,40}(?:\s|,\s|\sand\s|\s&\s)){1,4}to (?:also )?"
+    r"(?:add|arrange|ask|book|buy|call|check|collect|compare|complete|confirm|contact|create|"
+    r"deliver|discuss|draft|draw|email|find|finish|fix|follow|get|install|investigate|invite|"
+    r"look|mail|make|meet|move|negotiate|order|organi[sz]e|plan|prepare|present|produce|"
+    r"provide|remove|repair|replace|report|research|review|schedule|send|set|share|speak|"
+    r"submit|talk|tell|test|update|write)\b"
+)
 _asked = re.compile(
     r"\b(?:please|let's|let us|let me|make sure|don't forget|do not forget|remember to|to-?do|"
     r"action items?|take care of|follow(?:ing)? up|assigned to|(?:is|are) responsible for|"
@@ -73,7 +82,8 @@ _request = re.compile(
 _outcome = re.compile(
     r"\b(?:decid|decision|agree[ds]?\b|approv|conclu|resolv|voted|chose|adopt|therefore|"
     r"result|outcome|final|so we(?:'ll| will)|beschl|entsch(?:ied|eid)|vereinbar|genehmig|ergebnis|"
-    r"décid|convenu|approuv|résult|conclu|decidi|acord|aprob|resultad)",
+    r"décid|convenu|approuv|résult|conclu|decidi|acord|aprob|resultad|deciso|delibera|besloten|"
+    r"решил|решен|постанов|утвержд|قرر)|决定|決定|决议|批准",
     _I,
 )
 _risk = re.compile(
@@ -102,7 +112,7 @@ def is_task(text: str) -> bool:
     """Whether somebody has to do something by what `text`, a sentence, says."""
     if text.rstrip().endswith("?") and not _request.search(text):
         return False
-    if _marked.match(text) or _asked.search(text):
+    if _marked.match(text) or _assigned.match(text) or _asked.search(text):
         return True
     duty = _duty.search(text) or _firm_duty.search(text)
     if not duty or (_passive.search(text) and not _deadline.search(text)):

@@ -341,6 +341,8 @@ def _written(sentences: list[Sentence]) -> list[float]:
 
 
 def _worth_reading(text: str) -> float:
+    if cost(text) <= BRIEF and cues.is_greeting(text):
+        return 0.1
     if not _boilerplate.match(text):
         return 1.0
     return 0.1 if text[-1] in ".!?" else 0.0

@@ -4,7 +4,7 @@ import re
 from itertools import accumulate, pairwise
 
 TITLE = 60  # characters and
-TITLE_WORDS = 8  # words that a line of prose may have to be taken for a title
+TITLE_WORDS = 10  # words that a line of prose may have to be taken for a title
 SIGNATURE = 10  # lines below "--"
 
 _heading = re.compile(r"#{1,6}\s")
@@ -14,6 +14,11 @@ _fence = re.compile(r"(?:```|~~~)")
 _row = re.compile(r"\|.*\|$")
 _timing = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
 _voice = re.compile(r"<v(?:\.[\w.]+)? ([^>]{1,100})>")
+_header = re.compile(  # of a mail, and of minutes
+    r"(?:from|to|cc|subject|date|sent|present|attendees|participants|von|an|betreff|datum|gesendet|"
+    r"anwesend|teilnehmer|de|à|objet|date|présents|asunto|para|fecha|asistentes)\s?: ",
+    re.IGNORECASE,
+)
 _end = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
 # Each bounded, so that a line of beginnings without ends is not read again for each of them.
 _image = re.compile(r"!\[[^\]]{0,200}\]\([^()\s]{0,500}\)$")
@@ -71,12 +76,15 @@ def _signature(lines: list[str]) -> list[str]:
 def _titles(lines: list[str]) -> list[str]:
     """Without headings; where most of it ends as sentences do, short lines that don't are some."""
     lines = [line for line in lines if not _heading.match(line)]
-    ended = sum(len(line) for line in lines if _end.search(line))
-    in_sentences = ended * 2 > sum(map(len, lines))
+    body = [line for line in lines if not _header.match(line)]
+    ended = sum(len(line) for line in body if _end.search(line))
+    in_sentences = ended * 2 > sum(map(len, body))
     return [line for line in lines if not _is_title(line)] if in_sentences else lines
 
 
 def _is_title(line: str) -> bool:
+    if _header.match(line):
+        return True
     short = len(line) <= TITLE and len(line.split()) <= TITLE_WORDS
     return short and not (_end.search(line) or _mark.match(line) or ": " in line)
 

@@ -57,6 +57,8 @@ def test_a_fence_that_is_never_closed_hides_nothing() -> None:
 def test_titles_in_prose_are_no_sentences() -> None:
     minutes = ["Minutes of the board", "BUDGET", "The budget grows by 6 %.", "It was approved."]
     assert plain(minutes) == minutes[2:]
+    mail = ["From: Bob", "Subject: The fan", "Présents : Mme Roy, M. Dupont"]
+    assert plain([*mail, *minutes]) == minutes[2:]
     assert plain(["Hi team,", "The pump failed on Monday.", "Best regards", "Petra"]) == [
         "The pump failed on Monday."
     ]

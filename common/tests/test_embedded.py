@@ -126,6 +126,7 @@ def test_action_items_in_a_language_without_cues_are_not_denied():
         "Ms. O'Neill is to write the minutes.", "The invoice must be paid.",
         "ACTION: D. Park to negotiate the lease.", "[ ] Kim: set an alert at 80 %",
         "Aufgabe: Peter ruft den Kunden an.", "Mme Roy préparera le planning.",
+        "Dana to call both suppliers this week", "Erik and Kim to prepare the figures",
         "Ana preparará el informe.", "Enviaremos el contrato al cliente.",
         "Die Anlage wird bis Freitag gewartet.",
     ],
@@ -139,7 +140,8 @@ def test_what_is_a_task(sentence):
     [
         "The weather will be fine.", "Should we go?", "It was decided last year.",
         "This will cost 48 million euros.", "She likes her work.", "What will they say?",
-        "Can you all hear me?", "Rund 12 % der Rücksendungen werden falsch gebucht.",
+        "Can you all hear me?", "Welcome to the party.", "Thanks to Ana we know it.",
+        "Rund 12 % der Rücksendungen werden falsch gebucht.",
         "Die Anlage wird gewartet.", "He bought a Nikon camera.", "We heard the Verdi opera.",
     ],
 )  # fmt: skip
