@@ -10,6 +10,7 @@ from accounts.models import User
 from common.jobs import runner
 from common.jobs.messages import BULK, JOBS
 from common.jobs.models import JobStatus
+from common.metrics import scrape
 from notes.models import Batch, Summary
 from notes.reuse import wake_on_commit
 from notes.services import retry_batch
@@ -85,3 +86,12 @@ def test_woken(one: Summary, item: Summary, owner: User, sent: list) -> None:
     Summary.objects.update(making="key")
     wake_on_commit(TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, making="key"))
     assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+
+
+def test_are_counted_apart(one: Summary, item: Summary) -> None:
+    Summary.objects.filter(pk=item.pk).update(status=JobStatus.IN_PROGRESS)
+    told = scrape.render()[0].decode().splitlines()
+    labels = 'kind="notes.Summary",queue='
+    assert f'bureau_jobs_queued{{{labels}"jobs"}} 1.0' in told
+    assert f'bureau_jobs_queued{{{labels}"bulk"}} 0.0' in told
+    assert f'bureau_jobs_in_progress{{{labels}"bulk"}} 1.0' in told
