@@ -21,7 +21,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # each message would be refused until a worker starts anew.
 _direct = Exchange("")
 app.conf.task_queues = [
-    Queue(name, exchange=_direct, routing_key=name) for name in ("jobs", "control")
+    Queue(name, exchange=_direct, routing_key=name) for name in ("jobs", "bulk", "control")
 ]
 app.conf.task_default_queue = "jobs"
 app.conf.task_default_exchange = ""

@@ -151,6 +151,9 @@ CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1740
 CELERY_WORKER_CONCURRENCY = env.worker_concurrency
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# With Redis a worker fetches no more than it has processes for: what it held besides would wait for
+# them while another worker is idle, and a batch's messages in front of what came alone.
+CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_RESULT_BACKEND = "django-db"

@@ -135,6 +135,8 @@ class Summary(CompanyOwned, Job):
     same (`notes.reuse`). `making` is the key of what this row's run makes, or waits for.
     """
 
+    bulk_by = "batch_id"
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="summaries")
     note = models.ForeignKey(Note, models.CASCADE, null=True, related_name="summaries")
     job_of = models.OneToOneField(

@@ -92,8 +92,8 @@ def _same(job: Summary) -> SummaryQuerySet:
 
 
 def _wake(waiting: SummaryQuerySet, *, at_most: int | None = None) -> None:
-    pks = list(waiting.values_list("pk", flat=True)[:at_most])
-    rows = Summary.objects.filter(pk__in=pks, status=JobStatus.QUEUED)
-    if pks and rows.update(run_after=Now(), publish_after=Now() + FIRST_REPUBLISH):
-        for pk in pks:
-            publish(Summary._meta.label, pk)
+    jobs = list(waiting.to_publish()[:at_most])
+    rows = Summary.objects.filter(pk__in=[job.pk for job in jobs], status=JobStatus.QUEUED)
+    if jobs and rows.update(run_after=Now(), publish_after=Now() + FIRST_REPUBLISH):
+        for job in jobs:
+            publish(job)

@@ -1,34 +1,39 @@
 """The message of a job: "look at row X"."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import structlog
 from celery import current_app
-from django.apps import apps
 from kombu.pools import ProducerPool, producers
 
 from common import metrics
 from common.tracebacks import said
 
+if TYPE_CHECKING:
+    from common.jobs.models import Job
+
 log = structlog.get_logger(__name__)
 
 RUN_JOB = "common.tasks.run_job"
-QUEUE = "jobs"
+# Workers take from them in turn, so that a single job does not wait behind hundreds that came
+# together. `config/celery.py` declares both.
+JOBS = "jobs"
+BULK = "bulk"
 PATIENCE = 1.0
 PAUSE_AFTER_FAILURE = 2.0
 _broker_away_until = 0.0
 
 
-def publish(label: str, pk: Any) -> bool:
-    """Send the message of one job; `False` where the broker is away.
+def publish(job: "Job") -> bool:
+    """Send the message of one job by its queue; `False` where the broker is away.
 
     Never raises: the row is committed already, and the sweeper sends what this could not.
     After a failure the next two seconds' messages are left to the sweeper at once, and then one
     is tried for all, so that a broker that hangs delays one request and not all of them.
     """
     global _broker_away_until
-    now = time.monotonic()
+    label, now = job._meta.label, time.monotonic()
     if now < _broker_away_until:
         return False
     if _broker_away_until:
@@ -37,35 +42,34 @@ def publish(label: str, pk: Any) -> bool:
         with _producers().acquire(block=True, timeout=PATIENCE) as producer:
             current_app.send_task(
                 RUN_JOB,
-                args=(label, str(pk)),
-                queue=QUEUE,
+                args=(label, str(job.pk)),
+                queue=job.queue,
                 producer=producer,
                 retry=False,
-                **_limits(label),
+                **_limits(job),
             )
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
         metrics.job_not_published(label)
-        log.warning("job_not_published", job=str(pk), kind=label, error=said(error))
+        log.warning("job_not_published", job=str(job.pk), kind=label, error=said(error))
         return False
     _broker_away_until = 0.0
     return True
 
 
-def _limits(label: str) -> dict[str, float]:
+def _limits(job: "Job") -> dict[str, float]:
     """Celery's limits for a kind of job that has its own."""
-    limit = apps.get_model(label).time_limit  # type: ignore[attr-defined]
-    if limit is None:
+    if job.time_limit is None:
         return {}
-    seconds = limit.total_seconds()
+    seconds = job.time_limit.total_seconds()
     return {"soft_time_limit": seconds, "time_limit": seconds + 60}
 
 
-def backlog() -> int:
-    """How many messages of jobs wait for a worker; 0 where the broker does not tell."""
+def backlog(queue: str) -> int:
+    """How many messages wait there for a worker; 0 where the broker does not tell."""
     try:
         with _producers().acquire(block=True, timeout=PATIENCE) as producer:
-            return producer.channel.queue_declare(queue=QUEUE, passive=True).message_count
+            return producer.channel.queue_declare(queue=queue, passive=True).message_count
     except Exception:
         return 0
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Greatest, Least, Now
 from common import metrics
 from common.ids import uuid7
 from common.jobs.errors import LostLease
-from common.jobs.messages import publish
+from common.jobs.messages import BULK, JOBS, publish
 from common.logs import current_request_id
 from common.models import BaseModel
 
@@ -64,21 +64,23 @@ class JobQuerySet(models.QuerySet):
         for job in jobs:
             job.request_id = current_request_id()
         self.bulk_create(jobs)
-        self._publish_on_commit([job.pk for job in jobs])
+        self._publish_on_commit(jobs)
         return jobs
 
     def requeue_all(self, **columns: Any) -> int:
         """As `Job.requeue`, for each of these rows; returns how many there were."""
         with transaction.atomic():
-            pks = self._locked()
-            self.model.objects.filter(pk__in=pks).update(**queued_afresh(), **columns)
-            self._publish_on_commit(pks)
-        return len(pks)
+            jobs = self._locked()
+            rows = self.model.objects.filter(pk__in=[job.pk for job in jobs])
+            rows.update(**queued_afresh(), **columns)
+            self._publish_on_commit(jobs)
+        return len(jobs)
 
     def cancel_all(self) -> int:
         """As `Job.cancel`, for each of these rows; returns how many had not ended."""
         with transaction.atomic():
-            jobs = self.model.objects.filter(pk__in=self.filter(status__in=ACTIVE)._locked())
+            active = self.filter(status__in=ACTIVE)._locked()
+            jobs = self.model.objects.filter(pk__in=[job.pk for job in active])
             cancelled = jobs.update(
                 status=JobStatus.CANCELLED,
                 run_id=None,
@@ -91,12 +93,21 @@ class JobQuerySet(models.QuerySet):
         return cancelled
 
     def _locked(self) -> list[Any]:
-        rows = self.select_for_update(of=("self",)).order_by("pk")
-        return list(rows.values_list("pk", flat=True))
+        return list(self.select_for_update(of=("self",)).order_by("pk").to_publish())
 
-    def _publish_on_commit(self, pks: list[Any]) -> None:
-        label = self.model._meta.label
-        transaction.on_commit(lambda: [publish(label, pk) for pk in pks])
+    def _publish_on_commit(self, jobs: list[Any]) -> None:
+        transaction.on_commit(lambda: [publish(job) for job in jobs])
+
+    def to_publish(self) -> Self:
+        """With no more columns than `publish` needs."""
+        columns = ["pk", self.model.bulk_by] if self.model.bulk_by else ["pk"]
+        return self.select_related(None).only(*columns)
+
+    def in_queue(self, queue: str) -> Self:
+        """Those whose messages go by this queue, as `Job.queue` says."""
+        if not self.model.bulk_by:
+            return self if queue == JOBS else self.none()
+        return self.filter(**{f"{self.model.bulk_by}__isnull": queue == JOBS})
 
     def due(self) -> Self:
         """Queued and due, or abandoned by a worker whose lease is over."""
@@ -165,6 +176,8 @@ class Job(BaseModel):
     max_attempts: ClassVar[int] = 3
     # How long a run may take; None for what any task of Celery's may.
     time_limit: ClassVar[timedelta | None] = None
+    # The column that holds something in a row of many that came together; None where none do.
+    bulk_by: ClassVar[str | None] = None
 
     status = models.CharField(
         max_length=16, choices=JobStatus.choices, default=JobStatus.QUEUED, editable=False
@@ -209,8 +222,18 @@ class Job(BaseModel):
     def lease(cls) -> timedelta:
         return settings.JOB_LEASE
 
+    @classmethod
+    def queues(cls) -> tuple[str, ...]:
+        """By which the messages of this kind go."""
+        return (JOBS, BULK) if cls.bulk_by else (JOBS,)
+
+    @property
+    def queue(self) -> str:
+        """By which the message of this row goes, at whatever try."""
+        return BULK if self.bulk_by and getattr(self, self.bulk_by) is not None else JOBS
+
     def publish_on_commit(self) -> None:
-        transaction.on_commit(lambda: publish(self._meta.label, self.pk))
+        transaction.on_commit(lambda: publish(self))
 
     def requeue(self, condition: Q = ANY_STATE, **columns: Any) -> bool:
         """Start from the beginning, if the row meets `condition`; a run loses its lease.

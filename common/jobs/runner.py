@@ -19,7 +19,7 @@ from django.utils import timezone
 from common import metrics
 from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
 from common.jobs.messages import backlog, publish
-from common.jobs.models import ACTIVE, Job
+from common.jobs.models import ACTIVE, Job, JobQuerySet
 from common.tracebacks import said
 
 log = structlog.get_logger(__name__)
@@ -187,23 +187,30 @@ def _give_up(job: Job) -> bool:
 
 
 def _publish_due(model: type[Job]) -> int:
+    """Each queue by itself, so that a long one keeps nothing from the other: a retry of a single
+    job, say, whose only message comes from here."""
+    return sum(_publish_due_in(queue, model) for queue in model.queues())
+
+
+def _publish_due_in(queue: str, model: type[Job]) -> int:
     """Publish what seems lost, unless the queue is so long that it probably only waits its turn.
 
     Else each sweep would add to a backlog messages of the very jobs that are in it.
     """
-    if not model.objects.unpublished().exists():
+    rows = model.objects.unpublished().in_queue(queue)
+    if not rows.exists():
         return 0
-    due = _take_due(model, at_most=min(SWEEP_BATCH, LONGEST_QUEUE - backlog()))
-    unsent = [pk for pk in due if not publish(model._meta.label, pk)]
+    due = _take_due(rows, at_most=min(SWEEP_BATCH, LONGEST_QUEUE - backlog(queue)))
+    unsent = [job.pk for job in due if not publish(job)]
     model.objects.filter(pk__in=unsent).update(publish_after=Now())
     return len(due) - len(unsent)
 
 
-def _take_due(model: type[Job], *, at_most: int) -> list[Any]:
+def _take_due(rows: JobQuerySet, *, at_most: int) -> list[Job]:
     if at_most <= 0:
         return []
     with transaction.atomic():
-        rows = model.objects.unpublished().select_for_update(skip_locked=True, of=("self",))
-        due = list(rows.order_by("run_after").values_list("pk", flat=True)[:at_most])
-        model.objects.filter(pk__in=due).mark_published()
+        free = rows.select_for_update(skip_locked=True, of=("self",))
+        due = list(free.order_by("run_after").to_publish()[:at_most])
+        rows.model.objects.filter(pk__in=[job.pk for job in due]).mark_published()
     return due

@@ -31,16 +31,17 @@ Gauges of the same processes, as long as they live:
 
 Gauges read at each scrape; these are the whole installation's, and every web process tells them:
 
-    bureau_jobs_queued                    kind                delayed ones too
-    bureau_jobs_in_progress               kind                those too that lost their worker
-    bureau_jobs_oldest_seconds            kind                how long the first in turn is overdue
+    bureau_jobs_queued                    kind queue          delayed ones too
+    bureau_jobs_in_progress               kind queue          those too that lost their worker
+    bureau_jobs_oldest_seconds            kind queue          how long the first in turn is overdue
     bureau_feed_age_seconds                                   since the posts were known to be fresh
     bureau_feed_posts
     bureau_database_up                                        0 where it did not answer in time
     bureau_build_info                     version revision python django
 
 `route` is a template (`/api/v1/notes/<uuid:pk>`), `/static/` for files and `unmatched` for what is
-no route; a `method` that HTTP does not know is `other`; a `kind` is a model (`notes.Summary`).
+no route; a `method` that HTTP does not know is `other`; a `kind` is a model (`notes.Summary`); a
+`queue` is `jobs`, or `bulk` for what came together, a batch's summaries.
 
 A worker, beat or gRPC server on a machine of its own tells its part at `METRICS_PORT`.
 """

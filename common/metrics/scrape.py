@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from common.jobs.models import ACTIVE, Job, JobStatus
+from common.jobs.models import ACTIVE, JobQuerySet, JobStatus
 from common.jobs.runner import kinds
 from common.metrics import instruments, values
 from common.patience import Inquiry, TooSlow
@@ -94,9 +94,9 @@ def _read() -> list[Metric]:
 
 
 def _jobs() -> list[Metric]:
-    """Of each kind what is under way, by the index of active jobs alone."""
+    """Of each kind and queue what is under way, by the index of active jobs alone."""
     families = {
-        name: GaugeMetricFamily(f"bureau_jobs_{name}", text, labels=["kind"])
+        name: GaugeMetricFamily(f"bureau_jobs_{name}", text, labels=["kind", "queue"])
         for name, text in (
             ("queued", "Jobs that wait."),
             ("in_progress", "Jobs that run."),
@@ -104,16 +104,17 @@ def _jobs() -> list[Metric]:
         )
     }
     for model in kinds():
-        figures = _active(model)
-        for family, figure in zip(families.values(), figures, strict=True):
-            family.add_metric([model._meta.label], figure)
+        for queue in model.queues():
+            figures = _active(model.objects.in_queue(queue))
+            for family, figure in zip(families.values(), figures, strict=True):
+                family.add_metric([model._meta.label, queue], figure)
     return list(families.values())
 
 
-def _active(model: type[Job]) -> tuple[int, int, float]:
+def _active(jobs: JobQuerySet) -> tuple[int, int, float]:
     """How many are queued, how many in progress, and the seconds that the oldest is overdue."""
     waits, runs = Q(status=JobStatus.QUEUED), Q(status=JobStatus.IN_PROGRESS)
-    found = model.objects.filter(status__in=ACTIVE).aggregate(
+    found = jobs.filter(status__in=ACTIVE).aggregate(
         queued=Count("pk", filter=waits),
         running=Count("pk", filter=runs),
         oldest=Now() - Min("run_after", filter=waits),

@@ -173,7 +173,6 @@ class Worker(CeleryProgram):
         super().__init__(broker_url, folder, environment=environment)
         self.concurrency = concurrency
         self.options = (
-            "--queues=jobs,control",
             "--loglevel=info",
             f"--concurrency={concurrency}",
             f"--hostname={self.name}@test",

@@ -22,8 +22,13 @@ pytestmark = pytest.mark.django_db
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The messages that were sent to the broker: no worker runs here, so they only pile up."""
     sent: list[tuple[str, str]] = []
+
+    def publish(job: Errand) -> bool:
+        sent.append((job._meta.label, job.pk))
+        return True
+
     for module in ("common.jobs.models", "common.jobs.runner"):
-        monkeypatch.setattr(f"{module}.publish", lambda label, pk: sent.append((label, pk)) or True)
+        monkeypatch.setattr(f"{module}.publish", publish)
     return sent
 
 

@@ -180,7 +180,7 @@ def test_the_same_message_five_times_runs_a_job_once(
     jobs = [Errand.objects.create(log=str(log), seconds=0.02) for _ in range(20)]
     for job in jobs:
         for _ in range(5):
-            publish("tests.Errand", job.pk)
+            publish(job)
     for job in jobs:
         assert outcome(reaches(job, COMPLETED)) == (COMPLETED, 1, "done by try 1", 1)
     eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")

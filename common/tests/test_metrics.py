@@ -155,7 +155,7 @@ class TestContents:
         Errand.objects.create(run_after=now + timezone.timedelta(seconds=90))
         Errand.objects.create(status=JobStatus.IN_PROGRESS, lease_until=now)
         Errand.objects.create(status=JobStatus.COMPLETED)
-        found, kind = figures(), {"kind": "tests.Errand"}
+        found, kind = figures(), {"kind": "tests.Errand", "queue": "jobs"}
         assert found[key("bureau_database_up")] == 1
         assert found[key("bureau_jobs_queued", **kind)] == 2
         assert found[key("bureau_jobs_in_progress", **kind)] == 1

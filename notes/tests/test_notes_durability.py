@@ -123,6 +123,11 @@ def client(as_user: Callable[[User], APIClient], owner: User, broker: Broker) ->
     return as_user(owner)
 
 
+@pytest.fixture
+def outsider_client(as_user: Callable[[User], APIClient], outsider: User) -> APIClient:
+    return as_user(outsider)
+
+
 def text(word: str) -> str:
     return f"{word} is what this note is about. The rest of it tells of the weather."
 
@@ -215,7 +220,7 @@ def test_the_same_message_five_times_makes_one_summary(
 ) -> None:
     with crew.worker().stopped():
         job = post(client, "kettle")
-        assert all(publish("notes.Summary", job.pk) for _ in range(4))
+        assert all(publish(job) for _ in range(4))
     assert is_summarized(job, "kettle", attempts=1)
     eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")
     assert is_summarized(job, "kettle", attempts=1)
@@ -231,6 +236,24 @@ def test_the_same_text_twice_at_once_makes_one_call(
     assert all(is_summarized(job, "kettle", attempts=1) for job in jobs)
     assert provider.asked("kettle") == 1
     assert sorted(job.cached for job in jobs) == [False, True, True]
+
+
+def test_a_batch_does_not_keep_another_company_waiting_and_completes(
+    client: APIClient, outsider_client: APIClient, crew: Crew, provider: Provider
+) -> None:
+    worker = crew.worker()
+    provider.on["item"] = ai.slow(0.3)
+    texts = [f"item {number} of the batch is long." for number in range(24)]
+    assert client.post("/api/v1/summaries/batch", {"texts": texts}).status_code == 202
+    eventually(lambda: provider.busiest == worker.concurrency, "all work on the batch")
+    job = post(outsider_client, "kettle")
+    begun = provider.asked("item")
+    assert is_summarized(job, "kettle", attempts=1)
+    words = [request.document.split()[0] for request in provider.requests]
+    assert words.index("kettle") - begun <= worker.concurrency
+    done = Summary.objects.filter(batch__isnull=False, status=COMPLETED)
+    assert done.count() < len(texts)
+    eventually(lambda: done.count() == len(texts), "the batch is completed")
 
 
 def test_a_note_whose_worker_is_killed_before_it_acknowledges_is_not_done_again(
@@ -307,7 +330,7 @@ def test_notes_posted_while_the_broker_is_down_complete_when_it_is_back(
         assert timed(lambda: jobs.append(post(client, f"tea-{len(jobs)}"))) < 1
         time.sleep(0.3)
     broker.start()
-    eventually(lambda: publish("notes.Summary", before.pk), "this process publishes again")
+    eventually(lambda: publish(before), "this process publishes again")
     assert is_summarized(post(client, "after"), "after", attempts=1)
     for number, job in enumerate(jobs):
         assert is_summarized(job, f"tea-{number}", attempts=1)

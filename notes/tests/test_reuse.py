@@ -153,7 +153,7 @@ class TestAtOnce:
     def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         """The ids of summaries whose message was published."""
         ids: list[Any] = []
-        monkeypatch.setattr("notes.reuse.publish", lambda _, pk: ids.append(pk))
+        monkeypatch.setattr("notes.reuse.publish", lambda job: ids.append(job.pk))
         return ids
 
     def test_two_make_one_call(self, twins: Any, provider: FakeProvider, sent: list[Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import User
+from accounts.models import PasswordReset, User
 from common.jobs import runner
 from uploads import progress, running, services
 from uploads.models import FIGURES, Cycle, Session
@@ -402,8 +402,8 @@ def test_tries_that_get_on_do_not_use_up_the_session(
 def test_a_session_may_take_longer_than_a_task() -> None:
     from common.jobs.messages import _limits
 
-    assert _limits("uploads.Session")["soft_time_limit"] >= 24 * 3600
-    assert _limits("notes.Summary") == {}
+    assert _limits(Session())["soft_time_limit"] >= 24 * 3600
+    assert _limits(PasswordReset()) == {}
 
 
 def test_an_unexpected_error_is_one_files_own(

@@ -1,0 +1,97 @@
+"""The summaries of a batch go by a queue of their own, at every try and whoever sends them."""
+
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from common.jobs import runner
+from common.jobs.messages import BULK, JOBS
+from common.jobs.models import JobStatus
+from common.metrics import scrape
+from notes.models import Batch, Summary
+from notes.reuse import wake_on_commit
+from notes.services import retry_batch
+from notes.tests.factories import TextSummaryFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+    """Whose messages went to the broker, and by which queue."""
+    messages: list[tuple[Any, str]] = []
+
+    def publish(job: Summary) -> bool:
+        messages.append((job.pk, job.queue))
+        return True
+
+    for module in ("common.jobs.models", "common.jobs.runner", "notes.reuse"):
+        monkeypatch.setattr(f"{module}.publish", publish)
+    return messages
+
+
+@pytest.fixture
+def client(as_user: Any, owner: User) -> APIClient:
+    return as_user(owner)
+
+
+@pytest.fixture
+def one(owner: User) -> Summary:
+    """A summary that was asked for alone."""
+    return TextSummaryFactory(user=owner)
+
+
+@pytest.fixture
+def item(owner: User) -> Summary:
+    """One of a batch's."""
+    batch = Batch.objects.create(company=owner.company, user=owner)
+    return TextSummaryFactory(user=owner, batch=batch, index=0)
+
+
+def test_of_a_batch_alone_go_in_bulk(client: APIClient, sent: list) -> None:
+    client.post("/api/v1/summaries/batch", {"texts": ["One text.", "Another text."]})
+    assert [queue for _, queue in sent] == [BULK, BULK]
+    client.post("/api/v1/summaries", {"text": "One text."})
+    client.post("/api/v1/notes", {"raw_text": "One text."})
+    assert [queue for _, queue in sent[2:]] == [JOBS, JOBS]
+
+
+def test_of_a_batch_that_is_retried(item: Summary, owner: User, sent: list) -> None:
+    Summary.objects.update(status=JobStatus.FAILED)
+    assert item.batch
+    retry_batch(item.batch, by=owner)
+    assert sent == [(item.pk, BULK)]
+
+
+def test_swept(one: Summary, item: Summary, sent: list) -> None:
+    Summary.objects.update(publish_after=Now())
+    assert runner.sweep(Summary) == (0, 2)
+    assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+
+
+def test_a_long_queue_does_not_keep_the_sweeper_from_the_other(
+    one: Summary, item: Summary, sent: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = {JOBS: 0, BULK: runner.LONGEST_QUEUE}
+    monkeypatch.setattr("common.jobs.runner.backlog", length.get)
+    Summary.objects.update(publish_after=Now())
+    assert runner.sweep(Summary) == (0, 1)
+    assert sent == [(one.pk, JOBS)]
+
+
+def test_woken(one: Summary, item: Summary, owner: User, sent: list) -> None:
+    Summary.objects.update(making="key")
+    wake_on_commit(TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, making="key"))
+    assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+
+
+def test_are_counted_apart(one: Summary, item: Summary) -> None:
+    Summary.objects.filter(pk=item.pk).update(status=JobStatus.IN_PROGRESS)
+    told = scrape.render()[0].decode().splitlines()
+    labels = 'kind="notes.Summary",queue='
+    assert f'bureau_jobs_queued{{{labels}"jobs"}} 1.0' in told
+    assert f'bureau_jobs_queued{{{labels}"bulk"}} 0.0' in told
+    assert f'bureau_jobs_in_progress{{{labels}"bulk"}} 1.0' in told
