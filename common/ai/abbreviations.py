@@ -9,15 +9,14 @@ import re
 _REACH = 24  # characters before the full stop that are looked at
 
 _before_a_name = (
-    "Hr|Hrn|Fr|Dr|Drs|Prof|prof|Mag|Ing|ing|Dipl|Nr|nr|Bd|z\\.\\s?[BHZT]|d\\.\\s?h|i\\.\\s?d\\.\\s?R|u\\.\\s?a|"
-    "bzw|ggf|inkl|exkl|evtl|vgl|zzgl|bspw|Sr|Sra|Srta|Sres|Ud|Uds|Vd|Vds|Lic|Dña|Mme|Mmes|Mlle|MM|"
-    "Mgr|mgr|env|dhr|Dhr|mevr|Mevr|mw|Mw|bijv|t\\.a\\.v|d\\.w\\.z|Sig|sig|Sigg|Dott|dott|Avv|avv|Arch|"
-    "inż|św|ks|ul|godz|im|Lt|Col|Gen|Sgt|Capt|Maj|Cpl|Cmdr|Adm|Rev|Hon|Mr|Mrs|Ms|Messrs|Sen|Rep|"
-    "Gov|Pres|Supt"
+    r"Hrn?|Fr|Drs?|[Pp]rof|Mag|[Ii]ng|Dipl|[Nn]r|Bd|z\.\s?[BHZT]|d\.\s?h|i\.\s?d\.\s?R|u\.\s?a|bzw|"
+    r"ggf|inkl|exkl|evtl|vgl|zzgl|bspw|Sra?|Srta|Sres|Uds?|Vds?|Lic|Dña|Mmes?|Mlle|MM|[Mm]gr|env|"
+    r"[Dd]hr|[Mm]evr|[Mm]w|bijv|t\.a\.v|d\.w\.z|[Ss]ig|Sigg|[Dd]ott|[Aa]vv|Arch|inż|św|ks|ul|godz|im|"
+    r"Lt|Col|Gen|Sgt|Capt|Maj|Cpl|Cmdr|Adm|Rev|Hon|Mrs?|Ms|Messrs|Sen|Rep|Gov|Pres|Supt"
 )
 _before_a_number = (
-    "Art|art|Abs|Str|str|S|p|pp|pág|pag|Kap|kap|Ziff|Abb|Fig|fig|Tab|Vol|vol|Cap|cap|núm|Núm|n|"
-    "Tel|tel|al|No|no|ca|aprox|approx|pkt|poz"
+    r"[Aa]rt|Abs|[Ss]tr|S|pp?|pág|pag|[Kk]ap|Ziff|Abb|[Ff]ig|Tab|[Vv]ol|[Cc]ap|[Nn]úm|n|[Tt]el|al|"
+    r"[Nn]o|ca|aprox|approx|pkt|poz"
 )
 _named = re.compile(rf"(?:^|[\s(„«\"'’/])(?:{_before_a_name})\.$")
 _numbered = re.compile(rf"(?:^|[\s(„«\"'’/])(?:{_before_a_number})\.$")
