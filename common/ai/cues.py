@@ -61,7 +61,8 @@ _somebody = re.compile(
     r"(?:[Tt]he|[Oo]ur|[Yy]our|[Dd](?:as|ie|er)|[Ll][ea]s?|[Ee]l)\s+(?:\w{1,40}\s+)?(?:team|manager|"
     r"department|designers?|engineers?|supplier|lawyers?|board|council|office|client|customer|"
     r"équipe|equipo)|(?:M\.|Mme|Mlle|Herr|Frau|Sra?\.)\s[^\W\d_][\w'-]{0,40}|"
-    r"(?!(?:The|This|That|These|Those|It|There|What|Which|Most|Some|All|Such|Die|Der|Das|Es|Le|La|Les|El|Los|Ce|Il|Esto)\b)[^\W\d_a-zß-ÿ][\w'.-]{0,40}))"
+    r"(?!(?:The|This|That|These|Those|It|There|What|Which|Most|Some|All|Such|Die|Der|Das|Es|"
+    r"Le|La|Les|El|Los|Ce|Il|Esto)\b)[^\W\d_a-zß-ÿ][\w'.-]{0,40}))"
     r"(?:'ll\b|\s+(?:\w+ly\s+|also\s+|then\s+|auch\s+)?(?=\w))"
 )
 _deadline = re.compile(
