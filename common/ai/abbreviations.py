@@ -10,16 +10,17 @@ _REACH = 24  # characters before the full stop that are looked at
 
 _before_a_name = (
     r"Hrn?|Fr|Drs?|[Pp]rof|Mag|[Ii]ng|Dipl|[Nn]r|Bd|z\.\s?[BHZT]|d\.\s?h|i\.\s?d\.\s?R|u\.\s?a|bzw|"
-    r"ggf|inkl|exkl|evtl|vgl|zzgl|bspw|Sra?|Srta|Sres|Uds?|Vds?|Lic|Dña|Mmes?|Mlle|MM|[Mm]gr|env|"
+    r"ggf|inkl|exkl|evtl|[Vv]gl|Fa|zzgl|bspw|Sra?|Srta|Sres|Uds?|Vds?|Lic|Dña|Mmes?|Mlle|MM|[Mm]gr|env|"
     r"[Dd]hr|[Mm]evr|[Mm]w|bijv|t\.a\.v|d\.w\.z|[Ss]ig|Sigg|[Dd]ott|[Aa]vv|Arch|inż|św|ks|ul|godz|im|"
     r"Lt|Col|Gen|Sgt|Capt|Maj|Cpl|Cmdr|Adm|Rev|Hon|Mrs?|Ms|Messrs|Sen|Rep|Gov|Pres|Supt"
 )
 _before_a_number = (
-    r"[Aa]rt|Abs|[Ss]tr|S|pp?|pág|pag|[Kk]ap|Ziff|Abb|[Ff]ig|Tab|[Vv]ol|[Cc]ap|[Nn]úm|n|[Tt]el|al|"
+    r"Art|(?<=['’])art|Abs|Abt|[Ss]tr|S|pp?|pág|pag|[Kk]ap|Ziff|Abb|[Ff]ig|Tab|[Vv]ol|[Cc]ap|[Nn]úm|n|[Tt]el|al|"
     r"[Nn]o|ca|aprox|approx|pkt|poz"
 )
 _named = re.compile(rf"(?:^|[\s(„«\"'’/])(?:{_before_a_name})\.$")
 _numbered = re.compile(rf"(?:^|[\s(„«\"'’/])(?:{_before_a_number})\.$")
+_short = re.compile(r"(?:^|\s)[^\W\d_]{1,4}\.$")  # "inkl. MwSt. und"
 _initials = re.compile(r"(?:^|\s)[^\W\d_]\.-[^\W\d_]\.$")
 _ordinal = re.compile(r"(?:^|[\s(/–-])\d{1,3}\.$")
 _number_alone = re.compile(r"^\(?\d{1,3}\.$")
@@ -40,6 +41,8 @@ def mid_sentence(before: str, after: str) -> bool:
     if not end.endswith("."):
         return False
     if _named.search(end) or _initials.search(end):
+        return True
+    if after[:1].islower() and _short.search(end):
         return True
     if _numbered.search(end):
         return after[:1].isdigit()

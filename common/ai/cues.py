@@ -13,25 +13,30 @@ _I = re.IGNORECASE
 
 # "Can you hear me?" asks for nothing.
 _would_you = r"(?:can|could|would|will) you(?!(?: all| both| guys)? (?:hear|see|imagine|believe)\b)"
+_would_you_elsewhere = (
+    r"(?:kannst|könntest|würdest) du|(?:könnt|könntet|würdet) ihr|(?:können|könnten|würden) Sie|"
+    r"(?:pouvez|pourriez)-vous|(?:peux|pourrais)-tu|(?:puede|puedes|podría|podrías)"
+)
 # What a list of tasks has before each: "[ ]" of Markdown, "ACTION:", "Aufgabe:".
 _marked = re.compile(
-    r"\[ \]\s|\W{0,3}(?:actions?|action items?|to-?dos?|tasks?|aufgaben?|tâches?|actions? à mener|"
-    r"tareas?|acción|acciones)\s?:",
+    r"\[ \]\s|[\W\d]{0,9}(?:actions?|action items?|to-?dos?|tasks?|aufgaben?|tâches?|"
+    r"actions? à mener|tareas?|acción|acciones)\s?:",
     _I,
 )
 # "Dana to call the supplier", as minutes say it.
 _assigned = re.compile(
-    r"(?:[A-ZÀ-Þ][\w.'-]{0,40}(?:\s|,\s|\sand\s|\s&\s)){1,4}to (?:also )?"
+    r"(?:\d[\d.)]{0,8}\s)?(?:[A-ZÀ-Þ][\w.'-]{0,40}(?:\s|,\s|\sand\s|\s&\s)){1,4}to (?:also )?"
     r"(?:add|arrange|ask|book|buy|call|check|collect|compare|complete|confirm|contact|create|"
     r"deliver|discuss|draft|draw|email|find|finish|fix|follow|get|install|investigate|invite|"
-    r"look|mail|make|meet|move|negotiate|order|organi[sz]e|plan|prepare|present|produce|"
+    r"look|mail|make|meet|move|negotiate|obtain|order|organi[sz]e|plan|prepare|present|produce|"
     r"provide|remove|repair|replace|report|research|review|schedule|send|set|share|speak|"
     r"submit|talk|tell|test|update|write)\b"
 )
 _asked = re.compile(
     r"\b(?:please|let's|let us|let me|make sure|don't forget|do not forget|remember to|to-?do|"
     r"action items?|take care of|follow(?:ing)? up|assigned to|(?:is|are) responsible for|"
-    rf"{_would_you}|(?:have|has|had|need|needs) to be|(?:must|should|shall) be|"
+    rf"{_would_you}|{_would_you_elsewhere}|"
+    r"(?:have|has|had|need|needs) to be|(?:must|should|shall) be|"
     r"bitte|kümmer[tn]?|übernimmt|übernehme|erledigt|zu erledigen|"
     r"veuillez|merci de|il faut|s'il (?:te|vous) plaît|se charge|"
     r"por favor|hay que|se encarga)\b",
@@ -76,7 +81,8 @@ _deadline = re.compile(
     _I,
 )
 _request = re.compile(
-    rf"\b(?:{_would_you}|(?:can|could|would|will) (?:somebody|someone))\b|\blet(?:'s| us)\b",
+    rf"\b(?:{_would_you}|{_would_you_elsewhere}|(?:can|could|would|will) (?:somebody|someone)|"
+    r"bitte|please|s'il (?:te|vous) plaît|por favor|let's|let us)\b",
     _I,
 )
 

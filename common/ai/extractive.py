@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.ai import cues
-from common.ai.markdown import plain
+from common.ai.markdown import readable
 from common.ai.sentences import Sentence, clip, cost, is_dialogue, spaceless, split
 from common.ai.weights import WEIGHTS, Weights
 
@@ -103,13 +103,13 @@ def top_sentences(text: str, *, max_words: int = 80, weights: Weights = WEIGHTS)
 def _as_it_is(text: str) -> str:
     """The whole text in one line, without the marks and titles that it has only as several."""
     lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
-    unmarked = plain(lines)
-    return " ".join(lines) if unmarked == lines else joined(unmarked)
+    read = list(readable(text))
+    return " ".join(lines) if read == lines else joined(read)
 
 
 def room(text: str, max_words: int) -> int:
     """How long a summary may be: of a chat, people want no more than half."""
-    if not is_dialogue([line for line in text.splitlines() if line.strip()]):
+    if not is_dialogue(readable(text)):
         return max_words
     return min(max_words, max(CHAT, math.ceil(cost(text) * HALF)))
 
@@ -126,14 +126,15 @@ def checked(text: str, max_words: int) -> str:
 def joined(sentences: list[str]) -> str:
     """The sentences as prose: boxes to tick go, and what has no stop gets one before the next."""
     said = [sentence.removeprefix(BOX) for sentence in sentences]
-    return "".join([*map(_stopped, said[:-1]), *said[-1:]]).rstrip()
+    return "".join([*map(_stopped, said[:-1], said[1:]), *said[-1:]]).rstrip()
 
 
-def _stopped(sentence: str) -> str:
+def _stopped(sentence: str, after: str) -> str:
     last = sentence[-1]
     if spaceless(last):
         return sentence + "。" * last.isalnum()
-    return sentence + "." * (last.isalnum() or last in ")%") + " "
+    ended = not (last.isalnum() or last in ")%") or after[0].islower()
+    return f"{sentence} " if ended else f"{sentence}. "
 
 
 def _labelled(sentences: Iterable[Sentence]) -> Iterator[str]:

@@ -8,14 +8,12 @@ so that a limit in words always limits the size too.
 import math
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from common.ai.abbreviations import mid_sentence
-from common.ai.markdown import plain
-from common.documents.plain import unwrapped
+from common.ai.markdown import readable, seldom
 
 if TYPE_CHECKING:
     from nupunkt import PunktSentenceTokenizer
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 ELLIPSIS = "…"
 LONG_TOKEN = 100  # characters that one "word" may have before it counts as several
 WINDOW = 2_000  # characters handed to nupunkt at once: it is quadratic on runs such as "!?!?"
-REPEATS = 10  # of one line in a text, and of one sentence in a line
 PIECE = 40  # words to a piece of a line that has no full stop
 
 _HAN = (  # with kana and full-width punctuation
@@ -39,6 +36,7 @@ _label = re.compile(
     r"(?:[\[(]?\d[\d:.,]*[\])]?\s+)?"  # a time: "[00:12:03] "
     r"([^\W\d_][^:：]{0,119}?)\s?(?::\s|：\s?)"
 )
+_other_stop = re.compile(r"(?<=[।॥؟۔])\s+")
 _stop = re.compile(r"[.!?…]\S*\s")
 _bracket = re.compile(r"\([^)]*\)")
 _clause = re.compile(r"[,;:،؛、，；：](?=\s|[^\x00-\u2fff])|\s[-–—](?=\s)")
@@ -143,7 +141,7 @@ def speaker_label(line: str) -> tuple[str, int]:
     return match[1], match.end()
 
 
-def is_dialogue(lines: list[str]) -> bool:
+def is_dialogue(lines: Sequence[str]) -> bool:
     """Whether most lines begin with a speaker's name and some speaker has several lines."""
     speakers = [name for name, _ in map(speaker_label, lines) if name]
     return len(speakers) * 2 > len(lines) and len(set(speakers)) < len(speakers)
@@ -154,30 +152,20 @@ def split(text: str, *, longest: int) -> list[Sentence]:
 
     One that has more than `longest` words, its speaker's label counted, comes as pieces of it.
     """
-    lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
-    lines = plain(list(_seldom(unwrapped("\n".join(lines)).split("\n"))))
+    lines = readable(text)
     dialogue = is_dialogue(lines)
     found = []
     for line in lines:
         speaker, start = speaker_label(line) if dialogue else ("", 0)
         label = line[:start] if cost(line[:start]) * 2 <= longest else ""
-        for sentence in _seldom(_line_sentences(line[start:])):
+        for sentence in seldom(_line_sentences(line[start:])):
             pieces = _pieces(sentence, longest - cost(label))
             found += [Sentence(piece, speaker, label) for piece in pieces]
     return found
 
 
-def _seldom(texts: Iterable[str]) -> Iterator[str]:
-    """The first few of equal ones: a page's head need not be weighed for each page."""
-    seen: Counter[str] = Counter()
-    for text in texts:
-        seen[text] += 1
-        if seen[text] <= REPEATS:
-            yield text
-
-
 def _line_sentences(line: str) -> Iterator[str]:
-    for part in _full_stop.split(line) if spaceless(line) else (line,):
+    for part in (_full_stop if spaceless(line) else _other_stop).split(line):
         yield from _mended(_punkt(part.strip()))
 
 

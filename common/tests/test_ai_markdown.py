@@ -1,6 +1,6 @@
 import pytest
 
-from common.ai.markdown import plain
+from common.ai.markdown import plain, readable
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,15 @@ def test_code_tables_and_pictures_are_no_sentences() -> None:
 
 def test_where_there_is_nothing_else_they_stay() -> None:
     assert plain(["```python", "print(1)", "```"]) == ["print(1)"]
-    assert plain(["| a | b |", "| c | d |"]) == ["| a | b |", "| c | d |"]
+
+
+def test_a_table_that_is_most_of_the_text_is_told_by_its_rows() -> None:
+    table = ["| No | Decision |", "|---|---|", "| 1 | Close the shop by 31 May |"]
+    assert plain(["# Decisions", *table, "Thanks."]) == [
+        "No | Decision",
+        "1 | Close the shop by 31 May",
+        "Thanks.",
+    ]
 
 
 def test_a_fence_that_is_never_closed_hides_nothing() -> None:
@@ -57,8 +65,8 @@ def test_a_fence_that_is_never_closed_hides_nothing() -> None:
 def test_titles_in_prose_are_no_sentences() -> None:
     minutes = ["Minutes of the board", "BUDGET", "The budget grows by 6 %.", "It was approved."]
     assert plain(minutes) == minutes[2:]
-    mail = ["From: Bob", "Subject: The fan", "Présents : Mme Roy, M. Dupont"]
-    assert plain([*mail, *minutes]) == minutes[2:]
+    minutes.append("Nobody was against it, as the money is there and the bridge is old.")
+    assert plain([minutes[0], "Présents : Mme Roy, M. Dupont", *minutes[1:]]) == minutes[2:]
     assert plain(["Hi team,", "The pump failed on Monday.", "Best regards", "Petra"]) == [
         "The pump failed on Monday."
     ]
@@ -89,22 +97,60 @@ def test_a_mails_signature_goes() -> None:
     ]
 
 
-def test_subtitles_are_what_is_said() -> None:
-    lines = [
-        "WEBVTT",
-        "1",
-        "00:00:01.000 --> 00:00:04.000",
-        "<v Anna>We buy the fan.</v>",
-        "2",
-        "00:00:05,000 --> 00:00:06,000",
-        "It costs 120",
-        "euros in all,",
-        "3",
-        "00:00:07,000 --> 00:00:08,000",
-        "with the post.",
+@pytest.mark.parametrize(
+    "line",
+    [
+        "we move the launch to 5 May",  # begins with a small letter
+        "2 | Raise prices by 4% | Olaf",
+        "Schools stay closed until 12 May",  # no blank line above, and four words or more
+        "- Ana calls the supplier",
+    ],
+)
+def test_what_is_no_title(line: str) -> None:
+    around = "It was said on Monday that the old bridge is to be closed for two years."
+    assert len(plain([around, line, around])) == 3
+
+
+def test_lines_below_a_colon_and_beside_each_other_are_no_titles() -> None:
+    lines = ["Petra orders for the fair in Hanover, which begins on Monday:", "Four chairs"]
+    lines += ["Two tables", "The stand is next to the entrance, as it was last year in May."]
+    assert plain(lines) == lines
+    assert plain(["We need for the fair:", "Four chairs", "Two tables"])[1:] == [
+        "Four chairs",
+        "Two tables",
     ]
-    assert plain(lines) == ["Anna: We buy the fan.", "It costs 120 euros in all, with the post."]
+    assert plain(["It works, and it has worked for years.", "", "Next steps", "", "We go on."]) == [
+        "It works, and it has worked for years.",
+        "We go on.",
+    ]
 
 
-def test_a_text_of_headings_keeps_them() -> None:
-    assert plain(["# Report", "## Next"]) == ["# Report", "## Next"]
+def test_the_head_of_a_mail_goes() -> None:
+    assert plain(["From: Bob", "Subject: The fan", "", "The fan is loud."]) == ["The fan is loud."]
+    assert plain(["On 2 March, Ann Lee wrote:", "The fan is loud."]) == ["The fan is loud."]
+
+
+def test_who_is_called_like_one_of_its_lines_may_speak() -> None:
+    talk = ["An: We close the office.", "Bob: When?", "An: In June.", "Bob: Fine."]
+    assert plain(talk) == talk
+    letter = ["To: whoever it may concern, the house will be sold.", "It is old."]
+    assert plain(letter) == letter
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [["1. Bob must tell the client by Friday"], ["We move on 1 May."], ["- Bob calls", "- Ann"]],
+)
+def test_what_is_below_two_dashes_may_be_the_matter(tail: list[str]) -> None:
+    assert len(plain(["Minutes of today.", "--", *tail])) >= 1 + len(tail)
+
+
+def test_quoted_lines_are_joined_without_their_marks() -> None:
+    mail = """> The landlord asks whether we stay for another year, as he has to know by
+> Friday because of the notice period. I would stay, as the rent is low and
+> the next office would be farther from the station."""
+    assert readable(mail) == (" ".join(mail.replace("> ", "").split()),)
+
+
+def test_there_is_always_something_to_read() -> None:
+    assert readable(">") == (">",)
