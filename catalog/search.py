@@ -70,7 +70,8 @@ def _answer(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
     words = Words.of(text)
     terms = terms_of(words)
     if not terms:
-        return sku, ""
+        as_it_is = not sku.finds() and any(map(_is_foreign_digit, text))
+        return rank_named(products, text) if as_it_is else sku, ""
     if same := sku.page(0, WINDOW):
         return rank_all(products, terms, first=same), ""
     asked = rank(products, terms)
@@ -89,9 +90,14 @@ def _last_resort(
     """What finds something at all."""
     rankings = [(rank(products, other), corrected) for corrected, other in others]
     rankings.append((rank(products, [*terms[:-1], terms[-1].completed()]), ""))
-    if len(text) >= SHORTEST_PART:
+    if len(text) >= SHORTEST_PART or any(map(_is_foreign_digit, text)):
         rankings.append((rank_named(products, text), ""))
     return next((way for way in rankings if way[0].finds()), None)
+
+
+def _is_foreign_digit(char: str) -> bool:
+    """Of those PostgreSQL makes no words: they are found as parts of a name, however short."""
+    return char.isnumeric() and not char.isascii()
 
 
 def _put_right(

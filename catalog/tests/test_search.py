@@ -447,6 +447,12 @@ def test_any_text_is_a_search(furniture: None, text: str) -> None:
     assert found.total == len(found.products)
 
 
+@pytest.mark.parametrize("name", ["୦", "٣٤", "a๕", "Regal ٣", "൰", "½", "Ⅷ"])
+def test_digits_of_any_script_are_found(make: Make, name: str) -> None:
+    product, _ = make(name), make("Desk")
+    assert [found.pk for found in find(name).products] == [product.pk]
+
+
 @settings(
     max_examples=40,
     deadline=None,
