@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-from common.ai.transcripts import spoken
+from common.ai.transcripts import ENDED, spoken
 from common.documents.plain import unwrapped
 
 TITLE = 60  # characters and
@@ -33,7 +33,6 @@ _present = re.compile(
     re.IGNORECASE,
 )
 _wrote = re.compile(r".{0,200}\b(?:wrote|schrieb|a écrit|escribió)\b.{0,80}:$")
-_end = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
 # Each bounded, so that a line of beginnings without ends is not read again for each of them.
 _image = re.compile(r"!\[[^\]]{0,200}\]\([^()\s]{0,500}\)$")
 _struck = re.compile(r"(?<!~)~~(?=\S).{1,200}?(?<=\S)~~(?!~)")
@@ -54,11 +53,12 @@ def readable(text: str) -> tuple[str, ...]:
 
 
 def seldom(texts: Iterable[str]) -> Iterator[str]:
-    """The first few of equal ones: a page's head need not be weighed for each page."""
+    """The first few of equal ones, as a page's head need not be weighed for each page. What has a
+    meaning by its place, an empty line or a fence, is there each time."""
     seen: Counter[str] = Counter()
     for text in texts:
         seen[text] += 1
-        if seen[text] <= REPEATS or not text:
+        if seen[text] <= REPEATS or not text or _fence.match(text):
             yield text
 
 
@@ -97,7 +97,7 @@ def _signature(lines: list[str]) -> list[str]:
         return lines
     last = len(lines) - 1 - lines[::-1].index("--")
     tail = lines[last + 1 :]
-    if any(_end.search(line) or _mark.match(line) or _number.match(line) for line in tail):
+    if any(ENDED.search(line) or _mark.match(line) or _number.match(line) for line in tail):
         return lines
     return lines[:last]
 
@@ -114,10 +114,10 @@ def _head(lines: list[str]) -> list[str]:
 def _titles(lines: list[str]) -> list[str]:
     """Without headings; where most of it ends as sentences do, short lines that don't are some."""
     lines = [line for line in lines if not _heading.match(line)]
-    ended = sum(len(line) for line in lines if _end.search(line))
+    ended = sum(len(line) for line in lines if ENDED.search(line))
     if ended * 2 <= sum(map(len, lines)):
         return lines
-    stops = [n for n, line in enumerate(lines) if _end.search(line)]
+    stops = [n for n, line in enumerate(lines) if ENDED.search(line)]
     first, last = stops[0], stops[-1]
     below = lines[last + 1 :]
     farewell = len(below) < FAREWELL and not any(line.endswith(":") for line in below)
@@ -138,11 +138,11 @@ def _is_title(line: str, before: str, after: str, *, top: bool) -> bool:
     words = len(line.split())
     if len(line) > TITLE or words > TITLE_WORDS or line[0].islower() or before.endswith(":"):
         return False
-    if _end.search(line) or _mark.match(line) or "|" in line or ": " in line:
+    if ENDED.search(line) or _mark.match(line) or "|" in line or ": " in line:
         return False
     if top or line.isupper():
         return True
-    alone = not before or bool(_end.search(before))
+    alone = not before or bool(ENDED.search(before))
     return alone and (not before or not after or words <= BARE_TITLE)
 
 

@@ -10,7 +10,7 @@ _cue = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
 _voice = re.compile(r"<v(?:\.[\w.]{1,60})? ([^>]{1,100})>")
 _tag = re.compile(r"</?[a-z][^>]{0,100}>")
 _aside = re.compile(r"\[[^\]]{0,60}\]$|\([^)]{0,60}\)$|♪")
-_end = re.compile(r"[.!?…。！？]\W{0,2}$")
+ENDED = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
 _comment = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _name = r"([^\W\d_][^\d:|]{0,60}?)"
 _name_alone = re.compile(rf"(?:\[?{_CLOCK}\]?\s+)?{_name}\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$")
@@ -55,7 +55,7 @@ def _subtitles(lines: list[str]) -> Iterator[str]:
         text = _tag.sub("", _voice.sub(r"\1: ", line, count=1)).strip()
         if not text or _aside.match(text):
             continue
-        if begun and (_voice.match(line) or line.startswith("- ") or _end.search(begun)):
+        if begun and (_voice.match(line) or line.startswith("- ") or ENDED.search(begun)):
             yield begun
             begun = ""
         text = text.removeprefix("- ")

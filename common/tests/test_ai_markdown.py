@@ -62,6 +62,12 @@ def test_a_fence_that_is_never_closed_hides_nothing() -> None:
     assert plain(["```", "It works."]) == ["It works."]
 
 
+def test_code_is_told_from_prose_however_often_it_comes() -> None:
+    block = "It works on {n}.\n```python\nprint({n})\n```\n"
+    lines = readable("".join(block.format(n=n) for n in range(30)))
+    assert lines == tuple(f"It works on {n}." for n in range(30))
+
+
 def test_titles_in_prose_are_no_sentences() -> None:
     minutes = ["Minutes of the board", "BUDGET", "The budget grows by 6 %.", "It was approved."]
     assert plain(minutes) == minutes[2:]

@@ -175,10 +175,11 @@ class TestContents:
         eventually(lambda: figures()[done] - before == len(jobs), "all are counted")
 
     def test_a_database_that_hangs(self, figures: Callable[[], Figures]) -> None:
+        scrape.render()  # loads what is loaded lazily
         with table_held(Errand):
             started = time.monotonic()
             text, _ = scrape.render()
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 2
             assert read(text.decode())[key("bureau_database_up")] == 0
         eventually(lambda: figures()[key("bureau_database_up")] == 1, "it is up again")
 
