@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test lint check format bench bench-uploads chaos chaos-ai screenshots coverage rehearse \
+.PHONY: run test lint check format bench bench-uploads chaos chaos-ai screenshots coverage smoke-test \
 	secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
@@ -20,7 +20,7 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/lint-imports
 	$(BIN)/mypy config common accounts catalog notes uploads posts
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m config.checks
+	$(BIN)/python -m config.deploy_check
 
 chaos-ai: $(VENV)/test.stamp ## The cost ledger over 1,000 calls, with workers killed at random
 	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/test_ledger_chaos.py --quiet --capture=no
@@ -43,8 +43,8 @@ coverage: $(VENV)/test.stamp ## The suite, and what of the code it reaches (var/
 	$(BIN)/coverage html --quiet --directory var/coverage
 	$(BIN)/coverage report --skip-covered --fail-under 90
 
-rehearse: $(VENV)/dev.stamp ## Run what the production containers run, without containers
-	$(BIN)/python -m config.local.rehearsal
+smoke-test: $(VENV)/dev.stamp ## Run what the production containers run, without containers
+	PYTHONPATH=. $(BIN)/python docker/smoke_test.py
 
 secrets: ## Make the secrets of docker/compose.prod.yaml that are missing
 	docker/secrets.sh

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from accounts.links import mailed_secret
+from accounts.link_secrets import mailed_secret
 from accounts.models import Mail
 from common.jobs import JobFailed, RetryLater
 

@@ -18,7 +18,7 @@ from accounts.querysets import (
     MailQuerySet,
     UserManager,
 )
-from common.caching.writes import CachedRows
+from common.caching.invalidation import CachedRows
 from common.jobs import Job
 from common.models import BaseModel, SoftDeleteModel
 

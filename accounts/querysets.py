@@ -6,7 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from accounts.identifiers import normalize_email, normalize_username
-from common.caching.writes import CachedQuerySet
+from common.caching.invalidation import CachedQuerySet
 from common.jobs.models import JobQuerySet
 from common.querysets import SoftDeleteQuerySet
 

@@ -8,7 +8,6 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 from rest_framework.validators import UniqueValidator
 
 from accounts import services
-from accounts.api import CompanyRelatedField
 from accounts.identifiers import (
     USERNAME_LENGTH,
     normalize_email,
@@ -17,6 +16,7 @@ from accounts.identifiers import (
     validate_username,
 )
 from accounts.models import Company, Invitation, Login, Role, User
+from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import AliasMixin, ModelSerializer, Serializer
 
 PASSWORD_LENGTH = 1024

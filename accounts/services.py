@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, PermissionDenied, ValidationError
 
 from accounts.identifiers import normalize_username, username_from_email
-from accounts.links import hash_of, secret_of
+from accounts.link_secrets import hash_of, secret_of
 from accounts.models import Company, Invitation, Login, Mail, PasswordReset, Role, User
 from common.api.exceptions import Conflict
 

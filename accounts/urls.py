@@ -1,13 +1,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from accounts import directory, views
+from accounts import people_views, views
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
-router.register("companies", directory.CompaniesViewSet, basename="company")
-router.register("users", directory.UserViewSet, basename="user")
-router.register("admin/users", directory.AdminUserViewSet, basename="admin-user")
-router.register("invitations", directory.InvitationViewSet, basename="invitation")
+router.register("companies", people_views.CompaniesViewSet, basename="company")
+router.register("users", people_views.UserViewSet, basename="user")
+router.register("admin/users", people_views.AdminUserViewSet, basename="admin-user")
+router.register("invitations", people_views.InvitationViewSet, basename="invitation")
 
 logins = views.LoginViewSet.as_view
 read_me = views.MeView.as_view(http_method_names=["get", "head", "options"])

@@ -17,7 +17,6 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
-from accounts.api import PublicView, ScopedViewSet
 from accounts.identifiers import canonical_identifier
 from accounts.models import Login, PasswordReset, User
 from accounts.permissions import OwnRowsOnly
@@ -35,6 +34,7 @@ from accounts.serializers import (
     UserSerializer,
 )
 from accounts.tokens import AccessToken, RefreshToken, rotate, start_login
+from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
 from common.ratelimit.throttles import AccountThrottle, AuthThrottle, given, remember_address
 

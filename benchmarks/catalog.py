@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.load import always, median_ms, numbered, rate
-from config.checks import PRODUCTION
+from config.deploy_check import PRODUCTION
 from config.environment import BASE_DIR
 from config.local import LocalServices
 

@@ -28,7 +28,7 @@ django.setup()
 from django.db import connection, transaction
 
 from accounts.models import Company
-from catalog import vocabulary_update
+from catalog import vocabulary_refresh
 from catalog.models import Product
 from catalog.search import search
 
@@ -326,7 +326,7 @@ def main(number: int = 10_000, seed: int = 7) -> None:
         with connection.cursor() as cursor:
             cursor.execute(BASE)
             cursor.execute("ANALYZE catalog_product")
-        vocabulary_update.rebuild()
+        vocabulary_refresh.rebuild()
         for name, ranker in {"websearch": websearch, "tiers": tiers, "search": ours}.items():
             started = time.perf_counter()
             right, bad = (evaluate(ranker, some, made) for some in (queries, wrong))

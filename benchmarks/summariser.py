@@ -22,8 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from common.ai import extractive, sentences
-from common.ai.weights import WEIGHTS, Weights
+from common.ai.extractive import selection
+from common.ai.extractive.weights import WEIGHTS, Weights
+from common.ai.text import sentences
 
 MAX_WORDS = 80
 COMMON_WORDS = 150
@@ -41,7 +42,7 @@ from typing import NamedTuple
 class Weights(NamedTuple):
     """A logistic model of whether, and how often, a summary has a word of its text."""
 
-    features: dict[str, float]  # per feature of extractive.FEATURE_NAMES
+    features: dict[str, float]  # per feature of selection.FEATURE_NAMES
     common: dict[str, float]  # per stem that any English talk has, on top of its features
     steps: list[tuple[float, float]]  # slope and offset for "once or more", "twice or more", ...
 
@@ -81,7 +82,7 @@ def common_words(passages: list[Passage]) -> list[str]:
     total = Counter(kind(meeting_of(p)) for p in passages)
     found: dict[str, Counter[str]] = {}
     for p in passages:
-        words = extractive.words_of(sentences.split(p["text"], longest=MAX_WORDS), frozenset())
+        words = selection.words_of(sentences.split(p["text"], longest=MAX_WORDS), frozenset())
         for stem in words.stems:
             found.setdefault(stem, Counter())[kind(meeting_of(p))] += 1
     share = {stem: min(by[k] / total[k] for k in total) for stem, by in found.items()}
@@ -105,11 +106,11 @@ def logistic(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
 
 def examples(passage: Passage, common: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Per word of the passage: its features, and how often the reference summary has it."""
-    words = extractive.words_of(
+    words = selection.words_of(
         sentences.split(passage["text"], longest=MAX_WORDS), frozenset(common)
     )
     known = np.array([[stem == c for c in common] for stem in words.stems], float)
-    tokens = extractive.stems(extractive.WORD.findall(passage["summary"]))
+    tokens = selection.stems(selection.WORD.findall(passage["summary"]))
     wanted = Counter(tokens)
     return np.hstack([words.features, known]), np.array([wanted[s] for s in words.stems])
 
@@ -122,7 +123,7 @@ def fit(passages: list[Passage]) -> Weights:
     weights = logistic(x / scale, wanted >= 1, RIDGE)[:-1] / scale
     logit = (x @ weights)[:, None]
     steps = [logistic(logit, wanted >= k, 1e-3) for k in range(1, COUNTS + 1)]
-    names = extractive.FEATURE_NAMES
+    names = selection.FEATURE_NAMES
     return Weights(
         features={n: round(float(w), 3) for n, w in zip(names, weights, strict=False)},
         common={c: round(float(w), 2) for c, w in zip(common, weights[len(names) :], strict=True)},
@@ -131,7 +132,7 @@ def fit(passages: list[Passage]) -> Weights:
 
 
 def as_module(weights: Weights) -> str:
-    """The text of common/ai/weights.py."""
+    """The text of common/ai/extractive/weights.py."""
     table = textwrap.fill(
         " ".join(f"{stem}:{value:+.2f}" for stem, value in weights.common.items()),
         width=96,
@@ -145,7 +146,7 @@ def as_module(weights: Weights) -> str:
 
 
 def ours(weights: Weights) -> Callable[[str], list[str]]:
-    return lambda text: extractive.top_sentences(text, max_words=MAX_WORDS, weights=weights)
+    return lambda text: selection.top_sentences(text, max_words=MAX_WORDS, weights=weights)
 
 
 def lead(text: str) -> list[str]:
@@ -224,7 +225,7 @@ def lexrank() -> Callable[[str], list[str]] | None:
         from sumy.utils import get_stop_words
     except ImportError:
         return None
-    tokenizer = SimpleNamespace(to_words=extractive.WORD.findall)
+    tokenizer = SimpleNamespace(to_words=selection.WORD.findall)
     summarizer = LexRankSummarizer(Stemmer("english"))
     summarizer.stop_words = get_stop_words("english")
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from accounts.models import Company
 from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
-from common.api.refusals import together
+from common.api.validation import together
 
 DEAREST = 10**10
 NOBODY = UUID(int=0)

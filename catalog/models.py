@@ -11,9 +11,9 @@ from django.db.models.lookups import LessThan
 
 from accounts.models import CompanyOwned
 from catalog.querysets import ProductQuerySet
-from catalog.vectors import HeadingVector, ProductVector
+from catalog.search_vectors import HeadingVector, ProductVector
 from catalog.vocabulary import VocabularyState, Word
-from common.caching.writes import CachedRows
+from common.caching.invalidation import CachedRows
 from common.models import SoftDeleteModel
 
 __all__ = ["Product", "VocabularyState", "Word"]

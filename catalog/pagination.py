@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from catalog.listing import Listing, expected, page_and_count
+from catalog.list_query import Listing, expected, page_and_count
 from common.api.pagination import Pagination
 from common.caching import store
 

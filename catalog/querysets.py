@@ -1,7 +1,7 @@
 from typing import Self
 
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
-from common.caching.writes import CachedQuerySet
+from common.caching.invalidation import CachedQuerySet
 from common.querysets import SoftDeleteQuerySet
 
 SHOWN = (

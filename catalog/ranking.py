@@ -9,7 +9,7 @@ from django.db.models import Expression, Q, Value
 from catalog.models import SAMPLE
 from catalog.pagination import COUNTED_OF_MANY, MANY, estimate, total_of
 from catalog.querysets import ProductQuerySet
-from catalog.terms import Lexemes, Term, all_of, any_of, score, some_of
+from catalog.search_terms import Lexemes, Term, all_of, any_of, score, some_of
 
 # So many rows of a tier are ranked; it bounds what a search for a common word costs. They are the
 # first that the index gives, and a tier is narrow enough for any of its rows to be a good answer.

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 from django.db import connection, transaction
 
-from catalog import spelling, vocabulary_update
+from catalog import spelling, vocabulary_refresh
 from catalog.models import Product
-from catalog.query_words import Words
+from catalog.query_parser import Words
 from catalog.querysets import ProductQuerySet
 from catalog.ranking import WINDOW, Ranking, occurs, rank, rank_all, rank_named, rank_sku
-from catalog.terms import Lexemes, Term, all_of, terms_of
+from catalog.search_terms import Lexemes, Term, all_of, terms_of
 
 SHORTEST_PART = 3
 
@@ -106,7 +106,7 @@ def _put_right(
     """The query with the words put right that no product has, if it needs to be."""
     if all(term.products for term in terms) or occurs(products, all_of(terms)):
         return []
-    vocabulary_update.catch_up()
+    vocabulary_refresh.catch_up()
     unknown = [term.word for term in terms if not term.products and not _occurs(term)]
     ways = spelling.corrections(text, unknown, alone=len(unknown) == len(terms))
     return [(other, terms_of(Words.of(other))) for other in ways]

@@ -4,7 +4,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.serializers import CompanySummarySerializer
-from catalog.listing import COLUMNS, shown
+from catalog.list_query import COLUMNS, shown
 from catalog.models import Product
 from common.api.serializers import ModelSerializer
 

@@ -14,9 +14,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api import CompanyViewSet
+from accounts.viewsets import CompanyViewSet
 from catalog.filters import ProductFilter, ProductOrdering
-from catalog.listing import LISTED, Listing
+from catalog.list_query import LISTED, Listing
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
@@ -24,7 +24,7 @@ from catalog.search import search
 from catalog.serializers import ProductSerializer, represent
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
-from common.api.refusals import together
+from common.api.validation import together
 from common.caching.etags import etag_of, matches
 
 

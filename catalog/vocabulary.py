@@ -9,7 +9,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import connection, models
 from django.db.models.functions import Now
 
-from catalog.vectors import CONFIG
+from catalog.search_vectors import CONFIG
 
 LOOK_UP = f"""
     SELECT form, phraseto_tsquery('{CONFIG}', phrase)::text,

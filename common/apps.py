@@ -7,9 +7,9 @@ class CommonConfig(AppConfig):
     def import_models(self) -> None:
         """Besides `common.models`, the job that looks after the cache is a model of this app."""
         super().import_models()
-        from common.caching import writes  # noqa: F401
+        from common.caching import invalidation  # noqa: F401
 
     def ready(self) -> None:
-        from common.metrics import pool
+        from common.metrics import connection_pool
 
-        pool.watch()
+        connection_pool.watch()

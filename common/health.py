@@ -12,8 +12,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from common.api.problems import problem
-from common.patience import Inquiry, TooSlow, within
-from common.tracebacks import said
+from common.redaction import redacted_message
+from common.single_flight import Inquiry, TooSlow, within
 
 log = structlog.get_logger(__name__)
 
@@ -85,6 +85,6 @@ def _outcome(name: str, check: Inquiry[None], deadline: float) -> str:
     except TooSlow:
         return "too slow"
     except Exception as error:
-        log.warning("not_ready", part=name, error=said(error))
+        log.warning("not_ready", part=name, error=redacted_message(error))
         return "away"
     return "ok"

@@ -10,7 +10,7 @@ from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.types import EventDict, Processor
 
-from common.tracebacks import described, said
+from common.redaction import redacted_message, redacted_traceback
 
 SHARED: list[Processor] = [
     merge_contextvars,
@@ -58,7 +58,7 @@ def _exception_as_text(_logger: object, _method: str, event: EventDict) -> Event
         given = sys.exc_info()
     error = given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        event["exception"] = described(error)
+        event["exception"] = redacted_traceback(error)
     return event
 
 
@@ -68,7 +68,7 @@ def _retry_scheduled(details: RetryDetails) -> None:
         "stamina.retry_scheduled",
         number=details.retry_num,
         wait=round(details.wait_for, 2),
-        error=said(details.caused_by),
+        error=redacted_message(details.caused_by),
     )
 
 

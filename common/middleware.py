@@ -10,7 +10,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from common import metrics
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
-from common.tracebacks import said
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class ProblemDetailsMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, OperationalError | InterfaceError):
-            log.error("database_away", error=said(error))
+            log.error("database_away", error=redacted_message(error))
             response = problem_response(503)
             response["Retry-After"] = "2"
             return response

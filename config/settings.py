@@ -9,7 +9,11 @@ from typing import Any
 from common.ai.types import Price
 from common.logs import logging_config
 from common.postgres.options import database
-from config.browsers import (  # noqa: F401 - settings too
+from config.admin_theme import ADMIN_APPS, ADMIN_ICONS, UNFOLD  # noqa: F401 - settings too
+from config.environment import BASE_DIR, load
+from config.local.services import LocalServices
+from config.openapi import API_TAGS, SPECTACULAR_SETTINGS, VERSION  # noqa: F401 - settings too
+from config.security_headers import (  # noqa: F401 - settings too
     CONTENT_SECURITY_POLICY,
     CONTENT_SECURITY_POLICY_FOR,
     CORS_ALLOW_HEADERS,
@@ -19,10 +23,6 @@ from config.browsers import (  # noqa: F401 - settings too
     SECURE_REFERRER_POLICY,
     X_FRAME_OPTIONS,
 )
-from config.description import API_TAGS, SPECTACULAR_SETTINGS, VERSION  # noqa: F401 - settings too
-from config.environment import BASE_DIR, load
-from config.local.services import LocalServices
-from config.looks import ADMIN_APPS, ADMIN_ICONS, UNFOLD  # noqa: F401 - settings too
 
 env = load()
 local = LocalServices(env.var_dir, postgres=env.uses_local_postgres, valkey=env.uses_local_valkey)
@@ -78,7 +78,7 @@ MIDDLEWARE = [
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "common.security.BrowserPolicyMiddleware",
+    "common.csp.BrowserPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.ProblemDetailsMiddleware",

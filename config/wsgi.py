@@ -3,7 +3,7 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from config.bodies import awaited
+from config.slow_clients import awaited
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

@@ -11,8 +11,8 @@ from unfold.decorators import action, display
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from common.jobs.admin import STATUS_COLOURS
 from notes import services
+from notes.batch_status import Standing
 from notes.models import Batch, Call, Note, Summary, SummaryTemplate
-from notes.standing import Standing
 
 OUTCOME_COLOURS = {
     Call.Outcome.OPEN: "info",

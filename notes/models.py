@@ -132,7 +132,7 @@ class Summary(CompanyOwned, Job):
     All others are made of their `source`.
 
     `key` says what the stored summary was made of and how; another that wants the same gets the
-    same (`notes.reuse`). `making` is the key of what this row's run makes, or waits for.
+    same (`notes.deduplication`). `making` is the key of what this row's run makes, or waits for.
     """
 
     bulk_by = "batch_id"
@@ -184,8 +184,8 @@ class Summary(CompanyOwned, Job):
             ),
         ]
         constraints = [
-            # The lock of `notes.reuse`: one run at a time makes what several want. It is let go
-            # by whatever ends the run, the next claim of an abandoned row included.
+            # The lock of `notes.deduplication`: one run at a time makes what several want. It is
+            # released by the end of the run, or by the next claim of an abandoned row.
             models.UniqueConstraint(
                 fields=["company", "making"],
                 condition=Q(status=JobStatus.IN_PROGRESS, making_run=F("run_id")) & ~Q(making=""),
@@ -200,7 +200,7 @@ class Summary(CompanyOwned, Job):
         return f"Summary of {self.created_at:%d %b %Y, %H:%M}"
 
     def perform(self) -> dict[str, Any]:
-        from notes.summarizing import summarize
+        from notes.summary_job import summarize
 
         return summarize(self)
 
@@ -221,7 +221,7 @@ class Summary(CompanyOwned, Job):
             Note.objects.filter(pk=self.job_of_id).update(updated_at=Now())
 
     def postpone(self, *, delay: float) -> bool:
-        from notes.reuse import wake_if_nobody_makes
+        from notes.deduplication import wake_if_nobody_makes
 
         postponed = super().postpone(delay=delay)
         if postponed:
@@ -229,7 +229,7 @@ class Summary(CompanyOwned, Job):
         return postponed
 
     def on_end(self) -> None:
-        from notes.summarizing import settle
+        from notes.summary_job import settle
 
         settle(self)
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.parsers import MultiPartParser
 
-from common.api.bodies import discard
+from common.api.request_body import discard
 from common.documents.limits import limits
 
 FORM = 1_048_576  # bytes for the other fields, and for what stands between fields

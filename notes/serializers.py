@@ -7,16 +7,16 @@ from django.http import QueryDict
 from django.utils import timezone
 from rest_framework import serializers
 
-from accounts.api import CompanyRelatedField
+from accounts.viewsets import CompanyRelatedField
 from common import documents
-from common.api.refusals import together
 from common.api.serializers import ListField, ModelSerializer, Serializer
+from common.api.validation import together
 from common.jobs.models import JobStatus
 from notes import services, templates
+from notes.batch_status import Standing
 from notes.fields import LanguageField, StringFieldsMixin, TextField
 from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
-from notes.standing import Standing
-from notes.summarizing import processing_ms
+from notes.summary_job import processing_ms
 
 FEWEST_WORDS, MOST_WORDS = 5, 1_000
 LARGEST_BATCH = 100

@@ -11,7 +11,7 @@ from accounts.models import User
 from common.api.exceptions import Conflict
 from common.jobs.models import ACTIVE, JobStatus
 from notes.models import Batch, Note, Source, Summary
-from notes.summarizing import measured
+from notes.summary_job import measured
 from notes.templates import DEFAULT, Template
 
 

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
-from accounts.api import CompanyViewSet, ScopedViewSet
+from accounts.viewsets import CompanyViewSet, ScopedViewSet
 from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser

@@ -6,6 +6,6 @@ class PostsConfig(AppConfig):
 
     def ready(self) -> None:
         from common.metrics import scrape
-        from posts import figures
+        from posts import metrics
 
-        scrape.SOURCES.append(figures.read)
+        scrape.SOURCES.append(metrics.read)

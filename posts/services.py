@@ -10,15 +10,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from common import metrics
-from common.caching.writes import changing
+from common.caching.invalidation import changing
 from common.jobs import LostLease, RetryLater, runner
 from common.jobs.models import JobStatus
-from common.patience import Inquiry, TooSlow
-from posts import fetching, reading
+from common.single_flight import Inquiry, TooSlow
+from posts import fetching, parsing
 from posts.errors import FeedError, NoPosts
 from posts.fetching import Payload, Validators
 from posts.models import Feed, Post
-from posts.reading import Contents, Item
+from posts.parsing import Contents, Item
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +81,7 @@ def refresh(feed: Feed) -> dict[str, Any]:
     """
     try:
         payload = fetching.fetch(Validators(feed.url, feed.etag, feed.last_modified))
-        contents = reading.read(payload.body) if payload else None
+        contents = parsing.read(payload.body) if payload else None
     except FeedError as error:
         _note_failure(feed, f"The feed {error}")
         raise RetryLater(f"The feed {error}", delay=error.retry_after) from None

@@ -169,7 +169,7 @@ class Session(CompanyOwned, Job):
         return f"{self.local_directory} of {self.created_at:%d %b %Y, %H:%M}"
 
     def perform(self) -> dict[str, Any]:
-        from uploads.running import upload
+        from uploads.session_job import upload
 
         return upload(self)
 

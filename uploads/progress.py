@@ -7,8 +7,8 @@ from typing import Self
 
 from common.jobs import LostLease
 from common.jobs.runner import through_restarts
-from uploads.ledger import Ledger
-from uploads.transfer.crew import Settled
+from uploads.file_rows import Ledger
+from uploads.transfer.worker_pool import Settled
 
 PAUSE = 0.5  # seconds between two writes at least
 

@@ -5,7 +5,7 @@ from django.db import transaction
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
-from accounts.api import CompanyRelatedField
+from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import ModelSerializer, Serializer
 from uploads import services
 from uploads.fields import FolderField, GlobsField, JsonObjectField, KeyField, PrefixField

@@ -1,9 +1,9 @@
 from celery import shared_task
 
-from uploads import direct
+from uploads import presigned
 
 
 @shared_task
 def forget_urls() -> int:
     """Remove URLs for direct uploads that expired long ago; returns how many."""
-    return direct.forget_expired()
+    return presigned.forget_expired()

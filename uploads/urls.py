@@ -17,6 +17,6 @@ urlpatterns = [
     path("uploads/start", run({"post": "start"}, detail=False)),
     path("uploads/status/<uuid:pk>", run({"get": "status"}, detail=True)),
     path("uploads/presigned-url", presign),
-    path("uploads/direct/<uuid:pk>", views.DirectUploadView.as_view(), name="direct-upload"),
+    path("uploads/presigned/<uuid:pk>", views.DirectUploadView.as_view(), name="direct-upload"),
     *router.urls,
 ]

@@ -12,11 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from accounts.api import CompanyViewSet, PublicView, ScopedViewSet
 from accounts.models import Role
+from accounts.viewsets import CompanyViewSet, PublicView, ScopedViewSet
 from common.api.exceptions import LengthRequired
 from common.api.idempotency import idempotent
-from uploads import direct, services
+from uploads import presigned, services
 from uploads.filters import (
     CycleFilter,
     FileFilter,
@@ -167,8 +167,8 @@ class RunViewSet(ScopedViewSet):
         """A URL to which one file of the session may be sent by PUT, without a token, once."""
         data = self._data()
         session, file_key = self._session(data), data["file_key"]
-        presigned = direct.presign(session, file_key=file_key, request=request)
-        return Response(PresignedSerializer(presigned).data)
+        grant = presigned.presign(session, file_key=file_key, request=request)
+        return Response(PresignedSerializer(grant).data)
 
     def _data(self) -> dict[str, Any]:
         serializer = self.get_serializer(data=self.request.data)
@@ -192,7 +192,7 @@ class DirectUploadView(PublicView):
     )
     def put(self, request: Request, pk: UUID) -> Response:
         """Send a file: once, before the URL expires, and with a `Content-Length`."""
-        file = direct.receive(
+        file = presigned.receive(
             pk,
             signature=request.query_params.get("signature", ""),
             stream=request.stream or BytesIO(),

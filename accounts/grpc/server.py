@@ -20,7 +20,7 @@ from accounts.grpc.auth_pb2 import DESCRIPTOR, ValidateTokenRequest, ValidateTok
 from common import metrics
 from common.ids import uuid7
 from common.middleware import REQUEST_ID
-from common.tracebacks import said
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +161,7 @@ def _answer(
     except DecodeError:
         return grpc.StatusCode.INVALID_ARGUMENT, None
     except (OperationalError, InterfaceError) as error:
-        log.error("database_away", error=said(error))
+        log.error("database_away", error=redacted_message(error))
         return grpc.StatusCode.UNAVAILABLE, None
     except Exception:
         log.exception("grpc_failed")

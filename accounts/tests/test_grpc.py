@@ -39,8 +39,8 @@ from accounts.grpc.auth_pb2_grpc import AuthServiceStub
 from accounts.grpc.server import AuthServer, AuthService
 from accounts.models import Company, Login, User
 from accounts.tokens import AccessToken, RefreshToken, start_login
-from common.testing import eventually, table_held
-from common.testing.worker import database_url
+from common.tests.support import eventually, table_held
+from common.tests.support.worker import database_url
 
 METHOD = "/auth.AuthService/ValidateToken"
 REPOSITORY = Path(__file__).parents[2]

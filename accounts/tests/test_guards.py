@@ -7,8 +7,8 @@ from django.apps import apps
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.permissions import AllowAny
 
-from accounts.api import ScopedViewSet
 from accounts.models import CompanyOwned
+from accounts.viewsets import ScopedViewSet
 from config.settings import INSTALLED_APPS
 
 OURS = [name for name in INSTALLED_APPS if "." not in name]
@@ -52,7 +52,7 @@ PUBLIC_ROUTES = {
     "api/v1/auth/refresh",
     "api/v1/auth/password/reset",
     "api/v1/auth/password/reset/confirm",
-    "api/v1/uploads/direct/<uuid:pk>",
+    "api/v1/uploads/presigned/<uuid:pk>",
 }
 # These act on the person who asks and look nothing up by an id from outside.
 PERSONAL_ROUTES = {

@@ -6,7 +6,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.links import mailed_secret
+from accounts.link_secrets import mailed_secret
 from accounts.models import Company, Invitation, Mail, User
 from accounts.tests.factories import PASSWORD
 

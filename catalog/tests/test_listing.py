@@ -5,7 +5,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from catalog.filters import ProductFilter
-from catalog.listing import LISTED, Listing
+from catalog.list_query import LISTED, Listing
 from catalog.tests.factories import ProductFactory
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from accounts.models import Company, User
 from catalog.models import Product
 from catalog.tests.factories import ProductFactory
 from common.ids import uuid7
-from common.testing.held import held
-from common.testing.waiting import eventually
+from common.tests.support.db_blocking import held
+from common.tests.support.waiting import eventually
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/products"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from accounts.models import Company
 from accounts.tests.factories import CompanyFactory
-from catalog import ranking, spelling, tasks, vocabulary_update
+from catalog import ranking, spelling, tasks, vocabulary_refresh
 from catalog.models import Product, VocabularyState, Word
 from catalog.search import Found, search
 
@@ -51,7 +51,7 @@ def furniture(make: Make) -> None:
     make("Velvet sofa", "Sofas", "soft")
     make("Sofa cover", "Slipcovers", "fits any sofa")
     make("Leather armchair", "Accent Chairs", "")
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
 
 
 # The order
@@ -79,7 +79,7 @@ def test_the_noun_is_what_is_wanted(make: Make) -> None:
     make("Oak desk", "Desks")
     assert names("pine desk") == ["Writing desk", "Pine shelf", "Oak desk"]
     # Now it is known that desks are a kind of product.
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
     assert names("pine desk") == ["Writing desk", "Oak desk", "Pine shelf"]
     make("Desk lamp", "Lamps")
     make("Desk", "Desks")
@@ -91,7 +91,7 @@ def test_a_rare_word_says_more_than_a_common_one(make: Make) -> None:
     for number in range(8):
         make(f"Modern table {number}")
     make("Turquoise vase")
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
     assert names("turquoise modern thing")[0] == "Turquoise vase"
 
 
@@ -138,7 +138,7 @@ def test_forms_of_words(furniture: None, text: str) -> None:
 def test_as_people_write(make: Make, name: str, text: str) -> None:
     make("Lamp")
     make(name)
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
     assert names(text) == [name]
 
 
@@ -205,7 +205,7 @@ def test_search_does_without_a_vocabulary(make: Make) -> None:
     make("Oak desk")
     make("Oak chair")
     assert names("oak desk") == ["Oak desk", "Oak chair"]
-    with patch.object(vocabulary_update, "READ_AT_ONCE", 0):
+    with patch.object(vocabulary_refresh, "READ_AT_ONCE", 0):
         assert find("oka").total == 0
         assert names("chai") == ["Oak chair"]
     assert not Word.objects.exists()
@@ -213,7 +213,7 @@ def test_search_does_without_a_vocabulary(make: Make) -> None:
 
 def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
     make("Upholstered headboard")
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
     assert names("up") == ["Upholstered headboard"]
     assert names("eadboar") == ["Upholstered headboard"]
     assert names("holster") == ["Upholstered headboard"]
@@ -341,7 +341,7 @@ def test_equals_come_newest_first(make: Make) -> None:
 def test_very_many_are_estimated(make: Make) -> None:
     for number in range(30):
         make(f"Oak desk {number}")
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
     with (
         patch.object(ranking, "MANY", 10),
         patch.object(ranking, "COUNTED_OF_MANY", 20),
@@ -359,7 +359,7 @@ def test_of_very_many_a_sample_is_ranked(make: Make) -> None:
     ids = [UUID(int=number << 8 | (5 if number % 4 else 200)) for number in range(1, 41)]
     made = {make("Oak desk", id=pk).pk for pk in ids}
     sample = {pk for pk in made if pk.int & 255 < 8}
-    vocabulary_update.rebuild()
+    vocabulary_refresh.rebuild()
     with (
         patch.object(ranking, "MANY", 10),
         patch.object(ranking, "COMMON", 20),

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 def summarizer() -> Summarizer:
     """The summariser that the settings name: the provider's with a key, else the embedded one."""
     if settings.OPENAI["api_key"]:
-        from common.ai.openai import OpenAISummarizer
+        from common.ai.provider.summarizer import OpenAISummarizer
 
         model = settings.OPENAI["model"]
         if price_of(model, settings.OPENAI["prices"]) is None:
@@ -37,6 +37,6 @@ def summarizer() -> Summarizer:
                 "model_without_price", model=model, set="OPENAI_PRICES", until_then="costs 0"
             )
         return OpenAISummarizer(**settings.OPENAI)
-    from common.ai.embedded import EmbeddedSummarizer
+    from common.ai.extractive.summarizer import EmbeddedSummarizer
 
     return EmbeddedSummarizer()

@@ -28,9 +28,9 @@ from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from common.ai.dispatch import LONGEST_LINE, READY, RECORDED
-from common.ai.provider import ask, connect
-from common.ai.reply import NO_USAGE, Reply
+from common.ai.provider.client import ask, connect
+from common.ai.provider.responses import NO_USAGE, Reply
+from common.ai.provider.transport import LONGEST_LINE, READY, RECORDED
 from common.ai.types import Usage
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate, takewhile
 from types import MappingProxyType
 
-from common.ai.chunks import sentence_end
-from common.ai.sentences import clip, cost, fit
+from common.ai.text.chunking import sentence_end
+from common.ai.text.sentences import clip, cost, fit
 from common.ai.types import SummaryRequest
 
 Message = dict[str, str]

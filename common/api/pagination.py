@@ -7,7 +7,7 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api.refusals import together
+from common.api.validation import together
 
 DEFAULT_SIZE = 10
 LARGEST_SIZE = 100

@@ -22,12 +22,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from common.api import integrity
-from common.api.bodies import discard
+from common.api import db_errors
 from common.api.exceptions import ServiceUnavailable, TooLarge
+from common.api.request_body import discard
 from common.logs import current_request_id
 from common.ratelimit.throttles import early_refusal
-from common.tracebacks import said
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -114,9 +114,9 @@ def _as_api_exception(exc: Exception) -> APIException | None:
         case SuspiciousOperation():  # such as thousands of parameters
             return ParseError()
         case IntegrityError():
-            return integrity.as_api_exception(exc)
+            return db_errors.as_api_exception(exc)
         case OperationalError() | InterfaceError():
-            log.error("database_away", error=said(exc))
+            log.error("database_away", error=redacted_message(exc))
             return ServiceUnavailable()
     return None
 

@@ -13,8 +13,8 @@ Needs no program but Python, so it works in a container, on a platform and on a 
 """
 
 from common.backup.errors import BackupError
-from common.backup.reading import Backup
-from common.backup.restoring import restore
-from common.backup.writing import write
+from common.backup.reader import Backup
+from common.backup.restorer import restore
+from common.backup.writer import write
 
 __all__ = ["Backup", "BackupError", "restore", "write"]

@@ -21,9 +21,9 @@ from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
 from common.caching.store import BYPASS, Slot
+from common.csp import BrowserPolicyMiddleware
 from common.middleware import ProblemDetailsMiddleware, canonical
 from common.ratelimit.middleware import RateLimitHeadersMiddleware
-from common.security import BrowserPolicyMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 

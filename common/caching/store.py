@@ -13,7 +13,7 @@ from django_redis import get_redis_connection
 from redis import ConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 
-from common.tracebacks import said
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -180,4 +180,4 @@ def _failed(error: Exception) -> None:
     """Leave the cache alone for a moment, so that not every request waits for it in vain."""
     global _away_until
     _away_until = time.monotonic() + PAUSE
-    log.warning("cache_away", error=said(error))
+    log.warning("cache_away", error=redacted_message(error))

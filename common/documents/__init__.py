@@ -8,7 +8,7 @@ until it is read: no parser of PDF or XML runs in a process that serves anything
 """
 
 from common.documents.extraction import extract
-from common.documents.sniffing import sniff
+from common.documents.file_type import sniff
 from common.documents.types import DocumentRefused, Extracted, Kind, Limits
 
 __all__ = ["DocumentRefused", "Extracted", "Kind", "Limits", "extract", "sniff"]

@@ -13,7 +13,7 @@ from typing import IO
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
-from common.documents import archive, plain
+from common.documents import archive, plain_text
 from common.documents.limits import too_long
 from common.documents.types import Extracted, Limits, broken, no_text
 
@@ -38,7 +38,7 @@ def read(stream: IO[bytes], most: Limits) -> Extracted:
     """The text of the document, its page headers first and its page footers last."""
     try:
         with archive.opened(stream) as document:
-            text = plain.tidied(_text_of(document, most))
+            text = plain_text.tidied(_text_of(document, most))
     except (expat.ExpatError, BadZipFile, zlib.error, EOFError):
         raise broken("DOCX") from None
     if not text:

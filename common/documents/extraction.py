@@ -1,6 +1,6 @@
 """The text of a document, read in a child process that may use only so much.
 
-The child has neither Bureau's secrets nor Django (`common.processes`), and sets itself limits
+The child has neither Bureau's secrets nor Django (`common.subprocesses`), and sets itself limits
 before it reads (`child.py`). Whatever happens to it, its document alone is refused.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from common import processes
-from common.documents import plain
+from common import subprocesses
+from common.documents import plain_text
 from common.documents.limits import limits, too_long
 from common.documents.types import (
     DocumentRefused,
@@ -55,12 +55,12 @@ def extract(source: bytes | Path, kind: Kind) -> Extracted:
 def _plain(source: bytes | Path, most: Limits) -> Extracted:
     """No parser is at work here, so no child is needed."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        text = plain.tidied(plain.decoded(file.read(most.max_bytes)))
+        text = plain_text.tidied(plain_text.decoded(file.read(most.max_bytes)))
     if not text:
         raise no_text()
     if len(text) > most.max_characters:
         raise too_long(most)
-    return Extracted(plain.unwrapped(text))
+    return Extracted(plain_text.unwrapped(text))
 
 
 @contextmanager
@@ -77,8 +77,8 @@ def _opened(source: bytes | Path) -> Iterator[IO[bytes]]:
 
 def _run_child(file: IO[bytes], answer: IO[bytes], kind: Kind, most: Limits) -> int:
     """Its exit status, negative for the signal that ended it."""
-    child = processes.start(
-        "common.documents.child",
+    child = subprocesses.start(
+        "common.documents.parser_process",
         {"kind": kind, "patience": most.seconds * PATIENCE, **asdict(most)},
         stdin=file,
         stdout=answer,

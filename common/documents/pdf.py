@@ -6,7 +6,7 @@ from typing import IO
 from pypdf import PageObject, PdfReader, overwrite_configuration
 from pypdf.errors import DependencyError, LimitReachedError
 
-from common.documents import plain
+from common.documents import plain_text
 from common.documents.limits import too_long
 from common.documents.types import DocumentRefused, Extracted, Limits, no_text, too_expensive
 
@@ -69,10 +69,10 @@ def _joined(texts: list[str | None]) -> Extracted:
     unread = texts.count(None)
     pages = [text.strip() for text in texts if text]
     divided = "".join(
-        before + (" " if plain.goes_on(before, after) else "\n")
+        before + (" " if plain_text.goes_on(before, after) else "\n")
         for before, after in pairwise([*pages, ""])
     )
-    text = plain.unwrapped(plain.tidied(divided))
+    text = plain_text.unwrapped(plain_text.tidied(divided))
     if unread == len(texts):
         raise DocumentRefused("None of its pages can be read.", "broken")
     if not text:

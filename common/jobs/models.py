@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Greatest, Least, Now
 from common import metrics
 from common.ids import uuid7
 from common.jobs.errors import LostLease
-from common.jobs.messages import BULK, JOBS, publish
+from common.jobs.publishing import BULK, JOBS, publish
 from common.logs import current_request_id
 from common.models import BaseModel
 

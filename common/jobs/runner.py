@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from common import metrics
 from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
-from common.jobs.messages import backlog, publish
 from common.jobs.models import ACTIVE, Job, JobQuerySet
-from common.tracebacks import said
+from common.jobs.publishing import backlog, publish
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -57,7 +57,9 @@ class Heartbeat:
             except LostLease:
                 return
             except Error as error:
-                log.warning("lease_not_renewed", job=str(self.job.pk), error=said(error))
+                log.warning(
+                    "lease_not_renewed", job=str(self.job.pk), error=redacted_message(error)
+                )
             finally:
                 connection.close()
 

@@ -12,8 +12,8 @@ from django.conf import settings
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from common.metrics import scrape
-from common.metrics.guard import refusal
-from common.tracebacks import said
+from common.metrics.access import refusal
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ def serve_if_wanted() -> WSGIServer | None:
             settings.HOST, settings.METRICS_PORT, application, Server, handler_class=Handler
         )
     except OSError as error:
-        log.error("metrics_not_served", port=settings.METRICS_PORT, error=said(error))
+        log.error("metrics_not_served", port=settings.METRICS_PORT, error=redacted_message(error))
         return None
     threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
     log.info("metrics_served", port=server.server_port)

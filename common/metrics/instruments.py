@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from common.metrics import values
+from common.metrics import multiprocess
 
 # Which holds them where no folder can be shared; otherwise the files do.
 REGISTRY = CollectorRegistry()
@@ -12,7 +12,7 @@ ANSWER = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 WORK = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 MODEL = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
 
-values.prepare()
+multiprocess.prepare()
 
 
 def _counter(name: str, text: str, *labels: str) -> Counter:

@@ -16,9 +16,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from common.jobs.models import ACTIVE, JobQuerySet, JobStatus
 from common.jobs.runner import kinds
-from common.metrics import instruments, values
-from common.patience import Inquiry, TooSlow
-from common.tracebacks import said
+from common.metrics import instruments, multiprocess
+from common.redaction import redacted_message
+from common.single_flight import Inquiry, TooSlow
 
 log = structlog.get_logger(__name__)
 
@@ -49,8 +49,8 @@ class Scrape:
         self._with_database = with_database
 
     def collect(self) -> Iterator[Metric]:
-        if values.is_shared():
-            yield from MultiProcessCollector.merge(values.files())
+        if multiprocess.is_shared():
+            yield from MultiProcessCollector.merge(multiprocess.files())
         else:
             yield from instruments.REGISTRY.collect()
         yield _build_info()
@@ -77,7 +77,7 @@ def _from_database() -> Iterator[Metric]:
     except TooSlow:
         log.warning("metrics_without_database", error="too slow")
     except Exception as error:
-        log.warning("metrics_without_database", error=said(error))
+        log.warning("metrics_without_database", error=redacted_message(error))
     yield GaugeMetricFamily(
         "bureau_database_up", "Whether the database answered.", value=float(bool(found))
     )

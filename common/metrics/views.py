@@ -4,7 +4,7 @@ from django.views.decorators.http import require_safe
 
 from common.api.problems import problem_response
 from common.metrics import scrape
-from common.metrics.guard import refusal
+from common.metrics.access import refusal
 
 
 @csrf_exempt

@@ -7,7 +7,7 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg_pool import PoolTimeout
 
-from common.postgres.pulse import pulse
+from common.postgres.liveness import pulse
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

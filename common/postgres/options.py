@@ -2,7 +2,7 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from common.postgres.pulse import WatchedConnection
+from common.postgres.liveness import WatchedConnection
 
 
 def database(url: str, *, pool_size: int) -> dict[str, Any]:

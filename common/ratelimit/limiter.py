@@ -19,9 +19,9 @@ from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError
 
-from common.ratelimit.local import LocalCounter
+from common.ratelimit.local_counter import LocalCounter
 from common.ratelimit.windows import Reading, Verdict, Window
-from common.tracebacks import said
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +157,7 @@ class Breaker:
             first, self._closed = self._closed, False
             self._next_try = time.monotonic() + PAUSE
         if first:
-            log.warning("rate_limits_away", error=said(error))
+            log.warning("rate_limits_away", error=redacted_message(error))
 
     def succeeded(self) -> None:
         if not self._closed:

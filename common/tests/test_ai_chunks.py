@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.ai.chunks import SMALLEST, estimate_tokens, sentence_end, split
 from common.ai.prompts import TEMPLATES, cleaned, final_messages, shaped, shown
-from common.ai.sentences import cost
+from common.ai.text.chunking import SMALLEST, estimate_tokens, sentence_end, split
+from common.ai.text.sentences import cost
 from common.ai.types import SummaryRequest
 
 # The same sentence, nearly, with its length in tokens of cl100k_base (counted with bpe-openai).

@@ -1,6 +1,6 @@
 import pytest
 
-from common.ai.markdown import plain, readable
+from common.ai.text.markdown import plain, readable
 
 
 @pytest.mark.parametrize(

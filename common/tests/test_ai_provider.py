@@ -17,8 +17,18 @@ from email.utils import formatdate
 import pytest
 
 from common import ai
-from common.ai.openai import OpenAISummarizer
-from common.ai.testing import (
+from common.ai.provider.summarizer import OpenAISummarizer
+from common.ai.types import (
+    Call,
+    Price,
+    ProviderUnavailable,
+    SummaryRefused,
+    SummaryRequest,
+    Usage,
+    cost_of,
+)
+from common.retry_after import retry_after
+from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
     counted,
@@ -36,16 +46,6 @@ from common.ai.testing import (
     server_error,
     slow,
 )
-from common.ai.types import (
-    Call,
-    Price,
-    ProviderUnavailable,
-    SummaryRefused,
-    SummaryRequest,
-    Usage,
-    cost_of,
-)
-from common.retry_after import retry_after
 
 KEY = "sk-local-Zq81"
 TEXT = "Ada asked for tea. Bob brought some. They drank it in the garden at noon."
@@ -376,7 +376,7 @@ def test_nobody_there(ledger):
 
 
 def test_nobody_opens(ledger, monkeypatch):
-    monkeypatch.setattr("common.ai.provider.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("common.ai.provider.client.CONNECT_SECONDS", 0.3)
     busy = socket.create_server(("127.0.0.1", 0), backlog=0)
     asker = summarizer(None, base_url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1")
     with (

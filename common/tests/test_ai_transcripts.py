@@ -2,8 +2,8 @@
 
 import pytest
 
-from common.ai.markdown import readable
-from common.ai.transcripts import spoken
+from common.ai.text.markdown import readable
+from common.ai.text.transcripts import spoken
 
 WEBVTT = """WEBVTT
 

@@ -11,8 +11,8 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from common.caching import store
 from common.caching.etags import etag_of, matches
+from common.caching.invalidation import CacheBump, changing
 from common.caching.middleware import key_of
-from common.caching.writes import CacheBump, changing
 from common.jobs import runner
 from common.jobs.models import JobStatus
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from common.documents import DocumentRefused, Extracted, Kind, extract, plain, sniff
-from common.testing import documents as made
+from common.documents import DocumentRefused, Extracted, Kind, extract, plain_text, sniff
+from common.tests.support import documents as made
 
 PUMP = (
     "The pump in the eastern hall failed on Monday morning, shortly before the first shift began. "
@@ -300,7 +300,7 @@ neue bestellt werden.
 
 
 def test_lines_that_a_mail_program_broke_are_joined():
-    lines = plain.unwrapped(WRAPPED).split("\n")
+    lines = plain_text.unwrapped(WRAPPED).split("\n")
     assert len(lines) == 6
     assert lines[2].count(". ") == 2
     assert "durch die Ersatzpumpe ersetzt" in lines[2]
@@ -317,15 +317,15 @@ def test_lines_that_a_mail_program_broke_are_joined():
     ],
 )
 def test_other_lines_are_left_alone(text):
-    assert plain.unwrapped(text) == text
+    assert plain_text.unwrapped(text) == text
 
 
 @given(st.text(st.characters(codec=None, exclude_categories=[])))
 @example("\ud800\x00\x1d\x85\u2029")
 def test_any_text_is_made_fit_for_json_and_postgresql(text):
-    tidy = plain.tidied(text)
+    tidy = plain_text.tidied(text)
     assert "\0" not in tidy
     tidy.encode()
-    assert plain.tidied(tidy) == tidy
-    joined = plain.unwrapped(tidy)
+    assert plain_text.tidied(tidy) == tidy
+    joined = plain_text.unwrapped(tidy)
     assert not set(joined) - set(tidy) - {" "}

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common import processes
+from common import subprocesses
 from common.documents import DocumentRefused, Kind, Limits, extract, sniff
-from common.documents.child import answer_to
-from common.processes import ENVIRONMENT, ROOT
-from common.testing import documents as made
-from common.testing import eventually
+from common.documents.parser_process import answer_to
+from common.subprocesses import ENVIRONMENT, ROOT
+from common.tests.support import documents as made
+from common.tests.support import eventually
 
 MB = 1_000_000
 LINUX = sys.platform == "linux"
@@ -187,7 +187,7 @@ def readers(parent: int | None = None) -> list[psutil.Process]:
 
 def reads(child: psutil.Process) -> bool:
     try:
-        return "common.documents.child" in child.cmdline()
+        return "common.documents.parser_process" in child.cmdline()
     except psutil.Error:
         return False
 
@@ -259,15 +259,15 @@ def test_no_secret_is_in_the_childs_environment(monkeypatch):
 
 
 def test_a_reader_that_can_not_start_is_no_fault_of_the_document(monkeypatch, tmp_path):
-    monkeypatch.setattr("common.processes.ROOT", tmp_path)
+    monkeypatch.setattr("common.subprocesses.ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="status 1"):
         extract(made.docx_of("Hello"), Kind.DOCX)
 
 
 def test_an_answer_that_takes_too_much_room_is_refused(monkeypatch):
     """Another try would end the same way."""
-    wordy = partial(processes.start, "common.tests.wordy")
-    monkeypatch.setattr(processes, "start", lambda _, orders, **options: wordy(orders, **options))
+    wordy = partial(subprocesses.start, "common.tests.support.unbounded_parser")
+    monkeypatch.setattr(subprocesses, "start", lambda _, orders, **kw: wordy(orders, **kw))
     assert outcome(made.docx_of("Hello")) == "too_long"
 
 

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.ai import cues, languages
-from common.ai.embedded import EmbeddedSummarizer
-from common.ai.extractive import MODEL
+from common.ai.extractive import sentence_roles
+from common.ai.extractive.selection import MODEL
+from common.ai.extractive.summarizer import EmbeddedSummarizer
 from common.ai.prompts import TEMPLATES
-from common.ai.sentences import cost
+from common.ai.text import languages
+from common.ai.text.sentences import cost
 from common.ai.types import SummaryRefused, SummaryRequest, SummaryResult
 from common.tests.test_extractive import MEETING, NEWS, SAMPLES
 
@@ -132,7 +133,7 @@ def test_action_items_in_a_language_without_cues_are_not_denied():
     ],
 )  # fmt: skip
 def test_what_is_a_task(sentence):
-    assert cues.is_task(sentence)
+    assert sentence_roles.is_task(sentence)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_what_is_a_task(sentence):
     ],
 )  # fmt: skip
 def test_what_is_none(sentence):
-    assert not cues.is_task(sentence)
+    assert not sentence_roles.is_task(sentence)
 
 
 def test_a_companys_own_template_names_what_comes_first():

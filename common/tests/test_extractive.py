@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.ai.extractive import summarize, top_sentences
-from common.ai.sentences import clip, cost, speaker_label, split, whole_until
-from common.documents.plain import unwrapped
+from common.ai.extractive.selection import summarize, top_sentences
+from common.ai.text.sentences import clip, cost, speaker_label, split, whole_until
+from common.documents.plain_text import unwrapped
 
 NEWS = """By Anna Reporter
 The city council voted on Tuesday to close the old harbour bridge for two years of repairs.

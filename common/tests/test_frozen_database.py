@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from common.postgres.pulse import WatchedConnection, pulse
+from common.postgres.liveness import WatchedConnection, pulse
 from config.local import LocalServices
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from common.testing.broker import Broker
-from common.testing.worker import Worker
+from common.tests.support.broker import Broker
+from common.tests.support.worker import Worker
 from config.local import LocalServices
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,11 +15,11 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from common.jobs import runner
-from common.jobs.messages import publish
 from common.jobs.models import JobStatus
-from common.testing import Beat, Broker, Worker, eventually, refused
-from common.testing.worker import database_url
+from common.jobs.publishing import publish
 from common.tests.models import Errand
+from common.tests.support import Beat, Broker, Worker, eventually, refused
+from common.tests.support.worker import database_url
 from config.local import LocalServices
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -22,7 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pytest_httpserver import HTTPServer
 from rest_framework.test import APIClient
 
-from accounts.links import mailed_secret
+from accounts.link_secrets import mailed_secret
 from accounts.models import Company, Invitation, PasswordReset, User
 from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.test_guards import routes
@@ -30,8 +30,8 @@ from catalog.tests.factories import ProductFactory
 from common.jobs import runner
 from common.jobs.models import JobStatus
 from common.logs import Discreet, logging_config
-from common.testing import Broker, Worker, eventually, refused
 from common.tests.models import Errand
+from common.tests.support import Broker, Worker, eventually, refused
 from config.local import LocalServices
 from notes.models import Note, Summary
 from posts.models import Feed

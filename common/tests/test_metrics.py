@@ -21,8 +21,8 @@ from common.ai.types import Call
 from common.jobs import runner
 from common.jobs.models import JobStatus
 from common.metrics import exporter, scrape
-from common.testing import Broker, Worker, eventually, table_held
 from common.tests.models import Errand
+from common.tests.support import Broker, Worker, eventually, table_held
 from config.local import LocalServices
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -32,7 +32,7 @@ HOUSE = """
 import os, signal, sys
 import django; django.setup()
 from common import metrics
-from common.metrics import instruments, scrape, values
+from common.metrics import instruments, multiprocess, scrape
 
 def process(count, *, killed=False):
     ready, go = os.pipe(), os.pipe()
@@ -54,7 +54,7 @@ living.pop()()
 for _ in range(3):
     process(100)()
 living.append(process(1000))
-print(len(list(values.FOLDER.glob("counter_*.db"))))
+print(len(list(multiprocess.FOLDER.glob("counter_*.db"))))
 print(scrape.render(with_database=False)[0].decode())
 [end() for end in living]
 """

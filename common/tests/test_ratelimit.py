@@ -21,7 +21,7 @@ from accounts.models import User
 from common.ratelimit import throttles
 from common.ratelimit.addresses import address_block, client_address
 from common.ratelimit.limiter import PAUSE, Limiter
-from common.ratelimit.local import LocalCounter
+from common.ratelimit.local_counter import LocalCounter
 from common.ratelimit.rates import Rate, halved, parse_rates, per
 from common.ratelimit.throttles import (
     AuthThrottle,

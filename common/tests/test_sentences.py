@@ -2,9 +2,9 @@
 
 import pytest
 
-from common.ai.abbreviations import mid_sentence
-from common.ai.chunks import sentence_end
-from common.ai.sentences import split
+from common.ai.text.abbreviations import mid_sentence
+from common.ai.text.chunking import sentence_end
+from common.ai.text.sentences import split
 
 
 def sentences(text):

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from config.local.places import NAME, PORT
+from config.local.paths import NAME, PORT
 from config.local.processes import end, find_by_command, with_children
 from config.local.server import Server
 

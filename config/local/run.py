@@ -12,9 +12,9 @@ from urllib.request import ProxyHandler, build_opener
 from honcho.environ import parse_procfile
 
 from config.environment import DEVELOPMENT_PASSWORD, Environment, is_set, load
-from config.local.foreground import Foreground, end_marked, stop_on_signal
 from config.local.locks import FileLock, LocalServiceError
-from config.local.places import Places
+from config.local.paths import Places
+from config.local.process_manager import Foreground, end_marked, stop_on_signal
 from config.local.services import LocalServices
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,9 +14,9 @@ from typing import ClassVar
 import psutil
 
 from config.local.locks import TICK, LocalServiceError
-from config.local.places import Places
+from config.local.paths import Places
+from config.local.privileges import hand_over, way_to_run
 from config.local.processes import alive, find_by_command, send, wait_gone
-from config.local.unprivileged import hand_over, way_to_run
 
 START_PATIENCE = 60.0
 

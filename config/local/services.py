@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from config.local.locks import FileLock, LocalServiceError, uninterrupted
-from config.local.places import Places
+from config.local.paths import Places
 
 if TYPE_CHECKING:
     from config.local.server import Server

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from config.bodies import SMALL, Application, awaited
+from config.slow_clients import SMALL, Application, awaited
 from config.wsgi import application
 
 THREADS = 3

@@ -1,4 +1,4 @@
-"""What can be told of the containers without Docker. `make rehearse` runs their commands."""
+"""What can be told of the containers without Docker. `make smoke-test` runs their commands."""
 
 import re
 import subprocess
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from compose_file import ComposeFile
 
 from config.environment import BASE_DIR, Environment
-from config.local.compose import ComposeFile
 
 FILES = ("compose.yaml", "compose.prod.yaml")
 DOCKER = BASE_DIR / "docker"

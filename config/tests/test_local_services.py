@@ -20,9 +20,9 @@ from redis import Redis
 from config.environment import Environment
 from config.local import LocalServiceError, LocalServices
 from config.local import server as server_module
-from config.local.foreground import Foreground, end_marked
 from config.local.locks import FileLock
-from config.local.places import Places
+from config.local.paths import Places
+from config.local.process_manager import Foreground, end_marked
 from config.local.processes import find_by_environment, wait_gone
 from config.local.run import banner, check_ports
 
@@ -427,8 +427,8 @@ def test_a_lock_is_shared_or_exclusive(tmp_path: Path) -> None:
 def test_the_foreground_ends_the_stubborn_and_their_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.local.foreground.TERM_PATIENCE", 0.5)
-    monkeypatch.setattr("config.local.foreground.KILL_PATIENCE", 0.5)
+    monkeypatch.setattr("config.local.process_manager.TERM_PATIENCE", 0.5)
+    monkeypatch.setattr("config.local.process_manager.KILL_PATIENCE", 0.5)
     handlers = [signal.getsignal(signum) for signum in (1, 2, 15)]
     mark = str(tmp_path)
     with Foreground(mark, dict(os.environ), tmp_path) as children:

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from common import ai
-from common.ai.testing import FakeProvider
 from common.jobs import runner
-from common.testing.worker import database_url
+from common.tests.support.ai_provider import FakeProvider
+from common.tests.support.worker import database_url
 from notes.models import Summary
 
 

@@ -5,7 +5,7 @@ import factory
 
 from accounts.tests.factories import UserFactory
 from notes.models import Note, Source, Summary
-from notes.summarizing import measured
+from notes.summary_job import measured
 
 _numbers = count()
 

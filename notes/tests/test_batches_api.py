@@ -5,9 +5,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.ai.testing import FakeProvider, fail
 from common.ids import uuid7
 from common.jobs.models import JobStatus
+from common.tests.support.ai_provider import FakeProvider, fail
 from notes.models import Batch, Summary
 
 pytestmark = pytest.mark.django_db

@@ -11,11 +11,11 @@ from django.db import connection
 
 from accounts.models import User
 from common import ai
-from common.ai.dispatch import ROOT
-from common.ai.testing import Exchange, FakeProvider, answer, fail, slow
+from common.ai.provider.transport import ROOT
 from common.jobs.models import JobStatus
-from common.testing import eventually
-from common.testing.worker import database_url
+from common.tests.support import eventually
+from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, slow
+from common.tests.support.worker import database_url
 from config.local.processes import find_by_environment
 from notes.models import Call, Summary
 from notes.tests.factories import TextSummaryFactory
@@ -124,7 +124,7 @@ def test_what_others_see_of_a_courier(summary: Summary, provider: FakeProvider, 
 def test_a_courier_ends_with_who_started_it() -> None:
     code = """if True:
         import sys
-        from common.ai.dispatch import _started
+        from common.ai.provider.transport import _started
         courier = _started("reconcile_calls")
         print("started", flush=True)
         sys.stdin.read()

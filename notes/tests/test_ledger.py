@@ -11,7 +11,10 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
 from accounts.models import User
-from common.ai.testing import (
+from common.ids import uuid7
+from common.jobs import LostLease
+from common.jobs.models import JobStatus
+from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
     cut_off,
@@ -22,9 +25,6 @@ from common.ai.testing import (
     server_error,
     slow,
 )
-from common.ids import uuid7
-from common.jobs import LostLease
-from common.jobs.models import JobStatus
 from notes.ledger import Ledger
 from notes.models import Call, Summary
 from notes.tasks import close_lost_calls

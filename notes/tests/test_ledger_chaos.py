@@ -20,11 +20,11 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from accounts.models import User
-from common.ai import testing as ai
-from common.ai.reply import NO_USAGE
+from common.ai.provider.responses import NO_USAGE
 from common.ai.types import Usage
 from common.jobs.models import ACTIVE, JobStatus
-from common.testing import Beat, Broker, Worker, eventually
+from common.tests.support import Beat, Broker, Worker, eventually
+from common.tests.support import ai_provider as ai
 from config.local import LocalServices
 from config.local.processes import find_by_environment
 from notes import services

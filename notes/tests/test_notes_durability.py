@@ -18,10 +18,10 @@ from django.db.models import F
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.ai import testing as ai
-from common.jobs.messages import publish
 from common.jobs.models import JobStatus
-from common.testing import Beat, Broker, Worker, eventually, held, table_held
+from common.jobs.publishing import publish
+from common.tests.support import Beat, Broker, Worker, eventually, held, table_held
+from common.tests.support import ai_provider as ai
 from config.local import LocalServices
 from notes.models import Note, Summary
 

@@ -8,11 +8,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.jobs import runner
-from common.jobs.messages import BULK, JOBS
 from common.jobs.models import JobStatus
+from common.jobs.publishing import BULK, JOBS
 from common.metrics import scrape
+from notes.deduplication import wake_on_commit
 from notes.models import Batch, Summary
-from notes.reuse import wake_on_commit
 from notes.services import retry_batch
 from notes.tests.factories import TextSummaryFactory
 
@@ -28,7 +28,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
         messages.append((job.pk, job.queue))
         return True
 
-    for module in ("common.jobs.models", "common.jobs.runner", "notes.reuse"):
+    for module in ("common.jobs.models", "common.jobs.runner", "notes.deduplication"):
         monkeypatch.setattr(f"{module}.publish", publish)
     return messages
 

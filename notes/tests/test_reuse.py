@@ -13,10 +13,10 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from common import ai
-from common.ai.testing import Exchange, FakeProvider, answer, fail, rate_limited
 from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
-from notes import reuse, services
+from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
+from notes import deduplication, services
 from notes.ledger import Ledger
 from notes.models import Call, Outcome, Part, Source, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
@@ -153,7 +153,7 @@ class TestAtOnce:
     def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         """The ids of summaries whose message was published."""
         ids: list[Any] = []
-        monkeypatch.setattr("notes.reuse.publish", lambda job: ids.append(job.pk))
+        monkeypatch.setattr("notes.deduplication.publish", lambda job: ids.append(job.pk))
         return ids
 
     def test_two_make_one_call(self, twins: Any, provider: FakeProvider, sent: list[Any]) -> None:
@@ -220,7 +220,10 @@ class TestAtOnce:
         first, second = twins
         dead = Summary.objects.claim(first.pk)
         request = ai.SummaryRequest(TEXT, dead.instructions, max_words=dead.max_words)
-        assert reuse.find_or_take(dead, reuse.key_of(request, model="gpt-4o-mini")) is None
+        assert (
+            deduplication.find_or_take(dead, deduplication.key_of(request, model="gpt-4o-mini"))
+            is None
+        )
         Ledger(dead).begin(model="gpt-4o-mini", attempt=1)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))

@@ -9,10 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.ai.testing import FakeProvider
 from common.ids import uuid7
 from common.jobs import LostLease
 from common.jobs.models import JobStatus
+from common.tests.support.ai_provider import FakeProvider
 from notes.models import LONGEST_SOURCE, Call, Note, Source, Summary
 from notes.tests.factories import NoteFactory, SummaryFactory, TextSummaryFactory
 

@@ -6,7 +6,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.ai.testing import FakeProvider
+from common.tests.support.ai_provider import FakeProvider
 from notes.models import LONGEST_INSTRUCTIONS, Summary, SummaryTemplate
 
 pytestmark = pytest.mark.django_db

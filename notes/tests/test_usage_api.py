@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from common.ai.testing import FakeProvider, fail, server_error
+from common.tests.support.ai_provider import FakeProvider, fail, server_error
 from notes import services
 from notes.models import Call, Outcome
 from notes.tests.factories import TextSummaryFactory

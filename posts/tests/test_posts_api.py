@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
-from common.caching.writes import changing
+from common.caching.invalidation import changing
 from posts import freshness, services
 from posts.models import Feed
 from posts.tests.conftest import Upstream, entry

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from accounts.models import User
-from common.testing import Worker, eventually
+from common.tests.support import Worker, eventually
 from uploads.models import Cycle, Session
 from uploads.tests.factories import SessionFactory
 from uploads.tests.kills import ENDED, finish_through_kills, leftovers

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from django.db.models.functions import Now
 
-from common.testing import Worker, eventually
+from common.tests.support import Worker, eventually
 from uploads.models import Session
 from uploads.tests.trees import contents, inodes
 

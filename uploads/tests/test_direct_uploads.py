@@ -13,7 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from common.ids import uuid7
-from uploads import direct
+from uploads import presigned
 from uploads.models import FIGURES, DirectUpload, Project, Session, SessionFile
 from uploads.tasks import forget_urls
 from uploads.tests.factories import SessionFileFactory
@@ -62,7 +62,7 @@ class TestPresign:
         response = ask(as_user(request.getfixturevalue(who)), session)
         assert response.status_code == 200
         body = response.json()
-        assert body["url"].startswith("http://testserver/api/v1/uploads/direct/")
+        assert body["url"].startswith("http://testserver/api/v1/uploads/presigned/")
         assert (body["method"], body["headers"], body["expires_in"]) == ("PUT", {}, 3600)
         assert body["expires_at"] > timezone.now().isoformat()
 
@@ -254,7 +254,7 @@ class TestReceive:
     ) -> None:
         url = ask(client, session).json()["url"].partition("?")[0]
         assert send(api, url + signature).status_code == 403
-        assert send(api, f"/api/v1/uploads/direct/{uuid7()}{signature}").status_code == 403
+        assert send(api, f"/api/v1/uploads/presigned/{uuid7()}{signature}").status_code == 403
 
     @pytest.mark.parametrize("field", ["key", "bucket"])
     def test_signed_for_another_place(
@@ -284,10 +284,10 @@ class TestReceive:
         self, client: APIClient, api: APIClient, session: Session, monkeypatch: Any
     ) -> None:
         url = ask(client, session).json()["url"]
-        monkeypatch.setattr(direct, "PATIENCE", 0.01)
+        monkeypatch.setattr(presigned, "PATIENCE", 0.01)
         with ExitStack() as busy:
-            for _ in range(direct.MOST_AT_ONCE):
-                busy.enter_context(direct._slot())
+            for _ in range(presigned.MOST_AT_ONCE):
+                busy.enter_context(presigned._slot())
             response = send(api, url)
         assert (response.status_code, response["Retry-After"]) == (503, "2")
         assert send(api, url).status_code == 200

@@ -9,12 +9,12 @@ import psutil
 import pytest
 
 from uploads.tests.trees import contents, grow, inodes
+from uploads.transfer.cancellation import Stop
+from uploads.transfer.copy_worker import Helper, HelperDied
 from uploads.transfer.copying import Copying, Fate, How, Outcome
-from uploads.transfer.crew import Crew, Settled, Task
 from uploads.transfer.folders import Folder
-from uploads.transfer.helper import Helper, HelperDied
-from uploads.transfer.objects import ObjectFolder
-from uploads.transfer.stop import Stop
+from uploads.transfer.object_folder import ObjectFolder
+from uploads.transfer.worker_pool import Crew, Settled, Task
 
 FILES = 600
 
@@ -64,7 +64,7 @@ def helpers() -> list[psutil.Process]:
 
 def is_helper(process: psutil.Process) -> bool:
     try:
-        return "uploads.transfer.child" in process.cmdline()
+        return "uploads.transfer.copy_worker_main" in process.cmdline()
     except psutil.Error:
         return False
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from uploads.transfer import reading
+from uploads.transfer import source_file
 from uploads.transfer.errors import SourceChanged, Stopped
 from uploads.transfer.folders import Folder, Folders
-from uploads.transfer.reading import SourceFile
+from uploads.transfer.source_file import SourceFile
 
 LARGE = 3_000_000
 CHUNK = 1024 * 1024
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("size", [0, 1, 4096, reading.AT_ONCE, CHUNK, CHUNK + 1, LARGE])
+@pytest.mark.parametrize("size", [0, 1, 4096, source_file.AT_ONCE, CHUNK, CHUNK + 1, LARGE])
 def test_all_bytes_come_with_their_sum_as_often_as_they_are_asked(
     tmp_path: Path, size: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_file_that_was_just_written_is_let_come_to_rest(tmp_path: Path) -> Non
     path = tmp_path / "file"
     path.write_bytes(b"x")
     with opened(path):
-        assert time.time_ns() - path.stat().st_mtime_ns >= reading.TICK
+        assert time.time_ns() - path.stat().st_mtime_ns >= source_file.TICK
 
 
 def test_a_file_that_never_comes_to_rest_is_named(
@@ -125,7 +125,7 @@ def test_a_file_that_never_comes_to_rest_is_named(
 ) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")
-    monkeypatch.setattr(reading.time, "sleep", lambda _: path.write_bytes(b"y"))
+    monkeypatch.setattr(source_file.time, "sleep", lambda _: path.write_bytes(b"y"))
     with pytest.raises(SourceChanged, match="being written to"):
         opened(path)
 

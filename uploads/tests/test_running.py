@@ -12,12 +12,12 @@ import pytest
 
 from accounts.models import PasswordReset, User
 from common.jobs import runner
-from uploads import progress, running, services
+from uploads import file_rows, progress, services, session_job
 from uploads.models import FIGURES, Cycle, Session
 from uploads.tests.factories import SessionFactory
 from uploads.tests.trees import contents, grow, inodes
-from uploads.transfer import crew
-from uploads.transfer.reading import SourceFile
+from uploads.transfer import worker_pool
+from uploads.transfer.source_file import SourceFile
 from uploads.transfer.stores import store_for
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ Status = Session.Status
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(worker_pool, "FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -366,19 +366,19 @@ def test_progress_is_written_at_most_twice_a_second_and_never_falls(
 ) -> None:
     grow(day, 120, largest=10)
     session = make(max_workers=1)
-    write, copy = progress.Progress._write, crew.Copying.copy
+    write, copy = progress.Progress._write, worker_pool.Copying.copy
     written: list[tuple[float, dict[str, int]]] = []
 
     def watched(self: progress.Progress) -> None:
         write(self)
         written.append((time.monotonic(), figures(Session.objects.get(pk=session.pk))))
 
-    def slowly(self: crew.Copying, path: str, key: str) -> Any:
+    def slowly(self: worker_pool.Copying, path: str, key: str) -> Any:
         time.sleep(0.01)
         return copy(self, path, key)
 
     monkeypatch.setattr(progress.Progress, "_write", watched)
-    monkeypatch.setattr(crew.Copying, "copy", slowly)
+    monkeypatch.setattr(worker_pool.Copying, "copy", slowly)
     run(session)
     *pauses, _ = [later[0] - sooner[0] for sooner, later in pairwise(written)]
     assert pauses
@@ -400,7 +400,7 @@ def test_tries_that_get_on_do_not_use_up_the_session(
 
 
 def test_a_session_may_take_longer_than_a_task() -> None:
-    from common.jobs.messages import _limits
+    from common.jobs.publishing import _limits
 
     assert _limits(Session())["soft_time_limit"] >= 24 * 3600
     assert _limits(PasswordReset()) == {}
@@ -411,14 +411,14 @@ def test_an_unexpected_error_is_one_files_own(
 ) -> None:
     grow(day, 5)
     bad = sorted(contents(day))[0]
-    copy = crew.Copying._copy
+    copy = worker_pool.Copying._copy
 
     def failing(self: Any, file: SourceFile, key: str) -> Any:
         if file.path == bad:
             raise ZeroDivisionError
         return copy(self, file, key)
 
-    monkeypatch.setattr(crew.Copying, "_copy", failing)
+    monkeypatch.setattr(worker_pool.Copying, "_copy", failing)
     session = run(make())
     assert errors(session) == {bad: "Unexpected error: ZeroDivisionError."}
     assert counts(session) == (Status.PARTIAL, 4, 0, 1)
@@ -474,11 +474,10 @@ def test_a_store_that_fails_for_now_is_asked_again_later(
 def test_pages_are_read_to_the_end(
     day: Path, bucket: Path, make: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from uploads import ledger
 
-    monkeypatch.setattr(ledger, "PAGE", 7)
-    monkeypatch.setattr(running, "PAGE", 7)
-    monkeypatch.setattr(crew, "AHEAD", 10)
+    monkeypatch.setattr(file_rows, "PAGE", 7)
+    monkeypatch.setattr(session_job, "PAGE", 7)
+    monkeypatch.setattr(worker_pool, "AHEAD", 10)
     grow(day, 50, largest=10)
     assert counts(run(make())) == (Status.COMPLETED, 50, 0, 0)
     assert contents(bucket) == contents(day)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from common.testing import Beat, Broker, Worker
+from common.tests.support import Beat, Broker, Worker
 from config.local import LocalServices
 from uploads.models import Cycle
 from uploads.tests.factories import SessionFactory

@@ -12,7 +12,7 @@ from uploads.transfer import sources
 from uploads.transfer.errors import SourceError
 from uploads.transfer.folders import Folder, Folders
 from uploads.transfer.globs import Choice
-from uploads.transfer.reading import SourceFile
+from uploads.transfer.source_file import SourceFile
 
 
 def scan(folder: Path, **options: object) -> dict[str, str]:

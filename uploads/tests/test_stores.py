@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from uploads.transfer import objects
+from uploads.transfer import object_folder
 from uploads.transfer.content import Bytes, Received, Stored
 from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
 from uploads.transfer.stores import Store, bucket_problem, store_for
@@ -58,7 +58,7 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def in_plain_folder(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file system refuses files without a name, as it does such that nobody can write to."""
-    monkeypatch.setattr(objects, "_NAMELESS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
+    monkeypatch.setattr(object_folder, "_NAMELESS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
     return in_folder
 
 
@@ -189,7 +189,7 @@ class TestFolder:
             (aside / name).write_text("half")
         store.discard_leftovers(by)
         assert sorted(p.name for p in aside.iterdir()) == sorted(names[1:])
-        monkeypatch.setattr(objects, "DAY", 0)
+        monkeypatch.setattr(object_folder, "DAY", 0)
         store.discard_leftovers(by)
         assert [p.name for p in aside.iterdir()] == names[2:]
 

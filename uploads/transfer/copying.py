@@ -8,7 +8,7 @@ from uuid import UUID
 from uploads.transfer.content import Content, Stored
 from uploads.transfer.errors import TransferError
 from uploads.transfer.folders import Folder, Folders
-from uploads.transfer.reading import SourceFile
+from uploads.transfer.source_file import SourceFile
 from uploads.transfer.sources import NO_KEY
 
 

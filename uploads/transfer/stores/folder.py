@@ -4,7 +4,7 @@ from pathlib import Path
 from django.core.files.storage import FileSystemStorage
 
 from uploads.transfer.folders import Folder
-from uploads.transfer.objects import ObjectFolder, named_errors
+from uploads.transfer.object_folder import ObjectFolder, named_errors
 from uploads.transfer.stores.base import Store
 
 ASIDE = ".incoming"

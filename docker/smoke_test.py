@@ -1,0 +1,231 @@
+"""`make smoke-test`: the commands of compose.prod.yaml, each run by hand as its container runs it.
+
+With production's settings, with packages of requirements/flower.txt alone (the image's), on
+servers of its own, all below var/smoke_test/. It proves all of the containers but the containers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import redis
+from compose_file import ComposeFile
+
+from config.local.services import LocalServices
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ROOT = REPOSITORY / "var" / "smoke-test"
+HOST = "bureau.example.com"
+PATIENCE = 40.0
+
+
+def main() -> int:
+    ROOT.mkdir(parents=True, exist_ok=True)
+    packages = _packages()
+    secrets = _secrets()
+    with LocalServices(ROOT) as servers:
+        smoke_test = SmokeTest(servers, packages, secrets)
+        with smoke_test.running():
+            smoke_test.check()
+    print("All of them work, and end when they are told to.")
+    return 0
+
+
+def _packages() -> Path:
+    """A virtual environment with what the image has, and no more."""
+    venv = ROOT / "venv"
+    pip = [str(venv / "bin" / "pip"), "install", "-qq", "--require-hashes", "--requirement"]
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    subprocess.run([*pip, str(REPOSITORY / "requirements" / "flower.txt")], check=True)
+    return venv / "bin"
+
+
+def _secrets() -> Path:
+    folder = ROOT / "docker"
+    folder.mkdir(exist_ok=True)
+    script = folder / "secrets.sh"
+    script.write_text((REPOSITORY / "docker" / "secrets.sh").read_text())
+    script.chmod(0o755)
+    subprocess.run([str(script)], check=True)
+    return folder / "secrets"
+
+
+class SmokeTest:
+    """Runs the services of compose.prod.yaml that are of Bureau's own images."""
+
+    def __init__(self, servers: LocalServices, packages: Path, secrets: Path) -> None:
+        self._compose = ComposeFile("compose.prod.yaml", {"DOMAIN": HOST})
+        self._servers, self._packages, self._secrets = servers, packages, secrets
+        self._ports = {name: _free_port() for name in ("PORT", "GRPC_PORT", "FLOWER_PORT")}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Inside, all of them run; afterwards each has ended by a SIGTERM, with 0."""
+        try:
+            yield
+            for name, process in self._running.items():
+                process.send_signal(signal.SIGTERM)
+                code = process.wait(15)
+                _say(f"{name} ended with {code}", ok=code == 0)
+        finally:
+            # With their children, which a killed parent would leave behind.
+            for process in self._running.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def check(self) -> None:
+        _say("migrate", ok=self.start("migrate").wait() == 0)
+        del self._running["migrate"]
+        self.start("web")
+        self._eventually("web answers /health", lambda: self._asks_itself("web"))
+        _say("/ready names the missing worker", ok=self._get("/ready")[0] == 503)
+        self._note_is_summarised_once_beat_finds_it()
+        _say("/ready is 200 now", ok=self._get("/ready")[0] == 200)
+        _say("the admin's files are served", ok=self._static_is_served())
+        self.start("grpc")
+        self._eventually("grpc answers health", lambda: self._asks_itself("grpc"))
+        self.start("flower")
+        self._eventually("flower is there", lambda: self._asks_itself("flower"))
+        _say("flower asks for a password", ok=self._flower("wrong:wrong") == 401)
+        known = (self._secrets / "flower_basic_auth").read_text().strip()
+        _say("flower takes the right one", ok=self._flower(known) == 200)
+
+    def start(self, service: str) -> subprocess.Popen[bytes]:
+        command = ["docker/entrypoint.sh", *self._compose.services[service]["command"]]
+        log = (ROOT / f"{service}.log").open("wb")
+        self._running[service] = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=self._environment(service),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        return self._running[service]
+
+    def _environment(self, service: str) -> dict[str, str]:
+        """As in the container; only the servers are here, and the ports are free ones."""
+        given = {
+            name: value.replace("/run/secrets", str(self._secrets))
+            for name, value in self._compose.environment(service).items()
+            if not name.startswith(("POSTGRES_", "REDIS_"))
+        }
+        return {
+            **given,
+            **{name: str(port) for name, port in self._ports.items()},
+            "PATH": f"{self._packages}:/usr/bin:/bin",
+            "ENV_FILE": os.devnull,
+            "HOST": "127.0.0.1",
+            "VAR_DIR": str(ROOT / "data"),
+            "STATIC_ROOT": str(self._static()),
+            "DATABASE_URL": self._servers.database_url,
+            "REDIS_URL": self._servers.redis_url,
+        }
+
+    def _static(self) -> Path:
+        """Collected as the Dockerfile does it."""
+        folder = ROOT / "static"
+        if not folder.exists():
+            build = {
+                "PATH": f"{self._packages}:/usr/bin:/bin",
+                "DEBUG": "true",
+                "SECRET_KEY": "unused",
+                "DATABASE_URL": "postgresql://unused",
+                "REDIS_URL": "redis://unused",
+                "STATIC_ROOT": str(folder),
+            }
+            command = ["python", "manage.py", "collectstatic", "--noinput", "--verbosity=0"]
+            subprocess.run(command, cwd=REPOSITORY, env=build, check=True)
+        return folder
+
+    def _note_is_summarised_once_beat_finds_it(self) -> None:
+        """Its message is thrown away, so that nobody but beat could bring it to the worker."""
+        token = self._login()
+        text = {"raw_text": "The pump failed on Monday. It was replaced on Tuesday."}
+        status, note = self._get("/api/v1/notes", text, token=token)
+        _say("a note is taken", ok=status == 201)
+        redis.Redis(unix_socket_path=str(self._servers.redis_socket)).flushall()
+        self.start("worker")
+        self._eventually("worker answers", lambda: self._asks_itself("worker"))
+        time.sleep(2)
+        self.start("beat")
+        path = f"/api/v1/notes/{note['id']}"
+        done = "beat finds the lost job and the worker does it"
+        self._eventually(done, lambda: self._get(path, token=token)[1]["status"] == "completed")
+
+    def _login(self) -> str:
+        password = (self._secrets / "first_superuser_password").read_text().strip()
+        form = {"email": "admin@example.com", "password": password}
+        status, answer = self._get("/api/v1/auth/login", form)
+        _say("the first superuser signs in", ok=status == 200)
+        return str(answer["access_token"])
+
+    def _static_is_served(self) -> bool:
+        manifest = json.loads((self._static() / "staticfiles.json").read_text())
+        name = manifest["paths"]["unfold/css/styles.css"]
+        return self._get(f"/static/{name}")[0] == 200
+
+    def _asks_itself(self, service: str) -> bool:
+        """The container's own health check."""
+        command = [str(self._packages / "python"), "docker/healthcheck.py", service]
+        environment = self._environment(service)
+        return (
+            subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True).returncode
+            == 0
+        )
+
+    def _get(self, path: str, data: Any = None, *, token: str = "") -> tuple[int, Any]:
+        headers = {"Host": HOST, "Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        body = None if data is None else json.dumps(data).encode()
+        return _answer(Request(f"http://127.0.0.1:{self._ports['PORT']}{path}", body, headers))
+
+    def _flower(self, login: str) -> int:
+        headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+        address = f"http://127.0.0.1:{self._ports['FLOWER_PORT']}/workers"
+        return _answer(Request(address, headers=headers))[0]
+
+    def _eventually(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not (ok := holds()) and time.monotonic() < deadline:
+            time.sleep(0.3)
+        _say(what, ok=ok)
+
+
+def _answer(request: Request) -> tuple[int, Any]:
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
+            is_json = "json" in response.headers.get("Content-Type", "")
+            return response.status, json.load(response) if is_json else None
+    except HTTPError as error:
+        return error.code, None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _say(what: str, *, ok: bool) -> None:
+    print(f"{'ok' if ok else 'FAILED'}  {what}", flush=True)
+    if not ok:
+        raise SystemExit(f"See the logs in {ROOT}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
