@@ -216,11 +216,6 @@ class PasswordReset(Job):
     def __str__(self) -> str:
         return self.email
 
-    def perform(self) -> dict[str, Any]:
-        from accounts.services import offer_password_reset
-
-        return offer_password_reset(self)
-
 
 class Mail(CompanyOwned, Job):
     """A mail to one person, sent by a worker, again and again until the mail server takes it."""
@@ -248,9 +243,3 @@ class Mail(CompanyOwned, Job):
 
     def __str__(self) -> str:
         return f"{self.kind} to {self.to}"
-
-    def perform(self) -> dict[str, Any]:
-        from accounts.mail import send
-
-        send(self)
-        return {}

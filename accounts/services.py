@@ -207,11 +207,11 @@ def close_what_the_old_password_opened(user: User, *, keep: Login | None = None)
     _mail(Mail.Kind.PASSWORD_CHANGED, user)
 
 
-def offer_password_reset(reset: PasswordReset) -> dict[str, Any]:
+def offer_password_reset(reset: PasswordReset) -> None:
     """Mail the link by which the person with this address, if there is one, sets a password."""
     user = User.objects.with_identifier(reset.email).filter(is_active=True).first()
     if user is None or _has_mails_enough(user):
-        return {}
+        return
     with transaction.atomic():
         PasswordReset.objects.filter(pk=reset.pk).update(
             user=user,
@@ -221,7 +221,6 @@ def offer_password_reset(reset: PasswordReset) -> dict[str, Any]:
         # A second run, after a worker died in the first, finds the mail queued already.
         if not Mail.objects.filter(password_reset=reset).exists():
             _mail(Mail.Kind.PASSWORD_RESET, user, password_reset=reset)
-    return {}
 
 
 def _has_mails_enough(user: User) -> bool:

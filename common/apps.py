@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 
 
 class CommonConfig(AppConfig):
@@ -10,6 +11,8 @@ class CommonConfig(AppConfig):
         from common.caching import invalidation  # noqa: F401
 
     def ready(self) -> None:
+        """Import each app's `tasks.py`, where it registers its job handlers."""
         from common.metrics import connection_pool
 
         connection_pool.watch()
+        autodiscover_modules("tasks")

@@ -17,7 +17,6 @@ from django.db.models.functions import Now
 from common.ai import SummaryRequest
 from common.jobs import LostLease, Postponed
 from common.jobs.models import FIRST_REPUBLISH, JobStatus
-from common.jobs.publishing import publish
 from notes.models import Summary
 from notes.querysets import SummaryQuerySet
 
@@ -96,4 +95,4 @@ def _wake(waiting: SummaryQuerySet, *, at_most: int | None = None) -> None:
     rows = Summary.objects.filter(pk__in=[job.pk for job in jobs], status=JobStatus.QUEUED)
     if jobs and rows.update(run_after=Now(), publish_after=Now() + FIRST_REPUBLISH):
         for job in jobs:
-            publish(job)
+            job.publish()

@@ -199,11 +199,6 @@ class Summary(CompanyOwned, Job):
     def __str__(self) -> str:
         return f"Summary of {self.created_at:%d %b %Y, %H:%M}"
 
-    def perform(self) -> dict[str, Any]:
-        from notes.summary_job import summarize
-
-        return summarize(self)
-
     def sum_up(self) -> None:
         """Store what its calls have used since it was started."""
         if self.started_at is None:
@@ -219,19 +214,6 @@ class Summary(CompanyOwned, Job):
         """
         if self.job_of_id:
             Note.objects.filter(pk=self.job_of_id).update(updated_at=Now())
-
-    def postpone(self, *, delay: float) -> bool:
-        from notes.deduplication import wake_if_nobody_makes
-
-        postponed = super().postpone(delay=delay)
-        if postponed:
-            wake_if_nobody_makes(self)
-        return postponed
-
-    def on_end(self) -> None:
-        from notes.summary_job import settle
-
-        settle(self)
 
 
 class Source(CompanyOwned):

@@ -1,5 +1,6 @@
 """What a summary's job does, and what is put down when it ends."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models import Q, QuerySet
 from common import ai, documents
 from common.ai.text import languages
 from common.ai.text.sentences import cost
-from common.jobs import JobFailed, LostLease, RetryLater
+from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
 from notes import deduplication
@@ -30,7 +31,20 @@ def measured(text: str) -> dict[str, Any]:
     return {"text_length": len(text), "max_words": words}
 
 
-def summarize(job: Summary) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSummary(JobResult):
+    """The columns of a finished summary."""
+
+    summary: str
+    omitted: str
+    model: str
+    key: str
+    cached: bool = False
+    fresh: bool = False
+    progress: float = 1
+
+
+def summarize(job: Summary) -> StoredSummary:
     """Make the job's summary, or find it made, and return the columns to store.
 
     Raises `JobFailed` where another try would end the same way, `RetryLater` where it may not,
@@ -47,18 +61,16 @@ def summarize(job: Summary) -> dict[str, Any]:
     )
     key = deduplication.key_of(request, model=ai.summarizer().model, omitted=missing)
     if known := deduplication.find_or_take(job, key):
-        found = {"summary": known.summary, "omitted": known.omitted, "model": known.model}
-        return found | {"cached": True, "key": key, "progress": 1}
+        return StoredSummary(
+            summary=known.summary, omitted=known.omitted, model=known.model, key=key, cached=True
+        )
     made = _made(job, request)
-    return {
-        "summary": made.text,
-        "omitted": "; ".join(filter(None, (missing, made.omitted))),
-        "model": made.model,
-        "cached": False,
-        "fresh": False,
-        "key": key,
-        "progress": 1,
-    }
+    return StoredSummary(
+        summary=made.text,
+        omitted="; ".join(filter(None, (missing, made.omitted))),
+        model=made.model,
+        key=key,
+    )
 
 
 def text_of(job: Summary) -> tuple[str, str]:

@@ -4,9 +4,26 @@ from celery import shared_task
 from django.conf import settings
 from django.db.models.functions import Now
 
-from notes.models import Call
+from common.jobs import handles, on_end, on_postpone
+from notes import deduplication, summary_job
+from notes.models import Call, Summary
 
 GRACE = 600  # seconds in which a worker that is alive has put down what it read, come what may
+
+
+@handles(Summary)
+def summarize(summary: Summary) -> summary_job.StoredSummary:
+    return summary_job.summarize(summary)
+
+
+@on_end(Summary)
+def record_end(summary: Summary) -> None:
+    summary_job.settle(summary)
+
+
+@on_postpone(Summary)
+def wake_if_producer_ended(summary: Summary) -> None:
+    deduplication.wake_if_nobody_makes(summary)
 
 
 @shared_task

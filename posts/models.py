@@ -1,4 +1,4 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -56,11 +56,6 @@ class Feed(Job):
 
     def __str__(self) -> str:
         return "The posts' mirror"
-
-    def perform(self) -> dict[str, Any]:
-        from posts.services import refresh
-
-        return refresh(self)
 
     def backoff(self) -> float:
         """Never longer than until beat would ask for the next refresh anyway, and short as long

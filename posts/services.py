@@ -73,8 +73,8 @@ def _seconds_until(feed: Feed | None) -> float:
     return (feed.run_after - timezone.now()).total_seconds()
 
 
-def refresh(feed: Feed) -> dict[str, Any]:
-    """Ask the feed and take what is good of its answer; returns the columns of a finished job.
+def refresh(feed: Feed) -> None:
+    """Ask the feed and take what is good of its answer.
 
     Raises `RetryLater` for a feed that is down, slow, or sends what can't be taken: the posts are
     then as they were.
@@ -87,7 +87,6 @@ def refresh(feed: Feed) -> dict[str, Any]:
         raise RetryLater(f"The feed {error}", delay=error.retry_after) from None
     outcome = _confirm(feed) if payload is None else _take(feed, payload, contents or Contents())
     metrics.feed_refreshed(outcome)
-    return {}
 
 
 def _note_failure(feed: Feed, failure: str) -> None:

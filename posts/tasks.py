@@ -1,6 +1,14 @@
 from celery import shared_task
 
+from common.jobs import JobResult, handles
+from posts import services
 from posts.models import Feed
+
+
+@handles(Feed)
+def refresh_feed(feed: Feed) -> JobResult:
+    services.refresh(feed)
+    return JobResult()
 
 
 @shared_task(ignore_result=True)

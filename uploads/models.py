@@ -168,11 +168,6 @@ class Session(CompanyOwned, Job):
     def __str__(self) -> str:
         return f"{self.local_directory} of {self.created_at:%d %b %Y, %H:%M}"
 
-    def perform(self) -> dict[str, Any]:
-        from uploads.session_job import upload
-
-        return upload(self)
-
     @property
     def progress(self) -> float:
         """From 0 to 1: the share of the files or, where that is more, of the bytes."""

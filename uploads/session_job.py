@@ -7,14 +7,14 @@ that had arrived and was not yet written down is known again and is not sent twi
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from django.conf import settings
 from django.db.models.functions import Now
 
-from common.jobs import JobFailed, RetryLater
+from common.jobs import JobFailed, JobResult, RetryLater
 from common.jobs.runner import through_restarts
 from uploads.file_rows import PAGE, Ledger
 from uploads.models import Session
@@ -32,7 +32,20 @@ from uploads.transfer.stores.folder import FolderStore
 from uploads.transfer.worker_pool import Crew, Task
 
 
-def upload(session: Session) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionResult(JobResult):
+    """The counters of a finished session, and `error` where not all files arrived."""
+
+    total_files: int
+    files_uploaded: int
+    files_failed: int
+    files_skipped: int
+    total_size_bytes: int
+    bytes_uploaded: int
+    error: str = ""
+
+
+def upload(session: Session) -> SessionResult:
     """Upload what the session has not uploaded yet and return the columns to store at its end.
 
     Raises `JobFailed` where there is no such folder or bucket, `RetryLater` where the store does
@@ -109,10 +122,10 @@ def _pages(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
         yield page
 
 
-def _end(figures: dict[str, int]) -> dict[str, Any]:
+def _end(figures: dict[str, int]) -> SessionResult:
     failed, total = figures["files_failed"], figures["total_files"]
-    if not failed:
-        return figures
-    status = Session.Status.PARTIAL if failed < total else Session.Status.FAILED
-    error = f"{failed} of {total} files did not arrive; their list says why."
-    return {**figures, "status": status, "error": error}
+    status, error = Session.Status.COMPLETED, ""
+    if failed:
+        status = Session.Status.PARTIAL if failed < total else Session.Status.FAILED
+        error = f"{failed} of {total} files did not arrive; their list says why."
+    return SessionResult(**figures, status=status, error=error)

@@ -9,7 +9,7 @@ from django.db import models, transaction
 from redis.exceptions import RedisError
 
 from common.caching import store
-from common.jobs import Job, RetryLater
+from common.jobs import Job, JobResult, RetryLater, handles
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -34,12 +34,14 @@ class CacheBump(Job):
     def __str__(self) -> str:
         return self.namespace
 
-    def perform(self) -> dict[str, Any]:
-        try:
-            store.end(self.namespace)
-        except CACHE_ERRORS as error:
-            raise RetryLater("The cache is away.", delay=5) from error
-        return {}
+
+@handles(CacheBump)
+def end_write(bump: CacheBump) -> JobResult:
+    try:
+        store.end(bump.namespace)
+    except CACHE_ERRORS as error:
+        raise RetryLater("The cache is away.", delay=5) from error
+    return JobResult()
 
 
 @contextmanager

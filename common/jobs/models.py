@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Greatest, Least, Now
 from common import metrics
 from common.ids import uuid7
 from common.jobs.errors import LostLease
+from common.jobs.handlers import run_end_hook, run_postpone_hook
 from common.jobs.publishing import BULK, JOBS, publish
 from common.logs import current_request_id
 from common.models import BaseModel
@@ -89,14 +90,14 @@ class JobQuerySet(models.QuerySet):
                 updated_at=Now(),
             )
             for job in jobs:
-                job.on_end()
+                run_end_hook(job)
         return cancelled
 
     def _locked(self) -> list[Any]:
         return list(self.select_for_update(of=("self",)).order_by("pk").to_publish())
 
     def _publish_on_commit(self, jobs: list[Any]) -> None:
-        transaction.on_commit(lambda: [publish(job) for job in jobs])
+        transaction.on_commit(lambda: [job.publish() for job in jobs])
 
     def to_publish(self) -> Self:
         """With no more columns than `publish` needs."""
@@ -206,18 +207,6 @@ class Job(BaseModel):
             )
         ]
 
-    def perform(self) -> dict[str, Any]:
-        """Do the work and return the columns to store with `completed`.
-
-        A `status` among them is stored instead, for a kind of job that has further ways to end.
-        Raise `RetryLater`, `Postponed` or `JobFailed` to end otherwise; any other exception is
-        tried again. It may run more than once, so what it does outside the row must bear that.
-        """
-        raise NotImplementedError
-
-    def on_end(self) -> None:
-        """Called in the transaction that ends the job; the row's `status` says how."""
-
     @classmethod
     def lease(cls) -> timedelta:
         return settings.JOB_LEASE
@@ -233,7 +222,11 @@ class Job(BaseModel):
         return BULK if self.bulk_by and getattr(self, self.bulk_by) is not None else JOBS
 
     def publish_on_commit(self) -> None:
-        transaction.on_commit(lambda: publish(self))
+        transaction.on_commit(self.publish)
+
+    def publish(self) -> bool:
+        """Send the message "look at this row"; `False` where the broker is away."""
+        return publish(self._meta.label, self.pk, queue=self.queue, time_limit=self.time_limit)
 
     def requeue(self, condition: Q = ANY_STATE, **columns: Any) -> bool:
         """Start from the beginning, if the row meets `condition`; a run loses its lease.
@@ -277,7 +270,10 @@ class Job(BaseModel):
     def postpone(self, *, delay: float) -> bool:
         """Queue the job again after `delay` seconds, as if this run had not begun."""
         never_begun = {"started_at": None} if self.attempts == 1 else {}
-        return self._put_back(delay, attempts=F("attempts") - 1, **never_begun)
+        postponed = self._put_back(delay, attempts=F("attempts") - 1, **never_begun)
+        if postponed:
+            run_postpone_hook(self)
+        return postponed
 
     def _put_back(self, delay: float, **columns: Any) -> bool:
         due = Now() + timedelta(seconds=delay)
@@ -309,5 +305,5 @@ class Job(BaseModel):
             )
             if ended:
                 self.refresh_from_db()
-                self.on_end()
+                run_end_hook(self)
         return ended

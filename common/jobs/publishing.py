@@ -1,7 +1,8 @@
 """The message of a job: "look at row X"."""
 
 import time
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import Any
 
 import structlog
 from celery import current_app
@@ -9,9 +10,6 @@ from kombu.pools import ProducerPool, producers
 
 from common import metrics
 from common.redaction import redacted_message
-
-if TYPE_CHECKING:
-    from common.jobs.models import Job
 
 log = structlog.get_logger(__name__)
 
@@ -25,15 +23,17 @@ PAUSE_AFTER_FAILURE = 2.0
 _broker_away_until = 0.0
 
 
-def publish(job: "Job") -> bool:
-    """Send the message of one job by its queue; `False` where the broker is away.
+def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = None) -> bool:
+    """Send the message of one job to `queue`; `False` where the broker is away.
+
+    `label` names the model ("notes.Summary"), `time_limit` bounds the run.
 
     Never raises: the row is committed already, and the sweeper sends what this could not.
     After a failure the next two seconds' messages are left to the sweeper at once, and then one
     is tried for all, so that a broker that hangs delays one request and not all of them.
     """
     global _broker_away_until
-    label, now = job._meta.label, time.monotonic()
+    now = time.monotonic()
     if now < _broker_away_until:
         return False
     if _broker_away_until:
@@ -42,26 +42,26 @@ def publish(job: "Job") -> bool:
         with _producers().acquire(block=True, timeout=PATIENCE) as producer:
             current_app.send_task(
                 RUN_JOB,
-                args=(label, str(job.pk)),
-                queue=job.queue,
+                args=(label, str(pk)),
+                queue=queue,
                 producer=producer,
                 retry=False,
-                **_limits(job),
+                **_limits(time_limit),
             )
     except Exception as error:
         _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
         metrics.job_not_published(label)
-        log.warning("job_not_published", job=str(job.pk), kind=label, error=redacted_message(error))
+        log.warning("job_not_published", job=str(pk), kind=label, error=redacted_message(error))
         return False
     _broker_away_until = 0.0
     return True
 
 
-def _limits(job: "Job") -> dict[str, float]:
-    """Celery's limits for a kind of job that has its own."""
-    if job.time_limit is None:
+def _limits(time_limit: timedelta | None) -> dict[str, float]:
+    """Return Celery's time limits for a kind of job that has one of its own."""
+    if time_limit is None:
         return {}
-    seconds = job.time_limit.total_seconds()
+    seconds = time_limit.total_seconds()
     return {"soft_time_limit": seconds, "time_limit": seconds + 60}
 
 

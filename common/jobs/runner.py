@@ -18,8 +18,9 @@ from django.utils import timezone
 
 from common import metrics
 from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater
+from common.jobs.handlers import perform
 from common.jobs.models import ACTIVE, Job, JobQuerySet
-from common.jobs.publishing import backlog, publish
+from common.jobs.publishing import backlog
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -107,7 +108,7 @@ def _context(job: Job) -> dict[str, Any]:
 def _attempt(job: Job) -> Callable[[], bool]:
     """Do the work and return the transition that ends this run."""
     try:
-        return partial(job.finish, **job.perform())
+        return partial(job.finish, **perform(job).columns())
     except LostLease:
         return lambda: False
     except JobFailed as error:
@@ -203,7 +204,7 @@ def _publish_due_in(queue: str, model: type[Job]) -> int:
     if not rows.exists():
         return 0
     due = _take_due(rows, at_most=min(SWEEP_BATCH, LONGEST_QUEUE - backlog(queue)))
-    unsent = [job.pk for job in due if not publish(job)]
+    unsent = [job.pk for job in due if not job.publish()]
     model.objects.filter(pk__in=unsent).update(publish_after=Now())
     return len(due) - len(unsent)
 

@@ -16,7 +16,6 @@ from django.db.models.functions import Now
 
 from common.jobs import runner
 from common.jobs.models import JobStatus
-from common.jobs.publishing import publish
 from common.tests.models import Errand
 from common.tests.support import Beat, Broker, Worker, eventually, refused
 from common.tests.support.worker import database_url
@@ -180,7 +179,7 @@ def test_the_same_message_five_times_runs_a_job_once(
     jobs = [Errand.objects.create(log=str(log), seconds=0.02) for _ in range(20)]
     for job in jobs:
         for _ in range(5):
-            publish(job)
+            job.publish()
     for job in jobs:
         assert outcome(reaches(job, COMPLETED)) == (COMPLETED, 1, "done by try 1", 1)
     eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")

@@ -27,7 +27,7 @@ from accounts.models import Company, Invitation, PasswordReset, User
 from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.test_guards import routes
 from catalog.tests.factories import ProductFactory
-from common.jobs import runner
+from common.jobs import JobResult, handles, runner
 from common.jobs.models import JobStatus
 from common.logs import Discreet, logging_config
 from common.tests.models import Errand
@@ -235,8 +235,9 @@ class TestGoodWays:
                 proxy = True
                 app_label = "tests"
 
-            def perform(self) -> dict[str, Any]:
-                raise ValueError(f"{CANARY} can't be read")
+        @handles(Poison)
+        def fail(job: Poison) -> JobResult:
+            raise ValueError(f"{CANARY} can't be read")
 
         job = Errand.objects.create(result=CANARY)
         runner.run(Poison, job.pk)

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from common.ids import uuid7
 from common.jobs import LostLease
+from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import (
     FakeProvider,
@@ -200,7 +201,7 @@ class TestLongTexts:
 
         monkeypatch.setattr(Summary, "renew", watched)
         summary = TextSummaryFactory(user=owner, text="A pump is a pump. " * 12_000)
-        Summary.objects.claim(summary.pk).perform()
+        perform(Summary.objects.claim(summary.pk))
         assert len(told) == len(provider.requests) > 3
         assert (told, told[-1]) == (sorted(told), 1)
 
@@ -227,7 +228,7 @@ class TestBegin:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Ledger, "end", end_then_cancel)
             with pytest.raises(LostLease):
-                job.perform()
+                perform(job)
         assert len(provider.requests) == 1
         assert outcomes() == [("error", 500, 1)]
 

@@ -19,7 +19,6 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.jobs.models import JobStatus
-from common.jobs.publishing import publish
 from common.tests.support import Beat, Broker, Worker, eventually, held, table_held
 from common.tests.support import ai_provider as ai
 from config.local import LocalServices
@@ -220,7 +219,7 @@ def test_the_same_message_five_times_makes_one_summary(
 ) -> None:
     with crew.worker().stopped():
         job = post(client, "kettle")
-        assert all(publish(job) for _ in range(4))
+        assert all(job.publish() for _ in range(4))
     assert is_summarized(job, "kettle", attempts=1)
     eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")
     assert is_summarized(job, "kettle", attempts=1)
@@ -330,7 +329,7 @@ def test_notes_posted_while_the_broker_is_down_complete_when_it_is_back(
         assert timed(lambda: jobs.append(post(client, f"tea-{len(jobs)}"))) < 1
         time.sleep(0.3)
     broker.start()
-    eventually(lambda: publish(before), "this process publishes again")
+    eventually(before.publish, "this process publishes again")
     assert is_summarized(post(client, "after"), "after", attempts=1)
     for number, job in enumerate(jobs):
         assert is_summarized(job, f"tea-{number}", attempts=1)

@@ -153,7 +153,12 @@ class TestAtOnce:
     def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         """The ids of summaries whose message was published."""
         ids: list[Any] = []
-        monkeypatch.setattr("notes.deduplication.publish", lambda job: ids.append(job.pk))
+
+        def publish(label: str, pk: Any, **_: Any) -> bool:
+            ids.append(pk)
+            return True
+
+        monkeypatch.setattr("common.jobs.models.publish", publish)
         return ids
 
     def test_two_make_one_call(self, twins: Any, provider: FakeProvider, sent: list[Any]) -> None:

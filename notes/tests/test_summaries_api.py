@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from common.ids import uuid7
 from common.jobs import LostLease
+from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
 from notes.models import LONGEST_SOURCE, Call, Note, Source, Summary
@@ -460,7 +461,7 @@ class TestDelete:
         job = Summary.objects.claim(summary.pk)
         assert as_user(owner).delete(one(summary)).status_code == 204
         with pytest.raises(LostLease):
-            job.perform()
+            perform(job)
         assert provider.requests == []
 
     def test_of_a_notes_own_is_refused(self, as_user: Any, owner: User, note: Note) -> None:
