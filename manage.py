@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line, with this clone's own servers up for as long as a command runs."""
+"""Django's command line; the clone's own servers run for as long as the command does."""
 
 import os
 import sys

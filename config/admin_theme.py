@@ -1,4 +1,4 @@
-"""How the admin site looks."""
+"""Settings of the admin site's theme and navigation."""
 
 from django.templatetags.static import static
 
@@ -23,7 +23,7 @@ UNFOLD = {
         "navigation": "common.admin_site.navigation",
     },
 }
-# The admin's chapters, in order, and the symbols of what is in them (Material Symbols).
+# The sections of the admin's sidebar, in order, and the icons of their models (Material Symbols).
 ADMIN_APPS = {
     "accounts": "People",
     "notes": "Notes",

@@ -1,4 +1,4 @@
-"""`manage.py check --deploy` with settings as production has them (run by `make lint`)."""
+"""Run `manage.py check --deploy` with production's settings (part of `make lint`)."""
 
 import os
 import secrets

@@ -78,7 +78,7 @@ Rates = Annotated[str, AfterValidator(_rates)]
 Count = Annotated[str, AfterValidator(_count)]
 
 
-class FilesSource(EnvSettingsSource):
+class FileSecretsSource(EnvSettingsSource):
     """`SECRET_KEY_FILE=/run/secrets/secret_key` in the place of `SECRET_KEY`; so for each name."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
@@ -203,7 +203,7 @@ class Environment(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """First of all what counts most."""
-        return init_settings, env_settings, FilesSource(settings_cls), dotenv_settings
+        return init_settings, env_settings, FileSecretsSource(settings_cls), dotenv_settings
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -1,4 +1,4 @@
-"""How the API is described, at `/docs` and in its schema."""
+"""Settings of the OpenAPI schema and its pages."""
 
 from config.environment import BASE_DIR
 
@@ -37,21 +37,21 @@ SPECTACULAR_SETTINGS = {
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
 }
-# The chapters of the API's description, in order; an app's routes that are not named come last.
+# The tags of the schema, in order; tags that are not listed come last.
 API_TAGS = {
-    "auth": "Sign up, in and out; passwords; one's own logins.",
-    "profile": "Who one is.",
+    "auth": "Sign up, sign in and out; passwords; your own logins.",
+    "profile": "Your own account.",
     "companies": "The tenants.",
     "users": "The people of a company.",
-    "admin": "The people of a company, for its admin.",
-    "invitations": "Ask people to join.",
-    "notes": "What somebody wrote down; it summarises itself.",
+    "admin": "The people of a company, for its admins.",
+    "invitations": "Invite people to a company.",
+    "notes": "Notes, each with a summary made in the background.",
     "summaries": "Summaries of texts, notes and files.",
-    "summary-templates": "Forms that a summary may have.",
-    "products": "What companies offer; anybody may read it.",
-    "projects": "What field data belongs to.",
+    "summary-templates": "Instructions for summaries, built in or your company's own.",
+    "products": "The public catalogue of all companies.",
+    "projects": "Projects, which field data belongs to.",
     "cycles": "Rounds of a project.",
-    "sessions": "Folders of files on their way to storage.",
-    "uploads": "Start a session and follow it.",
-    "posts": "The news feed, mirrored.",
+    "sessions": "Uploads of a folder to storage.",
+    "uploads": "Start an upload session and follow its progress.",
+    "posts": "The mirrored news feed.",
 }

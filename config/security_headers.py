@@ -1,4 +1,4 @@
-"""What browsers may do with answers, and other sites' scripts with the API."""
+"""Settings of the response headers that browsers obey: CORS, CSP and the like."""
 
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
@@ -24,8 +24,8 @@ CORS_EXPOSE_HEADERS = [
     "X-Request-ID",
 ]
 
-# For pages: the admin, the docs, the browsable API and those that mailed links open. Their own
-# scripts are files; styles stand in attributes too.
+# For HTML pages: the admin, the docs, the browsable API and the pages behind mailed links. Their
+# scripts are files of our own; styles are inline too.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -40,9 +40,9 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 CONTENT_SECURITY_POLICY_FOR: dict[str, dict[str, list[str]]] = {
-    # Unfold's Alpine makes functions of attributes.
+    # Unfold uses Alpine, which evaluates attributes as JavaScript.
     "/admin/": {"script-src": [UNSAFE_EVAL]},
-    # ReDoc searches in a worker that it makes itself.
+    # ReDoc searches in a web worker that it creates.
     "/redoc": {"worker-src": ["blob:"]},
     "/api/v1/redoc": {"worker-src": ["blob:"]},
 }

@@ -1,9 +1,9 @@
-"""The bodies of requests, which come as slowly as a client sends them.
+"""Keep clients that send their bodies slowly from occupying all threads.
 
-A thread of the server that waits for one serves nobody meanwhile, and a read that has begun can't
-be given up. So all threads but one may wait at a time, and the last is left for requests without a
-body and for refusals. A proxy in front that collects small bodies (see `docker/Caddyfile`) keeps
-slow clients away altogether.
+A thread that waits for a body serves no other request, and a read that has begun can't be
+cancelled. So all threads but one may wait for bodies at a time; the last one is kept for requests
+without a body and for refusals. A proxy in front that buffers small bodies (`docker/Caddyfile`)
+keeps slow clients away altogether. See docs/adr/0009-slow-clients.md.
 """
 
 import io
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-PATIENCE = 0.1  # seconds until another thread has read what has already arrived
-SMALL = 1024 * 1024  # bytes; up to here clients send without asking first whether it is welcome
+SLOT_TIMEOUT_S = 0.1  # enough for another thread to read what has already arrived
+MAX_DRAINED_BYTES = 1024 * 1024  # clients send larger bodies only after asking (Expect: 100)
 
 
 class Body(Protocol):
@@ -24,54 +24,54 @@ class Body(Protocol):
     def readline(self, *size: int) -> bytes: ...
 
 
-class AwaitedBody:
-    """A body whose `read` raises `BlockingIOError` where as many threads wait as may."""
+class SlottedBody:
+    """A body whose reads raise `BlockingIOError` while too many threads wait for bodies."""
 
-    def __init__(self, body: Body, places: BoundedSemaphore) -> None:
+    def __init__(self, body: Body, slots: BoundedSemaphore) -> None:
         self._body = body
-        self._places = places
-        self.came = 0  # bytes
-        self.was_refused = False
+        self._slots = slots
+        self._was_refused = False
+        self.bytes_read = 0
 
     def read(self, *size: int) -> bytes:
-        with self._place():
-            data = self._body.read(*size)
-        self.came += len(data)
-        return data
+        return self._read(self._body.read, *size)
 
     def readline(self, *size: int) -> bytes:
-        with self._place():
-            data = self._body.readline(*size)
-        self.came += len(data)
+        return self._read(self._body.readline, *size)
+
+    def _read(self, read: Callable[..., bytes], *size: int) -> bytes:
+        with self._slot():
+            data = read(*size)
+        self.bytes_read += len(data)
         return data
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self.was_refused or not self._places.acquire(timeout=PATIENCE):
-            self.was_refused = True
+    def _slot(self) -> Iterator[None]:
+        if self._was_refused or not self._slots.acquire(timeout=SLOT_TIMEOUT_S):
+            self._was_refused = True
             raise BlockingIOError("too many requests wait for their bodies")
         try:
             yield
         finally:
-            self._places.release()
+            self._slots.release()
 
 
-def awaited(application: Application, *, threads: int, longest: int) -> Application:
-    """Let the application wait for bodies with all of the server's `threads` but one.
+def limit_waiting_bodies(application: Application, *, threads: int, max_bytes: int) -> Application:
+    """Wrap a WSGI application so that all but one of its `threads` may wait for bodies.
 
-    One that comes in chunks, without a length that Django knows, is read before; if it is longer
-    than `longest` bytes, only so far as it takes Django to refuse it. A small one that nobody has
-    read is read after all: the server closes a connection whose body was not, and does not say so
-    where the body comes after the answer. The next request on it would be lost.
+    A chunked body, whose length Django does not know, is read first, up to one byte more than
+    `max_bytes`, which Django then refuses. A small body that the application has not read is
+    drained after the answer: the server would close the connection, without saying so, and the
+    next request on it would be lost.
     """
-    places = BoundedSemaphore(max(1, threads - 1))
+    slots = BoundedSemaphore(max(1, threads - 1))
 
     def wrapped(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        body = environ["wsgi.input"] = AwaitedBody(environ["wsgi.input"], places)
+        body = environ["wsgi.input"] = SlottedBody(environ["wsgi.input"], slots)
         if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-            environ |= _with_length(body, longest)
+            environ |= _read_chunked(body, max_bytes)
         answer = application(environ, start_response)
-        if body.came < int(environ.get("CONTENT_LENGTH") or 0) <= SMALL:
+        if body.bytes_read < int(environ.get("CONTENT_LENGTH") or 0) <= MAX_DRAINED_BYTES:
             with suppress(BlockingIOError):
                 body.read()
         return answer
@@ -79,10 +79,10 @@ def awaited(application: Application, *, threads: int, longest: int) -> Applicat
     return wrapped
 
 
-def _with_length(body: AwaitedBody, longest: int) -> Environ:
+def _read_chunked(body: SlottedBody, max_bytes: int) -> Environ:
+    """Return the environ of a body with a known length."""
     try:
-        data = body.read(longest + 1)
+        data = body.read(max_bytes + 1)
     except BlockingIOError:
-        # Who reads it finds that it can't be had.
-        return {"CONTENT_LENGTH": "1"}
+        return {"CONTENT_LENGTH": "1"}  # the view's read raises the same error
     return {"wsgi.input": io.BytesIO(data), "CONTENT_LENGTH": str(len(data))}

@@ -20,14 +20,14 @@ from common.metrics.views import metrics
 @csrf_exempt
 @require_safe
 def index(request: HttpRequest) -> JsonResponse:
-    """Where to go from here."""
+    """List the entry points."""
     return JsonResponse(
         {"name": "Bureau", "api": "/api/v1", "docs": "/docs", "redoc": "/redoc", "admin": "/admin/"}
     )
 
 
 schema = SpectacularJSONAPIView.as_view(generator_class=Once)
-# A page has nothing to say about itself to OPTIONS.
+# A page has no OPTIONS of its own.
 page: dict[str, Any] = {"url_name": "schema", "http_method_names": ["get", "head"]}
 swagger = SpectacularSwaggerSplitView.as_view(**page)
 redoc = SpectacularRedocView.as_view(**page)
@@ -38,7 +38,7 @@ api: list[URLPattern | URLResolver] = [
     path("openapi.json", schema, name="schema"),
     path("docs", swagger),
     path("redoc", redoc),
-    # What is asked for most comes first.
+    # The most requested routes come first.
     path("", include("catalog.urls")),
     path("", include("notes.urls")),
     path("", include("uploads.urls")),

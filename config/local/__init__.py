@@ -1,6 +1,6 @@
-"""The servers that a laptop runs for itself, and the runner of `make run`.
+"""PostgreSQL and Valkey of a developer's machine, and the runner of `make run`.
 
-Nothing here imports Django: settings ask this package where the servers are.
+Nothing here imports Django: the settings ask this package for the servers' addresses.
 """
 
 from config.local.locks import LocalServiceError

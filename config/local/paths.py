@@ -1,4 +1,4 @@
-"""Where the servers of a clone have their data and sockets: known with no server running."""
+"""The folders and sockets of a clone's own servers, known even while no server runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from urllib.parse import quote
 
 from config.local.locks import LocalServiceError
 
-PORT = 5432  # only a part of the socket's name: nothing listens on TCP
-NAME = "bureau"  # of the database and of the role that owns it
-# A socket's path has at most 103 bytes on macOS, 107 on Linux.
-LONGEST_SOCKET_PATH = 103
+POSTGRES_PORT = 5432  # part of the socket's name: nothing listens on TCP
+DATABASE_NAME = "bureau"  # also the name of the role that owns the database
+MAX_SOCKET_PATH_BYTES = 103  # the limit of macOS; 107 on Linux
 
 
-class Places:
-    """The folders below `root`, and the sockets, in `root/run` unless that is too long."""
+class LocalPaths:
+    """The folders below `root`; sockets are in `root/run` unless that path is too long."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
@@ -25,10 +24,10 @@ class Places:
         self.sockets = self._socket_folder()
 
     def _socket_folder(self) -> Path:
-        longest = self.run / "postgres" / f".s.PGSQL.{PORT}"
-        if len(os.fsencode(longest)) <= LONGEST_SOCKET_PATH:
+        longest = self.run / "postgres" / f".s.PGSQL.{POSTGRES_PORT}"
+        if len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES:
             return self.run
-        # Not in TMPDIR, which need not be the same for all processes of a clone.
+        # Not TMPDIR, which may differ between the processes of a clone.
         name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
         return Path("/tmp") / f"bureau-{name}"  # noqa: S108 - its owner is checked
 
@@ -42,36 +41,38 @@ class Places:
 
     @property
     def database_url(self) -> str:
-        """Its path is percent-encoded, as in `redis_url`."""
+        """The URL of the database; the socket's path is percent-encoded."""
         folder = quote(str(self.postgres_socket_dir), safe="")
-        return f"postgresql:///{NAME}?host={folder}&port={PORT}&user={NAME}"
+        return (
+            f"postgresql:///{DATABASE_NAME}?host={folder}&port={POSTGRES_PORT}&user={DATABASE_NAME}"
+        )
 
     @property
     def redis_url(self) -> str:
         return f"unix://{quote(str(self.redis_socket))}?db=0"
 
-    def make(self) -> None:
-        """Make the folders, and check each time that those of the sockets are private."""
+    def create(self) -> None:
+        """Create the folders and check that the socket folders are private."""
         try:
             self.run.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
             self.sockets.mkdir(mode=0o700, exist_ok=True)
-            # In a user's clone root runs that user's code anyway.
+            # Root may use a clone that belongs to another user.
             user = os.geteuid()
-            self._close(self.run, {user, self.root.stat().st_uid if user == 0 else user})
+            self._make_private(self.run, {user, self.root.stat().st_uid if user == 0 else user})
             if self.sockets != self.run:
-                self._close(self.sockets, {user})
+                self._make_private(self.sockets, {user})
         except OSError as error:
             raise LocalServiceError(
-                f"The folder {error.filename} cannot be used: {error.strerror}."
+                f"The folder {error.filename} can't be used: {error.strerror}."
             ) from error
 
-    def _close(self, folder: Path, owners: set[int]) -> None:
-        """Who owns the folder can put a server of his own in it."""
+    def _make_private(self, folder: Path, owners: set[int]) -> None:
+        """Refuse a folder of another user, who could put a server of their own in it."""
         if folder.is_symlink() or folder.lstat().st_uid not in owners:
             raise LocalServiceError(
-                f"{folder} belongs to another user, whose servers are not to be trusted."
+                f"{folder} belongs to another user, so its servers can't be trusted."
                 " Remove it, or run as that user."
             )
-        # Root's servers run as somebody else, who passes here to a closed folder of its own.
+        # Root's servers run as another user, who passes through here to a private folder.
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)

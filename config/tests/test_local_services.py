@@ -21,9 +21,9 @@ from config.environment import Environment
 from config.local import LocalServiceError, LocalServices
 from config.local import server as server_module
 from config.local.locks import FileLock
-from config.local.paths import Places
-from config.local.process_manager import Foreground, end_marked
-from config.local.processes import find_by_environment, wait_gone
+from config.local.paths import LocalPaths
+from config.local.process_manager import ProcessManager, kill_marked_processes
+from config.local.processes import find_by_environment, wait_for_exit
 from config.local.run import banner, check_ports
 
 # Another process that uses the servers: enters, says so, and leaves when its input ends. It may
@@ -99,7 +99,7 @@ def kill(owner: User, servers: list[psutil.Process]) -> None:
     owner.wait()
     for process in servers:
         process.kill()
-    assert wait_gone(servers, 10) == []
+    assert wait_for_exit(servers, 10) == []
 
 
 def servers_below(folder: Path) -> list[psutil.Process]:
@@ -276,7 +276,7 @@ def test_servers_that_died_are_revived(root: Path) -> None:
         killed = servers_below(root)
         for process in killed:
             process.kill()
-        assert wait_gone(killed, 10) == []
+        assert wait_for_exit(killed, 10) == []
         assert sorted(services.revive()) == ["PostgreSQL", "Valkey"]
         assert services.revive() == []
         assert recall(services) == ["durable", "durable"]
@@ -382,13 +382,13 @@ def test_a_space_in_the_sockets_path(tmp_path_factory: pytest.TempPathFactory) -
 
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalServiceError, match="belongs to another user"):
-        Places(tmp_path)._close(tmp_path, {os.geteuid() + 1})
+        LocalPaths(tmp_path)._close(tmp_path, {os.geteuid() + 1})
 
 
 def test_a_link_in_tmp_is_refused(tmp_path: Path) -> None:
     """Anybody can put one where the folder of a clone with a long path will be."""
     root = tmp_path / ("x" * 150)
-    sockets = Places(root).sockets
+    sockets = LocalPaths(root).sockets
     sockets.symlink_to(tmp_path)
     try:
         with pytest.raises(LocalServiceError, match="belongs to another user"):
@@ -427,11 +427,11 @@ def test_a_lock_is_shared_or_exclusive(tmp_path: Path) -> None:
 def test_the_foreground_ends_the_stubborn_and_their_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("config.local.process_manager.TERM_PATIENCE", 0.5)
-    monkeypatch.setattr("config.local.process_manager.KILL_PATIENCE", 0.5)
+    monkeypatch.setattr("config.local.process_manager.TERMINATE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("config.local.process_manager.KILL_TIMEOUT_S", 0.5)
     handlers = [signal.getsignal(signum) for signum in (1, 2, 15)]
     mark = str(tmp_path)
-    with Foreground(mark, dict(os.environ), tmp_path) as children:
+    with ProcessManager(mark, dict(os.environ), tmp_path) as children:
         children.start("stubborn", """sh -c 'trap "" TERM; sleep 60 & setsid sleep 60; wait'""")
         children.start("brief", "A=3 sh -c 'exit $A'")
         while (ended := children.ended()) is None:
@@ -446,8 +446,8 @@ def test_the_foreground_ends_the_stubborn_and_their_children(
 def test_leftovers_of_a_killed_run_are_ended(tmp_path: Path) -> None:
     marked = {**os.environ, "BUREAU_RUN": str(tmp_path)}
     with subprocess.Popen(["sleep", "60"], env=marked) as left:
-        assert end_marked(str(tmp_path / "other")) == 0
-        assert end_marked(str(tmp_path)) == 1
+        assert kill_marked_processes(str(tmp_path / "other")) == 0
+        assert kill_marked_processes(str(tmp_path)) == 1
         assert left.wait() == -signal.SIGTERM
 
 

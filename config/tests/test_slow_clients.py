@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from config.slow_clients import SMALL, Application, awaited
+from config.slow_clients import SMALL, Application, limit_waiting_bodies
 from config.wsgi import application
 
 THREADS = 3
@@ -34,7 +34,7 @@ class SlowBody(io.BytesIO):
 def server() -> Application:
     """What `THREADS` threads serve, of which all but one may wait."""
     longest: Any = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return awaited(application, threads=THREADS, longest=longest)
+    return limit_waiting_bodies(application, threads=THREADS, longest=longest)
 
 
 @pytest.fixture
