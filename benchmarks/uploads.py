@@ -57,9 +57,9 @@ def prepared(services: LocalServices) -> None:
     import django
 
     django.setup()
-    from config.celery import keep_what_is_loaded
+    from config.celery import freeze_loaded_objects
 
-    keep_what_is_loaded()
+    freeze_loaded_objects()
 
 
 def sessions(kind: str, amount: int) -> Callable[[], float]:

@@ -1,4 +1,4 @@
-"""The Celery application. Its tasks are thin: see `common.jobs` for what makes work durable."""
+"""The Celery application. `common.jobs` makes the work durable, not Celery."""
 
 import gc
 import os
@@ -17,11 +17,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 app = Celery("bureau")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
-# The default exchange needs no bindings. Those are kept in the broker, and after a flush of Redis
-# each message would be refused until a worker starts anew.
-_direct = Exchange("")
+# The default exchange needs no bindings. Bindings live in the broker: after a flush of Redis every
+# message would be refused until a worker restarts.
+_default_exchange = Exchange("")
 app.conf.task_queues = [
-    Queue(name, exchange=_direct, routing_key=name) for name in ("jobs", "bulk", "control")
+    Queue(name, exchange=_default_exchange, routing_key=name)
+    for name in ("jobs", "bulk", "control")
 ]
 app.conf.task_default_queue = "jobs"
 app.conf.task_default_exchange = ""
@@ -30,10 +31,10 @@ app.autodiscover_tasks()
 
 
 class Scheduler(beat.Scheduler):
-    """Beat, which sweeps jobs by itself.
+    """A beat that sweeps jobs in its own process.
 
-    Sent to a queue, a sweep would wait for a worker that is busy with the very jobs it looks
-    after and expire, or pile up while there is no worker.
+    A sweep that was sent to a queue would wait behind the jobs that it sweeps, and expire, or
+    pile up while there is no worker.
     """
 
     def apply_async(
@@ -58,19 +59,19 @@ def _serve_metrics(**_: Any) -> None:
 
 
 @worker_init.connect
-def _prepare_children(**_: Any) -> None:
-    """Load once for all children what each would load anew with its first summary."""
+def _preload_summarizer(**_: Any) -> None:
+    """Load the summariser before the fork, so that the children share its memory."""
     from common import ai
 
     ai.summarizer()
-    keep_what_is_loaded()
+    freeze_loaded_objects()
 
 
-def keep_what_is_loaded() -> None:
-    """Look for garbage no more in what is there by now.
+def freeze_loaded_objects() -> None:
+    """Exclude all current objects from garbage collection.
 
-    Each full collection would go through all of Django and hold up every thread for 80 ms, and a
-    child would make its own copy of the memory that it shares with its parent.
+    A full collection of Django's modules takes 80 ms, and makes a forked child copy the memory
+    that it shares with its parent.
     """
     gc.collect()
     gc.freeze()
@@ -78,5 +79,5 @@ def keep_what_is_loaded() -> None:
 
 @setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
-    """Keep Celery from putting its own handlers in the place of ours."""
+    """Configure our logging; without this handler Celery installs its own."""
     configure(settings.LOGGING)

@@ -1,8 +1,8 @@
-"""Every setting that comes from outside, typed, from the environment or `.env`.
+"""The settings that are read from the environment or `.env`, typed and validated.
 
-A missing or bad value stops the start with one sentence for each setting that is wrong.
-Names that the five earlier services used keep working. `NAME_FILE` names a file that holds the
-value of `NAME`, which is how containers are given their secrets.
+A missing or bad value stops the start with one sentence for each wrong setting. The names that
+the five earlier services used still work. `NAME_FILE` names a file that contains the value of
+`NAME`: containers pass secrets that way.
 """
 
 import json
@@ -42,12 +42,12 @@ from common.ratelimit.addresses import networks
 from common.ratelimit.rates import parse_rates, per
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - refused without DEBUG
+DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - only accepted with DEBUG
 PLACEHOLDER = re.compile(r"change|your[-_ ]|secret[-_ ]?key|insecure|example|password", re.I)
 
 
-def _as_list(value: Any) -> Any:
-    """Read `a,b` as well as `["a", "b"]`: the old services wrote both."""
+def _parse_list(value: Any) -> Any:
+    """Parse `a,b` or `["a", "b"]`: the earlier services used both."""
     if not isinstance(value, str):
         return value
     if value.strip().startswith("["):
@@ -55,43 +55,43 @@ def _as_list(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _rates(text: str) -> str:
+def _check_rates(text: str) -> str:
     parse_rates(text)
     return text
 
 
-def _count(text: str) -> str:
+def _check_count(text: str) -> str:
     try:
         per(text, "minute")
     except ValueError:
-        raise ValueError(f"{text!r} is no number from 1 to 100000, and not off.") from None
+        raise ValueError(f"{text!r} is neither a number from 1 to 100000 nor off.") from None
     return text
 
 
-def _proxies(texts: list[str]) -> list[str]:
+def _check_networks(texts: list[str]) -> list[str]:
     networks(tuple(texts))
     return texts
 
 
-Names = Annotated[list[str], NoDecode, BeforeValidator(_as_list)]
-Rates = Annotated[str, AfterValidator(_rates)]
-Count = Annotated[str, AfterValidator(_count)]
+Names = Annotated[list[str], NoDecode, BeforeValidator(_parse_list)]
+Rates = Annotated[str, AfterValidator(_check_rates)]
+Count = Annotated[str, AfterValidator(_check_count)]
 
 
 class FileSecretsSource(EnvSettingsSource):
-    """`SECRET_KEY_FILE=/run/secrets/secret_key` in the place of `SECRET_KEY`; so for each name."""
+    """Reads `SECRET_KEY` from the file that `SECRET_KEY_FILE` names; likewise every setting."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        given = super()._load_env_vars()
+        variables = super()._load_env_vars()
         return {
             name: Path(path).read_text().removesuffix("\n")
             for name in self.settings_cls.model_fields
-            if (path := given.get(f"{name}_file"))
+            if (path := variables.get(f"{name}_file"))
         }
 
 
 class Environment(BaseSettings):
-    """The settings by their environment names in lower case; `.env.example` explains each."""
+    """The settings, by their environment names in lower case; `.env.example` explains each."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", validate_default=True)
 
@@ -101,7 +101,7 @@ class Environment(BaseSettings):
     allowed_hosts: Names = []
     cors_origins: Names = []
     csrf_trusted_origins: Names = []
-    trusted_proxies: Annotated[Names, AfterValidator(_proxies)] = []
+    trusted_proxies: Annotated[Names, AfterValidator(_check_networks)] = []
     public_url: str = ""
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
@@ -110,7 +110,7 @@ class Environment(BaseSettings):
     static_root: Path | None = None
     revision: str = ""
     metrics_token: SecretStr = SecretStr("")
-    metrics_allow: Annotated[Names, AfterValidator(_proxies)] = []
+    metrics_allow: Annotated[Names, AfterValidator(_check_networks)] = []
     metrics_port: int | None = Field(None, ge=1, le=65535)
     prometheus_multiproc_dir: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -202,28 +202,28 @@ class Environment(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First of all what counts most."""
+        """Return the sources by precedence, the strongest first."""
         return init_settings, env_settings, FileSecretsSource(settings_cls), dotenv_settings
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _derive_and_check(self) -> Self:
         if not self.database_url and self.postgres_host:
             self.database_url = self._postgres_url_from_parts()
         if not self.redis_url and self.redis_host:
             self.redis_url = self._redis_url_from_parts()
-        derived = self.debug is None
-        if derived:
+        is_derived = self.debug is None
+        if is_derived:
             self.debug = self.uses_local_postgres
         if not self.var_dir.is_absolute():
             self.var_dir = BASE_DIR / self.var_dir
         self.upload_source_root = self.var_dir / self.upload_source_root
         self.upload_root = self.var_dir / self.upload_root
-        if not self.debug and (wrong := self._unsafe_for_production()):
-            if derived:
-                wrong.append(
-                    "Where a database is named this is production; for development, set DEBUG=true."
+        if not self.debug and (problems := self._production_problems()):
+            if is_derived:
+                problems.append(
+                    "A database is set, so this is production; for development, set DEBUG=true."
                 )
-            raise ValueError("\n".join(wrong))
+            raise ValueError("\n".join(problems))
         return self
 
     def _postgres_url_from_parts(self) -> str:
@@ -235,17 +235,17 @@ class Environment(BaseSettings):
 
     def _redis_url_from_parts(self) -> str:
         password = quote(self.redis_password.get_secret_value(), "")
-        who = f":{password}@" if password else ""
-        return f"redis://{who}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        credentials = f":{password}@" if password else ""
+        return f"redis://{credentials}{self.redis_host}:{self.redis_port}/{self.redis_db}"
 
-    def _unsafe_for_production(self) -> list[str]:
-        safe = {
-            "SECRET_KEY is missing or weak: set it to at least 32 random characters, such as "
-            "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'` prints.": (
+    def _production_problems(self) -> list[str]:
+        checks = {
+            "SECRET_KEY is missing or weak: set it to at least 32 random characters, for "
+            "example with `python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`.": (
                 not is_weak_key(self.secret_key.get_secret_value())
             ),
-            "FIRST_SUPERUSER_PASSWORD is missing or weak: set it to at least 10 characters that "
-            "no list of common passwords holds.": (
+            "FIRST_SUPERUSER_PASSWORD is missing or weak: set it to at least 10 characters "
+            "that are not a common password.": (
                 not is_weak_password(self.first_superuser_password.get_secret_value())
             ),
             "DATABASE_URL is missing: set it to postgresql://user:password@host:5432/name.": (
@@ -253,7 +253,7 @@ class Environment(BaseSettings):
             ),
             "REDIS_URL is missing: set it to redis://host:6379/0.": bool(self.redis_url),
         }
-        return [sentence for sentence, is_safe in safe.items() if not is_safe]
+        return [sentence for sentence, is_safe in checks.items() if not is_safe]
 
     @property
     def uses_local_postgres(self) -> bool:
@@ -265,19 +265,21 @@ class Environment(BaseSettings):
 
     @property
     def metrics_dir(self) -> Path:
-        """Where the processes of this machine put their figures together."""
+        """The folder in which the processes of this machine share their metrics."""
         return self.prometheus_multiproc_dir or self.var_dir / "metrics"
 
     @property
     def admin_password(self) -> str:
-        """The first admin's password; the well-known one only where `DEBUG` is on."""
-        given = self.first_superuser_password.get_secret_value()
-        return given or (DEVELOPMENT_PASSWORD if self.debug else "")
+        """The first superuser's password; the well-known one is only used with `DEBUG`."""
+        password = self.first_superuser_password.get_secret_value()
+        return password or (DEVELOPMENT_PASSWORD if self.debug else "")
 
     @cached_property
     def signing_key(self) -> str:
-        """`SECRET_KEY`, or in development a random key of this clone's own, kept under `var/`."""
-        return self.secret_key.get_secret_value() or _key_of_this_clone(self.var_dir / "secret_key")
+        """`SECRET_KEY`, or in development a random key that is kept under `var/`."""
+        return self.secret_key.get_secret_value() or _read_or_create_key(
+            self.var_dir / "secret_key"
+        )
 
 
 def is_weak_key(key: str) -> bool:
@@ -294,17 +296,17 @@ def is_weak_password(password: str) -> bool:
 
 
 def is_set(name: str) -> bool:
-    """Whether a setting is given, by the environment or by `.env`."""
+    """Return whether the environment or `.env` gives a setting a value."""
     return bool(os.environ.get(name) or dotenv_values(env_file()).get(name))
 
 
 def env_file() -> str:
-    """Where settings are read from besides the environment; `ENV_FILE` may name another."""
+    """Return the path of the settings file: `ENV_FILE`, or `.env`."""
     return os.environ.get("ENV_FILE") or str(BASE_DIR / ".env")
 
 
 def load() -> Environment:
-    """Read the settings, or end the process with a sentence for each that is wrong."""
+    """Read the settings, or exit with a sentence for each wrong one."""
     try:
         return Environment(_env_file=env_file())  # type: ignore[call-arg]
     except ValidationError as error:
@@ -316,14 +318,14 @@ def load() -> Environment:
 
 def _sentences(error: ValidationError) -> str:
     lines = []
-    for wrong in error.errors(include_input=False, include_url=False):
-        name = str(wrong["loc"][0]).upper() + ": " if wrong["loc"] else ""
-        text = wrong["msg"].removeprefix("Value error, ")
+    for problem in error.errors(include_input=False, include_url=False):
+        name = str(problem["loc"][0]).upper() + ": " if problem["loc"] else ""
+        text = problem["msg"].removeprefix("Value error, ")
         lines += [f"- {name}{line}" for line in text.splitlines()]
     return "\n".join(lines)
 
 
-def _key_of_this_clone(path: Path) -> str:
+def _read_or_create_key(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

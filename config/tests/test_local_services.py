@@ -1,4 +1,4 @@
-"""The clone's own servers, real ones, under everything that happens to them on a laptop."""
+"""The clone's own servers, through everything that happens to them on a laptop."""
 
 import os
 import shutil
@@ -26,9 +26,9 @@ from config.local.process_manager import ProcessManager, kill_marked_processes
 from config.local.processes import find_by_environment, wait_for_exit
 from config.local.run import banner, check_ports
 
-# Another process that uses the servers: enters, says so, and leaves when its input ends. It may
-# have a forked child that does nothing.
-USER = """
+# A process that uses the servers: it enters, prints "entered", and leaves when its input ends.
+# With "fork" it has an idle forked child.
+USER_SCRIPT = """
 import os, sys, time
 from pathlib import Path
 from config.local import LocalServices
@@ -45,27 +45,27 @@ User = subprocess.Popen[str]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One clone's var folder for most tests, as making the data takes a second."""
+    """A var folder that most tests share, as creating the data takes a second."""
     return tmp_path_factory.mktemp("clone") / "var"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _no_server_is_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
-    left = servers_below(tmp_path_factory.getbasetemp())
-    for process in left:
+    remaining = servers_below(tmp_path_factory.getbasetemp())
+    for process in remaining:
         process.kill()
-    assert left == []
+    assert remaining == []
 
 
 @pytest.fixture
 def user(root: Path) -> Iterator[Callable[..., User]]:
-    """Start users of the servers in processes of their own."""
+    """Start processes that use the servers."""
     users: list[User] = []
 
     def start(folder: Path = root, *options: str, wait: bool = True) -> User:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", USER, str(folder), *options],
+            [sys.executable, "-W", "error", "-c", USER_SCRIPT, str(folder), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -99,11 +99,11 @@ def kill(owner: User, servers: list[psutil.Process]) -> None:
     owner.wait()
     for process in servers:
         process.kill()
-    assert wait_for_exit(servers, 10) == []
+    assert wait_for_exit(servers, timeout=10) == []
 
 
 def servers_below(folder: Path) -> list[psutil.Process]:
-    """The running servers, without PostgreSQL's own children, which have titles instead."""
+    """Return the running servers; PostgreSQL's children have titles and are not matched."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
@@ -147,7 +147,7 @@ def recall(services: LocalServices) -> list[str | None]:
         return [row[0] if row else None, redis.get("memory")]
 
 
-def test_start_and_stop_and_what_was_written_survives(root: Path) -> None:
+def test_data_survives_a_restart(root: Path) -> None:
     with LocalServices(root) as services:
         remember(services, "before")
         assert names(servers_below(root)) == BOTH
@@ -159,7 +159,7 @@ def test_start_and_stop_and_what_was_written_survives(root: Path) -> None:
         assert recall(services) == ["before", "before"]
 
 
-def test_settings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_servers_run_with_our_settings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "1")
     shown = "fsync", "server_encoding", "max_connections", "listen_addresses"
     with LocalServices(root) as services, clients(services) as (database, redis):
@@ -171,7 +171,7 @@ def test_settings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert {name: redis.config_get(name)[name] for name in wanted} == wanted
 
 
-def test_nobody_else_reaches_the_servers(root: Path) -> None:
+def test_only_the_owner_can_reach_the_servers(root: Path) -> None:
     with LocalServices(root) as services:
         for folder in (services.postgres_socket_dir, services.redis_socket.parent):
             assert folder.stat().st_mode & 0o777 == 0o700
@@ -180,21 +180,21 @@ def test_nobody_else_reaches_the_servers(root: Path) -> None:
             assert server.uids().real != 0
 
 
-def test_the_urls_need_no_server(tmp_path: Path) -> None:
+def test_urls_are_known_before_a_server_starts(tmp_path: Path) -> None:
     one, same, other = (LocalServices(tmp_path / name) for name in ("one", "one", "other"))
     assert (one.database_url, one.redis_url) == (same.database_url, same.redis_url)
     assert one.database_url != other.database_url
     assert not (tmp_path / "one").exists()
 
 
-def test_only_what_is_wanted_is_started(root: Path, tmp_path: Path) -> None:
+def test_only_the_requested_servers_start(root: Path, tmp_path: Path) -> None:
     with LocalServices(root, postgres=False):
         assert names(servers_below(root)) == ["valkey-server"]
     with LocalServices(tmp_path / "var", postgres=False, valkey=False):
         assert not (tmp_path / "var").exists()
 
 
-def test_the_last_of_two_stops_the_servers(root: Path, user: Callable[..., User]) -> None:
+def test_the_last_user_stops_the_servers(root: Path, user: Callable[..., User]) -> None:
     first, second = user(), user()
     before = servers_below(root)
     leave(first)
@@ -203,7 +203,9 @@ def test_the_last_of_two_stops_the_servers(root: Path, user: Callable[..., User]
     assert servers_below(root) == []
 
 
-def test_four_at_once_in_a_new_clone(tmp_path: Path, user: Callable[..., User]) -> None:
+def test_four_users_can_start_at_once_in_a_new_clone(
+    tmp_path: Path, user: Callable[..., User]
+) -> None:
     users = [user(tmp_path / "var", wait=False) for _ in range(4)]
     for each in users:
         assert_entered(each)
@@ -213,7 +215,7 @@ def test_four_at_once_in_a_new_clone(tmp_path: Path, user: Callable[..., User]) 
     assert servers_below(tmp_path) == []
 
 
-def test_one_enters_while_another_leaves(root: Path, user: Callable[..., User]) -> None:
+def test_a_user_can_enter_while_another_leaves(root: Path, user: Callable[..., User]) -> None:
     for _ in range(2):
         leaving, entering = user(), user(wait=False)
         leave(leaving)
@@ -222,7 +224,9 @@ def test_one_enters_while_another_leaves(root: Path, user: Callable[..., User]) 
         leave(entering)
 
 
-def test_servers_of_a_killed_owner_are_taken_over(root: Path, user: Callable[..., User]) -> None:
+def test_the_next_user_takes_over_the_servers_of_a_killed_one(
+    root: Path, user: Callable[..., User]
+) -> None:
     owner = user()
     before = servers_below(root)
     kill(owner, [])
@@ -231,7 +235,7 @@ def test_servers_of_a_killed_owner_are_taken_over(root: Path, user: Callable[...
     assert servers_below(root) == []
 
 
-def test_everything_was_killed(root: Path, user: Callable[..., User]) -> None:
+def test_data_survives_a_kill_of_all_processes(root: Path, user: Callable[..., User]) -> None:
     owner = user()
     services = LocalServices(root)
     remember(services, "durable")
@@ -243,7 +247,9 @@ def test_everything_was_killed(root: Path, user: Callable[..., User]) -> None:
         busy.execute("SELECT 1")
 
 
-def test_former_backends_still_use_the_memory(root: Path, user: Callable[..., User]) -> None:
+def test_a_start_waits_for_backends_of_the_killed_server(
+    root: Path, user: Callable[..., User]
+) -> None:
     owner = user()
     services = LocalServices(root)
     connection = psycopg.connect(services.database_url)
@@ -260,7 +266,7 @@ def test_former_backends_still_use_the_memory(root: Path, user: Callable[..., Us
     connection.close()
 
 
-def test_a_server_was_killed_below_a_living_owner(root: Path) -> None:
+def test_a_second_user_restarts_killed_servers(root: Path) -> None:
     with LocalServices(root):
         for process in servers_below(root):
             process.kill()
@@ -269,41 +275,41 @@ def test_a_server_was_killed_below_a_living_owner(root: Path) -> None:
             assert names(servers_below(root)) == BOTH
 
 
-def test_servers_that_died_are_revived(root: Path) -> None:
+def test_restart_dead_starts_killed_servers(root: Path) -> None:
     with LocalServices(root) as services:
         remember(services, "durable")
-        assert services.revive() == []
+        assert services.restart_dead() == []
         killed = servers_below(root)
         for process in killed:
             process.kill()
-        assert wait_for_exit(killed, 10) == []
-        assert sorted(services.revive()) == ["PostgreSQL", "Valkey"]
-        assert services.revive() == []
+        assert wait_for_exit(killed, timeout=10) == []
+        assert sorted(services.restart_dead()) == ["PostgreSQL", "Valkey"]
+        assert services.restart_dead() == []
         assert recall(services) == ["durable", "durable"]
 
 
-def test_the_folder_was_removed_below_running_servers(tmp_path: Path) -> None:
+def test_servers_stop_after_their_folder_was_deleted(tmp_path: Path) -> None:
     with LocalServices(tmp_path / "var"):
         assert names(servers_below(tmp_path)) == BOTH
         shutil.rmtree(tmp_path / "var", ignore_errors=True)  # they may be writing
     assert servers_below(tmp_path) == []
 
 
-def test_a_clone_was_removed_and_made_anew_at_the_same_place(
+def test_a_new_clone_at_the_same_path_gets_new_servers(
     root: Path, user: Callable[..., User]
 ) -> None:
     owner = user()
-    ghosts = servers_below(root)
+    orphans = servers_below(root)
     shutil.rmtree(root)
     root.mkdir()
     services = LocalServices(root)
     with services:
         remember(services, "new")
         assert recall(services) == ["new", "new"]
-    kill(owner, [ghost for ghost in ghosts if ghost.is_running()])
+    kill(owner, [server for server in orphans if server.is_running()])
 
 
-def test_the_pid_in_the_file_belongs_to_another_process(root: Path) -> None:
+def test_a_stale_pid_file_with_a_reused_pid_is_ignored(root: Path) -> None:
     with LocalServices(root):
         content = (root / "postgres" / "postmaster.pid").read_bytes()
         owner = (root / "postgres").stat().st_uid
@@ -320,7 +326,9 @@ def test_the_pid_in_the_file_belongs_to_another_process(root: Path) -> None:
         stranger.kill()
 
 
-def test_killed_while_making_the_data(tmp_path: Path, user: Callable[..., User]) -> None:
+def test_a_kill_while_the_data_is_created_leaves_nothing_behind(
+    tmp_path: Path, user: Callable[..., User]
+) -> None:
     root = tmp_path / "var"
     owner = user(root, wait=False)
     while not list(root.glob("postgres.new-*/base")):
@@ -332,7 +340,9 @@ def test_killed_while_making_the_data(tmp_path: Path, user: Callable[..., User])
     assert sorted(path.name for path in root.iterdir()) == ["log", "postgres", "run", "valkey"]
 
 
-def test_ctrl_c_reaches_the_owner_alone(root: Path, user: Callable[..., User]) -> None:
+def test_repeated_ctrl_c_still_stops_the_servers_cleanly(
+    root: Path, user: Callable[..., User]
+) -> None:
     owner = user()
     (root / "log" / "postgres.log").write_text("")
     while owner.poll() is None:
@@ -353,14 +363,16 @@ def test_a_forked_child_does_not_stop_the_servers(root: Path) -> None:
         assert servers_below(root) == before
 
 
-def test_a_forked_orphan_does_not_hold_the_servers(root: Path, user: Callable[..., User]) -> None:
+def test_an_orphaned_forked_child_does_not_keep_the_servers_running(
+    root: Path, user: Callable[..., User]
+) -> None:
     kill(user(root, "fork"), [])
     with LocalServices(root):
         assert names(servers_below(root)) == BOTH
     assert servers_below(root) == []
 
 
-def test_a_long_path_with_spaces(tmp_path: Path) -> None:
+def test_a_long_path_with_special_characters_works(tmp_path: Path) -> None:
     root = tmp_path / ("a long 'name', 50% \"of\" it quoted " + "x" * 130) / "var"
     root.parent.mkdir()
     services = LocalServices(root)
@@ -371,7 +383,7 @@ def test_a_long_path_with_spaces(tmp_path: Path) -> None:
     assert not services.postgres_socket_dir.parent.exists()
 
 
-def test_a_space_in_the_sockets_path(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_socket_path_with_a_space_works(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("a b,c")
     services = LocalServices(root, postgres=False)
     assert services.redis_socket.is_relative_to(root)
@@ -382,11 +394,11 @@ def test_a_space_in_the_sockets_path(tmp_path_factory: pytest.TempPathFactory) -
 
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LocalServiceError, match="belongs to another user"):
-        LocalPaths(tmp_path)._close(tmp_path, {os.geteuid() + 1})
+        LocalPaths(tmp_path)._make_private(tmp_path, {os.geteuid() + 1})
 
 
-def test_a_link_in_tmp_is_refused(tmp_path: Path) -> None:
-    """Anybody can put one where the folder of a clone with a long path will be."""
+def test_a_symlink_in_tmp_is_refused(tmp_path: Path) -> None:
+    """Another user could create one at the path of a clone's socket folder."""
     root = tmp_path / ("x" * 150)
     sockets = LocalPaths(root).sockets
     sockets.symlink_to(tmp_path)
@@ -397,7 +409,7 @@ def test_a_link_in_tmp_is_refused(tmp_path: Path) -> None:
         sockets.unlink()
 
 
-def test_a_missing_wheel_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_is_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "find_spec", lambda name: None)
     with pytest.raises(LocalServiceError, match=r"pip install -r requirements/dev\.txt"):
         LocalServices(root).__enter__()
@@ -414,17 +426,17 @@ def test_a_failed_start_shows_the_end_of_the_log(root: Path, tmp_path: Path) -> 
 
 def test_a_lock_is_shared_or_exclusive(tmp_path: Path) -> None:
     one, two = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
-    assert one.take(shared=True)
-    assert two.take(shared=True)
-    assert not one.take()
-    assert two.take()
-    assert not one.take(shared=True, patience=0.1)
+    assert one.acquire(shared=True)
+    assert two.acquire(shared=True)
+    assert not one.acquire()
+    assert two.acquire()
+    assert not one.acquire(shared=True, timeout=0.1)
     two.release()
-    assert one.take()
+    assert one.acquire()
     one.release()
 
 
-def test_the_foreground_ends_the_stubborn_and_their_children(
+def test_the_process_manager_kills_processes_that_ignore_sigterm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("config.local.process_manager.TERMINATE_TIMEOUT_S", 0.5)
@@ -434,7 +446,7 @@ def test_the_foreground_ends_the_stubborn_and_their_children(
     with ProcessManager(mark, dict(os.environ), tmp_path) as children:
         children.start("stubborn", """sh -c 'trap "" TERM; sleep 60 & setsid sleep 60; wait'""")
         children.start("brief", "A=3 sh -c 'exit $A'")
-        while (ended := children.ended()) is None:
+        while (ended := children.first_exit()) is None:
             time.sleep(0.05)
         assert ended == ("brief", 3)
         assert len(find_by_environment("BUREAU_RUN", mark)) == 3
@@ -443,19 +455,19 @@ def test_the_foreground_ends_the_stubborn_and_their_children(
     assert find_by_environment("BUREAU_RUN", mark) == []
 
 
-def test_leftovers_of_a_killed_run_are_ended(tmp_path: Path) -> None:
+def test_processes_of_a_killed_run_are_ended(tmp_path: Path) -> None:
     marked = {**os.environ, "BUREAU_RUN": str(tmp_path)}
-    with subprocess.Popen(["sleep", "60"], env=marked) as left:
+    with subprocess.Popen(["sleep", "60"], env=marked) as leftover:
         assert kill_marked_processes(str(tmp_path / "other")) == 0
         assert kill_marked_processes(str(tmp_path)) == 1
-        assert left.wait() == -signal.SIGTERM
+        assert leftover.wait() == -signal.SIGTERM
 
 
 def environment(**values: Any) -> Environment:
     return Environment(_env_file=None, debug=True, **values)
 
 
-def test_a_taken_port_is_named_with_its_setting() -> None:
+def test_a_taken_port_is_reported_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LocalServiceError, match=rf"Port {port} .*set GRPC_PORT"):
@@ -464,7 +476,7 @@ def test_a_taken_port_is_named_with_its_setting() -> None:
         check_ports(environment(port=9000, grpc_port=9000))
 
 
-def test_the_banner_tells_no_password_but_the_known_one() -> None:
+def test_the_banner_shows_only_the_well_known_password() -> None:
     assert "admin123" in banner(environment(first_superuser_password=""))
     assert "a-password-of-mine" not in banner(
         environment(first_superuser_password="a-password-of-mine")

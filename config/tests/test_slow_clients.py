@@ -1,4 +1,4 @@
-"""Clients that send slowly, or not what they have announced."""
+"""Clients that send their body slowly, or not at all."""
 
 import io
 import threading
@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from config.slow_clients import SMALL, Application, limit_waiting_bodies
+from config.slow_clients import MAX_DRAINED_BYTES, Application, limit_waiting_bodies
 from config.wsgi import application
 
 THREADS = 3
@@ -18,28 +18,28 @@ LOGIN = "/api/v1/auth/login"
 
 
 class SlowBody(io.BytesIO):
-    """Comes when it is let go."""
+    """A body that arrives when the test lets it."""
 
     def __init__(self) -> None:
         super().__init__(b"{}")
-        self.is_awaited, self.goes_on = threading.Event(), threading.Event()
+        self.is_awaited, self.may_arrive = threading.Event(), threading.Event()
 
     def read(self, *size: Any) -> bytes:
         self.is_awaited.set()
-        assert self.goes_on.wait(20)
+        assert self.may_arrive.wait(20)
         return super().read(*size)
 
 
 @pytest.fixture
 def server() -> Application:
-    """What `THREADS` threads serve, of which all but one may wait."""
-    longest: Any = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return limit_waiting_bodies(application, threads=THREADS, longest=longest)
+    """An application with `THREADS` threads, all but one of which may wait for bodies."""
+    max_bytes: Any = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return limit_waiting_bodies(application, threads=THREADS, max_bytes=max_bytes)
 
 
 @pytest.fixture
 def slow(server: Application) -> Iterator[list[SlowBody]]:
-    """Bodies that all who may wait are waiting for."""
+    """As many slow bodies as threads may wait for."""
     bodies = [SlowBody() for _ in range(THREADS - 1)]
     with ThreadPoolExecutor(THREADS) as threads:
         for body in bodies:
@@ -47,7 +47,7 @@ def slow(server: Application) -> Iterator[list[SlowBody]]:
         assert all(body.is_awaited.wait(20) for body in bodies)
         yield bodies
         for body in bodies:
-            body.goes_on.set()
+            body.may_arrive.set()
 
 
 def status_of(server: Application, method: str, path: str, body: io.BytesIO, **more: str) -> int:
@@ -63,36 +63,41 @@ def status_of(server: Application, method: str, path: str, body: io.BytesIO, **m
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("slow")
-def test_what_needs_no_body_is_answered_all_the_same(server: Application) -> None:
+def test_requests_without_a_body_are_answered_meanwhile(server: Application) -> None:
     assert status_of(server, "GET", "/health", io.BytesIO()) == 200
     assert status_of(server, "GET", "/api/v1/products", io.BytesIO()) == 200
 
 
 @pytest.mark.django_db(transaction=True)
-def test_more_bodies_are_refused_until_the_first_have_come(
+def test_further_bodies_are_refused_until_one_has_arrived(
     server: Application, slow: list[SlowBody]
 ) -> None:
     chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
     assert status_of(server, "POST", LOGIN, io.BytesIO(b"{}")) == 503
     assert status_of(server, "POST", LOGIN, io.BytesIO(b"{}"), **chunked) == 503
-    slow[0].goes_on.set()
+    slow[0].may_arrive.set()
     assert status_of(server, "POST", LOGIN, io.BytesIO(b"{}")) == 400
     assert status_of(server, "POST", LOGIN, io.BytesIO(b"{}"), **chunked) == 400
 
 
-def left_of(server: Application, size: int, **more: str) -> int:
-    """How much of a body of `size` bytes, that a route refuses unseen, nobody has read."""
+def unread_bytes(server: Application, size: int, **more: str) -> int:
+    """Send a body of `size` bytes to an unknown route and return how much stays unread."""
     body = io.BytesIO(b"x" * size)
     assert status_of(server, "POST", "/nothing", body, **more) == 404
     return size - body.tell()
 
 
 @pytest.mark.django_db
-def test_a_small_body_that_nobody_wants_is_read_all_the_same(server: Application) -> None:
-    assert left_of(server, 1000) == left_of(server, SMALL) == left_of(server, 0) == 0
-    assert left_of(server, 1000, HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="") == 0
+def test_a_small_unread_body_is_drained(server: Application) -> None:
+    assert (
+        unread_bytes(server, 1000)
+        == unread_bytes(server, MAX_DRAINED_BYTES)
+        == unread_bytes(server, 0)
+        == 0
+    )
+    assert unread_bytes(server, 1000, HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="") == 0
 
 
 @pytest.mark.django_db
-def test_a_large_one_is_not(server: Application) -> None:
-    assert left_of(server, SMALL + 1) == SMALL + 1
+def test_a_large_unread_body_is_not_drained(server: Application) -> None:
+    assert unread_bytes(server, MAX_DRAINED_BYTES + 1) == MAX_DRAINED_BYTES + 1

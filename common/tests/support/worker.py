@@ -43,7 +43,7 @@ class CeleryProgram:
         self.log = folder / f"{self.name}.log"
         self.environment = {
             **os.environ,
-            # Settings keep what is given here: see `settings_for_tests`.
+            # Settings keep what is given here: see `config.settings_for_tests`.
             "ENV_FILE": os.devnull,
             "DJANGO_SETTINGS_MODULE": "config.settings_for_tests",
             "DATABASE_URL": database_url(),

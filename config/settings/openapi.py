@@ -1,12 +1,11 @@
 """Settings of the OpenAPI schema and its pages."""
 
 from config.environment import BASE_DIR
-
-VERSION = "1.0.0"
+from config.version import VERSION
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Bureau",
-    "DESCRIPTION": (BASE_DIR / "config" / "api.md").read_text(),
+    "DESCRIPTION": (BASE_DIR / "config" / "settings" / "api_description.md").read_text(),
     "SERVERS": [{"url": "/", "description": "This installation"}],
     "GET_LIB_DOC_EXCLUDES": "common.api.schema.undocumented",
     "POSTPROCESSING_HOOKS": [

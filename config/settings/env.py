@@ -1,0 +1,8 @@
+"""The environment, read once, and the clone's own servers that it asks for."""
+
+from config.environment import load
+from config.local.services import LocalServices
+
+env = load()
+local = LocalServices(env.var_dir, postgres=env.uses_local_postgres, valkey=env.uses_local_valkey)
+DEBUG = bool(env.debug)

@@ -1,0 +1,79 @@
+"""Jobs and Celery: leases, sweeps, queues, time limits, the schedule."""
+
+from datetime import timedelta
+
+from config.settings.database import REDIS_URL
+from config.settings.env import env
+
+# How long a run owns its job without renewing the lease.
+JOB_LEASE = timedelta(seconds=env.job_lease_seconds)
+
+
+def broker_url(redis_url: str) -> str:
+    """Return the cache server's URL as Celery spells it.
+
+    On a unix socket, messages use the database after the cache's.
+    """
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    path, _, query = redis_url.removeprefix("unix://").partition("?")
+    number = int(query.removeprefix("db=") or 0)
+    return f"redis+socket://{path}?virtual_host={number + 1}"
+
+
+CELERY_BROKER_URL = env.celery_broker_url or broker_url(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 5,
+    # Longer than the hard time limit: else a running task would be started again.
+    "visibility_timeout": 3600,
+    "retry_policy": {"timeout": 2.0, "max_retries": 0},
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_TASK_SOFT_TIME_LIMIT = 1740
+CELERY_WORKER_CONCURRENCY = env.worker_concurrency
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# With Redis a worker fetches only as many messages as it has free processes: a prefetched message
+# would wait here while another worker is idle.
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = timedelta(days=1)
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
+CELERY_BEAT_SCHEDULE = {
+    "sweep-jobs": {
+        "task": "common.tasks.sweep_jobs",
+        "schedule": timedelta(seconds=env.job_sweep_seconds),
+    },
+    "refresh-vocabulary": {
+        "task": "catalog.tasks.refresh_vocabulary",
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 30},
+    },
+    "close-lost-calls": {
+        "task": "notes.tasks.close_lost_calls",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300, "queue": "control"},
+    },
+    "forget-upload-urls": {
+        "task": "uploads.tasks.forget_urls",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "queue": "control"},
+    },
+    "refresh-posts": {
+        "task": "posts.tasks.refresh_posts",
+        "schedule": timedelta(seconds=env.posts_refresh_seconds),
+        "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
+    },
+    "forget-idempotency-keys": {
+        "task": "common.tasks.forget_idempotency_keys",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600, "queue": "control"},
+    },
+}

@@ -1,0 +1,15 @@
+"""Outgoing mail."""
+
+from config.settings.env import env
+
+_BACKENDS = "django.core.mail.backends"
+EMAIL_BACKEND = f"{_BACKENDS}.{'smtp' if env.email_host else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = env.var_dir / "mail"
+EMAIL_HOST = env.email_host
+EMAIL_PORT = env.email_port
+EMAIL_HOST_USER = env.email_host_user
+EMAIL_HOST_PASSWORD = env.email_host_password.get_secret_value()
+EMAIL_USE_TLS = env.email_use_tls and not env.email_use_ssl
+EMAIL_USE_SSL = env.email_use_ssl
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.default_from_email

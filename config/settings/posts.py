@@ -1,0 +1,11 @@
+"""The mirrored news feed."""
+
+from datetime import timedelta
+
+from config.settings.env import env
+
+POSTS_API_URL = env.posts_api_url
+POSTS_REFRESH = timedelta(seconds=env.posts_refresh_seconds)
+POSTS_TIMEOUT = env.posts_timeout
+POSTS_MAX_BYTES = env.posts_max_bytes
+POSTS_MAX_COUNT = env.posts_max_count
