@@ -1,6 +1,6 @@
-"""Whether the process of this container answers: `healthcheck.py web|worker|grpc|flower`.
+"""Check that the process of this container answers: `healthcheck.py web|worker|grpc|flower`.
 
-Ends with 0 or raises. It imports only what it asks with, as it is run every few seconds.
+Exits with 0 or raises. It runs every few seconds, so each check imports only what it needs.
 """
 
 import os
@@ -8,11 +8,11 @@ import sys
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-PATIENCE = 4.0
+TIMEOUT_S = 4.0
 
 
 def web() -> None:
-    """The process alone: the database's absence is no reason to restart a web server."""
+    """Check the process only: a missing database is no reason to restart a web server."""
     _get(int(os.environ.get("PORT", "8000")), "/health")
 
 
@@ -30,29 +30,29 @@ def grpc() -> None:
 
     with grpc.insecure_channel(f"127.0.0.1:{os.environ.get('GRPC_PORT', '50051')}") as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise SystemExit(1)
 
 
 def worker() -> None:
-    """Ask the worker of this very container by the broker."""
+    """Ping the worker of this container through the broker."""
     import socket
 
     sys.path.insert(0, os.getcwd())
     from config import celery_app
 
     name = f"celery@{socket.gethostname()}"
-    if not celery_app.control.inspect([name], timeout=PATIENCE).ping():
+    if not celery_app.control.inspect([name], timeout=TIMEOUT_S).ping():
         raise SystemExit(1)
 
 
 def _get(port: int, path: str) -> None:
-    # By a name that the process answers to: without DEBUG it refuses unknown hosts.
+    # Without DEBUG the process refuses unknown hosts.
     hosts = os.environ.get("ALLOWED_HOSTS", "").strip('[]"').partition(",")[0].strip(' "')
     host = hosts.removeprefix(".").replace("*", "") or "localhost"
     request = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})
-    build_opener(ProxyHandler({})).open(request, timeout=PATIENCE).close()
+    build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_S).close()
 
 
 if __name__ == "__main__":

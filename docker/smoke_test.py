@@ -1,7 +1,7 @@
-"""`make smoke-test`: the commands of compose.prod.yaml, each run by hand as its container runs it.
+"""`make smoke-test`: run the commands of compose.prod.yaml, and a note through them.
 
-With production's settings, with packages of requirements/flower.txt alone (the image's), on
-servers of its own, all below var/smoke_test/. It proves all of the containers but the containers.
+It uses production's settings, the image's packages (requirements/flower.txt), and servers of its
+own below var/smoke-test/. It tests all of the containers but the containers themselves.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from config.local.services import LocalServices
 REPOSITORY = Path(__file__).resolve().parents[1]
 ROOT = REPOSITORY / "var" / "smoke-test"
 HOST = "bureau.example.com"
-PATIENCE = 40.0
+TIMEOUT_S = 40.0
 
 
 def main() -> int:
     ROOT.mkdir(parents=True, exist_ok=True)
-    packages = _packages()
-    secrets = _secrets()
+    packages = _create_venv()
+    secrets = _create_secrets()
     with LocalServices(ROOT) as servers:
         smoke_test = SmokeTest(servers, packages, secrets)
         with smoke_test.running():
             smoke_test.check()
-    print("All of them work, and end when they are told to.")
+    print("All processes work, and stop on SIGTERM.")
     return 0
 
 
-def _packages() -> Path:
-    """A virtual environment with what the image has, and no more."""
+def _create_venv() -> Path:
+    """Create a virtual environment with the packages of the image."""
     venv = ROOT / "venv"
     pip = [str(venv / "bin" / "pip"), "install", "-qq", "--require-hashes", "--requirement"]
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
@@ -53,7 +53,7 @@ def _packages() -> Path:
     return venv / "bin"
 
 
-def _secrets() -> Path:
+def _create_secrets() -> Path:
     folder = ROOT / "docker"
     folder.mkdir(exist_ok=True)
     script = folder / "secrets.sh"
@@ -64,7 +64,7 @@ def _secrets() -> Path:
 
 
 class SmokeTest:
-    """Runs the services of compose.prod.yaml that are of Bureau's own images."""
+    """Runs the services of compose.prod.yaml that use Bureau's images."""
 
     def __init__(self, servers: LocalServices, packages: Path, secrets: Path) -> None:
         self._compose = ComposeFile("compose.prod.yaml", {"DOMAIN": HOST})
@@ -74,35 +74,35 @@ class SmokeTest:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Inside, all of them run; afterwards each has ended by a SIGTERM, with 0."""
+        """Stop all services at the end; each must exit with 0 on SIGTERM."""
         try:
             yield
             for name, process in self._running.items():
                 process.send_signal(signal.SIGTERM)
                 code = process.wait(15)
-                _say(f"{name} ended with {code}", ok=code == 0)
+                _report(f"{name} ended with {code}", ok=code == 0)
         finally:
-            # With their children, which a killed parent would leave behind.
+            # A killed process would leave its children behind.
             for process in self._running.values():
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
     def check(self) -> None:
-        _say("migrate", ok=self.start("migrate").wait() == 0)
+        _report("migrate", ok=self.start("migrate").wait() == 0)
         del self._running["migrate"]
         self.start("web")
-        self._eventually("web answers /health", lambda: self._asks_itself("web"))
-        _say("/ready names the missing worker", ok=self._get("/ready")[0] == 503)
-        self._note_is_summarised_once_beat_finds_it()
-        _say("/ready is 200 now", ok=self._get("/ready")[0] == 200)
-        _say("the admin's files are served", ok=self._static_is_served())
+        self._wait_until("web answers /health", lambda: self._is_healthy("web"))
+        _report("/ready names the missing worker", ok=self._get("/ready")[0] == 503)
+        self._check_that_beat_recovers_a_lost_job()
+        _report("/ready is 200 now", ok=self._get("/ready")[0] == 200)
+        _report("the admin's files are served", ok=self._serves_static())
         self.start("grpc")
-        self._eventually("grpc answers health", lambda: self._asks_itself("grpc"))
+        self._wait_until("grpc answers health", lambda: self._is_healthy("grpc"))
         self.start("flower")
-        self._eventually("flower is there", lambda: self._asks_itself("flower"))
-        _say("flower asks for a password", ok=self._flower("wrong:wrong") == 401)
-        known = (self._secrets / "flower_basic_auth").read_text().strip()
-        _say("flower takes the right one", ok=self._flower(known) == 200)
+        self._wait_until("flower answers", lambda: self._is_healthy("flower"))
+        _report("flower asks for a password", ok=self._flower("wrong:wrong") == 401)
+        credentials = (self._secrets / "flower_basic_auth").read_text().strip()
+        _report("flower accepts the right one", ok=self._flower(credentials) == 200)
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
         command = ["docker/entrypoint.sh", *self._compose.services[service]["command"]]
@@ -118,26 +118,26 @@ class SmokeTest:
         return self._running[service]
 
     def _environment(self, service: str) -> dict[str, str]:
-        """As in the container; only the servers are here, and the ports are free ones."""
-        given = {
+        """Return the container's environment, with local servers and free ports."""
+        environment = {
             name: value.replace("/run/secrets", str(self._secrets))
             for name, value in self._compose.environment(service).items()
             if not name.startswith(("POSTGRES_", "REDIS_"))
         }
         return {
-            **given,
+            **environment,
             **{name: str(port) for name, port in self._ports.items()},
             "PATH": f"{self._packages}:/usr/bin:/bin",
             "ENV_FILE": os.devnull,
             "HOST": "127.0.0.1",
             "VAR_DIR": str(ROOT / "data"),
-            "STATIC_ROOT": str(self._static()),
+            "STATIC_ROOT": str(self._collect_static()),
             "DATABASE_URL": self._servers.database_url,
             "REDIS_URL": self._servers.redis_url,
         }
 
-    def _static(self) -> Path:
-        """Collected as the Dockerfile does it."""
+    def _collect_static(self) -> Path:
+        """Collect the static files as the Dockerfile does."""
         folder = ROOT / "static"
         if not folder.exists():
             build = {
@@ -152,35 +152,35 @@ class SmokeTest:
             subprocess.run(command, cwd=REPOSITORY, env=build, check=True)
         return folder
 
-    def _note_is_summarised_once_beat_finds_it(self) -> None:
-        """Its message is thrown away, so that nobody but beat could bring it to the worker."""
+    def _check_that_beat_recovers_a_lost_job(self) -> None:
+        """Delete the message of a note's job, so that only beat can publish it again."""
         token = self._login()
         text = {"raw_text": "The pump failed on Monday. It was replaced on Tuesday."}
         status, note = self._get("/api/v1/notes", text, token=token)
-        _say("a note is taken", ok=status == 201)
+        _report("a note is accepted", ok=status == 201)
         redis.Redis(unix_socket_path=str(self._servers.redis_socket)).flushall()
         self.start("worker")
-        self._eventually("worker answers", lambda: self._asks_itself("worker"))
+        self._wait_until("worker answers", lambda: self._is_healthy("worker"))
         time.sleep(2)
         self.start("beat")
         path = f"/api/v1/notes/{note['id']}"
-        done = "beat finds the lost job and the worker does it"
-        self._eventually(done, lambda: self._get(path, token=token)[1]["status"] == "completed")
+        what = "beat finds the lost job and the worker does it"
+        self._wait_until(what, lambda: self._get(path, token=token)[1]["status"] == "completed")
 
     def _login(self) -> str:
         password = (self._secrets / "first_superuser_password").read_text().strip()
         form = {"email": "admin@example.com", "password": password}
         status, answer = self._get("/api/v1/auth/login", form)
-        _say("the first superuser signs in", ok=status == 200)
+        _report("the first superuser signs in", ok=status == 200)
         return str(answer["access_token"])
 
-    def _static_is_served(self) -> bool:
-        manifest = json.loads((self._static() / "staticfiles.json").read_text())
+    def _serves_static(self) -> bool:
+        manifest = json.loads((self._collect_static() / "staticfiles.json").read_text())
         name = manifest["paths"]["unfold/css/styles.css"]
         return self._get(f"/static/{name}")[0] == 200
 
-    def _asks_itself(self, service: str) -> bool:
-        """The container's own health check."""
+    def _is_healthy(self, service: str) -> bool:
+        """Run the container's health check."""
         command = [str(self._packages / "python"), "docker/healthcheck.py", service]
         environment = self._environment(service)
         return (
@@ -200,11 +200,11 @@ class SmokeTest:
         address = f"http://127.0.0.1:{self._ports['FLOWER_PORT']}/workers"
         return _answer(Request(address, headers=headers))[0]
 
-    def _eventually(self, what: str, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
+    def _wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
         while not (ok := holds()) and time.monotonic() < deadline:
             time.sleep(0.3)
-        _say(what, ok=ok)
+        _report(what, ok=ok)
 
 
 def _answer(request: Request) -> tuple[int, Any]:
@@ -221,7 +221,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _say(what: str, *, ok: bool) -> None:
+def _report(what: str, *, ok: bool) -> None:
     print(f"{'ok' if ok else 'FAILED'}  {what}", flush=True)
     if not ok:
         raise SystemExit(f"See the logs in {ROOT}.")

@@ -1,4 +1,4 @@
-"""The settings: what is read from where, and what stops the start."""
+"""Where settings are read from, and which values stop the start."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ STRONG = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Read the settings from these variables alone."""
+    """Read the settings from the given variables only."""
 
     def read(**variables: str) -> Environment:
         for name in Environment.model_fields:
@@ -33,7 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return read
 
 
-def test_nothing_set_is_a_laptop(environment: Any) -> None:
+def test_without_variables_the_settings_suit_development(environment: Any) -> None:
     env = environment()
     assert env.debug is True
     assert env.uses_local_postgres
@@ -41,21 +41,21 @@ def test_nothing_set_is_a_laptop(environment: Any) -> None:
     assert env.admin_password == "admin123"
 
 
-def test_each_clone_has_a_key_of_its_own(environment: Any, tmp_path: Path) -> None:
+def test_each_clone_creates_its_own_secret_key(environment: Any, tmp_path: Path) -> None:
     keys = [environment(VAR_DIR=str(tmp_path / name)).signing_key for name in "aab"]
     assert keys[0] == keys[1] != keys[2]
     assert not is_weak_key(keys[0])
     assert (tmp_path / "a" / "secret_key").stat().st_mode & 0o077 == 0
 
 
-def test_production_with_all_it_needs(environment: Any) -> None:
+def test_production_starts_with_all_required_settings(environment: Any) -> None:
     env = environment(**STRONG)
     assert env.debug is False
     assert env.signing_key == STRONG["SECRET_KEY"]
 
 
 @pytest.mark.parametrize("name", [name for name in STRONG if name != "DEBUG"])
-def test_production_names_what_is_missing(environment: Any, name: str) -> None:
+def test_production_reports_a_missing_setting(environment: Any, name: str) -> None:
     with pytest.raises(SystemExit, match=f"{name} is missing"):
         environment(**{key: value for key, value in STRONG.items() if key != name})
 
@@ -77,7 +77,7 @@ def test_production_refuses_weak_secrets(environment: Any, name: str, value: str
     assert value not in str(stop.value)
 
 
-def test_all_that_is_wrong_is_said_at_once(environment: Any) -> None:
+def test_all_wrong_settings_are_reported_at_once(environment: Any) -> None:
     with pytest.raises(SystemExit) as stop:
         environment(PORT="http", OPENAI_TEMPERATURE="9")
     assert {line.split(":")[0] for line in str(stop.value).splitlines()[1:]} == {
@@ -86,7 +86,7 @@ def test_all_that_is_wrong_is_said_at_once(environment: Any) -> None:
     }
 
 
-def test_a_named_database_is_no_laptop(environment: Any) -> None:
+def test_a_database_setting_means_production(environment: Any) -> None:
     with pytest.raises(SystemExit, match=r"SECRET_KEY[\s\S]*for development, set DEBUG=true"):
         environment(DATABASE_URL="postgresql://db/bureau")
     with pytest.raises(SystemExit) as stop:
@@ -94,7 +94,7 @@ def test_a_named_database_is_no_laptop(environment: Any) -> None:
     assert "DEBUG" not in str(stop.value)
 
 
-def test_urls_are_made_of_their_parts(environment: Any) -> None:
+def test_urls_are_built_from_their_parts(environment: Any) -> None:
     env = environment(
         DEBUG="1",
         POSTGRES_HOST="db",
@@ -109,11 +109,11 @@ def test_urls_are_made_of_their_parts(environment: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["a.org,b.org", " a.org , b.org ,", '["a.org", "b.org"]'])
-def test_lists_as_the_old_services_wrote_them(environment: Any, value: str) -> None:
+def test_lists_are_read_with_commas_or_as_json(environment: Any, value: str) -> None:
     assert environment(ALLOWED_HOSTS=value).allowed_hosts == ["a.org", "b.org"]
 
 
-def test_uploads_lie_below_var_unless_they_are_told_where(environment: Any) -> None:
+def test_upload_folders_are_below_var_unless_they_are_absolute(environment: Any) -> None:
     env = environment(VAR_DIR="/var/bureau", UPLOAD_ROOT="/srv/uploads")
     assert (env.upload_source_root, env.upload_root) == (
         Path("/var/bureau/sources"),
@@ -121,24 +121,24 @@ def test_uploads_lie_below_var_unless_they_are_told_where(environment: Any) -> N
     )
 
 
-def test_buckets_are_named_company_by_company(environment: Any) -> None:
+def test_buckets_are_listed_by_company(environment: Any) -> None:
     assert environment(S3_BUCKETS='{"acme": ["a", "b"]}').s3_buckets == {"acme": ["a", "b"]}
     with pytest.raises(SystemExit, match="S3_BUCKETS"):
         environment(S3_BUCKETS='{"acme": "a"}')
 
 
-def test_an_empty_variable_is_not_set(environment: Any) -> None:
+def test_an_empty_variable_counts_as_unset(environment: Any) -> None:
     assert environment(DATABASE_URL="", PORT="").port == 8000
 
 
-def test_env_file_is_read_and_the_environment_wins(environment: Any, tmp_path: Path) -> None:
+def test_the_environment_overrides_the_env_file(environment: Any, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=8100\nGRPC_PORT=50100\n")
     env = environment(ENV_FILE=str(file), PORT="8200")
     assert (env.port, env.grpc_port) == (8200, 50100)
 
 
-def test_secrets_from_files(environment: Any, tmp_path: Path) -> None:
+def test_secrets_are_read_from_files(environment: Any, tmp_path: Path) -> None:
     for name, value in {"key": STRONG["SECRET_KEY"], "password": "p@ss word", "old": "a,b"}.items():
         (tmp_path / name).write_text(f"{value}\n")
     env = environment(
@@ -152,7 +152,7 @@ def test_secrets_from_files(environment: Any, tmp_path: Path) -> None:
     assert env.redis_url == "redis://:p%40ss%20word@cache:6379/0"
 
 
-def test_a_value_wins_over_a_file_and_a_file_over_env_file(
+def test_a_variable_overrides_a_secret_file_and_that_the_env_file(
     environment: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "port").write_text("8300")
@@ -162,13 +162,13 @@ def test_a_value_wins_over_a_file_and_a_file_over_env_file(
     assert environment(**files, PORT="8200").port == 8200
 
 
-def test_a_file_that_is_missing_is_named(environment: Any) -> None:
+def test_a_missing_secret_file_is_reported(environment: Any) -> None:
     with pytest.raises(SystemExit, match="/nowhere can't be read: No such file") as stop:
         environment(SECRET_KEY_FILE="/nowhere")
     assert "Bureau can't start." in str(stop.value)
 
 
-def test_the_start_stops_with_a_sentence_and_no_traceback() -> None:
+def test_a_wrong_setting_ends_the_start_without_a_traceback() -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=BASE_DIR,
@@ -181,11 +181,11 @@ def test_the_start_stops_with_a_sentence_and_no_traceback() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_example_names_every_setting() -> None:
-    named = {
+def test_env_example_lists_every_setting() -> None:
+    listed = {
         line.removeprefix("#").partition("=")[0]
         for line in (BASE_DIR / ".env.example").read_text().splitlines()
         if "=" in line
     }
-    # Granian's sizes are read by the Procfile alone.
-    assert named == {n.upper() for n in Environment.model_fields} | {"WEB_WORKERS", "WEB_THREADS"}
+    # Only the Procfile reads Granian's sizes.
+    assert listed == {n.upper() for n in Environment.model_fields} | {"WEB_WORKERS", "WEB_THREADS"}

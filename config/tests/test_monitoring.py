@@ -1,4 +1,4 @@
-"""The alert rules and the dashboard ask for figures that there are."""
+"""Alert rules and the dashboard use only metrics that exist."""
 
 import json
 import re
@@ -17,16 +17,16 @@ from config.environment import BASE_DIR
 DOCKER = BASE_DIR / "docker"
 DASHBOARD = json.loads((DOCKER / "grafana" / "dashboards" / "bureau.json").read_text())
 RULES = yaml.safe_load((DOCKER / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
-PARTS_OF_A_HISTOGRAM = ("", "_bucket", "_count", "_sum")
-# What Prometheus adds to each scrape.
-ITS_OWN = {"up", "ALERTS"}
+HISTOGRAM_SUFFIXES = ("", "_bucket", "_count", "_sum")
+# Prometheus adds these to each scrape.
+PROMETHEUS_METRICS = {"up", "ALERTS"}
 
 
 def panels() -> Iterator[dict[str, Any]]:
     yield from (panel for panel in DASHBOARD["panels"] if panel["type"] != "row")
 
 
-def questions() -> Iterator[tuple[str, str]]:
+def expressions() -> Iterator[tuple[str, str]]:
     for rule in RULES:
         yield rule["alert"], rule["expr"]
     for panel in panels():
@@ -36,37 +36,37 @@ def questions() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, set[str]]:
-    """The names of all figures, each with its labels."""
+    """Return the labels of every metric by its name."""
     found = {}
     for family in vars(instruments).values():
         if hasattr(family, "_labelnames"):
             for name in (metric.name for metric in family.describe()):
-                ends = PARTS_OF_A_HISTOGRAM if family._type == "histogram" else ("", "_total")
+                ends = HISTOGRAM_SUFFIXES if family._type == "histogram" else ("", "_total")
                 found |= {name + end: {*family._labelnames, "le"} for end in ends}
     return found
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_figure_and_label_exists(known: dict[str, set[str]]) -> None:
-    told = text_string_to_metric_families(scrape.render()[0].decode())
-    gauges = {sample.name: set(sample.labels) for family in told for sample in family.samples}
+def test_every_metric_and_label_exists(known: dict[str, set[str]]) -> None:
+    families = text_string_to_metric_families(scrape.render()[0].decode())
+    gauges = {sample.name: set(sample.labels) for family in families for sample in family.samples}
     table = re.findall(r"^    (bureau_\w+)", metrics.__doc__ or "", re.M)
     documented: dict[str, set[str]] = {name: set() for name in table}
     known = documented | gauges | known
-    for where, expression in questions():
-        names = set(re.findall(r"\b(?:bureau_\w+|up|ALERTS)\b", expression)) - ITS_OWN
+    for where, expression in expressions():
+        names = set(re.findall(r"\b(?:bureau_\w+|up|ALERTS)\b", expression)) - PROMETHEUS_METRICS
         assert names <= set(known), where
         labels = {label for name in names for label in known[name]} | {"job"}
         for listed in re.findall(r"\bby \(([^)]*)\)|(\w+)(?:=~|!=|=)\"", expression):
             assert set(re.findall(r"\w+", listed[0] or listed[1])) <= labels, where
 
 
-@pytest.mark.parametrize(("where", "expression"), list(questions()))
-def test_every_question_is_promql(where: str, expression: str) -> None:
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
+def test_every_expression_is_valid_promql(where: str, expression: str) -> None:
     assert promql_parser.parse(expression)
 
 
-def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
+def test_every_alert_has_a_severity_and_an_action() -> None:
     names = [rule["alert"] for rule in RULES]
     assert len(names) == len(set(names))
     for rule in RULES:
@@ -74,7 +74,7 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
         assert set(rule["annotations"]) == {"summary", "action"}
 
 
-def test_the_dashboard_is_one_that_is_provisioned() -> None:
+def test_the_dashboard_uses_the_provisioned_data_source() -> None:
     sources = yaml.safe_load(
         (DOCKER / "grafana" / "provisioning" / "datasources" / "prometheus.yml").read_text()
     )
@@ -84,7 +84,7 @@ def test_the_dashboard_is_one_that_is_provisioned() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_no_two_panels_lie_on_one_another() -> None:
+def test_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         at = panel["gridPos"]

@@ -1,6 +1,6 @@
-"""The workflows: what their schema and good custom ask for, and that a bad release goes back.
+"""The GitHub workflows follow their schema, and a failed release is rolled back.
 
-`zizmor` looks at them more closely, in the workflow itself.
+`zizmor` checks the workflows further, in a workflow.
 """
 
 import os
@@ -29,7 +29,7 @@ def jobs(path: Path) -> Iterator[dict[str, Any]]:
     ("schema", "files"),
     [("github-workflows", WORKFLOWS), ("dependabot", [GITHUB / "dependabot.yml"])],
 )
-def test_the_files_are_what_github_allows(schema: str, files: list[Path]) -> None:
+def test_workflows_follow_their_schema(schema: str, files: list[Path]) -> None:
     program = Path(sys.executable).with_name("check-jsonschema")
     command = [program, "--builtin-schema", f"vendor.{schema}", *files]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -37,14 +37,14 @@ def test_the_files_are_what_github_allows(schema: str, files: list[Path]) -> Non
 
 
 @each_workflow
-def test_every_action_is_pinned_by_a_commit(path: Path) -> None:
+def test_actions_are_pinned_to_a_commit(path: Path) -> None:
     for line in path.read_text().splitlines():
         if "uses:" in line and "./" not in line:
             assert re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
 @each_workflow
-def test_every_job_is_bounded_and_may_do_little(path: Path) -> None:
+def test_jobs_have_time_limits_and_minimal_permissions(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {}
     assert workflow["concurrency"]["group"]
@@ -54,20 +54,20 @@ def test_every_job_is_bounded_and_may_do_little(path: Path) -> None:
 
 
 @each_workflow
-def test_nothing_from_outside_is_part_of_a_script(path: Path) -> None:
+def test_scripts_contain_no_expressions(path: Path) -> None:
     for job in jobs(path):
         for step in job.get("steps", ()):
             assert "${{" not in step.get("run", "")
 
 
-def test_no_image_is_published_untested() -> None:
+def test_an_image_is_published_only_after_the_tests() -> None:
     image = yaml.safe_load((GITHUB / "workflows" / "image.yml").read_text())["jobs"]
     assert image["test"]["uses"] == "./.github/workflows/test.yml"
     assert image["image"]["needs"] == "test"
 
 
 class TestDeploying:
-    """`docker/deploy.sh` with a Docker that only writes down what it is told."""
+    """`docker/deploy.sh` with a `docker` program that only logs its arguments."""
 
     Deploy = Callable[..., tuple[int, list[str]]]
 
@@ -87,7 +87,7 @@ class TestDeploying:
             (programs / name).chmod(0o755)
 
         def run(tag: str, *, broken: str = "", fails: str = "", running: str = "a b") -> Any:
-            """Deploy `tag`; the release `broken` never gets ready, the command `fails` fails."""
+            """Deploy `tag`; the release `broken` never becomes ready, the command `fails` fails."""
             log.write_text("")
             program(
                 "docker",
@@ -104,7 +104,9 @@ class TestDeploying:
 
         return run
 
-    def test_migrations_first_then_new_beside_old(self, deploy: Deploy, tmp_path: Path) -> None:
+    def test_migrates_first_then_starts_new_containers_beside_the_old(
+        self, deploy: Deploy, tmp_path: Path
+    ) -> None:
         code, calls = deploy("v2.0.0")
         assert code == 0
         assert (tmp_path / "docker" / "release").read_text() == "v2.0.0\n"
@@ -114,12 +116,14 @@ class TestDeploying:
         assert places == sorted(places)
         assert all(call.startswith("v2.0.0 ") for call in calls)
 
-    def test_the_first_time(self, deploy: Deploy) -> None:
+    def test_the_first_release_starts_everything(self, deploy: Deploy) -> None:
         code, calls = deploy("v1.0.0", running="")
         assert code == 0
         assert calls[-1].endswith("up --detach --wait")
 
-    def test_a_release_that_is_not_ready_goes_back(self, deploy: Deploy, tmp_path: Path) -> None:
+    def test_a_release_that_is_not_ready_is_rolled_back(
+        self, deploy: Deploy, tmp_path: Path
+    ) -> None:
         deploy("v1.0.0")
         code, calls = deploy("v2.0.0", broken="v2.0.0")
         assert code == 1
@@ -127,7 +131,7 @@ class TestDeploying:
         assert calls[-1].startswith("v1.0.0 ")
         assert "run --rm migrate" not in " ".join(c for c in calls if c.startswith("v1.0.0 "))
 
-    def test_containers_that_never_get_healthy_go_back(self, deploy: Deploy) -> None:
+    def test_containers_that_never_become_healthy_are_removed(self, deploy: Deploy) -> None:
         deploy("v1.0.0")
         code, calls = deploy("v2.0.0", fails="--scale web=4", broken="v2.0.0")
         assert code == 1
@@ -135,7 +139,7 @@ class TestDeploying:
         assert [call.split()[-1] for call in v2 if "rm --force" in call] == ["c", "d"]
         assert not any("stop" in call for call in v2)
 
-    def test_a_migration_that_fails_leaves_what_runs(self, deploy: Deploy) -> None:
+    def test_a_failed_migration_leaves_the_running_release(self, deploy: Deploy) -> None:
         deploy("v1.0.0")
         code, calls = deploy("v2.0.0", fails="run --rm migrate")
         assert code == 1
