@@ -28,15 +28,15 @@ if os.environ.get("ENV_FILE") != os.devnull:
         os.environ.pop(f"{name}_FILE", None)
     os.environ |= TEST_ENVIRONMENT
 
-from config import settings as base  # noqa: E402
+from config import settings as app_settings  # noqa: E402
 from config.settings import *  # noqa: E402, F403
 
-INSTALLED_APPS = [*base.INSTALLED_APPS, "common.tests"]
+INSTALLED_APPS = [*app_settings.INSTALLED_APPS, "common.tests"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 EMAIL_USE_TLS = False
 
 # Each process of pytest-xdist has its own database in Valkey, and the next one for messages.
 _xdist_worker = re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or "0"
-REDIS_URL = re.sub(r"\?db=0$", f"?db={2 * int(_xdist_worker)}", base.REDIS_URL)
-CACHES = {"default": {**base.CACHES["default"], "LOCATION": REDIS_URL}}
-CELERY_BROKER_URL = base.env.celery_broker_url or base.broker_url(REDIS_URL)
+REDIS_URL = re.sub(r"\?db=0$", f"?db={2 * int(_xdist_worker)}", app_settings.REDIS_URL)
+CACHES = {"default": {**app_settings.CACHES["default"], "LOCATION": REDIS_URL}}
+CELERY_BROKER_URL = app_settings.env.celery_broker_url or app_settings.broker_url(REDIS_URL)
