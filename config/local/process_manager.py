@@ -107,6 +107,11 @@ class ProcessManager:
         )
         self._readers[-1].start()
 
+    def run_in_terminal(self, arguments: list[str]) -> int:
+        """Run a process that has the terminal, so that a debugger can be used in it."""
+        process = subprocess.Popen(arguments, cwd=self._folder, env=self._environment)
+        return _exit_code(process.wait())
+
     def wait_for(self, name: str) -> int:
         """Wait for a process to end and return its exit code."""
         code = _exit_code(self._processes[name].wait())

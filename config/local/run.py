@@ -1,4 +1,4 @@
-"""`make run`: start the servers, migrate the database, run the processes of the Procfile."""
+"""`make run` and `make dev`: start the servers, migrate the database, run the processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 from honcho.environ import parse_procfile
 
 from config.environment import DEVELOPMENT_PASSWORD, Environment, is_set, load
+from config.local import dev
 from config.local.locks import FileLock, LocalServiceError
 from config.local.paths import LocalPaths
 from config.local.process_manager import (
@@ -29,9 +30,10 @@ def main(arguments: list[str]) -> int:
     if arguments == ["prepare"]:
         prepare()
         return 0
+    terminal = arguments[1] if arguments[:1] == ["dev"] else ""
     raise_interrupt_on_signals()
     try:
-        return run(load_environment())
+        return run(load_environment(), terminal)
     except KeyboardInterrupt:
         return 0
     except LocalServiceError as error:
@@ -58,20 +60,23 @@ def load_environment() -> Environment:
     return load()
 
 
-def run(environment: Environment) -> int:
-    """Run Bureau once per clone; when this returns, all that it started has ended."""
+def run(environment: Environment, terminal: str) -> int:
+    """Run Bureau once per clone; when this returns, all that it started has ended.
+
+    `terminal` names the process that has the terminal (see `config.local.dev`), if any.
+    """
     paths = LocalPaths(environment.var_dir)
     paths.create()
     lock = FileLock(paths.run / "run.lock")
     if not lock.acquire():
         raise LocalServiceError(f"Bureau runs already in {REPOSITORY}: stop it first.")
     try:
-        return run_processes(environment, str(paths.root))
+        return run_processes(environment, terminal, str(paths.root))
     finally:
         lock.release()
 
 
-def run_processes(environment: Environment, mark: str) -> int:
+def run_processes(environment: Environment, terminal: str, mark: str) -> int:
     """Start the servers, the database set-up and the processes; stop them in reverse order."""
     if count := kill_marked_processes(mark):
         print(f"Ended {count} processes left over from a killed run.", flush=True)
@@ -87,6 +92,10 @@ def run_processes(environment: Environment, mark: str) -> int:
         children.start("setup", [sys.executable, "-m", "config.local.run", "prepare"])
         if code := children.wait_for("setup"):
             return code
+        if terminal:
+            for name, arguments in dev.background_commands(read_procfile(), terminal).items():
+                children.start(name, arguments)
+            return children.run_in_terminal(dev.terminal_command(terminal, environment))
         for name, command in read_procfile().items():
             children.start(name, command)
         return watch(children, services, environment)

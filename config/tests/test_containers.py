@@ -29,7 +29,7 @@ def own_services(compose: ComposeFile) -> dict[str, dict[str, Any]]:
 
 
 def test_compose_files_follow_the_specification() -> None:
-    files = [str(DOCKER / name) for name in FILES]
+    files = [str(BASE_DIR / "compose.yaml"), *(str(DOCKER / name) for name in FILES)]
     command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema"]
     done = subprocess.run([*command, "vendor.compose-spec", *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

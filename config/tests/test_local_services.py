@@ -1,6 +1,7 @@
 """The clone's own servers, through everything that happens to them on a laptop."""
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -18,13 +19,13 @@ import pytest
 from redis import Redis
 
 from config.environment import Environment
-from config.local import LocalServiceError, LocalServices
+from config.local import LocalServiceError, LocalServices, dev
 from config.local import server as server_module
 from config.local.locks import FileLock
 from config.local.paths import LocalPaths
 from config.local.process_manager import ProcessManager, kill_marked_processes
 from config.local.processes import find_by_environment, wait_for_exit
-from config.local.run import banner, check_ports
+from config.local.run import banner, check_ports, read_procfile
 
 # A process that uses the servers: it enters, prints "entered", and leaves when its input ends.
 # With "fork" it has an idle forked child.
@@ -481,3 +482,23 @@ def test_the_banner_shows_only_the_well_known_password() -> None:
     assert "a-password-of-mine" not in banner(
         environment(first_superuser_password="a-password-of-mine")
     )
+
+
+def test_a_process_in_the_terminal_returns_its_exit_code(tmp_path: Path) -> None:
+    handlers = [signal.getsignal(signum) for signum in (1, 2, 15)]
+    with ProcessManager(str(tmp_path), dict(os.environ), tmp_path) as processes:
+        assert processes.run_in_terminal(["sh", "-c", "exit 3"]) == 3
+    for signum, handler in zip((1, 2, 15), handlers, strict=True):
+        signal.signal(signum, handler)
+
+
+@pytest.mark.parametrize("terminal", ["web", "worker"])
+def test_in_development_one_process_has_the_terminal_and_all_others_reload(terminal: str) -> None:
+    procfile = read_procfile()
+    commands = dev.background_commands(procfile, terminal)
+    assert set(commands) == set(procfile) - {terminal}
+    assert all("watchfiles" in command for command in commands.values())
+    assert shlex.split(commands["grpc"][5])[-1] == "exec env python manage.py grpcserver"
+    words = " ".join(dev.terminal_command(terminal, environment(port=8001)))
+    assert ("runserver 127.0.0.1:8001" in words) == (terminal == "web")
+    assert ("--pool solo" in words) == (terminal == "worker")

@@ -1,0 +1,39 @@
+"""The processes of `make dev`: restarted when code changes, and one of them has the terminal.
+
+`breakpoint()` stops in the process with the terminal: the web server or, with
+`make dev TERMINAL=worker`, a worker that runs one job at a time.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+from config.environment import Environment
+
+# Folders whose changes restart a process.
+CODE = ("config", "common", "accounts", "catalog", "notes", "uploads", "posts")
+
+
+def background_commands(procfile: dict[str, str], terminal: str) -> dict[str, list[str]]:
+    """Return the Procfile's commands, with reload, without the process `terminal`."""
+    return {
+        name: with_reload(["sh", "-c", f"exec env {command}"])
+        for name, command in procfile.items()
+        if name != terminal
+    }
+
+
+def terminal_command(terminal: str, environment: Environment) -> list[str]:
+    """Return the command of the process that has the terminal: "web" or "worker"."""
+    if terminal == "worker":
+        celery = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
+        return with_reload([*celery, "worker", "--pool", "solo", "--loglevel", "info"])
+    address = f"{environment.host}:{environment.port}"
+    return [sys.executable, "manage.py", "runserver", address]
+
+
+def with_reload(command: list[str]) -> list[str]:
+    """Return a command that runs `command` and restarts it when code changes."""
+    watchfiles = [sys.executable, "-m", "watchfiles", "--filter", "python"]
+    return [*watchfiles, shlex.join(command), *CODE]
