@@ -1,11 +1,11 @@
 #!/bin/sh
-# Puts another release in the place of the one that runs on this server:
+# Replaces the release that runs on this server:
 #
 #     docker/deploy.sh v1.4.0
 #
-# Migrations first, which the old code must bear (docs/deploy.md); then web, new containers beside
-# the old ones until they are healthy; then the rest. If the new release is not ready within a
-# minute the former one comes back the same way, and this ends with 1.
+# Migrations run first and must suit the old code (docs/deploy.md). Then new web containers start
+# beside the old ones, which stop when the new are healthy; then the rest. If the new release is not
+# ready within a minute, the previous one is restored the same way and this script exits with 1.
 # IMAGE and DOMAIN come from the environment or from docker/.env.
 set -eu
 
@@ -23,7 +23,7 @@ compose() {
     docker compose --file compose.prod.yaml "$@"
 }
 
-# Called where `set -e` does not hold: each step says what follows when it fails.
+# Called where `set -e` has no effect: each step handles its own failure.
 roll() {
     TAG=$1
     export TAG
@@ -39,7 +39,7 @@ roll() {
         done
         return 1
     fi
-    # Each finishes what it is answering.
+    # Each finishes its requests.
     docker stop --time 30 $running &&
         docker rm $running &&
         compose up --detach --no-deps --no-recreate --scale "web=$count" web &&

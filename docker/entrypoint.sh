@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs a process by its name, or any other command as it stands. The program replaces this shell,
-# so that signals reach it.
+# Runs a process by its name, or any other command. The program replaces this shell, so that it
+# receives signals.
 set -eu
 
 cd "$(dirname "$0")/.."
-# Container secrets are files; Flower, unlike Bureau's own settings, reads none.
+# Container secrets are files, which Flower can't read by itself.
 if [ -n "${FLOWER_BASIC_AUTH_FILE:-}" ]; then
     FLOWER_BASIC_AUTH=$(cat "$FLOWER_BASIC_AUTH_FILE")
     export FLOWER_BASIC_AUTH

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the secrets of compose.prod.yaml that are not there yet, in docker/secrets/.
-# Only their owner enters the folder; the files in it are open to the users in the containers.
+# Creates the missing secrets of compose.prod.yaml in docker/secrets/.
+# Only their owner can enter the folder; the containers' users can read the files.
 set -eu
 
 folder=$(dirname "$0")/secrets
@@ -26,7 +26,7 @@ keep redis_password "$(random)"
 keep metrics_token "$(random)"
 keep grafana_password "$(random)"
 keep flower_basic_auth "flower:$(random)"
-# Yours to fill in. Empty, there is no password for the mail server, no AI provider and no S3.
+# Fill these in yourself. Empty ones mean no mail password, no AI provider and no S3.
 keep email_host_password ""
 keep openai_api_key ""
 keep s3_secret_access_key ""
