@@ -11,7 +11,7 @@ from unfold.decorators import action, display
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from common.jobs.admin import STATUS_COLOURS
 from notes import services
-from notes.batch_status import Standing
+from notes.batch_status import BatchStatus
 from notes.models import Batch, Call, Note, Summary, SummaryTemplate
 
 OUTCOME_COLOURS = {
@@ -31,7 +31,7 @@ USED = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens
 
 class SummaryInline(StackedInline):
     model = Summary
-    fk_name = "job_of"
+    fk_name = "own_note"
     can_delete = False
     fields = readonly_fields = (*STATE, *RESULT, *USED)
 
@@ -42,7 +42,7 @@ class SummaryInline(StackedInline):
 @admin.register(Note)
 class NoteAdmin(ScopedAdmin):
     list_display = ("shown_note", "shown_status", "attempts", "error", "user", "company")
-    list_filter = ("job__status", "company", "created_at")
+    list_filter = ("own_summary__status", "company", "created_at")
     list_select_related = ("job", "user", "company")
     search_fields = ("title", "raw_text", "user__email")
     readonly_fields = ("user", "company", "created_at", "updated_at")
@@ -68,22 +68,22 @@ class NoteAdmin(ScopedAdmin):
     def shown_note(self, note: Note) -> list[str]:
         return [str(note), f"{note.created_at:%d %b %Y, %H:%M}"]
 
-    @display(description="Status", label=STATUS_COLOURS, ordering="job__status")
+    @display(description="Status", label=STATUS_COLOURS, ordering="own_summary__status")
     def shown_status(self, note: Note) -> str:
-        return note.job.status
+        return note.own_summary.status
 
-    @display(description="Tries", ordering="job__attempts")
+    @display(description="Tries", ordering="own_summary__attempts")
     def attempts(self, note: Note) -> int:
-        return note.job.attempts
+        return note.own_summary.attempts
 
     @display(description="Error")
     def error(self, note: Note) -> str:
-        return note.job.error[:80]
+        return note.own_summary.error[:80]
 
     @action(description="Summarise again")
     def summarize_again(self, request: Any, notes: QuerySet) -> None:
-        for note in notes.select_related("job"):
-            services.summarize_again(note.job, by=request.user)
+        for note in notes.select_related("own_summary"):
+            services.requeue_summary(note.own_summary, by=request.user)
         messages.success(request, f"{len(notes)} queued.")
 
 
@@ -108,7 +108,7 @@ class SummaryAdmin(ReadOnlyAdmin):
     @action(description="Summarise again")
     def summarize_again(self, request: Any, summaries: QuerySet) -> None:
         for summary in summaries:
-            services.summarize_again(summary, by=request.user)
+            services.requeue_summary(summary, by=request.user)
         messages.success(request, f"{len(summaries)} queued.")
 
     @action(description="Cancel")
@@ -130,11 +130,11 @@ class BatchAdmin(ReadOnlyAdmin):
 
     @display(description="Status", label=STATUS_COLOURS)
     def shown_status(self, batch: Batch) -> str:
-        return Standing.of(batch).status
+        return BatchStatus.of(batch).status
 
     @display(description="Texts")
     def shown_counts(self, batch: Batch) -> str:
-        counts = Standing.of(batch).counts
+        counts = BatchStatus.of(batch).counts
         return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
@@ -180,6 +180,6 @@ class CallAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     ordering = ("-id",)
 
-    @display(description="Outcome", label=OUTCOME_COLOURS, ordering="outcome")
+    @display(description="SummaryOutcome", label=OUTCOME_COLOURS, ordering="outcome")
     def shown_outcome(self, call: Call) -> str:
         return call.outcome

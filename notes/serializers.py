@@ -13,9 +13,9 @@ from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.api.validation import together
 from common.jobs.models import JobStatus
 from notes import services, templates
-from notes.batch_status import Standing
+from notes.batch_status import BatchStatus
 from notes.fields import LanguageField, StringFieldsMixin, TextField
-from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
+from notes.models import MAX_SOURCE_CHARS, MAX_NOTE_CHARS, Batch, Note, Summary, SummaryTemplate
 from notes.summary_job import processing_ms
 
 FEWEST_WORDS, MOST_WORDS = 5, 1_000
@@ -27,16 +27,16 @@ WISHES = ("template", "language", "max_words")
 class NoteSerializer(StringFieldsMixin, ModelSerializer):
     """A note with its summary and the state of that."""
 
-    raw_text = TextField(max_length=LONGEST_TEXT)
-    summary = serializers.CharField(source="job.summary", read_only=True)
-    status = serializers.ChoiceField(JobStatus.choices, source="job.status", read_only=True)
-    attempts = serializers.IntegerField(source="job.attempts", read_only=True)
-    error = serializers.CharField(source="job.error", read_only=True)
-    model = serializers.CharField(source="job.model", read_only=True)
-    omitted = serializers.CharField(source="job.omitted", read_only=True)
-    started_at = serializers.DateTimeField(source="job.started_at", read_only=True, allow_null=True)
+    raw_text = TextField(max_length=MAX_NOTE_CHARS)
+    summary = serializers.CharField(source="own_summary.summary", read_only=True)
+    status = serializers.ChoiceField(JobStatus.choices, source="own_summary.status", read_only=True)
+    attempts = serializers.IntegerField(source="own_summary.attempts", read_only=True)
+    error = serializers.CharField(source="own_summary.error", read_only=True)
+    model = serializers.CharField(source="own_summary.model", read_only=True)
+    omitted = serializers.CharField(source="own_summary.omitted", read_only=True)
+    started_at = serializers.DateTimeField(source="own_summary.started_at", read_only=True, allow_null=True)
     finished_at = serializers.DateTimeField(
-        source="job.finished_at", read_only=True, allow_null=True
+        source="own_summary.finished_at", read_only=True, allow_null=True
     )
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
@@ -81,7 +81,7 @@ class TemplateField(serializers.CharField):
         return found
 
 
-class WishesMixin(serializers.Serializer):
+class SummaryOptionsMixin(serializers.Serializer):
     """What a summary should be like."""
 
     template = TemplateField(max_length=60, required=False)
@@ -97,15 +97,15 @@ class WishesMixin(serializers.Serializer):
         help_text="At most so many words; a third of the text, 20 to 120, without it.",
     )
 
-    def wishes(self, data: Mapping[str, Any]) -> services.Wishes:
+    def wishes(self, data: Mapping[str, Any]) -> services.SummaryOptions:
         given = {name: data[name] for name in WISHES if name in data}
-        return services.Wishes(**given)
+        return services.SummaryOptions(**given)
 
 
-class SummarySerializer(WishesMixin, ModelSerializer):
+class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
     """A summary: sent with one of `text`, `note_id` and `file`."""
 
-    text = TextField(max_length=LONGEST_SOURCE, required=False, write_only=True)
+    text = TextField(max_length=MAX_SOURCE_CHARS, required=False, write_only=True)
     note_id = CompanyRelatedField(
         queryset=Note.objects.all(), source="note", required=False, allow_null=True
     )
@@ -186,7 +186,7 @@ class SummarySerializer(WishesMixin, ModelSerializer):
             "wishes": self.wishes(validated_data),
         }
         if text := validated_data.get("text"):
-            return services.summarize_text(text=text, **asked)
+            return services.create_summary_from_text(text=text, **asked)
         if note := validated_data.get("note"):
             return services.summarize_note(note=note, **asked)
         file = validated_data["file"]
@@ -249,12 +249,12 @@ class CountsSerializer(serializers.Serializer):
     cancelled = serializers.IntegerField()
 
 
-class BatchSerializer(WishesMixin, Serializer):
+class BatchSerializer(SummaryOptionsMixin, Serializer):
     """A batch and where its texts stand."""
 
     id = serializers.UUIDField(read_only=True)
     texts = ListField(
-        child=TextField(max_length=LONGEST_SOURCE),
+        child=TextField(max_length=MAX_SOURCE_CHARS),
         min_length=1,
         max_length=LARGEST_BATCH,
         write_only=True,
@@ -275,14 +275,14 @@ class BatchSerializer(WishesMixin, Serializer):
     updated_at = serializers.DateTimeField(source="standing.updated_at", read_only=True)
 
     def create(self, validated_data: dict[str, Any]) -> Batch:
-        return services.summarize_batch(
+        return services.create_batch(
             by=self.context["request"].user,
             texts=validated_data["texts"],
-            wishes=self.wishes(validated_data),
+            options=self.wishes(validated_data),
         )
 
     def to_representation(self, instance: Batch) -> Any:
-        instance.standing = Standing.of(instance)  # type: ignore[attr-defined]
+        instance.standing = BatchStatus.of(instance)  # type: ignore[attr-defined]
         return super().to_representation(instance)
 
 

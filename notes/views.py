@@ -37,7 +37,7 @@ from notes.serializers import (
 class NoteViewSet(CompanyViewSet):
     """Notes: an agent's own, the company's for its admin."""
 
-    queryset = Note.objects.with_job()
+    queryset = Note.objects.with_own_summary()
     serializer_class = NoteSerializer
     permission_classes = (NotePermission,)
     filterset_class = NoteFilter
@@ -55,7 +55,7 @@ class NoteViewSet(CompanyViewSet):
     def summarize(self, request: Request, pk: str) -> Response:
         """Make the summary again; the old one stays until the new one is there."""
         note = self.get_object()
-        services.summarize_again(note.job, by=request.user)  # type: ignore[arg-type]
+        services.requeue_summary(note.own_summary, by=request.user)  # type: ignore[arg-type]
         return Response(self.get_serializer(self.get_object()).data, status=202)
 
 

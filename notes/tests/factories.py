@@ -4,7 +4,7 @@ from typing import Any
 import factory
 
 from accounts.tests.factories import UserFactory
-from notes.models import Note, Source, Summary
+from notes.models import Note, SummarySource, Summary
 from notes.summary_job import measured
 
 _numbers = count()
@@ -32,7 +32,7 @@ class SummaryFactory(factory.django.DjangoModelFactory):
         model = Summary
 
     note = factory.SubFactory(NoteFactory, job=None)
-    job_of = factory.SelfAttribute("note")
+    own_note = factory.SelfAttribute("note")
     user = factory.SelfAttribute("note.user")
     company = factory.SelfAttribute("note.company")
     text_length = factory.LazyAttribute(lambda made: len(made.note.raw_text))
@@ -57,5 +57,5 @@ class TextSummaryFactory(factory.django.DjangoModelFactory):
     def create(cls, **given: Any) -> Summary:
         text = given.setdefault("text", f"This is text {next(_numbers)}. It is short.")
         summary = super().create(**given)
-        Source.objects.create(company=summary.company, summary=summary, text=text)
+        SummarySource.objects.create(company=summary.company, summary=summary, text=text)
         return summary

@@ -33,8 +33,8 @@ def rows(owner: User, outsider: User) -> dict[str, list[Any]]:
         name = user.username
         found["note"].append(NoteFactory(user=user, title=f"Note of {name}"))
         found["summary"].append(TextSummaryFactory(user=user, summary=f"Summary of {name}"))
-        wishes = services.Wishes()
-        found["batch"].append(services.summarize_batch(by=user, texts=["a"], wishes=wishes))
+        wishes = services.SummaryOptions()
+        found["batch"].append(services.create_batch(by=user, texts=["a"], options=wishes))
         found["call"].append(
             Call.objects.create(company=user.company, user=user, model="m", attempt=1)
         )
@@ -64,7 +64,7 @@ def test_a_list_takes_as_many_queries_for_many_rows(
     for number in range(5):
         NoteFactory(user=owner)
         TextSummaryFactory(user=owner)
-        services.summarize_batch(by=owner, texts=["a"], wishes=services.Wishes())
+        services.create_batch(by=owner, texts=["a"], options=services.SummaryOptions())
         Call.objects.create(company=owner.company, user=owner, model="m", attempt=1)
         SummaryTemplate.objects.create(company=owner.company, name=f"T{number}")
     assert queries(lambda: client.get(f"/admin/notes/{model}/")) == few
@@ -80,14 +80,14 @@ def test_what_the_system_writes_is_only_read(rows: Any, superuser: User, model: 
 
 def test_a_notes_new_text_is_summarised(rows: Any, admin: User, run: Any) -> None:
     note: Note = rows["note"][0]
-    run(note.job.pk)
-    form = {"title": "New", "raw_text": "Another text altogether.", "job-TOTAL_FORMS": 0}
-    form |= {"job-INITIAL_FORMS": 0}
+    run(note.own_summary.pk)
+    form = {"title": "New", "raw_text": "Another text altogether.", "own_summary-TOTAL_FORMS": 0}
+    form |= {"own_summary-INITIAL_FORMS": 0}
     answer = client_of(admin).post(f"/admin/notes/note/{note.pk}/change/", form)
     assert answer.status_code == 302
-    note = Note.objects.select_related("job").get(pk=note.pk)
+    note = Note.objects.select_related("own_summary").get(pk=note.pk)
     assert (note.title, note.raw_text) == ("New", "Another text altogether.")
-    assert (note.job.status, note.job.text_length) == (JobStatus.QUEUED, 24)
+    assert (note.own_summary.status, note.own_summary.text_length) == (JobStatus.QUEUED, 24)
 
 
 def test_summarise_again_and_cancel(rows: Any, admin: User, run: Any) -> None:
@@ -95,11 +95,11 @@ def test_summarise_again_and_cancel(rows: Any, admin: User, run: Any) -> None:
     run(summary.pk)
     act(client, "summary", "summarize_again", summary)
     summary = Summary.objects.get(pk=summary.pk)
-    assert (summary.status, summary.fresh) == (JobStatus.QUEUED, True)
+    assert (summary.status, summary.bypass_cache) == (JobStatus.QUEUED, True)
     act(client, "summary", "cancel", summary)
     assert Summary.objects.get(pk=summary.pk).status == JobStatus.CANCELLED
     act(client, "note", "summarize_again", rows["note"][0])
-    assert Summary.objects.get(job_of=rows["note"][0]).fresh is True
+    assert Summary.objects.get(own_note=rows["note"][0]).bypass_cache is True
 
 
 def test_a_template_is_made_for_ones_own_company(admin: User) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from common.dashboard import DAYS, last_days
 from common.jobs.models import JobStatus
-from notes.models import Call, Outcome, Summary
+from notes.models import Call, SummaryOutcome, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -48,8 +48,8 @@ def history(owner: User, outsider: User) -> None:
         who = {"company": user.company, "user": user}
         for ms in times:
             how = {"model": "m", "cached": False, "duration_ms": ms, "ended_at": yesterday}
-            Outcome.objects.create(**who, **how, failed=False)
-        Outcome.objects.create(**who, **{**how, "failed": True})
+            SummaryOutcome.objects.create(**who, **how, failed=False)
+        SummaryOutcome.objects.create(**who, **{**how, "failed": True})
         Call.objects.create(
             **who,
             model="m",
@@ -113,7 +113,7 @@ class TestFirstPage:
     ) -> None:
         few = queries(lambda: page(admin))
         for day in last_days():
-            Outcome.objects.create(
+            SummaryOutcome.objects.create(
                 company=admin.company,
                 user=admin,
                 model="m",

@@ -10,7 +10,7 @@ from accounts.models import User
 from common.ids import uuid7
 from common.jobs import runner
 from common.jobs.models import JobStatus
-from notes.models import LONGEST_TEXT, Note, Summary
+from notes.models import MAX_NOTE_CHARS, Note, Summary
 from notes.tests.factories import NoteFactory
 
 pytestmark = pytest.mark.django_db
@@ -24,8 +24,8 @@ def note(owner: User) -> Note:
 
 
 def summarise(note: Note) -> None:
-    runner.run(Summary, note.job.pk)
-    note.job.refresh_from_db()
+    runner.run(Summary, note.own_summary.pk)
+    note.own_summary.refresh_from_db()
 
 
 def one(note: Note, action: str = "") -> str:
@@ -54,7 +54,7 @@ class TestCreate:
             ({"raw_text": " \n"}, "raw_text", "blank"),
             ({"raw_text": None}, "raw_text", "null"),
             ({"raw_text": ["x"]}, "raw_text", "invalid"),
-            ({"raw_text": "x" * (LONGEST_TEXT + 1)}, "raw_text", "max_length"),
+            ({"raw_text": "x" * (MAX_NOTE_CHARS + 1)}, "raw_text", "max_length"),
             ({"raw_text": 5}, "raw_text", "invalid"),
             ({"raw_text": "x", "title": 5}, "title", "invalid"),
             ({"raw_text": "x", "title": "x" * 201}, "title", "max_length"),
@@ -69,7 +69,7 @@ class TestCreate:
         assert not Note.objects.exists()
 
     def test_the_longest_text_is_taken(self, as_user: Any, owner: User) -> None:
-        assert as_user(owner).post(URL, {"raw_text": "ß" * LONGEST_TEXT}).status_code == 201
+        assert as_user(owner).post(URL, {"raw_text": "ß" * MAX_NOTE_CHARS}).status_code == 201
 
     def test_read_only_fields_may_be_sent_back(
         self, as_user: Any, owner: User, outsider: User
@@ -153,7 +153,7 @@ class TestSummary:
         assert newest["id"] == str(note.pk)
         queued = client.post(one(note, "/summarize")).json()["updated_at"]
         assert queued > ended
-        Summary.objects.filter(pk=note.job.pk).cancel_all()
+        Summary.objects.filter(pk=note.own_summary.pk).cancel_all()
         assert client.get(one(note)).json()["updated_at"] > queued
         assert Note.objects.filter(updated_at__gt=queued).get() == note
 
@@ -172,7 +172,7 @@ class TestUpdate:
         self, as_user: Any, owner: User, note: Note, method: str
     ) -> None:
         summarise(note)
-        old = note.job.summary
+        old = note.own_summary.summary
         client = as_user(owner)
         body = getattr(client, method)(one(note), {"raw_text": "All is new. Really all."}).json()
         assert (body["status"], body["summary"], body["title"]) == ("queued", old, "Pump")
@@ -189,7 +189,7 @@ class TestUpdate:
     def test_a_run_under_way_does_not_write_over_the_new_text(
         self, as_user: Any, owner: User, note: Note
     ) -> None:
-        run = Summary.objects.claim(note.job.pk)
+        run = Summary.objects.claim(note.own_summary.pk)
         as_user(owner).patch(one(note), {"raw_text": "New text."})
         assert run.finish(summary="Of the old text.") is False
         assert as_user(owner).get(one(note)).json()["status"] == "queued"
@@ -311,6 +311,6 @@ class TestOddText:
         start = datetime.now(UTC)
         summarise(note)
         assert datetime.now(UTC) - start < timedelta(seconds=20)
-        assert note.job.status in (JobStatus.COMPLETED, JobStatus.FAILED)
-        assert bool(note.job.error) == (note.job.status == JobStatus.FAILED)
-        assert len(note.job.summary) <= len(text)
+        assert note.own_summary.status in (JobStatus.COMPLETED, JobStatus.FAILED)
+        assert bool(note.own_summary.error) == (note.own_summary.status == JobStatus.FAILED)
+        assert len(note.own_summary.summary) <= len(text)

@@ -14,7 +14,7 @@ from common.jobs import LostLease
 from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
-from notes.models import LONGEST_SOURCE, Call, Note, Source, Summary
+from notes.models import MAX_SOURCE_CHARS, Call, Note, SummarySource, Summary
 from notes.tests.factories import NoteFactory, SummaryFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -128,7 +128,7 @@ class TestCreate:
             ({"text": 5}, [("text", "invalid")]),
             ({"text": 0.5}, [("text", "invalid")]),
             ({"text": "a\0b"}, [("text", "null_characters_not_allowed")]),
-            ({"text": "x" * (LONGEST_SOURCE + 1)}, [("text", "max_length")]),
+            ({"text": "x" * (MAX_SOURCE_CHARS + 1)}, [("text", "max_length")]),
             ({"note_id": "x"}, [("note_id", "invalid")]),
             ({"note_id": 7}, [("note_id", "incorrect_type")]),
             ({"note_id": NOBODYS_ID}, [("note_id", "does_not_exist")]),
@@ -314,7 +314,7 @@ class TestOfANote:
 
     def test_leaves_the_notes_own(self, as_user: Any, owner: User, note: Note, run: Any) -> None:
         client = as_user(owner)
-        own = run(note.job.pk)
+        own = run(note.own_summary.pk)
         client.post(URL, {"note_id": str(note.pk), "template": "bullets"})
         assert client.get(f"/api/v1/notes/{note.pk}").json()["summary"] == own.summary
         rows = client.get(URL, {"note_id": str(note.pk)}).json()["items"]
@@ -325,7 +325,7 @@ class TestOfANote:
         client.post(URL, {"note_id": str(note.pk)})
         assert client.delete(f"/api/v1/notes/{note.pk}").status_code == 204
         assert not Summary.objects.exists()
-        assert not Source.objects.exists()
+        assert not SummarySource.objects.exists()
 
     @pytest.mark.parametrize("who", ["colleague", "outsider"])
     def test_of_somebody_else_does_not_exist(
@@ -445,7 +445,7 @@ class TestDelete:
     ) -> None:
         run(summary.pk)
         assert as_user(owner).delete(one(summary)).status_code == 204
-        assert not Source.objects.exists()
+        assert not SummarySource.objects.exists()
         call = Call.objects.get()
         assert (call.outcome, call.summary, call.user) == ("ok", None, owner)
         assert call.cost_usd > 0
@@ -465,9 +465,9 @@ class TestDelete:
         assert provider.requests == []
 
     def test_of_a_notes_own_is_refused(self, as_user: Any, owner: User, note: Note) -> None:
-        response = as_user(owner).delete(one(note.job))
+        response = as_user(owner).delete(one(note.own_summary))
         assert (response.status_code, response.json()["code"]) == (409, "belongs_to_note")
-        assert Summary.objects.filter(pk=note.job.pk).exists()
+        assert Summary.objects.filter(pk=note.own_summary.pk).exists()
 
 
 class TestList:

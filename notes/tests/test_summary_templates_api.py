@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.tests.support.ai_provider import FakeProvider
-from notes.models import LONGEST_INSTRUCTIONS, Summary, SummaryTemplate
+from notes.models import MAX_INSTRUCTIONS_CHARS, Summary, SummaryTemplate
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/summary-templates"
@@ -132,7 +132,7 @@ class TestWrite:
             ({"name": str(SOME_ID), "instructions": "x"}, "name", "invalid"),
             ({"name": SOME_ID.hex.upper(), "instructions": "x"}, "name", "invalid"),
             (
-                {"name": "x", "instructions": "x" * (LONGEST_INSTRUCTIONS + 1)},
+                {"name": "x", "instructions": "x" * (MAX_INSTRUCTIONS_CHARS + 1)},
                 "instructions",
                 "max_length",
             ),

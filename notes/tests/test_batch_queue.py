@@ -11,7 +11,7 @@ from common.jobs import runner
 from common.jobs.models import JobStatus
 from common.jobs.publishing import BULK, JOBS
 from common.metrics import scrape
-from notes.deduplication import wake_on_commit
+from notes.deduplication import publish_waiting_on_commit
 from notes.models import Batch, Summary
 from notes.services import retry_batch
 from notes.tests.factories import TextSummaryFactory
@@ -82,8 +82,8 @@ def test_a_long_queue_does_not_keep_the_sweeper_from_the_other(
 
 
 def test_woken(one: Summary, item: Summary, owner: User, sent: list) -> None:
-    Summary.objects.update(making="key")
-    wake_on_commit(TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, making="key"))
+    Summary.objects.update(in_flight_key="key")
+    publish_waiting_on_commit(TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, in_flight_key="key"))
     assert sent == [(one.pk, JOBS), (item.pk, BULK)]
 
 

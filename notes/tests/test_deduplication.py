@@ -18,7 +18,7 @@ from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
 from notes.ledger import Ledger
-from notes.models import Call, Outcome, Part, Source, Summary
+from notes.models import Call, SummaryOutcome, PartNotes, SummarySource, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -39,7 +39,7 @@ class TestOneAfterTheOther:
         body = as_user(colleague).get(f"{URL}/{second.pk}").json()
         assert (body["cached"], Decimal(body["cost_usd"])) == (True, 0)
         assert body["prompt_tokens"] == body["completion_tokens"] == 0
-        assert list(Outcome.objects.order_by("pk").values_list("cached", flat=True)) == [
+        assert list(SummaryOutcome.objects.order_by("pk").values_list("cached", flat=True)) == [
             False,
             True,
         ]
@@ -107,17 +107,17 @@ class TestOneAfterTheOther:
     def test_a_notes_own_summary_is_one_of_them(
         self, owner: User, provider: FakeProvider, run: Any
     ) -> None:
-        run(NoteFactory(user=owner, raw_text=TEXT).job.pk)
-        assert run(NoteFactory(user=owner, raw_text=TEXT).job.pk).cached is True
+        run(NoteFactory(user=owner, raw_text=TEXT).own_summary.pk)
+        assert run(NoteFactory(user=owner, raw_text=TEXT).own_summary.pk).cached is True
 
     def test_one_that_was_asked_for_again_is_made_anew(
         self, as_user: Any, owner: User, provider: FakeProvider, run: Any
     ) -> None:
         note = NoteFactory(user=owner, raw_text=TEXT)
         provider.then(answer("First."), answer("Second."))
-        run(note.job.pk)
+        run(note.own_summary.pk)
         as_user(owner).post(f"/api/v1/notes/{note.pk}/summarize")
-        assert run(note.job.pk).summary == "Second."
+        assert run(note.own_summary.pk).summary == "Second."
         third = run(TextSummaryFactory(user=owner, text=TEXT).pk)
         assert (third.summary, third.cached) == ("Second.", True)
 
@@ -181,7 +181,7 @@ class TestAtOnce:
             TextSummaryFactory(user=owner)
             runner.run(Summary, twin.pk)
         broken = TextSummaryFactory(user=owner, text="")
-        Source.objects.filter(summary=broken).update(kind="pdf")
+        SummarySource.objects.filter(summary=broken).update(kind="pdf")
         runner.run(Summary, broken.pk)
         assert Summary.objects.filter(status=JobStatus.FAILED).get() == broken
         assert sent == []
@@ -226,7 +226,7 @@ class TestAtOnce:
         dead = Summary.objects.claim(first.pk)
         request = ai.SummaryRequest(TEXT, dead.instructions, max_words=dead.max_words)
         assert (
-            deduplication.find_or_take(dead, deduplication.key_of(request, model="gpt-4o-mini"))
+            deduplication.find_or_reserve(dead, deduplication.request_key(request, model="gpt-4o-mini"))
             is None
         )
         Ledger(dead).begin(model="gpt-4o-mini", attempt=1)
@@ -258,8 +258,8 @@ class TestAtOnce:
         """Its end looked for who waits just before."""
         first, second = twins
         maker, waiter = (Summary.objects.claim(twin.pk) for twin in (first, second))
-        Summary.objects.filter(pk=waiter.pk).update(making="k")
-        waiter.making = "k"
+        Summary.objects.filter(pk=waiter.pk).update(in_flight_key="k")
+        waiter.in_flight_key = "k"
         maker.finish(summary="Done.", key="k")
         waiter.postpone(delay=15)
         assert sent == [second.pk]
@@ -281,14 +281,14 @@ class TestPartsOfALongText:
     ) -> None:
         provider.then(answer(), answer(), rate_limited(120))
         assert run(summary.pk).status == JobStatus.QUEUED
-        assert summary.parts.count() == 2
+        assert summary.part_notes.count() == 2
         Summary.objects.filter(pk=summary.pk).update(run_after=Now())
         job = run(summary.pk)
         assert (job.status, job.attempts, job.progress) == (JobStatus.COMPLETED, 2, 1)
         paid = [r.document for r in provider.requests if r.status == 200]
         assert len(paid) == len(set(paid)) > 4
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
-        assert not summary.parts.exists()
+        assert not summary.part_notes.exists()
 
     @pytest.mark.parametrize("again", ["retried", "sent again", "sent by a colleague"])
     def test_are_there_when_one_that_failed_is_wanted_again(
@@ -296,14 +296,14 @@ class TestPartsOfALongText:
     ) -> None:
         provider.then(answer(), fail(401))
         job = run(summary.pk)
-        assert (job.status, summary.parts.count()) == (JobStatus.FAILED, 1)
+        assert (job.status, summary.part_notes.count()) == (JobStatus.FAILED, 1)
         if again == "retried":
             job.requeue()
         else:
             user = colleague if again == "sent by a colleague" else job.user
             job = TextSummaryFactory(user=user, text=summary.source.text)
         assert run(job.pk).status == JobStatus.COMPLETED
-        assert not Part.objects.exists()
+        assert not PartNotes.objects.exists()
         paid = [r.document for r in provider.requests if r.status == 200]
         assert len(paid) == len(set(paid))
 
@@ -312,7 +312,7 @@ class TestPartsOfALongText:
     ) -> None:
         job = run(summary.pk)
         first = len(provider.requests)
-        services.summarize_again(job, by=owner)
+        services.requeue_summary(job, by=owner)
         run(summary.pk)
         assert len(provider.requests) == 2 * first
 
@@ -325,7 +325,7 @@ class TestPartsOfALongText:
         run(TextSummaryFactory(user=outsider, text=summary.source.text).pk)
         documents = [r.document for r in provider.requests if r.status == 200]
         assert len(documents) - len(set(documents)) == paid
-        assert summary.parts.count() == 1
+        assert summary.part_notes.count() == 1
 
     @pytest.mark.parametrize("failure", [rate_limited(120), fail(401)])
     def test_go_with_a_summary_that_is_cancelled(
@@ -333,27 +333,27 @@ class TestPartsOfALongText:
     ) -> None:
         provider.then(answer(), failure)
         job = run(summary.pk)
-        assert summary.parts.count() == 1
+        assert summary.part_notes.count() == 1
         if job.status == JobStatus.FAILED:
             job.requeue()
         assert job.cancel()
-        assert not summary.parts.exists()
+        assert not summary.part_notes.exists()
 
     def test_go_with_the_text_of_a_note(
         self, owner: User, provider: FakeProvider, run: Any, summary: Summary
     ) -> None:
         note = NoteFactory(user=owner, raw_text=summary.source.text)
         provider.then(answer(), fail(401))
-        assert run(note.job.pk).parts.count() == 1
+        assert run(note.own_summary.pk).part_notes.count() == 1
         services.update_note(note, by=owner, raw_text="Another text.")
-        assert not Part.objects.exists()
+        assert not PartNotes.objects.exists()
 
     def test_are_not_kept_for_a_run_that_has_lost_its_lease(self, summary: Summary) -> None:
         dead = Summary.objects.claim(summary.pk)
         Summary.objects.filter(pk=summary.pk).update(run_id=None)
         with pytest.raises(LostLease):
             Ledger(dead).keep("a" * 64, "It failed.")
-        assert not summary.parts.exists()
+        assert not summary.part_notes.exists()
 
 
 def meanwhile(act: Callable[[], object], then: Any = None) -> Callable[[Exchange], None]:

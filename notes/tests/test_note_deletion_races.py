@@ -34,7 +34,7 @@ def summarize_besides(client: Any, note: Note) -> int:
 
 
 def make_summary(client: Any, note: Note) -> int:
-    runner.run(Summary, note.job.pk)
+    runner.run(Summary, note.own_summary.pk)
     return 200
 
 
