@@ -36,12 +36,8 @@ def summary_section(user: User) -> Section:
     return Section("Summaries", figures, summary_plots(user, outcomes, calls))
 
 
-def summary_plots(
-    user: User, outcomes: dict[str, Column], calls: dict[str, Column]
-) -> list[Plot]:
-    completed = {
-        day: count - outcomes["failures"][day] for day, count in outcomes["count"].items()
-    }
+def summary_plots(user: User, outcomes: dict[str, Column], calls: dict[str, Column]) -> list[Plot]:
+    completed = {day: count - outcomes["failures"][day] for day, count in outcomes["count"].items()}
     return [
         Plot(
             "Summaries a day",

@@ -25,8 +25,6 @@ TEMPLATE_INSTRUCTIONS = "Say what it means for our customers, and what we should
 def seed_notes(author: User) -> None:
     templates = SummaryTemplate.objects.filter(company=author.company)
     if not templates.with_name(TEMPLATE_NAME).exists():
-        services.create_template(
-            by=author, name=TEMPLATE_NAME, instructions=TEMPLATE_INSTRUCTIONS
-        )
+        services.create_template(by=author, name=TEMPLATE_NAME, instructions=TEMPLATE_INSTRUCTIONS)
     if not Note.objects.filter(user=author, title=NOTE_TITLE).exists():
         services.create_note(by=author, title=NOTE_TITLE, raw_text=NOTE_TEXT)

@@ -6,7 +6,9 @@ from notes.models import Batch, Note, Summary
 
 
 class NoteFilter(CreatedFilter):
-    status = django_filters.ChoiceFilter(field_name="own_summary__status", choices=JobStatus.choices)
+    status = django_filters.ChoiceFilter(
+        field_name="own_summary__status", choices=JobStatus.choices
+    )
     search = SearchFilter(
         "title",
         "raw_text",

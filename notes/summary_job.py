@@ -141,9 +141,7 @@ def _obsolete_part_notes(job: Summary) -> QuerySet[PartNotes]:
     """Return the job's part notes, with those of its duplicates once its summary is stored."""
     obsolete = Q(summary=job)
     if job.status == JobStatus.COMPLETED and job.in_flight_key:
-        obsolete |= Q(
-            summary__company_id=job.company_id, summary__in_flight_key=job.in_flight_key
-        )
+        obsolete |= Q(summary__company_id=job.company_id, summary__in_flight_key=job.in_flight_key)
     return PartNotes.objects.filter(obsolete)
 
 

@@ -46,9 +46,7 @@ def built_in_rows() -> dict[str, SummaryTemplate]:
     """
     rows = {}
     for name, instructions in prompts.TEMPLATES.items():
-        row = SummaryTemplate(
-            name=name, description=DESCRIPTIONS[name], instructions=instructions
-        )
+        row = SummaryTemplate(name=name, description=DESCRIPTIONS[name], instructions=instructions)
         row.pk, row.created_at, row.updated_at = name, None, None  # type: ignore[assignment]
         row.built_in = True
         rows[name] = row

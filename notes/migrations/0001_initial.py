@@ -575,7 +575,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="summary",
             constraint=models.CheckConstraint(
-                condition=models.Q(("own_note", None), ("own_note", models.F("note")), _connector="OR"),
+                condition=models.Q(
+                    ("own_note", None), ("own_note", models.F("note")), _connector="OR"
+                ),
                 name="summary_own_note_is_note",
             ),
         ),

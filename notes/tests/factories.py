@@ -4,7 +4,7 @@ from typing import Any
 import factory
 
 from accounts.tests.factories import UserFactory
-from notes.models import Note, SummarySource, Summary
+from notes.models import Note, Summary, SummarySource
 from notes.summary_job import measured
 
 _numbers = count()

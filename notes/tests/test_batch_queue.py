@@ -83,7 +83,9 @@ def test_a_long_queue_does_not_keep_the_sweeper_from_the_other(
 
 def test_woken(one: Summary, item: Summary, owner: User, sent: list) -> None:
     Summary.objects.update(in_flight_key="key")
-    publish_waiting_on_commit(TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, in_flight_key="key"))
+    publish_waiting_on_commit(
+        TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, in_flight_key="key")
+    )
     assert sent == [(one.pk, JOBS), (item.pk, BULK)]
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from common.dashboard import DAYS, last_days
 from common.jobs.models import JobStatus
-from notes.models import Call, SummaryOutcome, Summary
+from notes.models import Call, Summary, SummaryOutcome
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
 from notes.ledger import Ledger
-from notes.models import Call, SummaryOutcome, PartNotes, SummarySource, Summary
+from notes.models import Call, PartNotes, Summary, SummaryOutcome, SummarySource
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -226,7 +226,9 @@ class TestAtOnce:
         dead = Summary.objects.claim(first.pk)
         request = ai.SummaryRequest(TEXT, dead.instructions, max_words=dead.max_words)
         assert (
-            deduplication.find_or_reserve(dead, deduplication.request_key(request, model="gpt-4o-mini"))
+            deduplication.find_or_reserve(
+                dead, deduplication.request_key(request, model="gpt-4o-mini")
+            )
             is None
         )
         Ledger(dead).begin(model="gpt-4o-mini", attempt=1)

@@ -14,7 +14,7 @@ from common.jobs import LostLease
 from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
-from notes.models import MAX_SOURCE_CHARS, Call, Note, SummarySource, Summary
+from notes.models import MAX_SOURCE_CHARS, Call, Note, Summary, SummarySource
 from notes.tests.factories import NoteFactory, SummaryFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
