@@ -181,7 +181,7 @@ class TestAtOnce:
             TextSummaryFactory(user=owner)
             runner.run(Summary, twin.pk)
         broken = TextSummaryFactory(user=owner, text="")
-        SummarySource.objects.filter(summary=broken).update(kind="pdf")
+        SummarySource.objects.filter(summary=broken).update(file_type="pdf")
         runner.run(Summary, broken.pk)
         assert Summary.objects.filter(status=JobStatus.FAILED).get() == broken
         assert sent == []
@@ -262,7 +262,7 @@ class TestAtOnce:
         maker, waiter = (Summary.objects.claim(twin.pk) for twin in (first, second))
         Summary.objects.filter(pk=waiter.pk).update(in_flight_key="k")
         waiter.in_flight_key = "k"
-        maker.finish(summary="Done.", key="k")
+        maker.finish(summary="Done.", result_key="k")
         waiter.postpone(delay=15)
         assert sent == [second.pk]
         assert Summary.objects.due().filter(pk=second.pk).exists()

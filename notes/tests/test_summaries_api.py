@@ -15,7 +15,7 @@ from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
 from notes.models import MAX_SOURCE_CHARS, Call, Note, Summary, SummarySource
-from notes.tests.factories import NoteFactory, SummaryFactory, TextSummaryFactory
+from notes.tests.factories import NoteFactory, OwnSummaryFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/summaries"
@@ -538,7 +538,7 @@ class TestList:
     ) -> None:
         client = as_user(admin)
         few = queries(lambda: client.get(URL, {"page_size": 100}))
-        SummaryFactory.create_batch(15)
+        OwnSummaryFactory.create_batch(15)
         for _ in range(15):
             TextSummaryFactory(user=note.user)
         assert queries(lambda: client.get(URL, {"page_size": 100})) == few
