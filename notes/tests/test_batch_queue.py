@@ -1,4 +1,4 @@
-"""The summaries of a batch go by a queue of their own, at every try and whoever sends them."""
+"""The summaries of batches use the bulk queue, at every try and from every publisher."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
-    """Whose messages went to the broker, and by which queue."""
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+    """Record the id and queue of each published message."""
     messages: list[tuple[Any, str]] = []
 
     def publish(label: str, pk: Any, *, queue: str, **_: Any) -> bool:
@@ -38,61 +38,67 @@ def client(as_user: Any, owner: User) -> APIClient:
 
 
 @pytest.fixture
-def one(owner: User) -> Summary:
-    """A summary that was asked for alone."""
+def single(owner: User) -> Summary:
+    """Return a summary that belongs to no batch."""
     return TextSummaryFactory(user=owner)
 
 
 @pytest.fixture
-def item(owner: User) -> Summary:
-    """One of a batch's."""
+def batch_item(owner: User) -> Summary:
+    """Return a summary of a batch."""
     batch = Batch.objects.create(company=owner.company, user=owner)
     return TextSummaryFactory(user=owner, batch=batch, index=0)
 
 
-def test_of_a_batch_alone_go_in_bulk(client: APIClient, sent: list) -> None:
+def test_only_summaries_of_batches_use_the_bulk_queue(client: APIClient, published: list) -> None:
     client.post("/api/v1/summaries/batch", {"texts": ["One text.", "Another text."]})
-    assert [queue for _, queue in sent] == [BULK, BULK]
+    assert [queue for _, queue in published] == [BULK, BULK]
     client.post("/api/v1/summaries", {"text": "One text."})
     client.post("/api/v1/notes", {"raw_text": "One text."})
-    assert [queue for _, queue in sent[2:]] == [JOBS, JOBS]
+    assert [queue for _, queue in published[2:]] == [JOBS, JOBS]
 
 
-def test_of_a_batch_that_is_retried(item: Summary, owner: User, sent: list) -> None:
+def test_a_retried_batch_uses_the_bulk_queue(
+    batch_item: Summary, owner: User, published: list
+) -> None:
     Summary.objects.update(status=JobStatus.FAILED)
-    assert item.batch
-    retry_batch(item.batch, by=owner)
-    assert sent == [(item.pk, BULK)]
+    assert batch_item.batch
+    retry_batch(batch_item.batch, by=owner)
+    assert published == [(batch_item.pk, BULK)]
 
 
-def test_swept(one: Summary, item: Summary, sent: list) -> None:
+def test_the_sweeper_publishes_to_the_queue_of_each_job(
+    single: Summary, batch_item: Summary, published: list
+) -> None:
     Summary.objects.update(publish_after=Now())
     assert runner.sweep(Summary) == (0, 2)
-    assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+    assert published == [(single.pk, JOBS), (batch_item.pk, BULK)]
 
 
-def test_a_long_queue_does_not_keep_the_sweeper_from_the_other(
-    one: Summary, item: Summary, sent: list, monkeypatch: pytest.MonkeyPatch
+def test_a_long_bulk_queue_does_not_keep_the_sweeper_from_the_other_queue(
+    single: Summary, batch_item: Summary, published: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     length = {JOBS: 0, BULK: runner.LONGEST_QUEUE}
     monkeypatch.setattr("common.jobs.runner.backlog", length.get)
     Summary.objects.update(publish_after=Now())
     assert runner.sweep(Summary) == (0, 1)
-    assert sent == [(one.pk, JOBS)]
+    assert published == [(single.pk, JOBS)]
 
 
-def test_woken(one: Summary, item: Summary, owner: User, sent: list) -> None:
+def test_jobs_that_waited_for_a_producer_use_their_own_queue(
+    single: Summary, batch_item: Summary, owner: User, published: list
+) -> None:
     Summary.objects.update(in_flight_key="key")
     publish_waiting_on_commit(
         TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, in_flight_key="key")
     )
-    assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+    assert published == [(single.pk, JOBS), (batch_item.pk, BULK)]
 
 
-def test_are_counted_apart(one: Summary, item: Summary) -> None:
-    Summary.objects.filter(pk=item.pk).update(status=JobStatus.IN_PROGRESS)
-    told = scrape.render()[0].decode().splitlines()
+def test_metrics_count_each_queue_separately(single: Summary, batch_item: Summary) -> None:
+    Summary.objects.filter(pk=batch_item.pk).update(status=JobStatus.IN_PROGRESS)
+    lines = scrape.render()[0].decode().splitlines()
     labels = 'kind="notes.Summary",queue='
-    assert f'bureau_jobs_queued{{{labels}"jobs"}} 1.0' in told
-    assert f'bureau_jobs_queued{{{labels}"bulk"}} 0.0' in told
-    assert f'bureau_jobs_in_progress{{{labels}"bulk"}} 1.0' in told
+    assert f'bureau_jobs_queued{{{labels}"jobs"}} 1.0' in lines
+    assert f'bureau_jobs_queued{{{labels}"bulk"}} 0.0' in lines
+    assert f'bureau_jobs_in_progress{{{labels}"bulk"}} 1.0' in lines

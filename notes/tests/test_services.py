@@ -23,9 +23,7 @@ EventsOf = Callable[[Callable[[], object]], Events]
 
 
 @pytest.fixture
-def events_of(
-    django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
-) -> EventsOf:
+def events_of(django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch) -> EventsOf:
     """Commit a call and return the events that it recorded."""
     monkeypatch.setattr("common.jobs.models.publish", lambda *_, **__: True)
 
