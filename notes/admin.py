@@ -27,7 +27,7 @@ OUTCOME_COLOURS = {
 OPTION_FIELDS = ("template", "language", "max_words")
 JOB_FIELDS = ("status", "attempts", "error", "progress", "started_at", "finished_at")
 RESULT_FIELDS = ("summary", "omitted", "model", "cached")
-MAX_ERROR_CHARS = 80
+MAX_EXCERPT_CHARS = 80
 
 
 class SummaryInline(StackedInline):
@@ -42,7 +42,7 @@ class SummaryInline(StackedInline):
 
 @admin.register(Note)
 class NoteAdmin(ScopedAdmin):
-    list_display = ("shown_note", "shown_status", "attempts", "error", "user", "company")
+    list_display = ("title_and_time", "status_label", "attempts", "error", "user", "company")
     list_filter = ("own_summary__status", "company", "created_at")
     list_select_related = ("own_summary", "user", "company")
     search_fields = ("title", "raw_text", "user__email")
@@ -66,11 +66,11 @@ class NoteAdmin(ScopedAdmin):
             services.delete_note(note, by=request.user)
 
     @display(description="Note", header=True, ordering="title")
-    def shown_note(self, note: Note) -> list[str]:
+    def title_and_time(self, note: Note) -> list[str]:
         return [str(note), f"{note.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Status", label=STATUS_COLOURS, ordering="own_summary__status")
-    def shown_status(self, note: Note) -> str:
+    def status_label(self, note: Note) -> str:
         return note.own_summary.status
 
     @display(description="Tries", ordering="own_summary__attempts")
@@ -79,7 +79,7 @@ class NoteAdmin(ScopedAdmin):
 
     @display(description="Error")
     def error(self, note: Note) -> str:
-        return note.own_summary.error[:MAX_ERROR_CHARS]
+        return note.own_summary.error[:MAX_EXCERPT_CHARS]
 
     @action(description="Summarise again")
     def summarize_again(self, request: Any, notes: QuerySet) -> None:
@@ -90,7 +90,7 @@ class NoteAdmin(ScopedAdmin):
 
 @admin.register(Summary)
 class SummaryAdmin(ReadOnlyAdmin):
-    list_display = ("shown_summary", "shown_status", "template", "model", "cost_usd", "user")
+    list_display = ("text_and_time", "status_label", "template", "model", "cost_usd", "user")
     list_filter = ("status", "template", "model", "cached", "company", "created_at")
     list_select_related = ("user", "company")
     search_fields = ("summary", "file_name", "user__email")
@@ -110,11 +110,11 @@ class SummaryAdmin(ReadOnlyAdmin):
     actions = ("summarize_again", "cancel")
 
     @display(description="Summary", header=True)
-    def shown_summary(self, summary: Summary) -> list[str]:
-        return [summary.summary[:80] or "-", f"{summary.created_at:%d %b %Y, %H:%M}"]
+    def text_and_time(self, summary: Summary) -> list[str]:
+        return [summary.summary[:MAX_EXCERPT_CHARS] or "-", f"{summary.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Status", label=STATUS_COLOURS, ordering="status")
-    def shown_status(self, summary: Summary) -> str:
+    def status_label(self, summary: Summary) -> str:
         return summary.status
 
     @action(description="Summarise again")
@@ -131,22 +131,22 @@ class SummaryAdmin(ReadOnlyAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "shown_status", "shown_counts", "template", "user", "company")
+    list_display = ("__str__", "status_label", "counts_label", "template", "user", "company")
     list_filter = ("company", "created_at")
     list_select_related = ("user", "company")
-    fields = ("user", "company", *OPTION_FIELDS, "created_at", "shown_status", "shown_counts")
-    readonly_fields = ("shown_status", "shown_counts")
+    fields = ("user", "company", *OPTION_FIELDS, "created_at", "status_label", "counts_label")
+    readonly_fields = ("status_label", "counts_label")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         batches: Any = super().get_queryset(request)
         return batches.with_counts()
 
     @display(description="Status", label=STATUS_COLOURS)
-    def shown_status(self, batch: Batch) -> str:
+    def status_label(self, batch: Batch) -> str:
         return BatchStatus.of(batch).status
 
     @display(description="Texts")
-    def shown_counts(self, batch: Batch) -> str:
+    def counts_label(self, batch: Batch) -> str:
         counts = BatchStatus.of(batch).counts
         return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
@@ -181,12 +181,12 @@ class SummaryTemplateAdmin(ScopedAdmin):
         return form
 
     def save_model(self, request: Any, template: SummaryTemplate, form: Any, change: bool) -> None:
-        if not change:
+        if change:
+            changes = {name: form.cleaned_data[name] for name in form.changed_data}
+            services.update_template(template, by=request.user, **changes)
+        else:
             created = services.create_template(by=request.user, **form.cleaned_data)
-            template.pk = created.pk
-            return
-        changes = {name: form.cleaned_data[name] for name in form.changed_data}
-        services.update_template(template, by=request.user, **changes)
+            template.pk = created.pk  # for the log entry and the redirect
 
     def delete_model(self, request: Any, template: SummaryTemplate) -> None:
         services.delete_template(template, by=request.user)
@@ -205,6 +205,6 @@ class CallAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     ordering = ("-id",)
 
-    @display(description="SummaryOutcome", label=OUTCOME_COLOURS, ordering="outcome")
+    @display(description="Outcome", label=OUTCOME_COLOURS, ordering="outcome")
     def shown_outcome(self, call: Call) -> str:
         return call.outcome

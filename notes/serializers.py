@@ -371,8 +371,7 @@ class UsageQuerySerializer(serializers.Serializer):
 
 
 class UsageTotalsSerializer(serializers.Serializer):
-    """Summaries that ended, of those the failed and the reused; calls to the provider and what
-    they used."""
+    """The numbers of ended summaries and of calls to the provider, and what the calls used."""
 
     count = serializers.IntegerField()
     failures = serializers.IntegerField()
@@ -387,7 +386,7 @@ class UsageTotalsSerializer(serializers.Serializer):
 
 
 class UsageSerializer(UsageTotalsSerializer):
-    """One model on one day, with the median and the 95th percentile of what a summary took."""
+    """The usage of one model on one day, with the median and 95th percentile of durations."""
 
     date = serializers.DateField()
     model = serializers.CharField()
