@@ -189,7 +189,7 @@ def test_a_rolled_back_request_leaves_no_row_and_no_message(
     assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (1, 1, 1)
 
 
-def test_notes_whose_worker_is_killed_complete_without_a_request(
+def test_notes_of_a_killed_worker_are_completed_by_another(
     client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
     """Killed after the claim, during the request, and before the summary is committed."""
@@ -214,7 +214,7 @@ def test_notes_whose_worker_is_killed_complete_without_a_request(
     assert completes(writing, "writing", attempts=2)
 
 
-def test_the_same_message_five_times_makes_one_summary(
+def test_five_messages_for_one_job_make_one_summary(
     client: APIClient, broker: Broker, workers: WorkerManager, provider: WordProvider
 ) -> None:
     with workers.current().stopped():
@@ -228,7 +228,7 @@ def test_the_same_message_five_times_makes_one_summary(
     assert provider.count_requests("kettle") == 1
 
 
-def test_the_same_text_twice_at_once_makes_one_call(
+def test_equal_texts_at_the_same_time_make_one_call(
     client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
     workers.current()
