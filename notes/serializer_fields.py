@@ -3,6 +3,7 @@ from typing import Any
 from django.db import models
 from rest_framework import serializers
 
+from notes.summary_templates import TemplateSnapshot, find_template
 from notes.validators import MAX_LANGUAGE_CHARS, validate_language
 
 
@@ -51,3 +52,16 @@ class LanguageField(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(data) or ""
+
+
+class TemplateField(serializers.CharField):
+    """A template: read by name or id, shown by its name."""
+
+    default_error_messages = {"does_not_exist": "There is no template {name!r}."}
+
+    def run_validation(self, data: Any = serializers.empty) -> TemplateSnapshot:  # type: ignore[override]
+        name = super().run_validation(data)
+        template = find_template(name, company=self.context["request"].user.company)
+        if template is None:
+            self.fail("does_not_exist", name=name)
+        return template

@@ -23,9 +23,9 @@ from notes.models import (
     Summary,
     SummaryTemplate,
 )
-from notes.serializer_fields import LanguageField, StringFieldsMixin, TextField
+from notes.serializer_fields import LanguageField, StringFieldsMixin, TemplateField, TextField
 from notes.summary_options import SummaryOptions
-from notes.summary_templates import DEFAULT_TEMPLATE, TemplateSnapshot, find_template
+from notes.summary_templates import DEFAULT_TEMPLATE
 
 MIN_SUMMARY_WORDS, MAX_SUMMARY_WORDS = 5, 1_000
 MAX_BATCH_TEXTS = 100
@@ -77,19 +77,6 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
 
     def update(self, instance: Note, validated_data: dict[str, Any]) -> Note:
         return services.update_note(instance, by=self.context["request"].user, **validated_data)
-
-
-class TemplateField(serializers.CharField):
-    """A template: read by name or id, shown by its name."""
-
-    default_error_messages = {"does_not_exist": "There is no template {name!r}."}
-
-    def run_validation(self, data: Any = serializers.empty) -> TemplateSnapshot:  # type: ignore[override]
-        name = super().run_validation(data)
-        template = find_template(name, company=self.context["request"].user.company)
-        if template is None:
-            self.fail("does_not_exist", name=name)
-        return template
 
 
 class SummaryOptionsMixin(serializers.Serializer):
