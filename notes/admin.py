@@ -11,8 +11,9 @@ from unfold.decorators import action, display
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from common.jobs.admin import STATUS_COLOURS
 from notes import services
-from notes.batch_status import Standing
+from notes.batch_status import BatchStatus
 from notes.models import Batch, Call, Note, Summary, SummaryTemplate
+from notes.querysets import USAGE_FIELDS
 
 OUTCOME_COLOURS = {
     Call.Outcome.OPEN: "info",
@@ -23,17 +24,17 @@ OUTCOME_COLOURS = {
     Call.Outcome.ERROR: "danger",
     Call.Outcome.INVALID: "danger",
 }
-HOW = ("template", "language", "max_words", "text_length")
-STATE = ("status", "attempts", "error", "progress", "started_at", "finished_at")
-RESULT = ("summary", "omitted", "model", "cached")
-USED = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
+OPTION_FIELDS = ("template", "language", "max_words")
+JOB_FIELDS = ("status", "attempts", "error", "progress", "started_at", "finished_at")
+RESULT_FIELDS = ("summary", "omitted", "model", "cached")
+MAX_EXCERPT_CHARS = 80
 
 
 class SummaryInline(StackedInline):
     model = Summary
-    fk_name = "job_of"
+    fk_name = "own_note"
     can_delete = False
-    fields = readonly_fields = (*STATE, *RESULT, *USED)
+    fields = readonly_fields = (*JOB_FIELDS, *RESULT_FIELDS, *USAGE_FIELDS)
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
@@ -41,9 +42,9 @@ class SummaryInline(StackedInline):
 
 @admin.register(Note)
 class NoteAdmin(ScopedAdmin):
-    list_display = ("shown_note", "shown_status", "attempts", "error", "user", "company")
-    list_filter = ("job__status", "company", "created_at")
-    list_select_related = ("job", "user", "company")
+    list_display = ("title_and_time", "status_label", "attempts", "error", "user", "company")
+    list_filter = ("own_summary__status", "company", "created_at")
+    list_select_related = ("own_summary", "user", "company")
     search_fields = ("title", "raw_text", "user__email")
     readonly_fields = ("user", "company", "created_at", "updated_at")
     fields = ("title", "raw_text", "user", "company", "created_at", "updated_at")
@@ -54,8 +55,8 @@ class NoteAdmin(ScopedAdmin):
         return False
 
     def save_model(self, request: Any, note: Note, form: Any, change: bool) -> None:
-        changed = {name: form.cleaned_data[name] for name in form.changed_data}
-        services.update_note(Note.objects.get(pk=note.pk), by=request.user, **changed)
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_note(Note.objects.get(pk=note.pk), by=request.user, **changes)
 
     def delete_model(self, request: Any, note: Note) -> None:
         services.delete_note(note, by=request.user)
@@ -65,89 +66,103 @@ class NoteAdmin(ScopedAdmin):
             services.delete_note(note, by=request.user)
 
     @display(description="Note", header=True, ordering="title")
-    def shown_note(self, note: Note) -> list[str]:
+    def title_and_time(self, note: Note) -> list[str]:
         return [str(note), f"{note.created_at:%d %b %Y, %H:%M}"]
 
-    @display(description="Status", label=STATUS_COLOURS, ordering="job__status")
-    def shown_status(self, note: Note) -> str:
-        return note.job.status
+    @display(description="Status", label=STATUS_COLOURS, ordering="own_summary__status")
+    def status_label(self, note: Note) -> str:
+        return note.own_summary.status
 
-    @display(description="Tries", ordering="job__attempts")
+    @display(description="Tries", ordering="own_summary__attempts")
     def attempts(self, note: Note) -> int:
-        return note.job.attempts
+        return note.own_summary.attempts
 
     @display(description="Error")
     def error(self, note: Note) -> str:
-        return note.job.error[:80]
+        return note.own_summary.error[:MAX_EXCERPT_CHARS]
 
     @action(description="Summarise again")
     def summarize_again(self, request: Any, notes: QuerySet) -> None:
-        for note in notes.select_related("job"):
-            services.summarize_again(note.job, by=request.user)
-        messages.success(request, f"{len(notes)} queued.")
+        for note in notes.select_related("own_summary"):
+            services.requeue_summary(note.own_summary, by=request.user)
+        messages.success(request, f"Summaries queued: {len(notes)}.")
 
 
 @admin.register(Summary)
 class SummaryAdmin(ReadOnlyAdmin):
-    list_display = ("shown_summary", "shown_status", "template", "model", "cost_usd", "user")
+    list_display = ("text_and_time", "status_label", "template", "model", "cost_usd", "user")
     list_filter = ("status", "template", "model", "cached", "company", "created_at")
     list_select_related = ("user", "company")
     search_fields = ("summary", "file_name", "user__email")
     show_full_result_count = False
-    fields = ("user", "company", "note", "batch", "file_name", *HOW, *STATE, *RESULT, *USED)
+    fields = (
+        "user",
+        "company",
+        "note",
+        "batch",
+        "file_name",
+        *OPTION_FIELDS,
+        "text_length",
+        *JOB_FIELDS,
+        *RESULT_FIELDS,
+        *USAGE_FIELDS,
+    )
     actions = ("summarize_again", "cancel")
 
     @display(description="Summary", header=True)
-    def shown_summary(self, summary: Summary) -> list[str]:
-        return [summary.summary[:80] or "-", f"{summary.created_at:%d %b %Y, %H:%M}"]
+    def text_and_time(self, summary: Summary) -> list[str]:
+        return [summary.summary[:MAX_EXCERPT_CHARS] or "-", f"{summary.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Status", label=STATUS_COLOURS, ordering="status")
-    def shown_status(self, summary: Summary) -> str:
+    def status_label(self, summary: Summary) -> str:
         return summary.status
 
     @action(description="Summarise again")
     def summarize_again(self, request: Any, summaries: QuerySet) -> None:
         for summary in summaries:
-            services.summarize_again(summary, by=request.user)
-        messages.success(request, f"{len(summaries)} queued.")
+            services.requeue_summary(summary, by=request.user)
+        messages.success(request, f"Summaries queued: {len(summaries)}.")
 
     @action(description="Cancel")
-    def cancel(self, request: HttpRequest, summaries: Any) -> None:
-        messages.success(request, f"{summaries.cancel_all()} cancelled.")
+    def cancel(self, request: Any, summaries: QuerySet) -> None:
+        cancelled = sum(services.cancel_summary(row, by=request.user) for row in summaries)
+        messages.success(request, f"Summaries cancelled: {cancelled}.")
 
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "shown_status", "shown_counts", "template", "user", "company")
+    list_display = ("__str__", "status_label", "counts_label", "template", "user", "company")
     list_filter = ("company", "created_at")
     list_select_related = ("user", "company")
-    fields = ("user", "company", *HOW[:3], "created_at", "shown_status", "shown_counts")
-    readonly_fields = ("shown_status", "shown_counts")
+    fields = ("user", "company", *OPTION_FIELDS, "created_at", "status_label", "counts_label")
+    readonly_fields = ("status_label", "counts_label")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         batches: Any = super().get_queryset(request)
         return batches.with_counts()
 
     @display(description="Status", label=STATUS_COLOURS)
-    def shown_status(self, batch: Batch) -> str:
-        return Standing.of(batch).status
+    def status_label(self, batch: Batch) -> str:
+        return BatchStatus.of(batch).status
 
     @display(description="Texts")
-    def shown_counts(self, batch: Batch) -> str:
-        counts = Standing.of(batch).counts
+    def counts_label(self, batch: Batch) -> str:
+        counts = BatchStatus.of(batch).counts
         return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
 class TemplateForm(forms.ModelForm):
-    """The company is not of the form, so Django itself can't tell whether it has the name."""
+    """A form that checks the name's uniqueness itself, because it has no company field."""
 
     company_id: Any
 
     def clean_name(self) -> str:
         name = self.cleaned_data["name"]
-        rows = SummaryTemplate.objects.filter(company=self.company_id).named(name)
-        if rows.exclude(pk=self.instance.pk).exists():
-            raise ValidationError("The company has a template of this name.", code="unique")
+        same_name = SummaryTemplate.objects.filter(company=self.company_id).with_name(name)
+        if same_name.exclude(pk=self.instance.pk).exists():
+            raise ValidationError(
+                "The company already has a template with this name.", code="unique"
+            )
         return name
 
 
@@ -166,9 +181,19 @@ class SummaryTemplateAdmin(ScopedAdmin):
         return form
 
     def save_model(self, request: Any, template: SummaryTemplate, form: Any, change: bool) -> None:
-        if not change:
-            template.company = request.user.company
-        template.save()
+        if change:
+            changes = {name: form.cleaned_data[name] for name in form.changed_data}
+            services.update_template(template, by=request.user, **changes)
+        else:
+            created = services.create_template(by=request.user, **form.cleaned_data)
+            template.pk = created.pk  # for the log entry and the redirect
+
+    def delete_model(self, request: Any, template: SummaryTemplate) -> None:
+        services.delete_template(template, by=request.user)
+
+    def delete_queryset(self, request: Any, templates: QuerySet) -> None:
+        for template in templates:
+            services.delete_template(template, by=request.user)
 
 
 @admin.register(Call)

@@ -7,12 +7,12 @@ class NotesConfig(AppConfig):
     name = "notes"
 
     def dashboard(self, user: Any) -> list[Any]:
-        from notes.dashboard import sections
+        from notes.dashboard import build_sections
 
-        return sections(user)
+        return build_sections(user)
 
     def seed_demo(self, people: dict) -> None:
-        """Give the demo company's agent something to read."""
-        from notes.demo import seed
+        """Create a note and a template for the demo company's agent."""
+        from notes.demo import seed_notes
 
-        seed(people["agent"])
+        seed_notes(people["agent"])

@@ -9,29 +9,32 @@ from notes.models import Summary
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a batch stands, told by one look at its texts, so that `counts` add up to `total`."""
+class BatchStatus:
+    """The state of a batch, computed from one query of its summaries' states.
+
+    One query, so that `counts` always add up to `total`.
+    """
 
     counts: dict[str, int]
     started_at: datetime | None
-    ended_at: datetime | None
+    last_finished_at: datetime | None
     updated_at: datetime | None
 
     @classmethod
     def of(cls, batch: Any) -> Self:
-        """By the batch's `items` where they were read with it, else by its `with_counts`."""
+        """Return the state of a batch that was read by `with_items` or `with_counts`."""
         if hasattr(batch, "items"):
-            return cls._of_items(batch.items)
+            return cls._from_items(batch.items)
         counts = {status.value: getattr(batch, status) for status in JobStatus}
-        return cls(counts, batch.first_start, batch.last_end, batch.last_change)
+        return cls(counts, batch.first_started_at, batch.last_finished_at, batch.last_updated_at)
 
     @classmethod
-    def _of_items(cls, items: list[Summary]) -> Self:
-        found = Counter(item.status for item in items)
+    def _from_items(cls, items: list[Summary]) -> Self:
+        counts = Counter(item.status for item in items)
         return cls(
-            {status.value: found[status] for status in JobStatus},
-            min(_known(item.started_at for item in items), default=None),
-            max(_known(item.finished_at for item in items), default=None),
+            {status.value: counts[status] for status in JobStatus},
+            min(_without_none(item.started_at for item in items), default=None),
+            max(_without_none(item.finished_at for item in items), default=None),
             max((item.updated_at for item in items), default=None),
         )
 
@@ -50,18 +53,22 @@ class Standing:
 
     @property
     def finished_at(self) -> datetime | None:
-        return None if self.active else self.ended_at
+        return None if self.active else self.last_finished_at
 
     @property
     def status(self) -> JobStatus:
-        """`completed` with at least one summary; `failed` and `cancelled` are batches without."""
+        """The status of the batch as a whole.
+
+        After its end: `completed` with at least one summary, else `failed` with at least one
+        failure, else `cancelled`.
+        """
         if self.active:
-            waits = self.counts[JobStatus.QUEUED] == self.total
-            return JobStatus.QUEUED if waits else JobStatus.IN_PROGRESS
+            is_queued = self.counts[JobStatus.QUEUED] == self.total
+            return JobStatus.QUEUED if is_queued else JobStatus.IN_PROGRESS
         if self.counts[JobStatus.COMPLETED] or not self.total:
             return JobStatus.COMPLETED
         return JobStatus.FAILED if self.counts[JobStatus.FAILED] else JobStatus.CANCELLED
 
 
-def _known(times: Iterable[datetime | None]) -> list[datetime]:
+def _without_none(times: Iterable[datetime | None]) -> list[datetime]:
     return [time for time in times if time is not None]

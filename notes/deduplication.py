@@ -1,10 +1,10 @@
-"""The same is not paid for twice: one run makes a summary, and all who want the same get it.
+"""Deduplication of summaries: a company pays once for equal requests.
 
-    is it there? ──no──▶ take ──nobody makes it──▶ is it there now? ──no──▶ make it
-                           └──somebody does──▶ wait in the queue, to be woken when that ends
+    stored? ──no──▶ reserve ──reserved──▶ stored now? ──no──▶ produce it
+                      └──another run produces it──▶ wait in the queue until that run ends
 
-The lock is a unique index over rows that are in progress (`summary_made_once`), so it goes with
-whatever ends the run, and with the next claim of a row whose worker died.
+The lock is a partial unique index over jobs in progress (`summary_one_producer_per_key`). It is
+therefore released by any end of the run, and by the next claim of a job whose worker died.
 """
 
 import hashlib
@@ -20,78 +20,82 @@ from common.jobs.models import FIRST_REPUBLISH, JobStatus
 from notes.models import Summary
 from notes.querysets import SummaryQuerySet
 
-PATIENCE = 15.0  # seconds after which one who waits looks for himself
+# A waiting job is published when the producer ends; this is the fallback.
+RECHECK_DELAY_S = 15.0
 
 
-def key_of(request: SummaryRequest, *, model: str, omitted: str = "") -> str:
-    """Alike for requests that may have the same answer. `omitted` is what the text lacks.
+def request_key(request: SummaryRequest, *, model: str, omitted: str = "") -> str:
+    """Return a digest that is equal for requests that may share an answer.
 
-    White space around the text and the case of the language's name make no other answer.
+    White space around the text and the case of the language's name make no difference. `omitted`
+    describes what the text lacks.
     """
     digest = hashlib.sha256()
     language = request.language.casefold()
-    how = (model, request.instructions, language, str(request.max_words), omitted)
-    for part in (*how, request.text.strip()):
-        encoded = part.encode()
+    options = (model, request.instructions, language, str(request.max_words), omitted)
+    for value in (*options, request.text.strip()):
+        encoded = value.encode()
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()
 
 
-def find_or_take(job: Summary, key: str) -> Summary | None:
-    """The summary that the company has of `key`; `None` where this run is to make it.
+def find_or_reserve(job: Summary, key: str) -> Summary | None:
+    """Return the company's stored summary for `key`, or None if this run must produce it.
 
-    Raises `Postponed` while another run makes it, and `LostLease`.
+    Raises `Postponed` while another run produces it, and `LostLease`.
     """
-    if job.fresh:
-        _take(job, key)
+    if job.bypass_cache:
+        _reserve(job, key)
         return None
-    if known := _find(job, key):
-        return known
-    _take(job, key)
-    # Who made it until this moment has stored it before it let go.
-    return _find(job, key)
+    if stored := _find_stored(job, key):
+        return stored
+    _reserve(job, key)
+    # The previous producer may have stored its result just before it released the key.
+    return _find_stored(job, key)
 
 
-def _take(job: Summary, key: str) -> None:
-    """Become the one run that makes `key` in the company."""
-    mine = Summary.objects.filter(pk=job.pk, status=JobStatus.IN_PROGRESS, run_id=job.run_id)
-    job.making = key
+def _reserve(job: Summary, key: str) -> None:
+    """Make this run the only producer of `key` in its company."""
+    own_row = Summary.objects.filter(pk=job.pk, status=JobStatus.IN_PROGRESS, run_id=job.run_id)
+    job.in_flight_key = key
     try:
         with transaction.atomic():
-            taken = mine.update(making=key, making_run=job.run_id)
+            reserved = own_row.update(in_flight_key=key, producer_run_id=job.run_id)
     except IntegrityError:
-        mine.update(making=key, making_run=None)
-        raise Postponed(delay=PATIENCE) from None
-    if not taken:
+        own_row.update(in_flight_key=key, producer_run_id=None)
+        raise Postponed(delay=RECHECK_DELAY_S) from None
+    if not reserved:
         raise LostLease
 
 
-def _find(job: Summary, key: str) -> Summary | None:
-    """The newest, where it was made again."""
-    known = Summary.objects.filter(company_id=job.company_id, key=key)
-    return known.order_by(F("finished_at").desc(nulls_last=True)).first()
+def _find_stored(job: Summary, key: str) -> Summary | None:
+    """Return the newest summary for `key`; there are several if one was made again."""
+    stored = Summary.objects.filter(company_id=job.company_id, result_key=key)
+    return stored.order_by(F("finished_at").desc(nulls_last=True)).first()
 
 
-def wake_on_commit(job: Summary) -> None:
-    """A run has ended: all who wait for its summary may have it; without one, the next makes it."""
-    everybody = job.status == JobStatus.COMPLETED
-    waiting = _same(job).filter(status=JobStatus.QUEUED, making_run=None).order_by("pk")
-    transaction.on_commit(partial(_wake, waiting, at_most=None if everybody else 1))
+def publish_waiting_on_commit(job: Summary) -> None:
+    """Publish the jobs that waited for this producer; only the first if it has no summary."""
+    waiting = _duplicates(job).filter(status=JobStatus.QUEUED, producer_run_id=None).order_by("pk")
+    limit = None if job.status == JobStatus.COMPLETED else 1
+    transaction.on_commit(partial(_publish_now, waiting, limit=limit))
 
 
-def wake_if_nobody_makes(job: Summary) -> None:
-    """For one who has just begun to wait: who was the maker may have ended in this instant."""
-    makers = _same(job).filter(status=JobStatus.IN_PROGRESS, making_run=F("run_id"))
-    if not makers.exists():
-        _wake(Summary.objects.filter(pk=job.pk))
+def publish_if_no_producer(job: Summary) -> None:
+    """Re-check after a job has begun to wait: the producer may just have ended."""
+    producers = _duplicates(job).filter(status=JobStatus.IN_PROGRESS, producer_run_id=F("run_id"))
+    if not producers.exists():
+        _publish_now(Summary.objects.filter(pk=job.pk))
 
 
-def _same(job: Summary) -> SummaryQuerySet:
-    return Summary.objects.filter(company_id=job.company_id, making=job.making)
+def _duplicates(job: Summary) -> SummaryQuerySet:
+    """Return the company's jobs with the same key, including `job`."""
+    return Summary.objects.filter(company_id=job.company_id, in_flight_key=job.in_flight_key)
 
 
-def _wake(waiting: SummaryQuerySet, *, at_most: int | None = None) -> None:
-    jobs = list(waiting.to_publish()[:at_most])
+def _publish_now(waiting: SummaryQuerySet, *, limit: int | None = None) -> None:
+    """Make waiting jobs due and publish them."""
+    jobs = list(waiting.to_publish()[:limit])
     rows = Summary.objects.filter(pk__in=[job.pk for job in jobs], status=JobStatus.QUEUED)
     if jobs and rows.update(run_after=Now(), publish_after=Now() + FIRST_REPUBLISH):
         for job in jobs:

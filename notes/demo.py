@@ -1,9 +1,11 @@
+"""The demo company's note and template."""
+
 from accounts.models import User
 from notes import services
 from notes.models import Note, SummaryTemplate
 
-TITLE = "Monday's stand-up"
-TEXT = """\
+NOTE_TITLE = "Monday's stand-up"
+NOTE_TEXT = """\
 Ann: Good morning everybody. The new cooling unit arrived on Friday and it works, but it is louder \
 than the old one.
 Bob: How much louder? The offices are next door.
@@ -16,13 +18,13 @@ The battery was empty. I have put a reminder into the calendar to change all bat
 """
 
 
-TEMPLATE = "Customers"
-INSTRUCTIONS = "Say what it means for our customers, and what we should tell them."
+TEMPLATE_NAME = "Customers"
+TEMPLATE_INSTRUCTIONS = "Say what it means for our customers, and what we should tell them."
 
 
-def seed(author: User) -> None:
-    SummaryTemplate.objects.get_or_create(
-        company=author.company, name=TEMPLATE, defaults={"instructions": INSTRUCTIONS}
-    )
-    if not Note.objects.filter(user=author, title=TITLE).exists():
-        services.create_note(by=author, title=TITLE, raw_text=TEXT)
+def seed_notes(author: User) -> None:
+    templates = SummaryTemplate.objects.filter(company=author.company)
+    if not templates.with_name(TEMPLATE_NAME).exists():
+        services.create_template(by=author, name=TEMPLATE_NAME, instructions=TEMPLATE_INSTRUCTIONS)
+    if not Note.objects.filter(user=author, title=NOTE_TITLE).exists():
+        services.create_note(by=author, title=NOTE_TITLE, raw_text=NOTE_TEXT)

@@ -6,12 +6,14 @@ from notes.models import Batch, Note, Summary
 
 
 class NoteFilter(CreatedFilter):
-    status = django_filters.ChoiceFilter(field_name="job__status", choices=JobStatus.choices)
+    status = django_filters.ChoiceFilter(
+        field_name="own_summary__status", choices=JobStatus.choices
+    )
     search = SearchFilter(
         "title",
         "raw_text",
-        "job__summary",
-        label="Part of the title, the text or the summary.",
+        "own_summary__summary",
+        label="Text that the title, the text or the summary contains.",
     )
 
     class Meta:
@@ -21,7 +23,7 @@ class NoteFilter(CreatedFilter):
 
 class SummaryFilter(CreatedFilter):
     status = django_filters.ChoiceFilter(choices=JobStatus.choices)
-    template = django_filters.CharFilter(lookup_expr="iexact", label="A template's name.")
+    template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
     model = django_filters.CharFilter()
     cached = BooleanFilter()
     note_id = django_filters.UUIDFilter()
@@ -29,7 +31,7 @@ class SummaryFilter(CreatedFilter):
     search = SearchFilter(
         "summary",
         "file_name",
-        label="Part of the summary or of the file's name.",
+        label="Text that the summary or the file's name contains.",
     )
 
     class Meta:
@@ -38,7 +40,7 @@ class SummaryFilter(CreatedFilter):
 
 
 class BatchFilter(CreatedFilter):
-    template = django_filters.CharFilter(lookup_expr="iexact", label="A template's name.")
+    template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
 
     class Meta:
         model = Batch

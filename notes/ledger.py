@@ -14,7 +14,7 @@ from common import metrics
 from common.ai.types import Call as Answered
 from common.ai.types import Usage, cost_of
 from common.jobs.runner import through_restarts
-from notes.models import Call, Part, Summary
+from notes.models import Call, PartNotes, Summary
 
 
 class Ledger:
@@ -48,7 +48,7 @@ class Ledger:
 
     def recall(self, key: str) -> str | None:
         """The notes on a part that any of the company's summaries, not yet there, has paid for."""
-        known = Part.objects.filter(company_id=self.job.company_id, key=key)
+        known = PartNotes.objects.filter(company_id=self.job.company_id, key=key)
         return known.values_list("notes", flat=True).first()
 
     def keep(self, key: str, answer: str) -> None:
@@ -58,7 +58,7 @@ class Ledger:
     @transaction.atomic
     def _keep(self, key: str, answer: str) -> None:
         self.job.renew()
-        Part.objects.create(
+        PartNotes.objects.create(
             company_id=self.job.company_id, summary_id=self.job.pk, key=key, notes=answer
         )
 
@@ -105,4 +105,4 @@ def sum_up(pk: UUID | None) -> None:
     Whoever ends it meanwhile holds its row, and is waited for.
     """
     for summary in Summary.objects.select_for_update(no_key=True).filter(pk=pk):
-        summary.sum_up()
+        summary.update_usage()

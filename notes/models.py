@@ -1,8 +1,6 @@
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
@@ -16,32 +14,37 @@ from notes.querysets import (
     BatchQuerySet,
     CallQuerySet,
     NoteQuerySet,
-    OutcomeQuerySet,
+    SummaryOutcomeQuerySet,
     SummaryQuerySet,
-    TemplateQuerySet,
+    SummaryTemplateQuerySet,
 )
+from notes.validators import MAX_LANGUAGE_CHARS, validate_template_name
 
-LONGEST_TEXT = 500_000  # characters of a note
-LONGEST_SOURCE = 2_000_000  # characters of what `/summaries` takes: about 800 pages
-LONGEST_INSTRUCTIONS = 2_000
-SHA256 = 64
+MAX_NOTE_CHARS = 500_000
+MAX_SOURCE_CHARS = 2_000_000  # about 800 pages
+MAX_INSTRUCTIONS_CHARS = 2_000
+MAX_TEMPLATE_NAME_CHARS = 60
+SHA256_HEX_CHARS = 64
 
 
-def money(**options: Any) -> models.DecimalField:
-    """USD to a billionth: exact for a token at any price for a million that has three decimals."""
+def cost_field(**options: Any) -> models.DecimalField:
+    """Return a column for USD.
+
+    Nine decimals are exact for one token at any price per million tokens with three decimals.
+    """
     return models.DecimalField(max_digits=18, decimal_places=9, default=0, **options)
 
 
-def figure(**options: Any) -> models.PositiveIntegerField:
+def token_count_field(**options: Any) -> models.PositiveIntegerField:
     return models.PositiveIntegerField(default=0, editable=False, **options)
 
 
 class Note(CompanyOwned):
-    """What somebody wrote down. Its summary, and the state of that, is its `job`."""
+    """A text by a user. `own_summary` is the job that summarises it."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="notes")
     title = models.CharField(max_length=200, blank=True)
-    raw_text = models.TextField("text", max_length=LONGEST_TEXT)
+    raw_text = models.TextField("text", max_length=MAX_NOTE_CHARS)
 
     objects = NoteQuerySet.as_manager()
 
@@ -55,38 +58,24 @@ class Note(CompanyOwned):
         return self.title or self.raw_text[:60]
 
 
-def validate_own_name(name: str) -> None:
-    if name.strip().lower() in prompts.TEMPLATES:
-        raise ValidationError("This is the name of a built-in template.", code="unique")
-    if is_id(name):  # of another template, perhaps, which it would stand before
-        raise ValidationError("A name can't be a UUID, as templates' ids are.", code="invalid")
-
-
-def is_id(name: str) -> bool:
-    """In any of the forms in which a row is found by its id."""
-    try:
-        UUID(name)
-    except ValueError:
-        return False
-    return True
-
-
 class SummaryTemplate(CompanyOwned):
-    """A company's own words for what a summary should be like.
+    """A company's own instructions for summaries.
 
-    Summaries keep the words that they were made by, so a template may change or go.
+    Summaries store a copy of the instructions, so a template may be changed or deleted.
     """
 
-    name = models.CharField(max_length=60, validators=[validate_one_line, validate_own_name])
+    name = models.CharField(
+        max_length=MAX_TEMPLATE_NAME_CHARS, validators=[validate_one_line, validate_template_name]
+    )
     description = models.CharField(max_length=200, blank=True)
     instructions = models.TextField(
-        max_length=LONGEST_INSTRUCTIONS,
-        help_text='What the summary should hold. With "- " in it, the answer is a list.',
+        max_length=MAX_INSTRUCTIONS_CHARS,
+        help_text='What the summary should contain. If this mentions "- ", the summary is a list.',
     )
-    # `templates.as_rows` says otherwise of its own.
+    # `summary_templates.built_in_rows` sets it on the rows that it returns.
     built_in = False
 
-    objects = TemplateQuerySet.as_manager()
+    objects = SummaryTemplateQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         constraints = [
@@ -95,7 +84,7 @@ class SummaryTemplate(CompanyOwned):
                 Lower("name"),
                 name="template_name_unique",
                 violation_error_code="unique",
-                violation_error_message="The company has a template of this name.",
+                violation_error_message="The company already has a template with this name.",
             )
         ]
 
@@ -104,11 +93,11 @@ class SummaryTemplate(CompanyOwned):
 
 
 class Batch(CompanyOwned):
-    """Up to 100 texts that were sent together; each is a `Summary`, and they tell all else."""
+    """Texts that were sent together, a `Summary` for each; `BatchStatus` adds up their states."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    template = models.CharField(max_length=60)
-    language = models.CharField(max_length=40, blank=True)
+    template = models.CharField(max_length=MAX_TEMPLATE_NAME_CHARS)
+    language = models.CharField(max_length=MAX_LANGUAGE_CHARS, blank=True)
     max_words = models.PositiveSmallIntegerField(null=True)
 
     objects = BatchQuerySet.as_manager()
@@ -125,30 +114,33 @@ class Batch(CompanyOwned):
 
 
 class Summary(CompanyOwned, Job):
-    """A summary, made in the background: of a note, or of what somebody sent to `/summaries`.
+    """A summary and the background job that makes it.
 
-    A note's own summary (`job_of`) is made of the text that the note has when it runs. When that
-    changes the same row is queued again, and keeps the old summary until the new one is there.
-    All others are made of their `source`.
+    A note's own summary (`own_note`) is made from the note's text at the time of the run. When
+    that text changes, the same row is queued again and keeps the old summary until the new one is
+    stored. All other summaries are made from their `source`.
 
-    `key` says what the stored summary was made of and how; another that wants the same gets the
-    same (`notes.deduplication`). `making` is the key of what this row's run makes, or waits for.
+    `result_key` is a digest of the stored summary's input, `in_flight_key` of the input that the
+    current run works on or waits for. `producer_run_id` equals `run_id` if this run makes the
+    summary for all jobs with the same `in_flight_key` (see `notes.deduplication`).
     """
 
     bulk_by = "batch_id"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="summaries")
     note = models.ForeignKey(Note, models.CASCADE, null=True, related_name="summaries")
-    job_of = models.OneToOneField(
-        Note, models.CASCADE, null=True, editable=False, related_name="job"
+    own_note = models.OneToOneField(
+        Note, models.CASCADE, null=True, editable=False, related_name="own_summary"
     )
     batch = models.ForeignKey(Batch, models.CASCADE, null=True, related_name="summaries")
-    index = models.PositiveSmallIntegerField("place in the batch", null=True, editable=False)
+    index = models.PositiveSmallIntegerField("position in the batch", null=True, editable=False)
     file_name = models.CharField(max_length=255, blank=True, editable=False)
-    template = models.CharField(max_length=60, default="paragraph", editable=False)
+    template = models.CharField(
+        max_length=MAX_TEMPLATE_NAME_CHARS, default="paragraph", editable=False
+    )
     instructions = models.TextField(default=prompts.TEMPLATES["paragraph"], editable=False)
-    language = models.CharField(max_length=40, blank=True, editable=False)
-    # Both are unknown until a file is read.
+    language = models.CharField(max_length=MAX_LANGUAGE_CHARS, blank=True, editable=False)
+    # Null until the worker has read the file.
     max_words = models.PositiveSmallIntegerField(null=True, editable=False)
     text_length = models.PositiveIntegerField(null=True, editable=False)
 
@@ -157,16 +149,18 @@ class Summary(CompanyOwned, Job):
     omitted = models.TextField(blank=True, editable=False)
     model = models.CharField(max_length=100, blank=True, editable=False)
     cached = models.BooleanField(default=False, editable=False)
-    prompt_tokens = figure()
-    completion_tokens = figure()
-    cached_tokens = figure()
-    reasoning_tokens = figure()
-    cost_usd = money(editable=False)
+    prompt_tokens = token_count_field()
+    completion_tokens = token_count_field()
+    cached_tokens = token_count_field()
+    reasoning_tokens = token_count_field()
+    cost_usd = cost_field(editable=False)
 
-    key = models.CharField(max_length=SHA256, blank=True, editable=False)
-    fresh = models.BooleanField("made anew, whatever there is", default=False, editable=False)
-    making = models.CharField(max_length=SHA256, blank=True, editable=False)
-    making_run = models.UUIDField(null=True, editable=False)
+    result_key = models.CharField(max_length=SHA256_HEX_CHARS, blank=True, editable=False)
+    in_flight_key = models.CharField(max_length=SHA256_HEX_CHARS, blank=True, editable=False)
+    producer_run_id = models.UUIDField(null=True, editable=False)
+    bypass_cache = models.BooleanField(
+        "make it again, even if a stored summary matches", default=False, editable=False
+    )
 
     objects = SummaryQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -176,76 +170,89 @@ class Summary(CompanyOwned, Job):
             *Job.Meta.indexes,
             models.Index(fields=["company", "-id"], name="summary_of_company"),
             models.Index(fields=["user", "-id"], name="summary_of_user"),
-            models.Index(fields=["company", "key"], condition=~Q(key=""), name="summary_by_key"),
             models.Index(
-                fields=["company", "making"],
-                condition=Q(status__in=ACTIVE) & ~Q(making=""),
-                name="summary_in_the_making",
+                fields=["company", "result_key"],
+                condition=~Q(result_key=""),
+                name="summary_by_result_key",
+            ),
+            models.Index(
+                fields=["company", "in_flight_key"],
+                condition=Q(status__in=ACTIVE) & ~Q(in_flight_key=""),
+                name="summary_by_in_flight_key",
             ),
         ]
         constraints = [
-            # The lock of `notes.deduplication`: one run at a time makes what several want. It is
-            # released by the end of the run, or by the next claim of an abandoned row.
+            # The lock of `notes.deduplication`: one producer at a time for each key of a company.
+            # It is released when the run ends, or when another run claims an abandoned job.
             models.UniqueConstraint(
-                fields=["company", "making"],
-                condition=Q(status=JobStatus.IN_PROGRESS, making_run=F("run_id")) & ~Q(making=""),
-                name="summary_made_once",
+                fields=["company", "in_flight_key"],
+                condition=Q(status=JobStatus.IN_PROGRESS, producer_run_id=F("run_id"))
+                & ~Q(in_flight_key=""),
+                name="summary_one_producer_per_key",
             ),
             models.CheckConstraint(
-                condition=Q(job_of=None) | Q(job_of=F("note")), name="job_of_its_note"
+                condition=Q(own_note=None) | Q(own_note=F("note")), name="summary_own_note_is_note"
             ),
         ]
 
     def __str__(self) -> str:
         return f"Summary of {self.created_at:%d %b %Y, %H:%M}"
 
-    def sum_up(self) -> None:
-        """Store what its calls have used since it was started."""
+    @property
+    def processing_ms(self) -> int | None:
+        """Milliseconds from the first start to the end, including the pauses between tries."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
+
+    def update_usage(self) -> None:
+        """Store the tokens and cost of all calls since the job was started."""
         if self.started_at is None:
             return
-        used = self.calls.filter(started_at__gte=self.started_at).totals()
-        if any(getattr(self, name) != value for name, value in used.items()):
-            Summary.objects.filter(pk=self.pk).update(**used)
+        usage = self.calls.filter(started_at__gte=self.started_at).totals()
+        if any(getattr(self, name) != value for name, value in usage.items()):
+            Summary.objects.filter(pk=self.pk).update(**usage)
 
-    def touch_note(self) -> None:
-        """Let a note's `updated_at` tell that its own summary has changed: clients look there.
+    def update_note_timestamp(self) -> None:
+        """Set the note's `updated_at`, by which clients notice a change of its own summary.
 
-        Who writes to both rows begins with the summary's, so that no two wait for each other.
+        Code that writes both rows must write the summary first, to prevent deadlocks.
         """
-        if self.job_of_id:
-            Note.objects.filter(pk=self.job_of_id).update(updated_at=Now())
+        if self.own_note_id:
+            Note.objects.filter(pk=self.own_note_id).update(updated_at=Now())
 
 
-class Source(CompanyOwned):
-    """What a summary is made of, in a row of its own so that lists of summaries don't read it.
+class SummarySource(CompanyOwned):
+    """The text or file of a summary, in a table of its own so that lists don't load it.
 
-    A file's bytes stay in the database until its text is read: the worker may run on another
-    machine, and what is committed with the summary is never lost before that.
+    A file stays in the database until its text is extracted, because the worker may run on
+    another machine.
     """
 
     summary = models.OneToOneField(Summary, models.CASCADE, related_name="source")
     text = models.TextField(blank=True)
     file = models.BinaryField(null=True)
-    kind = models.CharField("the file's kind", max_length=10, blank=True)
-    omitted = models.TextField("what of the file is not in its text", blank=True)
+    file_type = models.CharField(max_length=10, blank=True)
+    omitted = models.TextField("parts of the file that are not in the text", blank=True)
 
     def __str__(self) -> str:
         return self.text[:60]
 
 
-class Part(CompanyOwned):
-    """The model's notes on one part of a long text, kept until the summary is there.
+class PartNotes(CompanyOwned):
+    """The model's notes on one part of a long text, kept until the summary is stored.
 
-    A further try, of this summary or of another of the company that wants the same, does not pay
-    for them again. `key` tells what the model was asked.
+    A later try uses them instead of paying for them again, also a try of another summary of the
+    company. `key` is a digest of the request.
     """
 
-    summary = models.ForeignKey(Summary, models.CASCADE, related_name="parts")
-    key = models.CharField(max_length=SHA256)
+    summary = models.ForeignKey(Summary, models.CASCADE, related_name="part_notes")
+    key = models.CharField(max_length=SHA256_HEX_CHARS)
     notes = models.TextField()
 
     class Meta(CompanyOwned.Meta):
-        indexes = [models.Index(fields=["company", "key"], name="part_by_key")]
+        verbose_name_plural = "part notes"
+        indexes = [models.Index(fields=["company", "key"], name="part_notes_by_key")]
 
     def __str__(self) -> str:
         return self.notes[:60]
@@ -275,11 +282,11 @@ class Call(CompanyOwned):
     outcome = models.CharField(max_length=16, choices=Outcome.choices, default=Outcome.OPEN)
     status = models.PositiveSmallIntegerField("HTTP status", null=True)
     attempt = models.PositiveSmallIntegerField()
-    prompt_tokens = figure()
-    completion_tokens = figure()
-    cached_tokens = figure()
-    reasoning_tokens = figure()
-    cost_usd = money()
+    prompt_tokens = token_count_field()
+    completion_tokens = token_count_field()
+    cached_tokens = token_count_field()
+    reasoning_tokens = token_count_field()
+    cost_usd = cost_field()
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(null=True)
     error = models.TextField(blank=True)
@@ -297,10 +304,10 @@ class Call(CompanyOwned):
         return f"{self.model}, {self.started_at:%d %b %Y, %H:%M:%S}"
 
 
-class Outcome(CompanyOwned):
-    """That a summary was completed or has failed, for `/summaries/usage`.
+class SummaryOutcome(CompanyOwned):
+    """The record of one completed or failed summary, for `/summaries/usage`.
 
-    The summary itself does not say: it may be made again, or be deleted.
+    It is kept when the summary is made again or deleted.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
@@ -310,12 +317,12 @@ class Outcome(CompanyOwned):
     duration_ms = models.PositiveIntegerField()
     ended_at = models.DateTimeField()
 
-    objects = OutcomeQuerySet.as_manager()
+    objects = SummaryOutcomeQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         indexes = [
-            models.Index(fields=["company", "ended_at"], name="outcome_of_company"),
-            models.Index(fields=["user", "ended_at"], name="outcome_of_user"),
+            models.Index(fields=["company", "ended_at"], name="summary_outcome_of_company"),
+            models.Index(fields=["user", "ended_at"], name="summary_outcome_of_user"),
         ]
 
     def __str__(self) -> str:

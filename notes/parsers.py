@@ -9,25 +9,31 @@ from rest_framework.parsers import MultiPartParser
 from common.api.request_body import discard
 from common.documents.limits import limits
 
-FORM = 1_048_576  # bytes for the other fields, and for what stands between fields
+# The other fields, and the boundaries and headers between fields.
+MAX_FORM_OVERHEAD_BYTES = 1_048_576
 
 
 class DocumentParser(MultiPartParser):
-    """A form with a document; one that is too large is refused before it is read."""
+    """A parser for forms with a document; it refuses a too large body before reading it."""
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping | None = None
     ) -> Any:
-        most = limits().max_bytes
+        max_file_bytes = limits().max_bytes
         request = (parser_context or {})["request"]._request
-        if int(request.META.get("CONTENT_LENGTH") or 0) > _most(request, most + FORM):
+        if _content_length(request) > _max_body_bytes(request, max_file_bytes):
             discard(request)
-            message = f"It is larger than {most:,} bytes."
+            message = f"The file is larger than {max_file_bytes:,} bytes."
             raise ValidationError({"file": [ErrorDetail(message, "too_large")]})
         return super().parse(stream, media_type, parser_context)
 
 
-def _most(request: HttpRequest, most: int) -> int:
-    """What comes in chunks is cut off after less: see `config.wsgi`."""
+def _content_length(request: HttpRequest) -> int:
+    return int(request.META.get("CONTENT_LENGTH") or 0)
+
+
+def _max_body_bytes(request: HttpRequest, max_file_bytes: int) -> int:
+    """Return the limit of a body; `config.wsgi` cuts off a chunked one at a lower limit."""
+    max_bytes = max_file_bytes + MAX_FORM_OVERHEAD_BYTES
     is_chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    return min(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE) if is_chunked else most
+    return min(max_bytes, settings.DATA_UPLOAD_MAX_MEMORY_SIZE) if is_chunked else max_bytes

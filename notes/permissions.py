@@ -2,13 +2,13 @@ from accounts.permissions import ADMINS, PEOPLE, RolePermission
 
 
 class NotePermission(RolePermission):
-    """Notes and summaries are people's; a `worker` has none and sees none."""
+    """Agents and admins use notes and summaries; a `worker` can't read or write them."""
 
     read = write = PEOPLE
 
 
 class TemplatePermission(RolePermission):
-    """People choose among the company's templates, its admin makes them."""
+    """Agents and admins read the company's templates; only admins write them."""
 
     read = PEOPLE
     write = ADMINS

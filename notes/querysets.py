@@ -22,11 +22,17 @@ from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
 from common.jobs.models import JobStatus
 
-FIGURES = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_usd")
+USAGE_FIELDS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost_usd",
+)
 
 
 class PrivateQuerySet(CompanyOwnedQuerySet):
-    """Rows that a person sees alone, with their company's admins; a `worker` sees none."""
+    """Rows that only their user and the company's admins can see; a `worker` sees none."""
 
     def visible_to(self, user: Viewer) -> Self:
         visible = super().visible_to(user)
@@ -35,15 +41,15 @@ class PrivateQuerySet(CompanyOwnedQuerySet):
         return visible.filter(user_id=user.pk) if user.role == Role.AGENT else self.none()
 
 
-class TemplateQuerySet(CompanyOwnedQuerySet):
-    def named(self, name: str) -> Self:
-        """By the database's notion of case, as their names are unique: Python has another."""
+class SummaryTemplateQuerySet(CompanyOwnedQuerySet):
+    def with_name(self, name: str) -> Self:
+        """Compare as the database does: Python folds the case of some letters differently."""
         return self.filter(name__lower=Lower(Value(name)))
 
 
 class NoteQuerySet(PrivateQuerySet):
-    def with_job(self) -> Self:
-        return self.select_related("job")
+    def with_own_summary(self) -> Self:
+        return self.select_related("own_summary")
 
 
 class SummaryQuerySet(JobQuerySet, PrivateQuerySet):
@@ -52,26 +58,26 @@ class SummaryQuerySet(JobQuerySet, PrivateQuerySet):
 
 class BatchQuerySet(PrivateQuerySet):
     def with_counts(self) -> Self:
-        """With how many summaries stand where, as one look at them all tells."""
+        """Annotate each batch with what `BatchStatus` needs, from one query."""
         counts = {
             status.value: Count("summaries", filter=Q(summaries__status=status))
             for status in JobStatus
         }
         return self.annotate(
             **counts,
-            first_start=Min("summaries__started_at"),
-            last_end=Max("summaries__finished_at"),
-            last_change=Max("summaries__updated_at"),
+            first_started_at=Min("summaries__started_at"),
+            last_finished_at=Max("summaries__finished_at"),
+            last_updated_at=Max("summaries__updated_at"),
         )
 
     def with_items(self) -> Self:
-        """With the summaries themselves as `items`, in their order."""
+        """Prefetch the summaries as `items`, in the order of their texts."""
         summaries = apps.get_model("notes.Summary").objects.order_by("index")
         return self.prefetch_related(Prefetch("summaries", summaries, to_attr="items"))
 
 
 class Percentile(Aggregate):
-    """`PERCENTILE_CONT`: exact, between two values where the place falls between them."""
+    """PostgreSQL's `PERCENTILE_CONT`, which interpolates between two values."""
 
     function = "PERCENTILE_CONT"
     template = "%(function)s(%(at)s) WITHIN GROUP (ORDER BY %(expressions)s)"
@@ -81,8 +87,8 @@ class Percentile(Aggregate):
         super().__init__(expression, at=at, **extra)
 
 
-def within(field: str, first: date, last: date) -> Q:
-    """The days from `first` to `last`, both included, in UTC."""
+def between_days(field: str, first: date, last: date) -> Q:
+    """Return the condition that a time is in the UTC days from `first` to `last`, inclusive."""
     start, end = datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
     return Q(**{f"{field}__range": (start, end)})
 
@@ -105,27 +111,26 @@ class CallQuerySet(PrivateQuerySet):
 
     def totals(self) -> dict[str, Any]:
         """Tokens and cost of all these calls together, by the names of the columns."""
-        sums = {f"sum_{name}": Sum(name, default=0) for name in FIGURES}
+        sums = {f"sum_{name}": Sum(name, default=0) for name in USAGE_FIELDS}
         return {name.removeprefix("sum_"): value for name, value in self.aggregate(**sums).items()}
 
     def per_day(self, first: date, last: date, *also: str) -> QuerySet:
         """Sums for each day, and within it for each value of `also`."""
-        days = self.filter(within("started_at", first, last))
+        days = self.filter(between_days("started_at", first, last))
         rows = days.values(*also, date=TruncDate("started_at", tzinfo=UTC))
-        sums = {f"sum_{name}": Sum(name) for name in FIGURES}
+        sums = {f"sum_{name}": Sum(name) for name in USAGE_FIELDS}
         failed = ~Q(outcome__in=("ok", "open"))
         return rows.annotate(calls=Count("pk"), failed_calls=Count("pk", filter=failed), **sums)
 
 
-class OutcomeQuerySet(PrivateQuerySet):
-    def per_day(self, first: date, last: date, *also: str) -> QuerySet:
-        """Counts, and times in whole milliseconds, for each day, and within it for each value of
-        `also`."""
-        made = Q(failed=False, cached=False)
-        median, p95 = (Percentile("duration_ms", at=at, filter=made) for at in (0.5, 0.95))
-        days = self.filter(within("ended_at", first, last))
-        rows = days.values(*also, date=TruncDate("ended_at", tzinfo=UTC))
-        return rows.annotate(
+class SummaryOutcomeQuerySet(PrivateQuerySet):
+    def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
+        """Return counts and whole milliseconds for each day and each value of `group_by`."""
+        produced = Q(failed=False, cached=False)
+        median, p95 = (Percentile("duration_ms", at=at, filter=produced) for at in (0.5, 0.95))
+        outcomes = self.filter(between_days("ended_at", first, last))
+        days = outcomes.values(*group_by, date=TruncDate("ended_at", tzinfo=UTC))
+        return days.annotate(
             count=Count("pk"),
             failures=Count("pk", filter=Q(failed=True)),
             reused=Count("pk", filter=Q(cached=True)),

@@ -12,31 +12,42 @@ from common import documents
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.api.validation import together
 from common.jobs.models import JobStatus
-from notes import services, templates
-from notes.batch_status import Standing
-from notes.fields import LanguageField, StringFieldsMixin, TextField
-from notes.models import LONGEST_SOURCE, LONGEST_TEXT, Batch, Note, Summary, SummaryTemplate
-from notes.summary_job import processing_ms
+from notes import services
+from notes.batch_status import BatchStatus
+from notes.models import (
+    MAX_NOTE_CHARS,
+    MAX_SOURCE_CHARS,
+    MAX_TEMPLATE_NAME_CHARS,
+    Batch,
+    Note,
+    Summary,
+    SummaryTemplate,
+)
+from notes.serializer_fields import LanguageField, StringFieldsMixin, TemplateField, TextField
+from notes.summary_options import SummaryOptions
+from notes.summary_templates import DEFAULT_TEMPLATE
 
-FEWEST_WORDS, MOST_WORDS = 5, 1_000
-LARGEST_BATCH = 100
-SOURCES = ("text", "note_id", "file")
-WISHES = ("template", "language", "max_words")
+MIN_SUMMARY_WORDS, MAX_SUMMARY_WORDS = 5, 1_000
+MAX_BATCH_TEXTS = 100
+MAX_FILE_NAME_CHARS = 255
+SOURCE_FIELDS = ("text", "note_id", "file")
 
 
 class NoteSerializer(StringFieldsMixin, ModelSerializer):
-    """A note with its summary and the state of that."""
+    """A note with its own summary and the state of that summary's job."""
 
-    raw_text = TextField(max_length=LONGEST_TEXT)
-    summary = serializers.CharField(source="job.summary", read_only=True)
-    status = serializers.ChoiceField(JobStatus.choices, source="job.status", read_only=True)
-    attempts = serializers.IntegerField(source="job.attempts", read_only=True)
-    error = serializers.CharField(source="job.error", read_only=True)
-    model = serializers.CharField(source="job.model", read_only=True)
-    omitted = serializers.CharField(source="job.omitted", read_only=True)
-    started_at = serializers.DateTimeField(source="job.started_at", read_only=True, allow_null=True)
+    raw_text = TextField(max_length=MAX_NOTE_CHARS)
+    summary = serializers.CharField(source="own_summary.summary", read_only=True)
+    status = serializers.ChoiceField(JobStatus.choices, source="own_summary.status", read_only=True)
+    attempts = serializers.IntegerField(source="own_summary.attempts", read_only=True)
+    error = serializers.CharField(source="own_summary.error", read_only=True)
+    model = serializers.CharField(source="own_summary.model", read_only=True)
+    omitted = serializers.CharField(source="own_summary.omitted", read_only=True)
+    started_at = serializers.DateTimeField(
+        source="own_summary.started_at", read_only=True, allow_null=True
+    )
     finished_at = serializers.DateTimeField(
-        source="job.finished_at", read_only=True, allow_null=True
+        source="own_summary.finished_at", read_only=True, allow_null=True
     )
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
@@ -68,51 +79,41 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
         return services.update_note(instance, by=self.context["request"].user, **validated_data)
 
 
-class TemplateField(serializers.CharField):
-    """A template by its name, or a company's own by its id; shown by its name."""
+class SummaryOptionsMixin(serializers.Serializer):
+    """The options of a summary."""
 
-    default_error_messages = {"does_not_exist": "There is no template {name!r}."}
-
-    def run_validation(self, data: Any = serializers.empty) -> templates.Template:  # type: ignore[override]
-        name = super().run_validation(data)
-        found = templates.find(name, company=self.context["request"].user.company)
-        if found is None:
-            self.fail("does_not_exist", name=name)
-        return found
-
-
-class WishesMixin(serializers.Serializer):
-    """What a summary should be like."""
-
-    template = TemplateField(max_length=60, required=False)
+    template = TemplateField(max_length=MAX_TEMPLATE_NAME_CHARS, required=False)
     language = LanguageField(
         required=False,
-        help_text="The summary's language, by name or code; the text's own without it.",
+        help_text="The summary's language, by name or code. Default: the language of the text.",
     )
     max_words = serializers.IntegerField(
-        min_value=FEWEST_WORDS,
-        max_value=MOST_WORDS,
+        min_value=MIN_SUMMARY_WORDS,
+        max_value=MAX_SUMMARY_WORDS,
         required=False,
         allow_null=True,
-        help_text="At most so many words; a third of the text, 20 to 120, without it.",
+        help_text="The largest number of words. Default: a third of the text's, from 20 to 120.",
     )
 
-    def wishes(self, data: Mapping[str, Any]) -> services.Wishes:
-        given = {name: data[name] for name in WISHES if name in data}
-        return services.Wishes(**given)
+    def build_options(self, data: Mapping[str, Any]) -> SummaryOptions:
+        return SummaryOptions(
+            template=data.get("template", DEFAULT_TEMPLATE),
+            language=data.get("language", ""),
+            max_words=data.get("max_words"),
+        )
 
 
-class SummarySerializer(WishesMixin, ModelSerializer):
-    """A summary: sent with one of `text`, `note_id` and `file`."""
+class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
+    """A summary. A request contains exactly one of `text`, `note_id` and `file`."""
 
-    text = TextField(max_length=LONGEST_SOURCE, required=False, write_only=True)
+    text = TextField(max_length=MAX_SOURCE_CHARS, required=False, write_only=True)
     note_id = CompanyRelatedField(
         queryset=Note.objects.all(), source="note", required=False, allow_null=True
     )
     file = serializers.FileField(
         required=False, write_only=True, help_text="PDF, DOCX, plain text or Markdown."
     )
-    processing_ms = serializers.SerializerMethodField()
+    processing_ms = serializers.IntegerField(read_only=True, allow_null=True)
     batch_id = serializers.UUIDField(read_only=True, allow_null=True)
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
@@ -154,65 +155,69 @@ class SummarySerializer(WishesMixin, ModelSerializer):
         read_only_fields = ("file_name",)
         validators = ()
 
-    def get_processing_ms(self, summary: Summary) -> int | None:
-        return processing_ms(summary)
-
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         parse = super().to_internal_value
-        attrs, _ = together(lambda: parse(data), lambda: refuse_repeated(data))
+        attrs, _ = together(lambda: parse(data), lambda: reject_repeated_sources(data))
         return attrs
 
     def validate_file(self, file: Any) -> Any:
         try:
-            file.kind = documents.sniff(file, file.size)
+            file.file_type = documents.sniff(file, file.size)
         except documents.DocumentRefused as error:
             raise serializers.ValidationError(str(error), code=error.code) from None
         return file
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        given = [name for name in ("text", "note", "file") if attrs.get(name) is not None]
-        if len(given) != 1:
-            message, code = "Give one of text, note_id and file.", "required"
-            if given:
-                message, code = "Give only one of text, note_id and file.", "exclusive"
+        sources = [
+            field
+            for field, name in (("text", "text"), ("note_id", "note"), ("file", "file"))
+            if attrs.get(name) is not None
+        ]
+        if len(sources) != 1:
+            message, code = "Send one of text, note_id and file.", "required"
+            if sources:
+                message, code = "Send only one of text, note_id and file.", "exclusive"
             error = serializers.ErrorDetail(message, code)
-            names = ["note_id" if name == "note" else name for name in given] or ["text"]
-            raise serializers.ValidationError({name: [error] for name in names})
+            raise serializers.ValidationError({name: [error] for name in sources or ["text"]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Summary:
-        asked: dict[str, Any] = {
-            "by": self.context["request"].user,
-            "wishes": self.wishes(validated_data),
-        }
+        user = self.context["request"].user
+        options = self.build_options(validated_data)
         if text := validated_data.get("text"):
-            return services.summarize_text(text=text, **asked)
+            return services.create_summary_from_text(by=user, text=text, options=options)
         if note := validated_data.get("note"):
-            return services.summarize_note(note=note, **asked)
+            return services.create_summary_from_note(by=user, note=note, options=options)
         file = validated_data["file"]
-        return services.summarize_file(file=file, kind=file.kind, name=shown_name(file), **asked)
+        return services.create_summary_from_file(
+            by=user,
+            file=file,
+            file_type=file.file_type,
+            file_name=display_name(file),
+            options=options,
+        )
 
 
-def refuse_repeated(data: Any) -> None:
-    """A form may have a source several times: the last would win, and the others be lost unseen."""
+def reject_repeated_sources(data: Any) -> None:
+    """Reject a form with several values for one source, of which DRF would use only the last."""
     if not isinstance(data, QueryDict):
         return
-    counts = {name: len(data.getlist(name)) for name in SOURCES}
+    counts = {name: len(data.getlist(name)) for name in SOURCE_FIELDS}
     if repeated := {name: count for name, count in counts.items() if count > 1}:
-        message = "This came {} times. Send it once; /summaries/batch takes several texts."
+        message = "This field came {} times. Send it once; /summaries/batch takes several texts."
         errors = {name: [message.format(count)] for name, count in repeated.items()}
         raise serializers.ValidationError(errors, code="exclusive")
 
 
-def shown_name(file: Any) -> str:
-    """A file's name for people to read; it is never used as a path."""
-    return re.sub(r"[^\w .()+,;@&'-]", "_", file.name or "")[:255]
+def display_name(file: Any) -> str:
+    """Return a file's name for people to read; it is never used as a path."""
+    return re.sub(r"[^\w .()+,;@&'-]", "_", file.name or "")[:MAX_FILE_NAME_CHARS]
 
 
 class ItemSerializer(serializers.ModelSerializer):
     """One text of a batch."""
 
-    processing_ms = serializers.SerializerMethodField()
+    processing_ms = serializers.IntegerField(read_only=True, allow_null=True)
 
     class Meta:
         model = Summary
@@ -235,12 +240,9 @@ class ItemSerializer(serializers.ModelSerializer):
             "finished_at",
         )
 
-    def get_processing_ms(self, summary: Summary) -> int | None:
-        return processing_ms(summary)
-
 
 class CountsSerializer(serializers.Serializer):
-    """How many texts stand where; together they are the batch's `total`."""
+    """The number of texts in each state. They add up to the batch's `total`."""
 
     queued = serializers.IntegerField()
     in_progress = serializers.IntegerField()
@@ -249,40 +251,42 @@ class CountsSerializer(serializers.Serializer):
     cancelled = serializers.IntegerField()
 
 
-class BatchSerializer(WishesMixin, Serializer):
-    """A batch and where its texts stand."""
+class BatchSerializer(SummaryOptionsMixin, Serializer):
+    """A batch with the number of its texts in each state."""
 
     id = serializers.UUIDField(read_only=True)
     texts = ListField(
-        child=TextField(max_length=LONGEST_SOURCE),
+        child=TextField(max_length=MAX_SOURCE_CHARS),
         min_length=1,
-        max_length=LARGEST_BATCH,
+        max_length=MAX_BATCH_TEXTS,
         write_only=True,
     )
-    status = serializers.ChoiceField(JobStatus.choices, source="standing.status", read_only=True)
-    total = serializers.IntegerField(source="standing.total", read_only=True)
-    counts = CountsSerializer(source="standing.counts", read_only=True)
-    progress = serializers.FloatField(source="standing.progress", read_only=True)
+    status = serializers.ChoiceField(
+        JobStatus.choices, source="batch_status.status", read_only=True
+    )
+    total = serializers.IntegerField(source="batch_status.total", read_only=True)
+    counts = CountsSerializer(source="batch_status.counts", read_only=True)
+    progress = serializers.FloatField(source="batch_status.progress", read_only=True)
     user_id = serializers.UUIDField(read_only=True)
     company_id = serializers.UUIDField(read_only=True)
     started_at = serializers.DateTimeField(
-        source="standing.started_at", read_only=True, allow_null=True
+        source="batch_status.started_at", read_only=True, allow_null=True
     )
     finished_at = serializers.DateTimeField(
-        source="standing.finished_at", read_only=True, allow_null=True
+        source="batch_status.finished_at", read_only=True, allow_null=True
     )
     created_at = serializers.DateTimeField(read_only=True)
-    updated_at = serializers.DateTimeField(source="standing.updated_at", read_only=True)
+    updated_at = serializers.DateTimeField(source="batch_status.updated_at", read_only=True)
 
     def create(self, validated_data: dict[str, Any]) -> Batch:
-        return services.summarize_batch(
+        return services.create_batch(
             by=self.context["request"].user,
             texts=validated_data["texts"],
-            wishes=self.wishes(validated_data),
+            options=self.build_options(validated_data),
         )
 
     def to_representation(self, instance: Batch) -> Any:
-        instance.standing = Standing.of(instance)  # type: ignore[attr-defined]
+        instance.batch_status = BatchStatus.of(instance)  # type: ignore[attr-defined]
         return super().to_representation(instance)
 
 
@@ -293,7 +297,7 @@ class BatchDetailSerializer(BatchSerializer):
 
 
 class TemplateSerializer(StringFieldsMixin, ModelSerializer):
-    """A template. The built-in ones have their name as `id` and can't be changed."""
+    """A template. The `id` of a built-in one is its name, and it can't be changed."""
 
     id = serializers.CharField(read_only=True)
     built_in = serializers.BooleanField(read_only=True)
@@ -313,12 +317,20 @@ class TemplateSerializer(StringFieldsMixin, ModelSerializer):
             "created_at",
             "updated_at",
         )
-        # The company is not the client's choice; the database's refusal is a 400 that names `name`.
+        # The serializer has no company to check uniqueness with. The database constraint does it,
+        # and `common.api.db_errors` turns its error into a 400 for `name`.
         validators = ()
+
+    def create(self, validated_data: dict[str, Any]) -> SummaryTemplate:
+        return services.create_template(by=self.context["request"].user, **validated_data)
+
+    def update(self, instance: SummaryTemplate, validated_data: dict[str, Any]) -> SummaryTemplate:
+        user = self.context["request"].user
+        return services.update_template(instance, by=user, **validated_data)
 
 
 class DayField(serializers.DateField):
-    """A day in UTC, or a time, of which the day counts."""
+    """A day in UTC. A time stands for its day."""
 
     def to_internal_value(self, data: Any) -> date:
         if isinstance(data, str) and "T" in data:
@@ -327,7 +339,7 @@ class DayField(serializers.DateField):
 
 
 class UsageQuerySerializer(serializers.Serializer):
-    """`from` and `to` are days in UTC, both included; the last 30 days without them."""
+    """`from` and `to` are days in UTC, both inclusive. Default: the last 30 days."""
 
     model = serializers.CharField(required=False, allow_blank=True, default="")
 
@@ -346,8 +358,7 @@ class UsageQuerySerializer(serializers.Serializer):
 
 
 class UsageTotalsSerializer(serializers.Serializer):
-    """Summaries that ended, of those the failed and the reused; calls to the provider and what
-    they used."""
+    """The numbers of ended summaries and of calls to the provider, and what the calls used."""
 
     count = serializers.IntegerField()
     failures = serializers.IntegerField()
@@ -362,7 +373,7 @@ class UsageTotalsSerializer(serializers.Serializer):
 
 
 class UsageSerializer(UsageTotalsSerializer):
-    """One model on one day, with the median and the 95th percentile of what a summary took."""
+    """The usage of one model on one day, with the median and 95th percentile of durations."""
 
     date = serializers.DateField()
     model = serializers.CharField()

@@ -1,7 +1,7 @@
-"""Writes across notes, summaries and batches."""
+"""Writes to notes, summaries, batches and templates."""
 
-from dataclasses import dataclass
-from typing import IO, Any
+from collections.abc import Iterable
+from typing import IO
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -9,161 +9,219 @@ from django.http import Http404
 
 from accounts.models import User
 from common.api.exceptions import Conflict
+from common.events import record
 from common.jobs.models import ACTIVE, JobStatus
-from notes.models import Batch, Note, Source, Summary
-from notes.summary_job import measured
-from notes.templates import DEFAULT, Template
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a summary should be like. `language` "" is the text's own; without `max_words` the
-    text decides."""
-
-    template: Template = DEFAULT
-    language: str = ""
-    max_words: int | None = None
-
-    def columns(self, text: str | None) -> dict[str, Any]:
-        """A summary's columns; `text` is None while a file is not read."""
-        known = {"max_words": self.max_words} if text is None else measured(text)
-        return {
-            **known,
-            "max_words": self.max_words or known["max_words"],
-            "template": self.template.name,
-            "instructions": self.template.instructions,
-            "language": self.language,
-        }
+from notes.models import Batch, Note, Summary, SummarySource, SummaryTemplate
+from notes.summary_options import SummaryOptions, default_max_words
 
 
 @transaction.atomic
 def create_note(*, by: User, raw_text: str, title: str = "") -> Note:
-    """Store a note and queue its summary."""
+    """Store a note and queue its own summary."""
     note = Note.objects.create(company=by.company, user=by, raw_text=raw_text, title=title)
-    Summary.objects.enqueue(
-        company=by.company, user=by, note=note, job_of=note, **measured(raw_text)
-    )
+    summary = Summary(company=by.company, user=by, note=note, own_note=note)
+    Summary.objects.enqueue_many([SummaryOptions().apply(summary, text=raw_text)])
+    record("note.created", by=by, target=note)
     return note
 
 
 @transaction.atomic
-def update_note(note: Note, *, by: User, **fields: Any) -> Note:
-    """Change a note; another text is summarised anew."""
-    changed = {name: value for name, value in fields.items() if getattr(note, name) != value}
-    if not changed:
+def update_note(
+    note: Note, *, by: User, title: str | None = None, raw_text: str | None = None
+) -> Note:
+    """Change a note; None keeps a value. A new text is summarised again."""
+    values = {"title": title, "raw_text": raw_text}
+    changes = {
+        name: value
+        for name, value in values.items()
+        if value is not None and value != getattr(note, name)
+    }
+    if not changes:
         return note
-    _lock(note)
-    for name, value in changed.items():
+    _lock_note(note)
+    for name, value in changes.items():
         setattr(note, name, value)
-    if "raw_text" in changed:
-        note.job.parts.all().delete()
-        note.job.requeue(progress=0, **measured(note.raw_text))
-    note.save(update_fields=[*changed, "updated_at"])  # after the summary, see `touch_note`
+    if "raw_text" in changes:
+        _requeue_for_new_text(note)
+    # The summary is written before its note: see `Summary.update_note_timestamp`.
+    note.save(update_fields=[*changes, "updated_at"])
+    record("note.updated", by=by, target=note)
     return note
+
+
+def _requeue_for_new_text(note: Note) -> None:
+    note.own_summary.part_notes.all().delete()
+    note.own_summary.requeue(
+        progress=0,
+        text_length=len(note.raw_text),
+        max_words=default_max_words(note.raw_text),
+    )
 
 
 @transaction.atomic
 def delete_note(note: Note, *, by: User) -> None:
-    """Delete a note and all its summaries; what they cost stays in the ledger."""
-    _lock(note)
+    """Delete a note and all its summaries; the ledger keeps their costs."""
+    _lock_note(note)
+    record("note.deleted", by=by, target=note)
     note.delete()
 
 
-def _lock(note: Note) -> None:
-    """Keep a note from all who would change or delete it until the transaction ends.
+def _lock_note(note: Note) -> None:
+    """Lock a note and its summaries until the transaction ends; 404 if the note is gone.
 
-    Its summaries come first, as with their workers (`Summary.touch_note`), so that no two wait for
-    each other. `Http404` where the note is gone.
+    Summaries are locked first, as their workers do, to prevent deadlocks.
     """
-    _locked(note.summaries.all())
-    if not _locked(Note.objects.filter(pk=note.pk)):
-        raise Http404("The note is gone.")
+    _lock_rows(note.summaries.all())
+    _lock_or_404(note)
 
 
-def _locked(rows: QuerySet) -> list[Any]:
-    return list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+def _lock_or_404(row: Note | Summary) -> None:
+    if not _lock_rows(type(row)._default_manager.filter(pk=row.pk)):
+        raise Http404(f"The {row._meta.verbose_name} was deleted.")
 
 
-@transaction.atomic
-def summarize_again(job: Summary, *, by: User) -> None:
-    """Have a summary made anew, even if the same text has one already."""
-    if not _locked(Summary.objects.filter(pk=job.pk)):
-        raise Http404("The summary is gone.")
-    job.requeue(progress=0, fresh=True)
-    job.touch_note()
+def _lock_rows(rows: QuerySet) -> int:
+    """Lock rows in the order of their ids and return how many there are."""
+    return len(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
 @transaction.atomic
-def summarize_text(*, by: User, text: str, wishes: Wishes) -> Summary:
+def create_summary_from_text(*, by: User, text: str, options: SummaryOptions) -> Summary:
     """Queue the summary of a text."""
-    return _enqueue(Source(text=text), company_id=by.company_id, user=by, **wishes.columns(text))
+    summary = Summary(company_id=by.company_id, user=by)
+    source = SummarySource(text=text)
+    return _enqueue(options.apply(summary, text=text), source, by=by)
 
 
 @transaction.atomic
-def summarize_note(*, by: User, note: Note, wishes: Wishes) -> Summary:
-    """Queue a further summary of a note, of the text as it is now. It goes when the note goes."""
-    if not _locked(Note.objects.filter(pk=note.pk)):
-        raise Http404("The note is gone.")
-    columns = wishes.columns(note.raw_text)
-    source = Source(text=note.raw_text)
-    return _enqueue(source, company_id=note.company_id, user=by, note=note, **columns)
+def create_summary_from_note(*, by: User, note: Note, options: SummaryOptions) -> Summary:
+    """Queue a further summary of a note's current text; it is deleted with the note."""
+    _lock_or_404(note)
+    summary = Summary(company_id=note.company_id, user=by, note=note)
+    source = SummarySource(text=note.raw_text)
+    return _enqueue(options.apply(summary, text=note.raw_text), source, by=by)
 
 
 @transaction.atomic
-def summarize_file(*, by: User, file: IO[bytes], kind: str, name: str, wishes: Wishes) -> Summary:
-    """Queue the summary of a file; the worker reads its text."""
-    columns = wishes.columns(None)
-    source = Source(file=file.read(), kind=kind)
-    return _enqueue(source, company_id=by.company_id, user=by, file_name=name, **columns)
+def create_summary_from_file(
+    *, by: User, file: IO[bytes], file_type: str, file_name: str, options: SummaryOptions
+) -> Summary:
+    """Queue the summary of a file; the worker extracts its text."""
+    summary = Summary(company_id=by.company_id, user=by, file_name=file_name)
+    source = SummarySource(file=file.read(), file_type=file_type)
+    return _enqueue(options.apply(summary, text=None), source, by=by)
 
 
-def _enqueue(source: Source, **columns: Any) -> Summary:
-    source.summary = Summary.objects.enqueue(**columns)
-    source.company_id = source.summary.company_id
+def _enqueue(summary: Summary, source: SummarySource, *, by: User) -> Summary:
+    Summary.objects.enqueue_many([summary])
+    source.summary, source.company_id = summary, summary.company_id
     source.save(force_insert=True)
-    return source.summary
+    record("summary.created", by=by, target=summary)
+    return summary
 
 
 @transaction.atomic
-def summarize_batch(*, by: User, texts: list[str], wishes: Wishes) -> Batch:
-    """Queue the summaries of many texts, by as many statements as for one."""
-    batch = Batch.objects.create(
-        company=by.company,
-        user=by,
-        template=wishes.template.name,
-        language=wishes.language,
-        max_words=wishes.max_words,
-    )
-    owned = {"company_id": batch.company_id, "user": by, "batch": batch}
-    summaries = Summary.objects.enqueue_many(
-        [Summary(**owned, index=n, **wishes.columns(text)) for n, text in enumerate(texts)]
-    )
-    Source.objects.bulk_create(
-        Source(company_id=batch.company_id, summary=summary, text=text)
-        for summary, text in zip(summaries, texts, strict=True)
-    )
-    return batch
+def requeue_summary(summary: Summary, *, by: User) -> None:
+    """Make a summary again, even if the company has one of the same text."""
+    _lock_or_404(summary)
+    summary.requeue(progress=0, bypass_cache=True)
+    summary.update_note_timestamp()
+    record("summary.requeued", by=by, target=summary)
 
 
-def retry_batch(batch: Batch, *, by: User) -> None:
-    """Queue what has failed again; `Conflict` where nothing has."""
-    if not batch.summaries.filter(status=JobStatus.FAILED).requeue_all(progress=0):
-        raise Conflict("No text of this batch has failed.", code="nothing_failed")
-
-
-def cancel_batch(batch: Batch, *, by: User) -> None:
-    """Cancel what has not ended; `Conflict` where all has."""
-    if not batch.summaries.filter(status__in=ACTIVE).cancel_all():
-        raise Conflict("All texts of this batch have ended.", code="already_ended")
+@transaction.atomic
+def cancel_summary(summary: Summary, *, by: User) -> bool:
+    """Cancel a summary; False if it had ended."""
+    cancelled = summary.cancel()
+    if cancelled:
+        record("summary.cancelled", by=by, target=summary)
+    return cancelled
 
 
 @transaction.atomic
 def delete_summary(summary: Summary, *, by: User) -> None:
-    """Cancel a summary if it has not ended, and remove it; what it cost stays in the ledger.
+    """Cancel a summary unless it has ended, and delete it; the ledger keeps its cost.
 
-    A note's own summary goes with the note and not without it (`Conflict`).
+    Raises `Conflict` for a note's own summary, which is deleted only with its note.
     """
-    if summary.job_of_id:
-        raise Conflict("This is a note's own summary: delete the note.", code="belongs_to_note")
+    if summary.own_note_id:
+        raise Conflict(
+            "This is a note's own summary. Delete the note instead.", code="belongs_to_note"
+        )
     summary.cancel()
+    record("summary.deleted", by=by, target=summary)
     summary.delete()
+
+
+@transaction.atomic
+def create_batch(*, by: User, texts: Iterable[str], options: SummaryOptions) -> Batch:
+    """Queue a summary for each text; the number of statements does not depend on their number."""
+    batch = Batch.objects.create(
+        company=by.company,
+        user=by,
+        template=options.template.name,
+        language=options.language,
+        max_words=options.max_words,
+    )
+    sources = [SummarySource(company_id=batch.company_id, text=text) for text in texts]
+    for index, source in enumerate(sources):
+        summary = Summary(company_id=batch.company_id, user=by, batch=batch, index=index)
+        source.summary = options.apply(summary, text=source.text)
+    Summary.objects.enqueue_many([source.summary for source in sources])
+    SummarySource.objects.bulk_create(sources)
+    record("batch.created", by=by, target=batch)
+    return batch
+
+
+@transaction.atomic
+def retry_batch(batch: Batch, *, by: User) -> None:
+    """Requeue the failed summaries of a batch; `Conflict` if there are none."""
+    if not batch.summaries.filter(status=JobStatus.FAILED).requeue_all(progress=0):
+        raise Conflict("No text of this batch has failed.", code="nothing_failed")
+    record("batch.retried", by=by, target=batch)
+
+
+@transaction.atomic
+def cancel_batch(batch: Batch, *, by: User) -> None:
+    """Cancel the summaries of a batch that have not ended; `Conflict` if all have."""
+    if not batch.summaries.filter(status__in=ACTIVE).cancel_all():
+        raise Conflict("All texts of this batch have ended.", code="already_ended")
+    record("batch.cancelled", by=by, target=batch)
+
+
+@transaction.atomic
+def create_template(
+    *, by: User, name: str, instructions: str, description: str = ""
+) -> SummaryTemplate:
+    """Store a template of the company of `by`."""
+    template = SummaryTemplate.objects.create(
+        company=by.company, name=name, instructions=instructions, description=description
+    )
+    record("template.created", by=by, target=template)
+    return template
+
+
+@transaction.atomic
+def update_template(
+    template: SummaryTemplate,
+    *,
+    by: User,
+    name: str | None = None,
+    instructions: str | None = None,
+    description: str | None = None,
+) -> SummaryTemplate:
+    """Change a template; None keeps a value. Existing summaries keep their instructions."""
+    values = {"name": name, "instructions": instructions, "description": description}
+    for field, value in values.items():
+        if value is not None:
+            setattr(template, field, value)
+    template.save()
+    record("template.updated", by=by, target=template)
+    return template
+
+
+@transaction.atomic
+def delete_template(template: SummaryTemplate, *, by: User) -> None:
+    """Delete a template; existing summaries keep its instructions."""
+    record("template.deleted", by=by, target=template)
+    template.delete()

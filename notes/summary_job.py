@@ -1,8 +1,7 @@
-"""What a summary's job does, and what is put down when it ends."""
+"""The work of a summary's job, and the side effects of its end."""
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
@@ -10,25 +9,13 @@ from django.db.models import Q, QuerySet
 
 from common import ai, documents
 from common.ai.text import languages
-from common.ai.text.sentences import cost
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
 from notes import deduplication
 from notes.ledger import Ledger, sum_up
-from notes.models import Outcome, Part, Source, Summary
-
-SHORTEST, LONGEST = 20, 120  # words
-ENOUGH = 40_000  # characters that have three times as many words as the longest summary
-
-
-def measured(text: str) -> dict[str, Any]:
-    """The columns that follow from the text, where nobody wished for a length of the summary.
-
-    A third of the text, within what people read as a summary.
-    """
-    words = max(SHORTEST, min(cost(text[:ENOUGH]) // 3, LONGEST))
-    return {"text_length": len(text), "max_words": words}
+from notes.models import PartNotes, Summary, SummaryOutcome, SummarySource
+from notes.summary_options import MAX_DEFAULT_WORDS, default_max_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,131 +25,136 @@ class StoredSummary(JobResult):
     summary: str
     omitted: str
     model: str
-    key: str
+    result_key: str
     cached: bool = False
-    fresh: bool = False
+    bypass_cache: bool = False
     progress: float = 1
 
 
-def summarize(job: Summary) -> StoredSummary:
-    """Make the job's summary, or find it made, and return the columns to store.
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """A text to summarise; `omitted` describes the parts of its file that it lacks."""
 
-    Raises `JobFailed` where another try would end the same way, `RetryLater` where it may not,
-    and `Postponed` while another run makes the same.
+    text: str
+    omitted: str = ""
+
+
+def summarize(job: Summary) -> StoredSummary:
+    """Return an equal summary that the company has stored, or make a new one.
+
+    Raises `JobFailed` if another try would fail the same way, `RetryLater` if it may succeed, and
+    `Postponed` while another run makes the same summary.
     """
     if job.attempts > 1:
-        job.calls.lose()  # of a run whose worker died
-    text, missing = text_of(job)
+        job.calls.lose()  # Open calls belong to a run whose worker died.
+    source = load_source_text(job)
     request = ai.SummaryRequest(
-        text=text,
+        text=source.text,
         instructions=job.instructions,
         language=languages.spelt(job.language),
-        max_words=job.max_words or LONGEST,
+        max_words=job.max_words or MAX_DEFAULT_WORDS,
     )
-    key = deduplication.key_of(request, model=ai.summarizer().model, omitted=missing)
-    if known := deduplication.find_or_take(job, key):
+    key = deduplication.request_key(request, model=ai.summarizer().model, omitted=source.omitted)
+    if stored := deduplication.find_or_reserve(job, key):
         return StoredSummary(
-            summary=known.summary, omitted=known.omitted, model=known.model, key=key, cached=True
+            summary=stored.summary,
+            omitted=stored.omitted,
+            model=stored.model,
+            result_key=key,
+            cached=True,
         )
-    made = _made(job, request)
+    result = _call_summarizer(job, request)
     return StoredSummary(
-        summary=made.text,
-        omitted="; ".join(filter(None, (missing, made.omitted))),
-        model=made.model,
-        key=key,
+        summary=result.text,
+        omitted="; ".join(filter(None, (source.omitted, result.omitted))),
+        model=result.model,
+        result_key=key,
     )
 
 
-def text_of(job: Summary) -> tuple[str, str]:
-    """The text to summarise, and in words what of its source is not in it."""
+def load_source_text(job: Summary) -> SourceText:
+    """Return the text to summarise; a file's text is extracted first."""
     try:
-        if job.job_of:
-            return job.job_of.raw_text, ""
+        if job.own_note:
+            return SourceText(job.own_note.raw_text)
         source = job.source
-    except ObjectDoesNotExist:  # deleted while this run began
+    except ObjectDoesNotExist:  # It was deleted after the claim.
         raise LostLease from None
     if source.file is not None:
-        _read_file(job, source, source.file)
-    elif source.kind and not source.text:
-        raise JobFailed("The file could not be read and is no longer kept: send it again.")
-    return source.text, source.omitted
+        _extract_file(job, source, source.file)
+    elif source.file_type and not source.text:
+        raise JobFailed("The file could not be read and was deleted. Send it again.")
+    return SourceText(source.text, source.omitted)
 
 
-def _read_file(job: Summary, source: Source, file: bytes | memoryview) -> None:
-    """Put the file's text in its place."""
+def _extract_file(job: Summary, source: SummarySource, file: bytes | memoryview) -> None:
+    """Replace the stored file by its text."""
     try:
-        found = documents.extract(bytes(file), documents.Kind(source.kind))
+        document = documents.extract(bytes(file), documents.Kind(source.file_type))
     except documents.DocumentRefused as error:
-        Source.objects.filter(pk=source.pk).update(file=None)
+        SummarySource.objects.filter(pk=source.pk).update(file=None)
         raise JobFailed(str(error)) from None
-    source.text, source.omitted, source.file = found.text, found.omitted, None
-    columns = measured(found.text)
-    job.max_words = columns["max_words"] = job.max_words or columns["max_words"]
+    source.text, source.omitted, source.file = document.text, document.omitted, None
+    job.max_words = job.max_words or default_max_words(document.text)
     with transaction.atomic():
-        job.renew(**columns)
+        job.renew(text_length=len(document.text), max_words=job.max_words)
         source.save(update_fields=["text", "omitted", "file", "updated_at"])
 
 
-def _made(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
+def _call_summarizer(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
     try:
         return ai.summarizer().summarize(
-            request, recorder=Ledger(job), progress=partial(_report, job)
+            request, recorder=Ledger(job), progress=partial(_report_progress, job)
         )
     except ai.SummaryRefused as error:
         raise JobFailed(str(error)) from None
     except ai.ProviderUnavailable as error:
         raise RetryLater(str(error), delay=error.retry_after) from None
     except LostLease:
-        through_restarts(partial(sum_up, job.pk))  # a cancelled one had ended before it was paid
+        # A cancelled job ended before its last call was recorded, so its totals lack that call.
+        through_restarts(partial(sum_up, job.pk))
         raise
 
 
-def _report(job: Summary, done: int, total: int) -> None:
-    """Each part of a long text renews the lease; `LostLease` ends a run that is not wanted now."""
+def _report_progress(job: Summary, done: int, total: int) -> None:
+    """Store progress and renew the lease; `LostLease` if the job was cancelled or changed."""
     job.renew(progress=round(done / total, 3))
 
 
-def settle(job: Summary) -> None:
-    """Put down what the end of a summary means for others, in the transaction that ends it."""
-    job.touch_note()
+def record_side_effects(job: Summary) -> None:
+    """Record side effects of a finished summary, in the same transaction."""
+    job.update_note_timestamp()
     if job.status != JobStatus.FAILED:
-        _parts_no_longer_wanted(job).delete()
+        _obsolete_part_notes(job).delete()
     if job.started_at is None:
         return
     if job.status == JobStatus.FAILED:
-        job.calls.lose()  # as above, where there is no next run
+        job.calls.lose()  # Open calls belong to a run whose worker died.
     if job.status != JobStatus.CANCELLED:
-        _count(job)
-    job.sum_up()
-    if job.making:
-        deduplication.wake_on_commit(job)
+        _record_outcome(job)
+    job.update_usage()
+    if job.in_flight_key:
+        deduplication.publish_waiting_on_commit(job)
 
 
-def _parts_no_longer_wanted(job: Summary) -> QuerySet[Part]:
-    """A summary's own and, once it is there, those of others of the company that want the same."""
-    whose = Q(summary=job)
-    if job.status == JobStatus.COMPLETED and job.making:
-        whose |= Q(summary__company_id=job.company_id, summary__making=job.making)
-    return Part.objects.filter(whose)
+def _obsolete_part_notes(job: Summary) -> QuerySet[PartNotes]:
+    """Return the job's part notes, with those of its duplicates once its summary is stored."""
+    obsolete = Q(summary=job)
+    if job.status == JobStatus.COMPLETED and job.in_flight_key:
+        obsolete |= Q(summary__company_id=job.company_id, summary__in_flight_key=job.in_flight_key)
+    return PartNotes.objects.filter(obsolete)
 
 
-def _count(job: Summary) -> None:
-    assert job.started_at is not None
+def _record_outcome(job: Summary) -> None:
+    assert job.processing_ms is not None
     assert job.finished_at is not None
     failed = job.status == JobStatus.FAILED
-    Outcome.objects.create(
+    SummaryOutcome.objects.create(
         company_id=job.company_id,
         user_id=job.user_id,
         model=ai.summarizer().model if failed else job.model,
         failed=failed,
         cached=not failed and job.cached,
-        duration_ms=processing_ms(job),
+        duration_ms=job.processing_ms,
         ended_at=job.finished_at,
     )
-
-
-def processing_ms(job: Summary) -> int | None:
-    """From the first start to the end, waits between tries included; `None` before the end."""
-    if job.started_at is None or job.finished_at is None:
-        return None
-    return max(0, round((job.finished_at - job.started_at).total_seconds() * 1000))

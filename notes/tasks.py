@@ -17,13 +17,13 @@ def summarize(summary: Summary) -> summary_job.StoredSummary:
 
 
 @on_end(Summary)
-def record_end(summary: Summary) -> None:
-    summary_job.settle(summary)
+def record_side_effects(summary: Summary) -> None:
+    summary_job.record_side_effects(summary)
 
 
 @on_postpone(Summary)
-def wake_if_producer_ended(summary: Summary) -> None:
-    deduplication.wake_if_nobody_makes(summary)
+def publish_if_no_producer(summary: Summary) -> None:
+    deduplication.publish_if_no_producer(summary)
 
 
 @shared_task

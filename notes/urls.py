@@ -8,13 +8,13 @@ router.register("notes", NoteViewSet, basename="note")
 router.register("summaries", SummaryViewSet, basename="summary")
 router.register("summary-templates", TemplateViewSet, basename="summary-template")
 
-one = "summaries/batches/<uuid:pk>"
+BATCH_PATH = "summaries/batches/<uuid:pk>"
 
 urlpatterns = [
     *router.urls,
     path("summaries/batch", BatchViewSet.as_view({"post": "create"})),
     path("summaries/batches", BatchViewSet.as_view({"get": "list"})),
-    path(one, BatchViewSet.as_view({"get": "retrieve"}, detail=True)),
-    path(f"{one}/retry", BatchViewSet.as_view({"post": "retry"}, detail=True)),
-    path(f"{one}/cancel", BatchViewSet.as_view({"post": "cancel"}, detail=True)),
+    path(BATCH_PATH, BatchViewSet.as_view({"get": "retrieve"}, detail=True)),
+    path(f"{BATCH_PATH}/retry", BatchViewSet.as_view({"post": "retry"}, detail=True)),
+    path(f"{BATCH_PATH}/cancel", BatchViewSet.as_view({"post": "cancel"}, detail=True)),
 ]

@@ -5,10 +5,10 @@ from datetime import date
 from typing import Any
 
 from accounts.models import User
-from notes.models import Call, Outcome
-from notes.querysets import FIGURES
+from notes.models import Call, SummaryOutcome
+from notes.querysets import USAGE_FIELDS
 
-NO_CALLS = {"calls": 0, "failed_calls": 0, **dict.fromkeys(FIGURES, 0)}
+NO_CALLS = {"calls": 0, "failed_calls": 0, **dict.fromkeys(USAGE_FIELDS, 0)}
 NO_SUMMARIES = {"count": 0, "failures": 0, "reused": 0, "median_ms": None, "p95_ms": None}
 
 Rows = list[dict[str, Any]]
@@ -21,7 +21,7 @@ def per_day_and_model(*, by: User, first: date, last: date, model: str = "") -> 
     those that were made and not found; all else is of the ledger's calls by the day they began.
     """
     rows: dict[tuple[date, str], dict[str, Any]] = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
-    for found in (Outcome.objects, Call.objects):
+    for found in (SummaryOutcome.objects, Call.objects):
         visible = found.visible_to(by)
         days = (visible.filter(model=model) if model else visible).per_day(first, last, "model")
         for row in days:

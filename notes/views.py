@@ -16,7 +16,7 @@ from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
 from common.ratelimit.throttles import SummaryThrottle
-from notes import services, templates, usage
+from notes import services, summary_templates, usage
 from notes.filters import BatchFilter, NoteFilter, SummaryFilter
 from notes.models import Batch, Note, Summary, SummaryTemplate
 from notes.pagination import UsagePagination
@@ -35,9 +35,9 @@ from notes.serializers import (
 
 
 class NoteViewSet(CompanyViewSet):
-    """Notes: an agent's own, the company's for its admin."""
+    """Notes. Agents see their own, admins see their company's."""
 
-    queryset = Note.objects.with_job()
+    queryset = Note.objects.with_own_summary()
     serializer_class = NoteSerializer
     permission_classes = (NotePermission,)
     filterset_class = NoteFilter
@@ -53,19 +53,19 @@ class NoteViewSet(CompanyViewSet):
     @extend_schema(request=None, responses={202: NoteSerializer})
     @action(detail=True, methods=["post"])
     def summarize(self, request: Request, pk: str) -> Response:
-        """Make the summary again; the old one stays until the new one is there."""
+        """Queue the summary again. The old one stays until the new one is stored."""
         note = self.get_object()
-        services.summarize_again(note.job, by=request.user)  # type: ignore[arg-type]
+        services.requeue_summary(note.own_summary, by=request.user)  # type: ignore[arg-type]
         return Response(self.get_serializer(self.get_object()).data, status=202)
 
 
-class AskingMixin:
-    """POSTs that ask for summaries: limited for each person, answered by 202."""
+class SummaryRequestMixin:
+    """Views whose POSTs queue summaries: rate-limited per person, and answered with 202."""
 
-    asking_actions = ("create", "retry")
+    throttled_actions = ("create", "retry")
 
     def get_throttles(self) -> list[BaseThrottle]:
-        if self.action in self.asking_actions:  # type: ignore[attr-defined]
+        if self.action in self.throttled_actions:  # type: ignore[attr-defined]
             return [SummaryThrottle()]
         return super().get_throttles()  # type: ignore[misc]
 
@@ -73,18 +73,20 @@ class AskingMixin:
     def create(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        return self.accepted(serializer.save())
+        return self.accepted_response(serializer.save())
 
 
 class SummaryViewSet(
-    AskingMixin,
+    SummaryRequestMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.DestroyModelMixin,
     ScopedViewSet,
 ):
-    """Summaries: an agent's own, the company's for its admin. Notes' own and batches' are among
-    them."""
+    """Summaries, including those of notes and batches.
+
+    Agents see their own, admins see their company's.
+    """
 
     queryset = Summary.objects.all()
     serializer_class = SummarySerializer
@@ -94,12 +96,12 @@ class SummaryViewSet(
     ordering_fields = ("created_at", "updated_at", "finished_at", "cost_usd", "text_length")
     ordering = "-id"
 
-    def accepted(self, summary: Summary) -> Response:
+    def accepted_response(self, summary: Summary) -> Response:
         return Response(self.get_serializer(summary).data, status=202)
 
     @extend_schema(responses={202: SummarySerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Queue the summary of a text, of a note as it is now, or of a file."""
+        """Queue the summary of a text, of a note's current text, or of a file."""
         return super().create(request, *args, **kwargs)
 
     def perform_destroy(self, instance: Summary) -> None:
@@ -110,9 +112,9 @@ class SummaryViewSet(
     )
     @action(detail=False, filter_backends=(), pagination_class=UsagePagination)
     def usage(self, request: Request) -> Response:
-        """What summaries cost and how they went, per day and model, newest first.
+        """List the number, cost and duration of summaries per day and model, newest first.
 
-        `totals` beside the page are those of all days that were asked for.
+        `totals` are the sums over all requested days, not only over the page.
         """
         query = UsageQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
@@ -123,8 +125,10 @@ class SummaryViewSet(
         return response
 
 
-class BatchViewSet(AskingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
-    """Up to 100 texts that are summarised together."""
+class BatchViewSet(
+    SummaryRequestMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet
+):
+    """Batches of up to 100 texts. Agents see their own, admins see their company's."""
 
     queryset = Batch.objects.all()
     serializer_class = BatchSerializer
@@ -140,9 +144,9 @@ class BatchViewSet(AskingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin
     def get_serializer_class(self) -> type[BaseSerializer]:
         return BatchSerializer if self.action in ("list", "create") else BatchDetailSerializer
 
-    def accepted(self, batch: Batch) -> Response:
-        shown = self.get_queryset().get(pk=batch.pk)
-        return Response(BatchDetailSerializer(shown).data, status=202)
+    def accepted_response(self, batch: Batch) -> Response:
+        batch = self.get_queryset().get(pk=batch.pk)
+        return Response(BatchDetailSerializer(batch).data, status=202)
 
     @extend_schema(responses={202: BatchDetailSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -151,21 +155,21 @@ class BatchViewSet(AskingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin
 
     @extend_schema(request=None, responses={202: BatchDetailSerializer})
     def retry(self, request: Request, pk: str) -> Response:
-        """Queue the failed again; what was cancelled stays so. 409 where nothing has failed."""
+        """Queue the failed summaries again. 409 if none has failed."""
         batch = self.get_object()
         services.retry_batch(batch, by=request.user)  # type: ignore[arg-type]
-        return self.accepted(batch)
+        return self.accepted_response(batch)
 
     @extend_schema(request=None, responses={202: BatchDetailSerializer})
     def cancel(self, request: Request, pk: str) -> Response:
-        """Cancel what has not ended; summaries that are there stay. 409 where all has ended."""
+        """Cancel the summaries that have not ended. 409 if all have ended."""
         batch = self.get_object()
         services.cancel_batch(batch, by=request.user)  # type: ignore[arg-type]
-        return self.accepted(batch)
+        return self.accepted_response(batch)
 
 
 class TemplateViewSet(CompanyViewSet):
-    """Templates: built in, and a company's own, which its admin makes."""
+    """The built-in templates and the company's own, which its admins write."""
 
     queryset = SummaryTemplate.objects.all()
     serializer_class = TemplateSerializer
@@ -175,13 +179,20 @@ class TemplateViewSet(CompanyViewSet):
     ordering = "name"
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The built-in ones, then the company's own."""
+        """List the built-in templates, then the company's own."""
+        built_in = summary_templates.built_in_rows().values()
         own = self.filter_queryset(self.get_queryset())
-        page: Any = self.paginate_queryset([*templates.as_rows().values(), *own])  # type: ignore[arg-type]
+        page: Any = self.paginate_queryset([*built_in, *own])  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
+    def perform_create(self, serializer: BaseSerializer) -> None:
+        serializer.save()
+
+    def perform_destroy(self, instance: SummaryTemplate) -> None:
+        services.delete_template(instance, by=self.request.user)  # type: ignore[arg-type]
+
     def get_object(self) -> SummaryTemplate:
-        built_in = templates.as_rows().get(self.kwargs["pk"])
+        built_in = summary_templates.built_in_rows().get(self.kwargs["pk"])
         if built_in is None:
             return super().get_object()
         self.check_object_permissions(self.request, built_in)

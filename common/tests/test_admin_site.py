@@ -50,7 +50,7 @@ def test_everything_in_the_sidebar_has_a_symbol_of_its_own(rf: Any, superuser: U
 
 def test_the_first_page_counts_and_names_what_failed(operator: Client) -> None:
     notes = NoteFactory.create_batch(3)
-    fail(notes[0].job, "The provider said no.")
+    fail(notes[0].own_summary, "The provider said no.")
     assert work(operator)["Summaries"] == {"waiting": 2, "running": 0, "completed": 0, "failed": 1}
     page = operator.get("/admin/").content.decode()
     assert "The provider said no." in page
@@ -58,7 +58,7 @@ def test_the_first_page_counts_and_names_what_failed(operator: Client) -> None:
 
 def test_staff_see_the_work_of_their_company(staff: Client, company: Company, owner: User) -> None:
     NoteFactory(user=owner)
-    fail(NoteFactory().job, "None of their business.")
+    fail(NoteFactory().own_summary, "None of their business.")
     assert work(staff)["Summaries"] == {"waiting": 1, "running": 0, "completed": 0, "failed": 0}
     assert "None of their business." not in staff.get("/admin/").content.decode()
 

@@ -8,7 +8,7 @@ import django.db.models.expressions
 import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.utils.timezone
-import notes.models
+import notes.validators
 from django.conf import settings
 from django.db import migrations, models
 
@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Outcome",
+            name="SummaryOutcome",
             fields=[
                 (
                     "id",
@@ -200,7 +200,7 @@ class Migration(migrations.Migration):
                 (
                     "index",
                     models.PositiveSmallIntegerField(
-                        editable=False, null=True, verbose_name="place in the batch"
+                        editable=False, null=True, verbose_name="position in the batch"
                     ),
                 ),
                 ("file_name", models.CharField(blank=True, editable=False, max_length=255)),
@@ -225,15 +225,17 @@ class Migration(migrations.Migration):
                     "cost_usd",
                     models.DecimalField(decimal_places=9, default=0, editable=False, max_digits=18),
                 ),
-                ("key", models.CharField(blank=True, editable=False, max_length=64)),
+                ("result_key", models.CharField(blank=True, editable=False, max_length=64)),
+                ("in_flight_key", models.CharField(blank=True, editable=False, max_length=64)),
+                ("producer_run_id", models.UUIDField(editable=False, null=True)),
                 (
-                    "fresh",
+                    "bypass_cache",
                     models.BooleanField(
-                        default=False, editable=False, verbose_name="made anew, whatever there is"
+                        default=False,
+                        editable=False,
+                        verbose_name="make it again, even if a stored summary matches",
                     ),
                 ),
-                ("making", models.CharField(blank=True, editable=False, max_length=64)),
-                ("making_run", models.UUIDField(editable=False, null=True)),
                 (
                     "batch",
                     models.ForeignKey(
@@ -253,12 +255,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "job_of",
+                    "own_note",
                     models.OneToOneField(
                         editable=False,
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="job",
+                        related_name="own_summary",
                         to="notes.note",
                     ),
                 ),
@@ -287,7 +289,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Source",
+            name="SummarySource",
             fields=[
                 (
                     "id",
@@ -302,14 +304,11 @@ class Migration(migrations.Migration):
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 ("text", models.TextField(blank=True)),
                 ("file", models.BinaryField(null=True)),
-                (
-                    "kind",
-                    models.CharField(blank=True, max_length=10, verbose_name="the file's kind"),
-                ),
+                ("file_type", models.CharField(blank=True, max_length=10)),
                 (
                     "omitted",
                     models.TextField(
-                        blank=True, verbose_name="what of the file is not in its text"
+                        blank=True, verbose_name="parts of the file that are not in the text"
                     ),
                 ),
                 (
@@ -336,7 +335,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Part",
+            name="PartNotes",
             fields=[
                 (
                     "id",
@@ -364,12 +363,13 @@ class Migration(migrations.Migration):
                     "summary",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
-                        related_name="parts",
+                        related_name="part_notes",
                         to="notes.summary",
                     ),
                 ),
             ],
             options={
+                "verbose_name_plural": "part notes",
                 "ordering": ["-id"],
                 "abstract": False,
             },
@@ -474,7 +474,7 @@ class Migration(migrations.Migration):
                                 "A name holds no line breaks.",
                                 inverse_match=True,
                             ),
-                            notes.models.validate_own_name,
+                            notes.validators.validate_template_name,
                         ],
                     ),
                 ),
@@ -482,7 +482,7 @@ class Migration(migrations.Migration):
                 (
                     "instructions",
                     models.TextField(
-                        help_text='What the summary should hold. With "- " in it, the answer is a list.',
+                        help_text='What the summary should contain. If this mentions "- ", the summary is a list.',
                         max_length=2000,
                     ),
                 ),
@@ -518,12 +518,12 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["user", "-id"], name="note_of_user"),
         ),
         migrations.AddIndex(
-            model_name="outcome",
-            index=models.Index(fields=["company", "ended_at"], name="outcome_of_company"),
+            model_name="summaryoutcome",
+            index=models.Index(fields=["company", "ended_at"], name="summary_outcome_of_company"),
         ),
         migrations.AddIndex(
-            model_name="outcome",
-            index=models.Index(fields=["user", "ended_at"], name="outcome_of_user"),
+            model_name="summaryoutcome",
+            index=models.Index(fields=["user", "ended_at"], name="summary_outcome_of_user"),
         ),
         migrations.AddIndex(
             model_name="summary",
@@ -544,9 +544,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="summary",
             index=models.Index(
-                condition=models.Q(("key", ""), _negated=True),
-                fields=["company", "key"],
-                name="summary_by_key",
+                condition=models.Q(("result_key", ""), _negated=True),
+                fields=["company", "result_key"],
+                name="summary_by_result_key",
             ),
         ),
         migrations.AddIndex(
@@ -554,34 +554,36 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(
                     ("status__in", ("queued", "in_progress")),
-                    models.Q(("making", ""), _negated=True),
+                    models.Q(("in_flight_key", ""), _negated=True),
                 ),
-                fields=["company", "making"],
-                name="summary_in_the_making",
+                fields=["company", "in_flight_key"],
+                name="summary_by_in_flight_key",
             ),
         ),
         migrations.AddConstraint(
             model_name="summary",
             constraint=models.UniqueConstraint(
                 condition=models.Q(
-                    ("making_run", models.F("run_id")),
+                    ("producer_run_id", models.F("run_id")),
                     ("status", "in_progress"),
-                    models.Q(("making", ""), _negated=True),
+                    models.Q(("in_flight_key", ""), _negated=True),
                 ),
-                fields=("company", "making"),
-                name="summary_made_once",
+                fields=("company", "in_flight_key"),
+                name="summary_one_producer_per_key",
             ),
         ),
         migrations.AddConstraint(
             model_name="summary",
             constraint=models.CheckConstraint(
-                condition=models.Q(("job_of", None), ("job_of", models.F("note")), _connector="OR"),
-                name="job_of_its_note",
+                condition=models.Q(
+                    ("own_note", None), ("own_note", models.F("note")), _connector="OR"
+                ),
+                name="summary_own_note_is_note",
             ),
         ),
         migrations.AddIndex(
-            model_name="part",
-            index=models.Index(fields=["company", "key"], name="part_by_key"),
+            model_name="partnotes",
+            index=models.Index(fields=["company", "key"], name="part_notes_by_key"),
         ),
         migrations.AddIndex(
             model_name="call",
@@ -604,7 +606,7 @@ class Migration(migrations.Migration):
                 django.db.models.functions.text.Lower("name"),
                 name="template_name_unique",
                 violation_error_code="unique",
-                violation_error_message="The company has a template of this name.",
+                violation_error_message="The company already has a template with this name.",
             ),
         ),
     ]

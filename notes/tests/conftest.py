@@ -29,10 +29,10 @@ def provider(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterat
 
 @pytest.fixture
 def run() -> Callable[[str], Summary]:
-    """Do a summary's job in this process and give the row as it is then."""
+    """Run a summary's job in this process and return the stored row."""
 
-    def once(pk: Any) -> Summary:
+    def run_job(pk: Any) -> Summary:
         runner.run(Summary, pk)
         return Summary.objects.get(pk=pk)
 
-    return once
+    return run_job

@@ -4,14 +4,14 @@ from typing import Any
 import factory
 
 from accounts.tests.factories import UserFactory
-from notes.models import Note, Source, Summary
-from notes.summary_job import measured
+from notes.models import Note, Summary, SummarySource
+from notes.summary_options import default_max_words
 
 _numbers = count()
 
 
 class NoteFactory(factory.django.DjangoModelFactory):
-    """A note and its queued summary, without a message to any worker."""
+    """A note with its own queued summary, which is not published."""
 
     class Meta:
         model = Note
@@ -20,27 +20,27 @@ class NoteFactory(factory.django.DjangoModelFactory):
     user = factory.SubFactory(UserFactory)
     company = factory.SelfAttribute("user.company")
     raw_text = factory.Sequence(lambda n: f"This is the text of note {n}.")
-    job = factory.RelatedFactory(
-        "notes.tests.factories.SummaryFactory", factory_related_name="note"
+    own_summary = factory.RelatedFactory(
+        "notes.tests.factories.OwnSummaryFactory", factory_related_name="note"
     )
 
 
-class SummaryFactory(factory.django.DjangoModelFactory):
-    """The own summary of a note."""
+class OwnSummaryFactory(factory.django.DjangoModelFactory):
+    """A note's own queued summary, which is not published."""
 
     class Meta:
         model = Summary
 
-    note = factory.SubFactory(NoteFactory, job=None)
-    job_of = factory.SelfAttribute("note")
+    note = factory.SubFactory(NoteFactory, own_summary=None)
+    own_note = factory.SelfAttribute("note")
     user = factory.SelfAttribute("note.user")
     company = factory.SelfAttribute("note.company")
-    text_length = factory.LazyAttribute(lambda made: len(made.note.raw_text))
-    max_words = factory.LazyAttribute(lambda made: measured(made.note.raw_text)["max_words"])
+    text_length = factory.LazyAttribute(lambda summary: len(summary.note.raw_text))
+    max_words = factory.LazyAttribute(lambda summary: default_max_words(summary.note.raw_text))
 
 
 class TextSummaryFactory(factory.django.DjangoModelFactory):
-    """A queued summary of a `text` that was sent to `/summaries`, without a message."""
+    """A queued summary of a `text` as if sent to `/summaries`, which is not published."""
 
     class Meta:
         model = Summary
@@ -50,12 +50,12 @@ class TextSummaryFactory(factory.django.DjangoModelFactory):
 
     user = factory.SubFactory(UserFactory)
     company = factory.SelfAttribute("user.company")
-    text_length = factory.LazyAttribute(lambda made: len(made.text))
+    text_length = factory.LazyAttribute(lambda summary: len(summary.text))
     max_words = 20
 
     @classmethod
-    def create(cls, **given: Any) -> Summary:
-        text = given.setdefault("text", f"This is text {next(_numbers)}. It is short.")
-        summary = super().create(**given)
-        Source.objects.create(company=summary.company, summary=summary, text=text)
+    def create(cls, **kwargs: Any) -> Summary:
+        text = kwargs.setdefault("text", f"This is text {next(_numbers)}. It is short.")
+        summary = super().create(**kwargs)
+        SummarySource.objects.create(company=summary.company, summary=summary, text=text)
         return summary

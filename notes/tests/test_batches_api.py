@@ -11,7 +11,7 @@ from common.tests.support.ai_provider import FakeProvider, fail
 from notes.models import Batch, Summary
 
 pytestmark = pytest.mark.django_db
-POST = "/api/v1/summaries/batch"
+CREATE_URL = "/api/v1/summaries/batch"
 URL = "/api/v1/summaries/batches"
 TEXTS = ["The first pump failed.", "The second pump runs.", "The third pump is new."]
 
@@ -25,28 +25,28 @@ def client(as_user: Any, owner: User) -> APIClient:
 
 @pytest.fixture
 def batch(client: APIClient) -> Json:
-    return client.post(POST, {"texts": TEXTS, "template": "bullets"}).json()
+    return client.post(CREATE_URL, {"texts": TEXTS, "template": "bullets"}).json()
 
 
 @pytest.fixture
-def show(client: APIClient) -> Callable[[Json], Json]:
-    """A batch as it is now, whose counts add up."""
+def get_batch(client: APIClient) -> Callable[[Json], Json]:
+    """Fetch a batch and check that its counts add up."""
 
-    def shown(batch: Json) -> Json:
+    def get_consistent(batch: Json) -> Json:
         body = client.get(f"{URL}/{batch['id']}").json()
         assert sum(body["counts"].values()) == body["total"] == len(body["items"])
         return body
 
-    return shown
+    return get_consistent
 
 
-def counts(**given: int) -> dict[str, int]:
-    return dict.fromkeys(JobStatus.values, 0) | given
+def counts(**expected: int) -> dict[str, int]:
+    return dict.fromkeys(JobStatus.values, 0) | expected
 
 
 class TestCreate:
-    def test_answers_with_the_queued_texts_in_order(self, client: APIClient) -> None:
-        response = client.post(POST, {"texts": TEXTS, "max_words": 30, "language": "de"})
+    def test_returns_the_queued_texts_in_order(self, client: APIClient) -> None:
+        response = client.post(CREATE_URL, {"texts": TEXTS, "max_words": 30, "language": "de"})
         assert response.status_code == 202
         body = response.json()
         assert (body["status"], body["total"], body["progress"]) == ("queued", 3, 0)
@@ -82,69 +82,75 @@ class TestCreate:
         ],
         ids=lambda value: str(value)[:40],
     )
-    def test_bad_input_names_the_text(self, client: APIClient, body: dict, wrong: Any) -> None:
-        response = client.post(POST, body)
+    def test_an_invalid_body_is_refused_with_the_position_of_each_text(
+        self, client: APIClient, body: dict, wrong: Any
+    ) -> None:
+        response = client.post(CREATE_URL, body)
         assert response.status_code == 400
         found = [(error["field"], error["code"]) for error in response.json()["errors"]]
         assert sorted(found) == sorted(wrong)
         assert not Batch.objects.exists()
 
-    def test_takes_as_many_queries_for_a_hundred_as_for_one(
+    def test_the_number_of_queries_does_not_depend_on_the_number_of_texts(
         self, client: APIClient, queries: Any
     ) -> None:
-        few = queries(lambda: client.post(POST, {"texts": ["One."]}))
+        expected_queries = queries(lambda: client.post(CREATE_URL, {"texts": ["One."]}))
         many = [f"Text {number}." for number in range(100)]
-        assert queries(lambda: client.post(POST, {"texts": many})) == few
+        assert queries(lambda: client.post(CREATE_URL, {"texts": many})) == expected_queries
         assert Summary.objects.count() == 101
 
-    def test_once_for_an_idempotency_key(self, client: APIClient) -> None:
+    def test_a_repeated_idempotency_key_creates_one_batch(self, client: APIClient) -> None:
         key = {"headers": {"Idempotency-Key": "k"}}
-        first, second = (client.post(POST, {"texts": TEXTS}, **key) for _ in range(2))
+        first, second = (client.post(CREATE_URL, {"texts": TEXTS}, **key) for _ in range(2))
         assert first.json() == second.json()
         assert Batch.objects.count() == 1
 
-    def test_counts_as_one_request(self, client: APIClient, settings: Any) -> None:
+    def test_a_batch_counts_as_one_request_for_the_rate_limit(
+        self, client: APIClient, settings: Any
+    ) -> None:
         settings.RATE_LIMIT_PER_MINUTE = "2"
-        answers = [client.post(POST, {"texts": TEXTS}) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [202, 202, 429]
+        responses = [client.post(CREATE_URL, {"texts": TEXTS}) for _ in range(3)]
+        assert [response.status_code for response in responses] == [202, 202, 429]
 
-    def test_machines_may_not(self, as_user: Any, worker_account: User) -> None:
-        assert as_user(worker_account).post(POST, {"texts": TEXTS}).status_code == 403
+    def test_a_worker_account_is_forbidden(self, as_user: Any, worker_account: User) -> None:
+        assert as_user(worker_account).post(CREATE_URL, {"texts": TEXTS}).status_code == 403
 
 
 class TestProgress:
-    def test_to_the_end(self, batch: Json, show: Any, run: Any) -> None:
+    def test_grows_until_all_texts_are_completed(
+        self, batch: Json, get_batch: Any, run: Any
+    ) -> None:
         for done, item in enumerate(batch["items"], start=1):
             assert run(item["id"]).status == JobStatus.COMPLETED
-            body = show(batch)
+            body = get_batch(batch)
             assert body["counts"] == counts(queued=3 - done, completed=done)
             assert body["progress"] == pytest.approx(done / 3, abs=0.001)
             assert body["status"] == ("in_progress" if done < 3 else "completed")
         assert [item["summary"][:2] for item in body["items"]] == ["- "] * 3
         assert body["started_at"] <= body["finished_at"]
 
-    def test_a_failed_text_says_why_and_is_retried_alone(
-        self, client: APIClient, batch: Json, show: Any, run: Any, provider: FakeProvider
+    def test_a_retry_requeues_only_the_failed_text(
+        self, client: APIClient, batch: Json, get_batch: Any, run: Any, provider: FakeProvider
     ) -> None:
         second = batch["items"][1]["id"]
         for item in batch["items"]:
             if item["id"] == second:
                 provider.then(fail(401))
             run(item["id"])
-        body = show(batch)
+        body = get_batch(batch)
         assert (body["status"], body["counts"]) == ("completed", counts(completed=2, failed=1))
         assert body["items"][1]["error"] == "the provider refused our key (401)"
         response = client.post(f"{URL}/{batch['id']}/retry")
         assert response.status_code == 202
         assert response.json()["counts"] == counts(completed=2, queued=1)
         run(second)
-        assert show(batch)["counts"] == counts(completed=3)
+        assert get_batch(batch)["counts"] == counts(completed=3)
         assert len(provider.requests) == 4
         again = client.post(f"{URL}/{batch['id']}/retry")
         assert (again.status_code, again.json()["code"]) == (409, "nothing_failed")
 
-    def test_cancel_ends_what_has_not_ended(
-        self, client: APIClient, batch: Json, show: Any, run: Any
+    def test_cancel_keeps_the_completed_summaries(
+        self, client: APIClient, batch: Json, get_batch: Any, run: Any
     ) -> None:
         run(batch["items"][0]["id"])
         running = Summary.objects.claim(batch["items"][1]["id"])
@@ -152,56 +158,60 @@ class TestProgress:
         assert response.status_code == 202
         assert response.json()["counts"] == counts(completed=1, cancelled=2)
         assert running.finish(summary="Too late.") is False
-        body = show(batch)
+        body = get_batch(batch)
         assert (body["status"], body["progress"]) == ("completed", 1)
         again = client.post(f"{URL}/{batch['id']}/cancel")
         assert (again.status_code, again.json()["code"]) == (409, "already_ended")
         assert client.post(f"{URL}/{batch['id']}/retry").status_code == 409
 
-    def test_all_cancelled(self, client: APIClient, batch: Json, show: Any) -> None:
+    def test_a_batch_without_any_summary_ends_as_cancelled(
+        self, client: APIClient, batch: Json, get_batch: Any
+    ) -> None:
         client.post(f"{URL}/{batch['id']}/cancel")
-        assert show(batch)["status"] == "cancelled"
+        assert get_batch(batch)["status"] == "cancelled"
 
-    def test_a_deleted_text_is_counted_no_more(
-        self, client: APIClient, batch: Json, show: Any
+    def test_a_deleted_text_is_no_longer_counted(
+        self, client: APIClient, batch: Json, get_batch: Any
     ) -> None:
         assert client.delete(f"/api/v1/summaries/{batch['items'][0]['id']}").status_code == 204
-        assert show(batch)["total"] == 2
+        assert get_batch(batch)["total"] == 2
 
 
 class TestVisibility:
-    def answers(self, client: APIClient, batch: Json) -> list[int]:
-        where = f"{URL}/{batch['id']}"
+    def statuses(self, client: APIClient, batch: Json) -> list[int]:
+        url = f"{URL}/{batch['id']}"
         return [
-            client.get(where).status_code,
-            client.post(f"{where}/retry").status_code,
-            client.post(f"{where}/cancel").status_code,
+            client.get(url).status_code,
+            client.post(f"{url}/retry").status_code,
+            client.post(f"{url}/cancel").status_code,
         ]
 
-    @pytest.mark.parametrize("who", ["owner", "admin", "superuser"])
-    def test_those_who_see_it(
-        self, as_user: Any, batch: Json, who: str, request: pytest.FixtureRequest
+    @pytest.mark.parametrize("user_name", ["owner", "admin", "superuser"])
+    def test_users_who_see_the_batch_can_use_every_action(
+        self, as_user: Any, batch: Json, user_name: str, request: pytest.FixtureRequest
     ) -> None:
-        assert self.answers(as_user(request.getfixturevalue(who)), batch) == [200, 409, 202]
+        assert self.statuses(as_user(request.getfixturevalue(user_name)), batch) == [200, 409, 202]
 
-    @pytest.mark.parametrize("who", ["colleague", "outsider", "worker_account"])
-    def test_those_for_whom_it_does_not_exist(
-        self, as_user: Any, batch: Json, who: str, request: pytest.FixtureRequest
+    @pytest.mark.parametrize("user_name", ["colleague", "outsider", "worker_account"])
+    def test_the_batch_does_not_exist_for_other_users(
+        self, as_user: Any, batch: Json, user_name: str, request: pytest.FixtureRequest
     ) -> None:
-        client = as_user(request.getfixturevalue(who))
-        assert self.answers(client, batch) == [404] * 3
-        assert self.answers(client, {"id": uuid7()}) == [404] * 3
-        if who != "worker_account":
+        client = as_user(request.getfixturevalue(user_name))
+        assert self.statuses(client, batch) == [404] * 3
+        assert self.statuses(client, {"id": uuid7()}) == [404] * 3
+        if user_name != "worker_account":
             assert client.get(URL).json()["items"] == []
 
-    def test_nobody(self, api: APIClient, batch: Json) -> None:
-        assert self.answers(api, batch) == [401] * 3
+    def test_anonymous_requests_get_401(self, api: APIClient, batch: Json) -> None:
+        assert self.statuses(api, batch) == [401] * 3
 
 
 class TestList:
-    def test_newest_first_with_counts(self, client: APIClient, batch: Json, run: Any) -> None:
+    def test_returns_counts_with_the_newest_batch_first(
+        self, client: APIClient, batch: Json, run: Any
+    ) -> None:
         run(batch["items"][0]["id"])
-        newer = client.post(POST, {"texts": ["One."]}).json()
+        newer = client.post(CREATE_URL, {"texts": ["One."]}).json()
         first, second = client.get(URL).json()["items"]
         assert (first["id"], first["counts"]) == (newer["id"], counts(queued=1))
         assert (second["id"], second["counts"]) == (batch["id"], counts(queued=2, completed=1))
@@ -209,13 +219,13 @@ class TestList:
         summaries = client.get("/api/v1/summaries", {"batch_id": batch["id"]}).json()
         assert summaries["total"] == 3
 
-    def test_takes_as_many_queries_for_thirty_as_for_one(
+    def test_the_number_of_queries_does_not_depend_on_the_number_of_batches(
         self, client: APIClient, owner: User, batch: Json, queries: Any
     ) -> None:
-        few = queries(lambda: client.get(URL, {"page_size": 100}))
-        one = queries(lambda: client.get(f"{URL}/{batch['id']}"))
+        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
+        detail_queries = queries(lambda: client.get(f"{URL}/{batch['id']}"))
         for _ in range(30):
             more = Batch.objects.create(company=owner.company, user=owner, template="paragraph")
             Summary.objects.create(company=owner.company, user=owner, batch=more, index=0)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
-        assert queries(lambda: client.get(f"{URL}/{batch['id']}")) == one
+        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+        assert queries(lambda: client.get(f"{URL}/{batch['id']}")) == detail_queries

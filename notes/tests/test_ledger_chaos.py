@@ -134,7 +134,7 @@ def ask_for_more(by: User, number: int) -> None:
     """Six texts; one is so long that it goes in parts, several at a time."""
     texts = [f"Text {number}.{n} is about a pump that failed." for n in range(5)]
     texts.append(f"Text {number} is long. " + "The pump was looked at by many people. " * 400)
-    services.summarize_batch(by=by, texts=texts, wishes=services.Wishes())
+    services.create_batch(by=by, texts=texts, options=services.SummaryOptions())
 
 
 def no_waits() -> None:

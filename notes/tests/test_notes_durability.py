@@ -1,7 +1,7 @@
-"""Notes are summarised once, whatever dies, hangs or forgets meanwhile: all parts are real.
+"""Notes are summarised once although a worker, the broker or the provider fails.
 
-Notes are posted through the API of this process. A broker of the module's own, beat and a worker
-with a provider that does as it is told take them from there.
+Notes are posted to the API in this process. The module's broker, beat and worker are real; the
+provider is a local server whose answers each test chooses.
 """
 
 import signal
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 COMPLETED, FAILED = JobStatus.COMPLETED, JobStatus.FAILED
 PROVIDER_ATTEMPTS = "2"
-QUICK = 3.0  # seconds that a POST may take while the broker does not answer
+MAX_POST_S = 3.0  # while the broker does not answer
 
 
 @pytest.fixture(scope="module")
@@ -48,37 +48,37 @@ def _beat(django_db_setup: None, django_db_blocker: Any, broker: Broker, folder:
         yield beat
 
 
-class Provider(ai.FakeProvider):
-    """Meets a request by the first word of its text: `on["kettle"] = ai.server_error()`."""
+class WordProvider(ai.FakeProvider):
+    """A provider that answers by the first word of the text, as set in `on`."""
 
     def __init__(self) -> None:
-        super().__init__(default=self._meet)
+        super().__init__(default=self._answer_by_word)
         self.on: dict[str, ai.Behaviour] = {}
 
-    def _meet(self, exchange: ai.Exchange) -> None:
+    def _answer_by_word(self, exchange: ai.Exchange) -> None:
         self.on.get(exchange.document.split()[0], ai.answer())(exchange)
 
-    def asked(self, word: str) -> int:
+    def count_requests(self, word: str) -> int:
         return sum(request.document.startswith(word) for request in self.requests)
 
 
 @pytest.fixture(scope="module")
-def _provider() -> Iterator[Provider]:
-    with Provider() as provider:
+def _provider() -> Iterator[WordProvider]:
+    with WordProvider() as provider:
         yield provider
 
 
 @pytest.fixture
-def provider(_provider: Provider) -> Iterator[Provider]:
+def provider(_provider: WordProvider) -> Iterator[WordProvider]:
     yield _provider
     _provider.on.clear()
     _provider.requests.clear()
 
 
-class Crew:
-    """The module's worker, and a new one where that was killed; `hire` gives others."""
+class WorkerManager:
+    """The module's worker, replaced after a kill; `start` returns further workers."""
 
-    def __init__(self, broker: Broker, folder: Path, provider: Provider) -> None:
+    def __init__(self, broker: Broker, folder: Path, provider: WordProvider) -> None:
         self._broker, self._folder = broker, folder
         self._environment = {
             "OPENAI_API_KEY": "sk-test",
@@ -89,16 +89,16 @@ class Crew:
         self._stack = ExitStack()
         self._worker: Worker | None = None
 
-    def hire(self, **environment: str) -> Worker:
-        told = self._environment | environment
-        return Worker(self._broker.url, self._folder, concurrency=3, environment=told)
+    def start(self, **environment: str) -> Worker:
+        settings = self._environment | environment
+        return Worker(self._broker.url, self._folder, concurrency=3, environment=settings)
 
-    def worker(self) -> Worker:
+    def current(self) -> Worker:
         if self._worker is None or not self._worker.is_running:
-            self._worker = self._stack.enter_context(self.hire())
+            self._worker = self._stack.enter_context(self.start())
         return self._worker
 
-    def dismiss(self) -> None:
+    def kill_current(self) -> None:
         if self._worker is not None:
             self._worker.kill()
 
@@ -107,13 +107,13 @@ class Crew:
 
 
 @pytest.fixture(scope="module")
-def crew(
-    django_db_blocker: Any, _beat: Beat, broker: Broker, folder: Path, _provider: Provider
-) -> Iterator[Crew]:
-    crew = Crew(broker, folder, _provider)
+def workers(
+    django_db_blocker: Any, _beat: Beat, broker: Broker, folder: Path, _provider: WordProvider
+) -> Iterator[WorkerManager]:
+    workers = WorkerManager(broker, folder, _provider)
     with django_db_blocker.unblock():
-        yield crew
-        crew.close()
+        yield workers
+        workers.close()
 
 
 @pytest.fixture
@@ -127,80 +127,80 @@ def outsider_client(as_user: Callable[[User], APIClient], outsider: User) -> API
     return as_user(outsider)
 
 
-def text(word: str) -> str:
+def build_text(word: str) -> str:
     return f"{word} is what this note is about. The rest of it tells of the weather."
 
 
-def post(client: APIClient, word: str) -> Summary:
-    """The job of a note that was just posted."""
-    answer = client.post("/api/v1/notes", {"raw_text": text(word)})
-    assert answer.status_code == 201, answer.content
-    return Summary.objects.get(note_id=answer.json()["id"])
+def post_note(client: APIClient, word: str) -> Summary:
+    """Post a note and return the job of its own summary."""
+    response = client.post("/api/v1/notes", {"raw_text": build_text(word)})
+    assert response.status_code == 201, response.content
+    return Summary.objects.get(note_id=response.json()["id"])
 
 
-def reaches(job: Summary, status: JobStatus, *, within: float = 25) -> Summary:
-    """The job as it is stored when it has got there."""
+def wait_for_status(job: Summary, status: JobStatus, *, within: float = 25) -> Summary:
+    """Wait until the job is stored with `status` and return it."""
     rows = Summary.objects.filter(pk=job.pk, status=status)
     eventually(rows.exists, f"{job.note.raw_text.split()[0]} is {status}", within=within)
     job.refresh_from_db()
     return job
 
 
-def is_summarized(job: Summary, word: str, *, attempts: int) -> bool:
-    """Whether the job has ended well at that try, with what the provider says by itself."""
-    reaches(job, COMPLETED)
-    return (job.summary, job.attempts, job.error) == (ai.summary_of(text(word)), attempts, "")
+def completes(job: Summary, word: str, *, attempts: int) -> bool:
+    """Wait for the end and check the number of tries and the provider's default answer."""
+    wait_for_status(job, COMPLETED)
+    return (job.summary, job.attempts, job.error) == (ai.summary_of(build_text(word)), attempts, "")
 
 
-def pass_time(seconds: float) -> None:
-    """Let all jobs have waited for so much longer."""
+def age_queued_jobs(seconds: float) -> None:
+    """Move the times of all queued jobs into the past."""
     step = timedelta(seconds=seconds)
     waiting = Summary.objects.filter(status=JobStatus.QUEUED)
     waiting.update(run_after=F("run_after") - step, publish_after=F("publish_after") - step)
 
 
 @contextmanager
-def refused_at_commit() -> Iterator[None]:
-    """The database takes a new summary, and with the commit it does not."""
+def fail_at_commit() -> Iterator[None]:
+    """Let the database accept new summaries but fail at their commit."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            CREATE FUNCTION fail_insert() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION 'refused at commit'; END $$;
-            CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notes_summary
-            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse();
+            CREATE CONSTRAINT TRIGGER fail_insert AFTER INSERT ON notes_summary
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail_insert();
             """
         )
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("DROP TRIGGER refuse ON notes_summary; DROP FUNCTION refuse")
+            cursor.execute("DROP TRIGGER fail_insert ON notes_summary; DROP FUNCTION fail_insert")
 
 
 def test_a_rolled_back_request_leaves_no_row_and_no_message(
     client: APIClient, broker: Broker
 ) -> None:
-    with refused_at_commit():
-        answer = client.post("/api/v1/notes", {"raw_text": text("kettle")})
-    assert answer.status_code == 500
+    with fail_at_commit():
+        response = client.post("/api/v1/notes", {"raw_text": build_text("kettle")})
+    assert response.status_code == 500
     assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (0, 0, 0)
-    post(client, "kettle")
+    post_note(client, "kettle")
     assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (1, 1, 1)
 
 
-def test_notes_whose_worker_is_killed_complete_by_themselves(
-    client: APIClient, crew: Crew, provider: Provider
+def test_notes_of_a_killed_worker_are_completed_by_another(
+    client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    """Right after the claim, while the provider works, and with the summary not yet committed."""
-    crew.dismiss()
-    with crew.hire(OPENAI_TIMEOUT="60") as worker:
-        claimed = reaches(post(client, "claimed"), COMPLETED)
+    """Killed after the claim, during the request, and before the summary is committed."""
+    workers.kill_current()
+    with workers.start(OPENAI_TIMEOUT="60") as worker:
+        claimed = wait_for_status(post_note(client, "claimed"), COMPLETED)
         provider.on["asking"] = ai.slow(60)
-        asking = post(client, "asking")
-        eventually(lambda: provider.asked("asking"), "the provider is asked")
+        asking = post_note(client, "asking")
+        eventually(lambda: provider.count_requests("asking"), "the provider has the request")
         with held(Summary, "NEW.status = 'completed'"):
-            writing = post(client, "writing")
+            writing = post_note(client, "writing")
             eventually(lambda: worker.held() == 1, "the summary is about to be stored")
             with table_held(Note):
                 claimed.requeue()
@@ -208,201 +208,206 @@ def test_notes_whose_worker_is_killed_complete_by_themselves(
                 worker.kill()
     assert set(Summary.objects.values_list("status", "attempts")) == {(JobStatus.IN_PROGRESS, 1)}
     provider.on.clear()
-    crew.worker()
-    assert is_summarized(claimed, "claimed", attempts=2)
-    assert is_summarized(asking, "asking", attempts=2)
-    assert is_summarized(writing, "writing", attempts=2)
+    workers.current()
+    assert completes(claimed, "claimed", attempts=2)
+    assert completes(asking, "asking", attempts=2)
+    assert completes(writing, "writing", attempts=2)
 
 
-def test_the_same_message_five_times_makes_one_summary(
-    client: APIClient, broker: Broker, crew: Crew, provider: Provider
+def test_five_messages_for_one_job_make_one_summary(
+    client: APIClient, broker: Broker, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    with crew.worker().stopped():
-        job = post(client, "kettle")
+    with workers.current().stopped():
+        job = post_note(client, "kettle")
         assert all(job.publish() for _ in range(4))
-    assert is_summarized(job, "kettle", attempts=1)
-    eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")
-    assert is_summarized(job, "kettle", attempts=1)
-    assert provider.asked("kettle") == 1
+    assert completes(job, "kettle", attempts=1)
+    eventually(
+        lambda: not broker.waiting() and not broker.unacknowledged(), "all messages are consumed"
+    )
+    assert completes(job, "kettle", attempts=1)
+    assert provider.count_requests("kettle") == 1
 
 
-def test_the_same_text_twice_at_once_makes_one_call(
-    client: APIClient, crew: Crew, provider: Provider
+def test_equal_texts_at_the_same_time_make_one_call(
+    client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    crew.worker()
+    workers.current()
     provider.on["kettle"] = ai.slow(1)
-    jobs = [post(client, "kettle") for _ in range(3)]
-    assert all(is_summarized(job, "kettle", attempts=1) for job in jobs)
-    assert provider.asked("kettle") == 1
+    jobs = [post_note(client, "kettle") for _ in range(3)]
+    assert all(completes(job, "kettle", attempts=1) for job in jobs)
+    assert provider.count_requests("kettle") == 1
     assert sorted(job.cached for job in jobs) == [False, True, True]
 
 
-def test_a_batch_does_not_keep_another_company_waiting_and_completes(
-    client: APIClient, outsider_client: APIClient, crew: Crew, provider: Provider
+def test_a_batch_does_not_delay_another_company(
+    client: APIClient, outsider_client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    worker = crew.worker()
+    worker = workers.current()
     provider.on["item"] = ai.slow(0.3)
     texts = [f"item {number} of the batch is long." for number in range(24)]
     assert client.post("/api/v1/summaries/batch", {"texts": texts}).status_code == 202
-    eventually(lambda: provider.busiest == worker.concurrency, "all work on the batch")
-    job = post(outsider_client, "kettle")
-    begun = provider.asked("item")
-    assert is_summarized(job, "kettle", attempts=1)
+    eventually(lambda: provider.busiest == worker.concurrency, "all processes work on the batch")
+    job = post_note(outsider_client, "kettle")
+    started_items = provider.count_requests("item")
+    assert completes(job, "kettle", attempts=1)
     words = [request.document.split()[0] for request in provider.requests]
-    assert words.index("kettle") - begun <= worker.concurrency
+    assert words.index("kettle") - started_items <= worker.concurrency
     done = Summary.objects.filter(batch__isnull=False, status=COMPLETED)
     assert done.count() < len(texts)
     eventually(lambda: done.count() == len(texts), "the batch is completed")
 
 
-def test_a_note_whose_worker_is_killed_before_it_acknowledges_is_not_done_again(
-    client: APIClient, broker: Broker, crew: Crew, provider: Provider
+def test_a_redelivered_message_of_a_completed_note_is_ignored(
+    client: APIClient, broker: Broker, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    worker = crew.worker()
+    worker = workers.current()
     worker.signal_children(signal.SIGSTOP)
-    job = post(client, "kettle")
-    eventually(worker.has_unread_task, "a child has been given the message")
+    job = post_note(client, "kettle")
+    eventually(worker.has_unread_task, "a child process has the message")
     worker.parent.send_signal(signal.SIGSTOP)
     worker.signal_children(signal.SIGCONT)
-    assert is_summarized(job, "kettle", attempts=1)
+    assert completes(job, "kettle", attempts=1)
     assert broker.unacknowledged() == 1
     worker.kill()
     broker.send_again_unacknowledged()
-    crew.worker()
-    eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "it came again")
-    assert is_summarized(job, "kettle", attempts=1)
-    assert provider.asked("kettle") == 1
+    workers.current()
+    eventually(
+        lambda: not broker.waiting() and not broker.unacknowledged(),
+        "the message was delivered again",
+    )
+    assert completes(job, "kettle", attempts=1)
+    assert provider.count_requests("kettle") == 1
 
 
-def test_a_worker_that_slept_past_its_lease_changes_nothing(
-    client: APIClient, crew: Crew, provider: Provider
+def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
+    client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    sleeper = crew.worker()
+    sleeper = workers.current()
 
-    def put_to_sleep(exchange: ai.Exchange) -> None:
+    def stop_sleeper(exchange: ai.Exchange) -> None:
         provider.on["kettle"] = ai.answer("From the other worker.")
         sleeper.signal(signal.SIGSTOP)
         ai.answer("From the sleeper.")(exchange)
 
-    provider.on["kettle"] = put_to_sleep
-    job = post(client, "kettle")
-    with crew.hire():
-        reaches(job, COMPLETED)
-        known = Summary.objects.values().get(pk=job.pk)
-        assert (known["summary"], known["attempts"]) == ("From the other worker.", 2)
+    provider.on["kettle"] = stop_sleeper
+    job = post_note(client, "kettle")
+    with workers.start():
+        wait_for_status(job, COMPLETED)
+        stored = Summary.objects.values().get(pk=job.pk)
+        assert (stored["summary"], stored["attempts"]) == ("From the other worker.", 2)
         sleeper.signal(signal.SIGCONT)
         eventually(lambda: sleeper.says("job_lost_lease"), "the sleeper has noticed")
-        assert Summary.objects.values().get(pk=job.pk) == known
+        assert Summary.objects.values().get(pk=job.pk) == stored
 
 
 def test_a_note_that_kills_its_worker_each_time_fails_and_others_complete(
-    client: APIClient, crew: Crew, provider: Provider
+    client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    worker = crew.worker()
-    provider.on["poison"] = lambda exchange: worker.child_at(exchange.port).kill()
-    poison = post(client, "poison")
+    worker = workers.current()
+    provider.on["killer"] = lambda exchange: worker.child_at(exchange.port).kill()
+    killer = post_note(client, "killer")
     for number in range(6):
-        assert is_summarized(post(client, f"tea-{number}"), f"tea-{number}", attempts=1)
-    reaches(poison, FAILED)
-    assert (poison.attempts, poison.summary) == (3, "")
-    assert poison.error == "Its worker died 3 times while it ran."
-    assert provider.asked("poison") == 3
-    assert is_summarized(post(client, "kettle"), "kettle", attempts=1)
+        assert completes(post_note(client, f"tea-{number}"), f"tea-{number}", attempts=1)
+    wait_for_status(killer, FAILED)
+    assert (killer.attempts, killer.summary) == (3, "")
+    assert killer.error == "Its worker died 3 times while it ran."
+    assert provider.count_requests("killer") == 3
+    assert completes(post_note(client, "kettle"), "kettle", attempts=1)
 
 
-def timed(call: Callable[[], Any]) -> float:
+def measure_s(call: Callable[[], Any]) -> float:
     start = time.monotonic()
     call()
     return time.monotonic() - start
 
 
-def test_notes_posted_while_the_broker_is_down_complete_when_it_is_back(
-    client: APIClient, broker: Broker, crew: Crew
+def test_notes_posted_while_the_broker_is_down_complete_after_its_restart(
+    client: APIClient, broker: Broker, workers: WorkerManager
 ) -> None:
-    worker = crew.worker()
-    before = reaches(post(client, "before"), COMPLETED)
+    worker = workers.current()
+    before = wait_for_status(post_note(client, "before"), COMPLETED)
     broker.kill()
     jobs: list[Summary] = []
-    # Longer than publishing pauses after a failure, so that some posts do try the dead broker.
+    # Longer than the pause in publishing after a failure, so that some posts try the dead broker.
     until = time.monotonic() + 2.5
     while time.monotonic() < until:
-        assert timed(lambda: jobs.append(post(client, f"tea-{len(jobs)}"))) < 1
+        assert measure_s(lambda: jobs.append(post_note(client, f"tea-{len(jobs)}"))) < 1
         time.sleep(0.3)
     broker.start()
     eventually(before.publish, "this process publishes again")
-    assert is_summarized(post(client, "after"), "after", attempts=1)
+    assert completes(post_note(client, "after"), "after", attempts=1)
     for number, job in enumerate(jobs):
-        assert is_summarized(job, f"tea-{number}", attempts=1)
-    assert crew.worker() is worker
+        assert completes(job, f"tea-{number}", attempts=1)
+    assert workers.current() is worker
 
 
-def test_notes_that_the_broker_has_forgotten_complete(
-    client: APIClient, broker: Broker, crew: Crew
+def test_notes_complete_after_the_broker_lost_their_messages(
+    client: APIClient, broker: Broker, workers: WorkerManager
 ) -> None:
-    worker = crew.worker()
+    worker = workers.current()
     with worker.stopped():
-        jobs = [post(client, f"tea-{number}") for number in range(4)]
+        jobs = [post_note(client, f"tea-{number}") for number in range(4)]
         broker.client.flushall()
         assert broker.waiting() == 0
-    pass_time(10)
+    age_queued_jobs(10)
     for number, job in enumerate(jobs):
-        assert is_summarized(job, f"tea-{number}", attempts=1)
+        assert completes(job, f"tea-{number}", attempts=1)
 
 
-def test_a_broker_that_hangs_does_not_hold_up_who_posts(
-    client: APIClient, broker: Broker, crew: Crew
+def test_a_hanging_broker_does_not_delay_posts(
+    client: APIClient, broker: Broker, workers: WorkerManager
 ) -> None:
-    crew.worker()
+    workers.current()
     jobs: list[Summary] = []
     with broker.hanging():
-        assert timed(lambda: jobs.append(post(client, "tea-0"))) < QUICK
-        assert timed(lambda: jobs.append(post(client, "tea-1"))) < 0.5
-    pass_time(10)
+        assert measure_s(lambda: jobs.append(post_note(client, "tea-0"))) < MAX_POST_S
+        assert measure_s(lambda: jobs.append(post_note(client, "tea-1"))) < 0.5
+    age_queued_jobs(10)
     for number, job in enumerate(jobs):
-        assert is_summarized(job, f"tea-{number}", attempts=1)
+        assert completes(job, f"tea-{number}", attempts=1)
 
 
-def test_a_misbehaving_provider_is_met_with_bounded_tries_and_a_reason(
-    client: APIClient, crew: Crew, provider: Provider
+def test_a_failing_provider_gets_a_bounded_number_of_requests(
+    client: APIClient, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    crew.worker()
+    workers.current()
     provider.on |= {
-        "busy": once(provider, "busy", ai.rate_limited(1)),
+        "busy": only_first(provider, "busy", ai.rate_limited(1)),
         "broken": ai.server_error(),
         "garbled": ai.garbage(),
         "silent": ai.slow(30),
-        "mended": once(provider, "mended", ai.slow(30)),
+        "recovering": only_first(provider, "recovering", ai.slow(30)),
         "poisonous": ai.answer("A\0B"),
     }
-    # A list, for `once` changes the dictionary while the first are at work.
-    jobs = {word: post(client, word) for word in list(provider.on)}
-    eventually(lambda: all_ended(jobs), "all have ended")
+    # A list, because `only_first` changes the dictionary while the first jobs run.
+    jobs = {word: post_note(client, word) for word in list(provider.on)}
+    eventually(lambda: have_all_ended(jobs), "all jobs have ended")
     for word, reason in {"broken": "500", "garbled": "JSON", "silent": "did not answer"}.items():
         jobs[word].refresh_from_db()
         assert (jobs[word].status, jobs[word].attempts, jobs[word].summary) == (FAILED, 3, "")
         assert reason in jobs[word].error
-        assert provider.asked(word) <= 3 * int(PROVIDER_ATTEMPTS)
-    assert is_summarized(jobs["busy"], "busy", attempts=1)
+        assert provider.count_requests(word) <= 3 * int(PROVIDER_ATTEMPTS)
+    assert completes(jobs["busy"], "busy", attempts=1)
     first, second = (r.at for r in provider.requests if r.document.startswith("busy"))
     assert second - first >= 1
-    assert is_summarized(jobs["mended"], "mended", attempts=2)
-    assert "\0" not in reaches(jobs["poisonous"], COMPLETED).summary
+    assert completes(jobs["recovering"], "recovering", attempts=2)
+    assert "\0" not in wait_for_status(jobs["poisonous"], COMPLETED).summary
 
 
-def all_ended(jobs: dict[str, Summary]) -> bool:
-    """Lets the time until a next try pass at once, and nothing else."""
-    pass_time(30)
+def have_all_ended(jobs: dict[str, Summary]) -> bool:
+    """Skip the pauses before retries, then check whether all jobs have ended."""
+    age_queued_jobs(30)
     return all(
         Summary.objects.filter(pk=job.pk, status__in=(COMPLETED, FAILED)).exists()
         for job in jobs.values()
     )
 
 
-def once(provider: Provider, word: str, behaviour: ai.Behaviour) -> ai.Behaviour:
-    """Meets the first request so, and the next as usual."""
+def only_first(provider: WordProvider, word: str, behaviour: ai.Behaviour) -> ai.Behaviour:
+    """Use `behaviour` for the first request with `word`, and the default for later ones."""
 
-    def behave(exchange: ai.Exchange) -> None:
+    def answer_once(exchange: ai.Exchange) -> None:
         del provider.on[word]
         behaviour(exchange)
 
-    return behave
+    return answer_once

@@ -14,12 +14,12 @@ from common.jobs import LostLease
 from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
-from notes.models import LONGEST_SOURCE, Call, Note, Source, Summary
-from notes.tests.factories import NoteFactory, SummaryFactory, TextSummaryFactory
+from notes.models import MAX_SOURCE_CHARS, Call, Note, Summary, SummarySource
+from notes.tests.factories import NoteFactory, OwnSummaryFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/summaries"
-NOBODYS_ID = "01999999-0000-7000-8000-000000000000"
+UNKNOWN_ID = "01999999-0000-7000-8000-000000000000"
 TEXT = "The pump failed on Monday. It was replaced on Tuesday. It has run well since."
 FIELDS = {
     "id", "note_id", "batch_id", "user_id", "company_id", "file_name", "template", "language",
@@ -39,11 +39,11 @@ def summary(owner: User) -> Summary:
     return TextSummaryFactory(user=owner, text=TEXT)
 
 
-def one(summary: Summary) -> str:
+def detail_url(summary: Summary) -> str:
     return f"{URL}/{summary.pk}"
 
 
-def errors(response: Any) -> list[tuple[str, str]]:
+def field_errors(response: Any) -> list[tuple[str, str]]:
     assert response.status_code == 400, response.content
     return [(error["field"], error["code"]) for error in response.json()["errors"]]
 
@@ -54,7 +54,7 @@ def upload(client: APIClient, data: bytes, name: str = "note.txt", **fields: Any
 
 
 class TestCreate:
-    def test_without_max_words_it_is_a_third_of_the_text_within_bounds(
+    def test_max_words_defaults_to_a_third_of_the_text_within_bounds(
         self, as_user: Any, owner: User
     ) -> None:
         client = as_user(owner)
@@ -67,7 +67,7 @@ class TestCreate:
         ):
             assert client.post(URL, {"text": text}).json()["max_words"] == words
 
-    def test_of_a_text(self, as_user: Any, owner: User, run: Any) -> None:
+    def test_a_text_is_queued_and_summarised(self, as_user: Any, owner: User, run: Any) -> None:
         client = as_user(owner)
         response = client.post(URL, {"text": TEXT})
         assert response.status_code == 202
@@ -85,19 +85,19 @@ class TestCreate:
         assert body["model"] == "bureau-extractive-3"
         assert body["processing_ms"] >= 0
 
-    def test_by_a_provider(
+    def test_a_provider_gets_the_options_and_its_usage_is_stored(
         self, as_user: Any, owner: User, provider: FakeProvider, run: Any
     ) -> None:
         client = as_user(owner)
-        wishes = {"template": "bullets", "language": "German", "max_words": 40}
-        body = client.post(URL, {"text": TEXT, **wishes}).json()
-        assert {name: body[name] for name in wishes} == wishes
+        options = {"template": "bullets", "language": "German", "max_words": 40}
+        body = client.post(URL, {"text": TEXT, **options}).json()
+        assert {name: body[name] for name in options} == options
         run(body["id"])
         body = client.get(f"{URL}/{body['id']}").json()
-        (asked,) = provider.requests
-        assert asked.document == TEXT
-        assert 'begin with "- "' in asked.system
-        assert "in this language: German" in asked.system
+        (provider_request,) = provider.requests
+        assert provider_request.document == TEXT
+        assert 'begin with "- "' in provider_request.system
+        assert "in this language: German" in provider_request.system
         assert body["summary"].startswith("- The pump failed")
         assert body["model"] == "gpt-4o-mini"
         tokens = body["prompt_tokens"], body["completion_tokens"]
@@ -117,7 +117,7 @@ class TestCreate:
         assert 0 < len(summary.summary.split()) <= 25
 
     @pytest.mark.parametrize(
-        ("body", "wrong"),
+        ("body", "expected"),
         [
             ({}, [("text", "required")]),
             ({"note_id": None}, [("text", "required")]),
@@ -128,13 +128,13 @@ class TestCreate:
             ({"text": 5}, [("text", "invalid")]),
             ({"text": 0.5}, [("text", "invalid")]),
             ({"text": "a\0b"}, [("text", "null_characters_not_allowed")]),
-            ({"text": "x" * (LONGEST_SOURCE + 1)}, [("text", "max_length")]),
+            ({"text": "x" * (MAX_SOURCE_CHARS + 1)}, [("text", "max_length")]),
             ({"note_id": "x"}, [("note_id", "invalid")]),
             ({"note_id": 7}, [("note_id", "incorrect_type")]),
-            ({"note_id": NOBODYS_ID}, [("note_id", "does_not_exist")]),
+            ({"note_id": UNKNOWN_ID}, [("note_id", "does_not_exist")]),
             ({"file": "x"}, [("file", "invalid")]),
             ({"text": "x", "template": "poem"}, [("template", "does_not_exist")]),
-            ({"text": "x", "template": NOBODYS_ID}, [("template", "does_not_exist")]),
+            ({"text": "x", "template": UNKNOWN_ID}, [("template", "does_not_exist")]),
             ({"text": "x", "template": ["bullets"]}, [("template", "invalid")]),
             ({"text": "x", "template": ""}, [("template", "blank")]),
             ({"text": "x", "template": "a\0b"}, [("template", "null_characters_not_allowed")]),
@@ -152,44 +152,46 @@ class TestCreate:
         ],
         ids=lambda value: str(value)[:50],
     )
-    def test_bad_input(self, as_user: Any, owner: User, body: dict, wrong: Any) -> None:
+    def test_an_invalid_body_is_refused_with_each_field_and_code(
+        self, as_user: Any, owner: User, body: dict, expected: Any
+    ) -> None:
         response = as_user(owner).post(URL, body)
-        assert sorted(errors(response)) == sorted(wrong)
+        assert sorted(field_errors(response)) == sorted(expected)
         assert not Summary.objects.exists()
 
-    def test_only_one_source(self, as_user: Any, owner: User, note: Note) -> None:
+    def test_two_different_sources_are_refused(self, as_user: Any, owner: User, note: Note) -> None:
         client = as_user(owner)
         both = client.post(URL, {"text": TEXT, "note_id": str(note.pk)})
-        assert errors(both) == [("text", "exclusive"), ("note_id", "exclusive")]
+        assert field_errors(both) == [("text", "exclusive"), ("note_id", "exclusive")]
         both = upload(client, b"Some text.", text=TEXT)
-        assert errors(both) == [("text", "exclusive"), ("file", "exclusive")]
+        assert field_errors(both) == [("text", "exclusive"), ("file", "exclusive")]
 
     @pytest.mark.parametrize(
-        ("form", "wrong"),
+        ("form", "expected"),
         [
             ("text=A.&text=D.", [("text", "exclusive")]),
             ("text=A.&text=", [("text", "exclusive")]),
-            (f"note_id={NOBODYS_ID}&note_id={NOBODYS_ID}", [("note_id", "exclusive")]),
+            (f"note_id={UNKNOWN_ID}&note_id={UNKNOWN_ID}", [("note_id", "exclusive")]),
             (
                 "text=A.&text=D.&max_words=0",
                 [("max_words", "min_value"), ("text", "exclusive")],
             ),
         ],
     )
-    def test_a_source_only_once(
-        self, as_user: Any, owner: User, form: str, wrong: list[tuple[str, str]]
+    def test_a_repeated_source_in_a_form_is_refused(
+        self, as_user: Any, owner: User, form: str, expected: list[tuple[str, str]]
     ) -> None:
         response = as_user(owner).post(URL, form, content_type="application/x-www-form-urlencoded")
-        assert sorted(errors(response)) == wrong
+        assert sorted(field_errors(response)) == expected
         assert "came 2 times" in response.json()["detail"]
 
-    def test_a_number_in_a_form_is_a_text(self, as_user: Any, owner: User) -> None:
+    def test_a_form_value_of_digits_is_a_text(self, as_user: Any, owner: User) -> None:
         client = as_user(owner)
-        answers = [
+        responses = [
             client.post(URL, "text=5", content_type="application/x-www-form-urlencoded"),
             client.post(URL, {"text": "5"}, format="multipart"),
         ]
-        assert [answer.status_code for answer in answers] == [202] * 2
+        assert [response.status_code for response in responses] == [202] * 2
 
     @pytest.mark.parametrize(
         ("field", "values"),
@@ -199,14 +201,14 @@ class TestCreate:
             ("file", ["A.", SimpleUploadedFile("d.txt", b"D.")]),
         ],
     )
-    def test_a_part_only_once(
+    def test_a_repeated_part_of_a_multipart_body_is_refused(
         self, as_user: Any, owner: User, field: str, values: list[Any]
     ) -> None:
         response = as_user(owner).post(URL, {field: values}, format="multipart")
-        assert errors(response) == [(field, "exclusive")]
+        assert field_errors(response) == [(field, "exclusive")]
         assert not Summary.objects.exists()
 
-    def test_read_only_fields_may_be_sent_back(
+    def test_read_only_fields_in_the_body_are_ignored(
         self, as_user: Any, owner: User, outsider: User
     ) -> None:
         sent = {"text": TEXT, "user_id": str(outsider.pk), "status": "?", "cost_usd": "7"}
@@ -214,12 +216,14 @@ class TestCreate:
         assert (body["user_id"], body["status"]) == (str(owner.pk), "queued")
 
     @pytest.mark.parametrize("method", ["put", "patch"])
-    def test_a_summary_is_not_edited(
+    def test_a_summary_cannot_be_edited(
         self, as_user: Any, owner: User, summary: Summary, method: str
     ) -> None:
-        assert getattr(as_user(owner), method)(one(summary), {"text": "x"}).status_code == 405
+        assert (
+            getattr(as_user(owner), method)(detail_url(summary), {"text": "x"}).status_code == 405
+        )
 
-    def test_worker_may_not(self, as_user: Any, worker_account: User) -> None:
+    def test_a_worker_account_is_forbidden(self, as_user: Any, worker_account: User) -> None:
         client = as_user(worker_account)
         assert client.post(URL, {"text": TEXT}).status_code == 403
         assert client.get(URL).status_code == 403
@@ -245,7 +249,9 @@ class TestCreate:
             "Chinese of Hong Kong",
         ],
     )
-    def test_languages(self, as_user: Any, owner: User, language: str) -> None:
+    def test_the_name_or_code_of_a_language_is_accepted(
+        self, as_user: Any, owner: User, language: str
+    ) -> None:
         body = as_user(owner).post(URL, {"text": TEXT, "language": language}).json()
         assert body["language"] == language
 
@@ -269,19 +275,23 @@ class TestCreate:
             5,
         ],
     )
-    def test_no_sentence_is_a_language(self, as_user: Any, owner: User, language: Any) -> None:
+    def test_anything_but_a_language_is_refused(
+        self, as_user: Any, owner: User, language: Any
+    ) -> None:
         response = as_user(owner).post(URL, {"text": TEXT, "language": language})
-        assert errors(response) == [("language", "invalid")]
+        assert field_errors(response) == [("language", "invalid")]
         batch = as_user(owner).post(f"{URL}/batch", {"texts": [TEXT], "language": language})
-        assert errors(batch) == [("language", "invalid")]
+        assert field_errors(batch) == [("language", "invalid")]
 
-    def test_null_stands_for_no_wish(self, as_user: Any, owner: User) -> None:
-        wishes = {"language": None, "max_words": None}
+    def test_null_options_mean_the_defaults(self, as_user: Any, owner: User) -> None:
+        options = {"language": None, "max_words": None}
         for path, body in ((URL, {"text": TEXT}), (f"{URL}/batch", {"texts": [TEXT]})):
-            response = as_user(owner).post(path, body | wishes)
+            response = as_user(owner).post(path, body | options)
             assert (response.status_code, response.json()["language"]) == (202, "")
 
-    def test_once_for_an_idempotency_key(self, as_user: Any, owner: User) -> None:
+    def test_a_repeated_idempotency_key_creates_one_summary(
+        self, as_user: Any, owner: User
+    ) -> None:
         client = as_user(owner)
         key = {"headers": {"Idempotency-Key": "k"}}
         first, second = (client.post(URL, {"text": TEXT}, **key) for _ in range(2))
@@ -289,20 +299,20 @@ class TestCreate:
         assert client.post(URL, {"text": "Other."}, **key).status_code == 422
         assert Summary.objects.count() == 1
 
-    def test_is_limited_for_each_person(
+    def test_the_rate_limit_counts_each_user_separately(
         self, as_user: Any, owner: User, colleague: User, settings: Any
     ) -> None:
         settings.RATE_LIMIT_PER_MINUTE = "2"
         client = as_user(owner)
-        answers = [client.post(URL, {"text": TEXT}) for _ in range(3)]
-        assert [answer.status_code for answer in answers] == [202, 202, 429]
-        assert 0 < int(answers[2]["Retry-After"]) <= 60
+        responses = [client.post(URL, {"text": TEXT}) for _ in range(3)]
+        assert [response.status_code for response in responses] == [202, 202, 429]
+        assert 0 < int(responses[2]["Retry-After"]) <= 60
         assert client.get(URL).status_code == 200
         assert as_user(colleague).post(URL, {"text": TEXT}).status_code == 202
 
 
-class TestOfANote:
-    def test_takes_the_text_of_now(
+class TestNoteSource:
+    def test_the_summary_is_of_the_text_at_the_time_of_the_request(
         self, as_user: Any, owner: User, note: Note, provider: FakeProvider, run: Any
     ) -> None:
         client = as_user(owner)
@@ -312,30 +322,34 @@ class TestOfANote:
         assert run(body["id"]).status == JobStatus.COMPLETED
         assert provider.requests[0].document == TEXT
 
-    def test_leaves_the_notes_own(self, as_user: Any, owner: User, note: Note, run: Any) -> None:
+    def test_the_notes_own_summary_stays(
+        self, as_user: Any, owner: User, note: Note, run: Any
+    ) -> None:
         client = as_user(owner)
-        own = run(note.job.pk)
+        own = run(note.own_summary.pk)
         client.post(URL, {"note_id": str(note.pk), "template": "bullets"})
         assert client.get(f"/api/v1/notes/{note.pk}").json()["summary"] == own.summary
         rows = client.get(URL, {"note_id": str(note.pk)}).json()["items"]
         assert [row["template"] for row in rows] == ["bullets", "paragraph"]
 
-    def test_goes_with_the_note(self, as_user: Any, owner: User, note: Note) -> None:
+    def test_the_summary_is_deleted_with_the_note(
+        self, as_user: Any, owner: User, note: Note
+    ) -> None:
         client = as_user(owner)
         client.post(URL, {"note_id": str(note.pk)})
         assert client.delete(f"/api/v1/notes/{note.pk}").status_code == 204
         assert not Summary.objects.exists()
-        assert not Source.objects.exists()
+        assert not SummarySource.objects.exists()
 
-    @pytest.mark.parametrize("who", ["colleague", "outsider"])
-    def test_of_somebody_else_does_not_exist(
-        self, as_user: Any, note: Note, who: str, request: pytest.FixtureRequest
+    @pytest.mark.parametrize("user_name", ["colleague", "outsider"])
+    def test_another_users_note_does_not_exist(
+        self, as_user: Any, note: Note, user_name: str, request: pytest.FixtureRequest
     ) -> None:
-        client = as_user(request.getfixturevalue(who))
+        client = as_user(request.getfixturevalue(user_name))
         response = client.post(URL, {"note_id": str(note.pk)})
-        assert errors(response) == [("note_id", "does_not_exist")]
+        assert field_errors(response) == [("note_id", "does_not_exist")]
 
-    def test_belongs_to_the_notes_company(
+    def test_the_summary_belongs_to_the_notes_company(
         self, as_user: Any, note: Note, admin: User, superuser: User
     ) -> None:
         body = as_user(superuser).post(URL, {"note_id": str(note.pk)}).json()
@@ -343,10 +357,10 @@ class TestOfANote:
         assert as_user(admin).get(f"{URL}/{body['id']}").status_code == 200
 
 
-class TestOfAFile:
-    def test_is_read_by_the_worker(self, as_user: Any, owner: User, run: Any) -> None:
+class TestFileSource:
+    def test_the_worker_extracts_the_text(self, as_user: Any, owner: User, run: Any) -> None:
         client = as_user(owner)
-        body = upload(client, document(TEXT), "../Minutes of May.docx", max_words=20)
+        body = upload(client, build_docx(TEXT), "../Minutes of May.docx", max_words=20)
         assert body.status_code == 202, body.content
         body = body.json()
         assert (body["file_name"], body["text_length"]) == ("Minutes of May.docx", None)
@@ -357,14 +371,16 @@ class TestOfAFile:
         assert summary.summary in TEXT
         assert (summary.source.text, summary.source.file) == (TEXT, None)
 
-    def test_its_length_decides_where_nobody_does(
+    def test_max_words_follows_from_the_extracted_text(
         self, as_user: Any, owner: User, run: Any
     ) -> None:
         body = upload(as_user(owner), b"A line of text. " * 60).json()
         assert body["max_words"] is None
         assert run(body["id"]).max_words == 80
 
-    def test_once_for_an_idempotency_key(self, as_user: Any, owner: User, run: Any) -> None:
+    def test_a_repeated_idempotency_key_creates_one_summary(
+        self, as_user: Any, owner: User, run: Any
+    ) -> None:
         client = as_user(owner)
         client.credentials(**client._credentials, HTTP_IDEMPOTENCY_KEY="k")
         first, second = (upload(client, b"A line of text.") for _ in range(2))
@@ -375,20 +391,20 @@ class TestOfAFile:
     @pytest.mark.parametrize(
         ("data", "code"), [(b"", "empty"), (b"\x89PNG\r\n\x1a\n\0\0", "unsupported")]
     )
-    def test_that_can_be_told_at_once_is_refused(
+    def test_an_empty_or_unsupported_file_is_refused(
         self, as_user: Any, owner: User, data: bytes, code: str
     ) -> None:
-        assert errors(upload(as_user(owner), data, "a.pdf")) == [("file", code)]
+        assert field_errors(upload(as_user(owner), data, "a.pdf")) == [("file", code)]
 
-    def test_that_is_too_large_is_refused_before_it_is_read(
+    def test_a_too_large_file_is_refused_before_it_is_read(
         self, as_user: Any, owner: User, settings: Any
     ) -> None:
         settings.DOCUMENTS = settings.DOCUMENTS | {"max_bytes": 1000}
         client = as_user(owner)
-        assert errors(upload(client, b"x" * 1001)) == [("file", "too_large")]
-        assert errors(upload(client, b"x" * 2_000_000)) == [("file", "too_large")]
+        assert field_errors(upload(client, b"x" * 1001)) == [("file", "too_large")]
+        assert field_errors(upload(client, b"x" * 2_000_000)) == [("file", "too_large")]
 
-    def test_that_is_broken_fails_with_the_reason(
+    def test_a_damaged_file_fails_with_the_reason(
         self, as_user: Any, owner: User, run: Any
     ) -> None:
         body = upload(as_user(owner), b"%PDF-1.7\nand then nothing", "a.pdf").json()
@@ -398,86 +414,98 @@ class TestOfAFile:
         assert summary.source.file is None
 
 
-def document(text: str) -> bytes:
-    made, file = docx.Document(), BytesIO()
-    made.add_paragraph(text)
-    made.save(file)
+def build_docx(text: str) -> bytes:
+    document, file = docx.Document(), BytesIO()
+    document.add_paragraph(text)
+    document.save(file)
     return file.getvalue()
 
 
 class TestVisibility:
-    """Agents see their own, an admin the company's, a superuser all, a stranger nothing."""
+    """Agents see their own summaries, admins their company's, superusers all."""
 
-    def verbs(self, client: APIClient, summary: Summary) -> list[int]:
-        return [client.get(one(summary)).status_code, client.delete(one(summary)).status_code]
+    def statuses_of_all_verbs(self, client: APIClient, summary: Summary) -> list[int]:
+        return [
+            client.get(detail_url(summary)).status_code,
+            client.delete(detail_url(summary)).status_code,
+        ]
 
-    @pytest.mark.parametrize("who", ["owner", "admin", "superuser"])
-    def test_those_who_see_it(
-        self, as_user: Any, summary: Summary, who: str, request: pytest.FixtureRequest
+    @pytest.mark.parametrize("user_name", ["owner", "admin", "superuser"])
+    def test_users_who_see_the_summary_can_use_every_verb(
+        self, as_user: Any, summary: Summary, user_name: str, request: pytest.FixtureRequest
     ) -> None:
-        client = as_user(request.getfixturevalue(who))
+        client = as_user(request.getfixturevalue(user_name))
         assert client.get(URL).json()["total"] == 1
-        assert self.verbs(client, summary) == [200, 204]
+        assert self.statuses_of_all_verbs(client, summary) == [200, 204]
 
-    @pytest.mark.parametrize("who", ["colleague", "outsider", "worker_account"])
-    def test_those_for_whom_it_does_not_exist(
-        self, as_user: Any, summary: Summary, who: str, request: pytest.FixtureRequest
+    @pytest.mark.parametrize("user_name", ["colleague", "outsider", "worker_account"])
+    def test_the_summary_does_not_exist_for_other_users(
+        self, as_user: Any, summary: Summary, user_name: str, request: pytest.FixtureRequest
     ) -> None:
-        client = as_user(request.getfixturevalue(who))
-        assert self.verbs(client, summary) == [404] * 2
-        hidden, missing = client.get(one(summary)).json(), client.get(f"{URL}/{uuid7()}").json()
+        client = as_user(request.getfixturevalue(user_name))
+        assert self.statuses_of_all_verbs(client, summary) == [404] * 2
+        hidden, missing = (
+            client.get(detail_url(summary)).json(),
+            client.get(f"{URL}/{uuid7()}").json(),
+        )
         assert {**hidden, "request_id": 0} == {**missing, "request_id": 0}
         assert Summary.objects.filter(pk=summary.pk).exists()
 
-    def test_lists_hold_no_more(
+    def test_lists_of_other_users_do_not_contain_it(
         self, as_user: Any, summary: Summary, colleague: User, outsider: User
     ) -> None:
         assert as_user(colleague).get(URL).json()["items"] == []
         assert as_user(outsider).get(URL).json()["items"] == []
 
-    def test_nobody(self, api: APIClient, summary: Summary) -> None:
-        assert self.verbs(api, summary) == [401] * 2
+    def test_anonymous_requests_get_401(self, api: APIClient, summary: Summary) -> None:
+        assert self.statuses_of_all_verbs(api, summary) == [401] * 2
 
 
 class TestDelete:
-    def test_takes_the_text_along_and_leaves_the_ledger(
+    def test_deletes_the_text_and_keeps_the_ledger(
         self, as_user: Any, owner: User, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         run(summary.pk)
-        assert as_user(owner).delete(one(summary)).status_code == 204
-        assert not Source.objects.exists()
+        assert as_user(owner).delete(detail_url(summary)).status_code == 204
+        assert not SummarySource.objects.exists()
         call = Call.objects.get()
         assert (call.outcome, call.summary, call.user) == ("ok", None, owner)
         assert call.cost_usd > 0
 
-    def test_of_one_that_waits(self, as_user: Any, owner: User, summary: Summary, run: Any) -> None:
-        assert as_user(owner).delete(one(summary)).status_code == 204
+    def test_deletes_a_queued_summary(
+        self, as_user: Any, owner: User, summary: Summary, run: Any
+    ) -> None:
+        assert as_user(owner).delete(detail_url(summary)).status_code == 204
         with pytest.raises(Summary.DoesNotExist):
             run(summary.pk)
 
-    def test_of_one_that_runs_ends_the_run(
+    def test_ends_the_run_of_a_summary_in_progress(
         self, as_user: Any, owner: User, summary: Summary, provider: FakeProvider
     ) -> None:
         job = Summary.objects.claim(summary.pk)
-        assert as_user(owner).delete(one(summary)).status_code == 204
+        assert as_user(owner).delete(detail_url(summary)).status_code == 204
         with pytest.raises(LostLease):
             perform(job)
         assert provider.requests == []
 
-    def test_of_a_notes_own_is_refused(self, as_user: Any, owner: User, note: Note) -> None:
-        response = as_user(owner).delete(one(note.job))
+    def test_refuses_a_notes_own_summary(self, as_user: Any, owner: User, note: Note) -> None:
+        response = as_user(owner).delete(detail_url(note.own_summary))
         assert (response.status_code, response.json()["code"]) == (409, "belongs_to_note")
-        assert Summary.objects.filter(pk=note.job.pk).exists()
+        assert Summary.objects.filter(pk=note.own_summary.pk).exists()
 
 
 class TestList:
-    def test_newest_first_with_notes_own(self, as_user: Any, owner: User, note: Note) -> None:
+    def test_returns_the_newest_first_and_includes_notes_own_summaries(
+        self, as_user: Any, owner: User, note: Note
+    ) -> None:
         rows = [TextSummaryFactory(user=owner) for _ in range(3)]
         body = as_user(owner).get(URL, {"page_size": 2}).json()
         assert [item["id"] for item in body["items"]] == [str(s.pk) for s in rows[:0:-1]]
         assert (body["total"], body["total_pages"]) == (4, 2)
 
-    def test_filters(self, as_user: Any, admin: User, owner: User, colleague: User) -> None:
+    def test_each_filter_selects_its_rows(
+        self, as_user: Any, admin: User, owner: User, colleague: User
+    ) -> None:
         client = as_user(admin)
         done = TextSummaryFactory(
             user=owner, template="bullets", status=JobStatus.COMPLETED, summary="The Pump."
@@ -500,21 +528,21 @@ class TestList:
         assert found(created_before="2020-06-01T00:00:00Z") == [str(done.pk)]
 
     @pytest.mark.parametrize(
-        ("ordering", "places"),
+        ("ordering", "positions"),
         [
             ("text_length", [1, 4, 0, 3, 2]),
             ("-text_length", [0, 4, 1, 3, 2]),
             ("text_length,created_at", [1, 4, 0, 2, 3]),
         ],
     )
-    def test_what_has_no_value_comes_last(
-        self, as_user: Any, owner: User, ordering: str, places: list[int]
+    def test_rows_without_a_value_come_last(
+        self, as_user: Any, owner: User, ordering: str, positions: list[int]
     ) -> None:
         rows = [TextSummaryFactory(user=owner, text_length=n) for n in (9, 1, None, None, 5)]
         query = {"ordering": ordering, "page_size": 2}
         pages = [as_user(owner).get(URL, query | {"page": page}).json() for page in (1, 2, 3)]
         found = [item["id"] for page in pages for item in page["items"]]
-        assert found == [str(rows[place].pk) for place in places]
+        assert found == [str(rows[position].pk) for position in positions]
 
     @pytest.mark.parametrize(
         "query",
@@ -529,16 +557,16 @@ class TestList:
         ],
         ids=str,
     )
-    def test_bad_value_is_named(self, as_user: Any, owner: User, query: dict) -> None:
+    def test_an_invalid_filter_is_named(self, as_user: Any, owner: User, query: dict) -> None:
         response = as_user(owner).get(URL, query)
-        assert [field for field, _ in errors(response)] == list(query)
+        assert [field for field, _ in field_errors(response)] == list(query)
 
-    def test_takes_as_many_queries_for_thirty_as_for_one(
+    def test_the_number_of_queries_does_not_depend_on_the_number_of_summaries(
         self, as_user: Any, admin: User, note: Note, queries: Any
     ) -> None:
         client = as_user(admin)
-        few = queries(lambda: client.get(URL, {"page_size": 100}))
-        SummaryFactory.create_batch(15)
+        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
+        OwnSummaryFactory.create_batch(15)
         for _ in range(15):
             TextSummaryFactory(user=note.user)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import User
 from common.tests.support.ai_provider import FakeProvider, fail, server_error
 from notes import services
-from notes.models import Call, Outcome
+from notes.models import Call, SummaryOutcome
 from notes.tests.factories import TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,9 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def ended(user: User, *times: int, at: datetime = NOON, model: str = "m", **given: Any) -> None:
     for ms in times:
         fields = {"failed": False, "cached": False, "duration_ms": ms, **given}
-        Outcome.objects.create(company=user.company, user=user, model=model, ended_at=at, **fields)
+        SummaryOutcome.objects.create(
+            company=user.company, user=user, model=model, ended_at=at, **fields
+        )
 
 
 def called(user: User, *, at: datetime = NOON, **given: Any) -> None:

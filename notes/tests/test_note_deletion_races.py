@@ -1,4 +1,4 @@
-"""A note that is deleted while somebody else does something to it: one wins, nobody fails."""
+"""Races between the deletion of a note and another action on it."""
 
 import threading
 from collections.abc import Callable
@@ -25,48 +25,58 @@ def change_text(client: Any, note: Note) -> int:
     return client.patch(f"{URL}/{note.pk}", {"raw_text": "Another text."}).status_code
 
 
-def summarize_again(client: Any, note: Note) -> int:
+def requeue_summary(client: Any, note: Note) -> int:
     return client.post(f"{URL}/{note.pk}/summarize").status_code
 
 
-def summarize_besides(client: Any, note: Note) -> int:
+def create_further_summary(client: Any, note: Note) -> int:
     return client.post("/api/v1/summaries", {"note_id": str(note.pk)}).status_code
 
 
-def make_summary(client: Any, note: Note) -> int:
-    runner.run(Summary, note.job.pk)
+def run_summary_job(client: Any, note: Note) -> int:
+    runner.run(Summary, note.own_summary.pk)
     return 200
 
 
-def delete(client: Any, note: Note) -> int:
+def delete_note(client: Any, note: Note) -> int:
     return client.delete(f"{URL}/{note.pk}").status_code
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    "act",
-    [change_title, change_text, summarize_again, summarize_besides, make_summary, delete],
-    ids=lambda act: act.__name__,
+    "action",
+    [
+        change_title,
+        change_text,
+        requeue_summary,
+        create_further_summary,
+        run_summary_job,
+        delete_note,
+    ],
+    ids=lambda action: action.__name__,
 )
-def test_one_wins_and_nobody_fails(
-    as_user: Any, owner: User, act: Callable[[Any, Note], int], settings: Any
+def test_a_deletion_and_another_action_at_once_both_get_an_expected_answer(
+    as_user: Any, owner: User, action: Callable[[Any, Note], int], settings: Any
 ) -> None:
     settings.RATE_LIMIT_PER_MINUTE = settings.RATE_LIMIT_PER_HOUR = "off"
-    gone = 400 if act is summarize_besides else 404  # its `note_id` names no row
+    # The `note_id` in a body that matches no row is an invalid value.
+    missing_note = 400 if action is create_further_summary else 404
     for _ in range(ROUNDS):
         note, start = NoteFactory(user=owner), threading.Barrier(2)
 
-        def at_once(act: Callable[[Any, Note], int], note: Note = note, start: Any = start) -> int:
+        def act_at_barrier(
+            action: Callable[[Any, Note], int], note: Note = note, start: Any = start
+        ) -> int:
             try:
                 client = as_user(owner)
                 start.wait()
-                return act(client, note)
+                return action(client, note)
             finally:
                 connection.close()
 
         with ThreadPoolExecutor(2) as threads:
-            acted, deleted = threads.map(at_once, (act, delete))
-        assert acted in {200, 202, 204, 404, gone}
-        assert deleted in ({204, 404} if act is delete else {204})
+            action_status, deletion_status = threads.map(act_at_barrier, (action, delete_note))
+        assert action_status in {200, 202, 204, 404, missing_note}
+        assert deletion_status in ({204, 404} if action is delete_note else {204})
         assert not Note.objects.exists()
         assert not Summary.objects.exists()

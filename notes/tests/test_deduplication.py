@@ -1,4 +1,4 @@
-"""The same text is not paid for twice."""
+"""Deduplication: a company pays once for equal requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
 from notes.ledger import Ledger
-from notes.models import Call, Outcome, Part, Source, Summary
+from notes.models import Call, PartNotes, Summary, SummaryOutcome, SummarySource
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -26,8 +26,8 @@ TEXT = "The pump failed on Monday. It was replaced on Tuesday. It has run well s
 
 
 @pytest.mark.django_db
-class TestOneAfterTheOther:
-    def test_the_second_costs_nothing(
+class TestStoredSummary:
+    def test_an_equal_request_reuses_it_at_no_cost(
         self, as_user: Any, owner: User, colleague: User, provider: FakeProvider, run: Any
     ) -> None:
         provider.then(answer("The pump was replaced."))
@@ -39,7 +39,7 @@ class TestOneAfterTheOther:
         body = as_user(colleague).get(f"{URL}/{second.pk}").json()
         assert (body["cached"], Decimal(body["cost_usd"])) == (True, 0)
         assert body["prompt_tokens"] == body["completion_tokens"] == 0
-        assert list(Outcome.objects.order_by("pk").values_list("cached", flat=True)) == [
+        assert list(SummaryOutcome.objects.order_by("pk").values_list("cached", flat=True)) == [
             False,
             True,
         ]
@@ -54,7 +54,7 @@ class TestOneAfterTheOther:
         ],
         ids=str,
     )
-    def test_what_differs_is_made(
+    def test_a_different_request_does_not_reuse_it(
         self, owner: User, provider: FakeProvider, run: Any, other: dict
     ) -> None:
         run(TextSummaryFactory(user=owner, text=TEXT).pk)
@@ -62,7 +62,7 @@ class TestOneAfterTheOther:
         assert (len(provider.requests), second.cached) == (2, False)
 
     @pytest.mark.parametrize("around", [(" ", ""), ("", "\n"), ("\r\n\t", "\u00a0")], ids=str)
-    def test_white_space_around_a_text_is_no_other_text(
+    def test_white_space_around_the_text_makes_no_difference(
         self, owner: User, provider: FakeProvider, run: Any, around: tuple[str, str]
     ) -> None:
         run(TextSummaryFactory(user=owner, text=TEXT).pk)
@@ -78,7 +78,7 @@ class TestOneAfterTheOther:
             (["Klingon", "klingon"], "Klingon"),
         ],
     )
-    def test_a_language_in_other_spellings_is_the_same(
+    def test_the_spelling_of_a_language_makes_no_difference(
         self, owner: User, provider: FakeProvider, run: Any, spellings: list[str], asked: str
     ) -> None:
         rows = [
@@ -90,43 +90,45 @@ class TestOneAfterTheOther:
         (request,) = provider.requests
         assert f"in this language: {asked}." in request.system
 
-    def test_another_model_makes_it_anew(
+    def test_another_model_does_not_reuse_it(
         self, owner: User, provider: FakeProvider, run: Any, settings: Any
     ) -> None:
         run(TextSummaryFactory(user=owner, text=TEXT).pk)
-        with another_model(settings):
+        with use_another_model(settings):
             assert run(TextSummaryFactory(user=owner, text=TEXT).pk).cached is False
 
-    def test_another_company_knows_nothing_of_it(
+    def test_another_company_does_not_reuse_it(
         self, owner: User, outsider: User, provider: FakeProvider, run: Any
     ) -> None:
         run(TextSummaryFactory(user=owner, text=TEXT).pk)
         assert run(TextSummaryFactory(user=outsider, text=TEXT).pk).cached is False
         assert len(provider.requests) == 2
 
-    def test_a_notes_own_summary_is_one_of_them(
+    def test_a_notes_own_summary_is_reused_too(
         self, owner: User, provider: FakeProvider, run: Any
     ) -> None:
-        run(NoteFactory(user=owner, raw_text=TEXT).job.pk)
-        assert run(NoteFactory(user=owner, raw_text=TEXT).job.pk).cached is True
+        run(NoteFactory(user=owner, raw_text=TEXT).own_summary.pk)
+        assert run(NoteFactory(user=owner, raw_text=TEXT).own_summary.pk).cached is True
 
-    def test_one_that_was_asked_for_again_is_made_anew(
+    def test_a_requeued_summary_is_made_again_and_then_reused(
         self, as_user: Any, owner: User, provider: FakeProvider, run: Any
     ) -> None:
         note = NoteFactory(user=owner, raw_text=TEXT)
         provider.then(answer("First."), answer("Second."))
-        run(note.job.pk)
+        run(note.own_summary.pk)
         as_user(owner).post(f"/api/v1/notes/{note.pk}/summarize")
-        assert run(note.job.pk).summary == "Second."
+        assert run(note.own_summary.pk).summary == "Second."
         third = run(TextSummaryFactory(user=owner, text=TEXT).pk)
         assert (third.summary, third.cached) == ("Second.", True)
 
-    def test_what_failed_is_no_result(self, owner: User, provider: FakeProvider, run: Any) -> None:
+    def test_a_failed_summary_is_not_reused(
+        self, owner: User, provider: FakeProvider, run: Any
+    ) -> None:
         provider.then(fail(401))
         assert run(TextSummaryFactory(user=owner, text=TEXT).pk).status == JobStatus.FAILED
         assert run(TextSummaryFactory(user=owner, text=TEXT).pk).cached is False
 
-    def test_with_its_last_copy_a_result_is_gone(
+    def test_a_deleted_summary_is_not_reused(
         self, owner: User, provider: FakeProvider, run: Any
     ) -> None:
         services.delete_summary(run(TextSummaryFactory(user=owner, text=TEXT).pk), by=owner)
@@ -134,7 +136,7 @@ class TestOneAfterTheOther:
 
 
 @contextmanager
-def another_model(settings: Any) -> Iterator[None]:
+def use_another_model(settings: Any) -> Iterator[None]:
     settings.OPENAI = settings.OPENAI | {"model": "gpt-4o"}
     ai.summarizer.cache_clear()
     yield
@@ -142,16 +144,16 @@ def another_model(settings: Any) -> Iterator[None]:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestAtOnce:
-    """While a run makes a summary, others that want the same wait for it in the queue."""
+class TestSummaryInFlight:
+    """While a run produces a summary, jobs with an equal request wait for it in the queue."""
 
     @pytest.fixture
-    def twins(self, owner: User) -> tuple[Summary, Summary]:
+    def duplicates(self, owner: User) -> tuple[Summary, Summary]:
         return TextSummaryFactory(user=owner, text=TEXT), TextSummaryFactory(user=owner, text=TEXT)
 
     @pytest.fixture
-    def sent(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-        """The ids of summaries whose message was published."""
+    def published(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """Record the ids of published summaries."""
         ids: list[Any] = []
 
         def publish(label: str, pk: Any, **_: Any) -> bool:
@@ -161,114 +163,119 @@ class TestAtOnce:
         monkeypatch.setattr("common.jobs.models.publish", publish)
         return ids
 
-    def test_two_make_one_call(self, twins: Any, provider: FakeProvider, sent: list[Any]) -> None:
-        first, second = twins
-        provider.then(meanwhile(lambda: runner.run(Summary, second.pk)))
+    def test_two_equal_jobs_make_one_call(
+        self, duplicates: Any, provider: FakeProvider, published: list[Any]
+    ) -> None:
+        first, second = duplicates
+        provider.then(during_request(lambda: runner.run(Summary, second.pk)))
         runner.run(Summary, first.pk)
         second.refresh_from_db()
         waiting = (second.status, second.attempts, second.started_at, second.error)
         assert waiting == (JobStatus.QUEUED, 0, None, "")
-        assert sent == [second.pk]  # woken by the end of the first
+        assert published == [second.pk]
         runner.run(Summary, second.pk)
         second.refresh_from_db()
         assert (second.status, second.attempts, second.cached) == (JobStatus.COMPLETED, 1, True)
         assert len(provider.requests) == 1
 
-    def test_who_finds_a_result_and_who_fails_before_wake_nobody(
-        self, twins: Any, owner: User, provider: FakeProvider, sent: list[Any]
+    def test_a_job_that_was_not_the_producer_publishes_nothing_at_its_end(
+        self, duplicates: Any, owner: User, provider: FakeProvider, published: list[Any]
     ) -> None:
-        for twin in twins:
+        for duplicate in duplicates:
             TextSummaryFactory(user=owner)
-            runner.run(Summary, twin.pk)
+            runner.run(Summary, duplicate.pk)
         broken = TextSummaryFactory(user=owner, text="")
-        Source.objects.filter(summary=broken).update(kind="pdf")
+        SummarySource.objects.filter(summary=broken).update(file_type="pdf")
         runner.run(Summary, broken.pk)
         assert Summary.objects.filter(status=JobStatus.FAILED).get() == broken
-        assert sent == []
+        assert published == []
 
-    def test_waiting_uses_up_no_tries(self, twins: Any, provider: FakeProvider) -> None:
-        first, second = twins
+    def test_waiting_does_not_count_as_a_try(self, duplicates: Any, provider: FakeProvider) -> None:
+        first, second = duplicates
 
-        def try_often() -> None:
+        def run_often() -> None:
             for _ in range(5):
                 Summary.objects.filter(pk=second.pk).update(run_after=Now())
                 runner.run(Summary, second.pk)
 
-        provider.then(meanwhile(try_often))
+        provider.then(during_request(run_often))
         runner.run(Summary, first.pk)
         second.refresh_from_db()
         assert (second.status, second.attempts) == (JobStatus.QUEUED, 0)
 
-    def test_where_the_maker_fails_the_next_makes_it(
-        self, twins: Any, owner: User, provider: FakeProvider, sent: list[Any]
+    def test_the_next_job_produces_it_if_the_producer_fails(
+        self, duplicates: Any, owner: User, provider: FakeProvider, published: list[Any]
     ) -> None:
-        first, second = twins
+        first, second = duplicates
         third = TextSummaryFactory(user=owner, text=TEXT)
 
         def wait() -> None:
             runner.run(Summary, second.pk)
             runner.run(Summary, third.pk)
 
-        provider.then(meanwhile(wait, then=fail(401)))
+        provider.then(during_request(wait, then=fail(401)))
         runner.run(Summary, first.pk)
-        assert sent == [second.pk]  # and not both, of whom one would wait again
+        # Only one is published, because the other would have to wait again.
+        assert published == [second.pk]
         runner.run(Summary, second.pk)
-        assert sent == [second.pk, third.pk]
+        assert published == [second.pk, third.pk]
         runner.run(Summary, third.pk)
         found = Summary.objects.order_by("pk").values_list("status", "cached")
         assert list(found) == [("failed", False), ("completed", False), ("completed", True)]
         assert len(provider.requests) == 2
 
-    def test_where_the_makers_worker_died_its_next_run_makes_it(
-        self, twins: Any, provider: FakeProvider, sent: list[Any]
+    def test_the_producers_next_run_produces_it_if_its_worker_died(
+        self, duplicates: Any, provider: FakeProvider, published: list[Any]
     ) -> None:
-        first, second = twins
-        dead = Summary.objects.claim(first.pk)
-        request = ai.SummaryRequest(TEXT, dead.instructions, max_words=dead.max_words)
+        first, second = duplicates
+        dead_run = Summary.objects.claim(first.pk)
+        request = ai.SummaryRequest(TEXT, dead_run.instructions, max_words=dead_run.max_words)
         assert (
-            deduplication.find_or_take(dead, deduplication.key_of(request, model="gpt-4o-mini"))
+            deduplication.find_or_reserve(
+                dead_run, deduplication.request_key(request, model="gpt-4o-mini")
+            )
             is None
         )
-        Ledger(dead).begin(model="gpt-4o-mini", attempt=1)
+        Ledger(dead_run).begin(model="gpt-4o-mini", attempt=1)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))
         runner.run(Summary, first.pk)
         first.refresh_from_db()
         assert (first.status, first.attempts, first.cached) == ("completed", 2, False)
         assert list(Call.objects.order_by("pk").values_list("outcome", flat=True)) == ["lost", "ok"]
-        assert sent == [second.pk]
+        assert published == [second.pk]
 
-    def test_where_the_maker_is_deleted_the_next_makes_it(
-        self, twins: Any, owner: User, provider: FakeProvider, sent: list[Any]
+    def test_the_next_job_produces_it_if_the_producer_is_deleted(
+        self, duplicates: Any, owner: User, provider: FakeProvider, published: list[Any]
     ) -> None:
-        first, second = twins
+        first, second = duplicates
 
-        def wait_then_delete() -> None:
+        def wait_and_delete_producer() -> None:
             runner.run(Summary, second.pk)
             services.delete_summary(Summary.objects.get(pk=first.pk), by=owner)
 
-        provider.then(meanwhile(wait_then_delete))
+        provider.then(during_request(wait_and_delete_producer))
         runner.run(Summary, first.pk)
-        assert sent == [second.pk]
+        assert published == [second.pk]
         assert Call.objects.get().outcome == "ok"
 
-    def test_a_maker_that_ends_as_one_begins_to_wait_is_noticed(
-        self, twins: Any, sent: list[Any]
+    def test_a_job_is_published_if_the_producer_ends_while_it_begins_to_wait(
+        self, duplicates: Any, published: list[Any]
     ) -> None:
-        """Its end looked for who waits just before."""
-        first, second = twins
-        maker, waiter = (Summary.objects.claim(twin.pk) for twin in (first, second))
-        Summary.objects.filter(pk=waiter.pk).update(making="k")
-        waiter.making = "k"
-        maker.finish(summary="Done.", key="k")
-        waiter.postpone(delay=15)
-        assert sent == [second.pk]
+        """The producer looks for waiting jobs just before this one begins to wait."""
+        first, second = duplicates
+        producer, waiting = (Summary.objects.claim(duplicate.pk) for duplicate in (first, second))
+        Summary.objects.filter(pk=waiting.pk).update(in_flight_key="k")
+        waiting.in_flight_key = "k"
+        producer.finish(summary="Done.", result_key="k")
+        waiting.postpone(delay=15)
+        assert published == [second.pk]
         assert Summary.objects.due().filter(pk=second.pk).exists()
 
 
 @pytest.mark.django_db
-class TestPartsOfALongText:
-    """A further try pays only for what is missing."""
+class TestPartNotes:
+    """Notes on the parts of a long text are kept, so that a later try need not pay for them."""
 
     @pytest.fixture
     def summary(self, owner: User, provider: FakeProvider, settings: Any) -> Summary:
@@ -276,88 +283,88 @@ class TestPartsOfALongText:
         text = "".join(f"Pump {n} failed. It was replaced. It runs well.\n\n" for n in range(900))
         return TextSummaryFactory(user=owner, text=text)
 
-    def test_are_kept_from_a_try_that_fails_to_the_next(
+    def test_are_kept_from_a_failed_try_for_the_next(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         provider.then(answer(), answer(), rate_limited(120))
         assert run(summary.pk).status == JobStatus.QUEUED
-        assert summary.parts.count() == 2
+        assert summary.part_notes.count() == 2
         Summary.objects.filter(pk=summary.pk).update(run_after=Now())
         job = run(summary.pk)
         assert (job.status, job.attempts, job.progress) == (JobStatus.COMPLETED, 2, 1)
-        paid = [r.document for r in provider.requests if r.status == 200]
-        assert len(paid) == len(set(paid)) > 4
+        answered = [r.document for r in provider.requests if r.status == 200]
+        assert len(answered) == len(set(answered)) > 4
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
-        assert not summary.parts.exists()
+        assert not summary.part_notes.exists()
 
-    @pytest.mark.parametrize("again", ["retried", "sent again", "sent by a colleague"])
-    def test_are_there_when_one_that_failed_is_wanted_again(
-        self, summary: Summary, provider: FakeProvider, run: Any, colleague: User, again: str
+    @pytest.mark.parametrize("repeated_by", ["a retry", "its user", "a colleague"])
+    def test_of_a_failed_summary_are_used_by_an_equal_request(
+        self, summary: Summary, provider: FakeProvider, run: Any, colleague: User, repeated_by: str
     ) -> None:
         provider.then(answer(), fail(401))
         job = run(summary.pk)
-        assert (job.status, summary.parts.count()) == (JobStatus.FAILED, 1)
-        if again == "retried":
+        assert (job.status, summary.part_notes.count()) == (JobStatus.FAILED, 1)
+        if repeated_by == "a retry":
             job.requeue()
         else:
-            user = colleague if again == "sent by a colleague" else job.user
+            user = colleague if repeated_by == "a colleague" else job.user
             job = TextSummaryFactory(user=user, text=summary.source.text)
         assert run(job.pk).status == JobStatus.COMPLETED
-        assert not Part.objects.exists()
-        paid = [r.document for r in provider.requests if r.status == 200]
-        assert len(paid) == len(set(paid))
+        assert not PartNotes.objects.exists()
+        answered = [r.document for r in provider.requests if r.status == 200]
+        assert len(answered) == len(set(answered))
 
-    def test_are_made_again_where_the_whole_is(
+    def test_are_made_again_for_a_requeued_summary(
         self, summary: Summary, provider: FakeProvider, owner: User, run: Any
     ) -> None:
         job = run(summary.pk)
         first = len(provider.requests)
-        services.summarize_again(job, by=owner)
+        services.requeue_summary(job, by=owner)
         run(summary.pk)
         assert len(provider.requests) == 2 * first
 
-    def test_are_not_for_another_company(
+    def test_are_not_used_by_another_company(
         self, summary: Summary, provider: FakeProvider, run: Any, outsider: User
     ) -> None:
         provider.then(answer(), fail(401))
         run(summary.pk)
-        paid = len(provider.requests) - 1
+        kept = len(provider.requests) - 1
         run(TextSummaryFactory(user=outsider, text=summary.source.text).pk)
         documents = [r.document for r in provider.requests if r.status == 200]
-        assert len(documents) - len(set(documents)) == paid
-        assert summary.parts.count() == 1
+        assert len(documents) - len(set(documents)) == kept
+        assert summary.part_notes.count() == 1
 
     @pytest.mark.parametrize("failure", [rate_limited(120), fail(401)])
-    def test_go_with_a_summary_that_is_cancelled(
+    def test_are_deleted_when_the_summary_is_cancelled(
         self, summary: Summary, provider: FakeProvider, run: Any, failure: Any
     ) -> None:
         provider.then(answer(), failure)
         job = run(summary.pk)
-        assert summary.parts.count() == 1
+        assert summary.part_notes.count() == 1
         if job.status == JobStatus.FAILED:
             job.requeue()
         assert job.cancel()
-        assert not summary.parts.exists()
+        assert not summary.part_notes.exists()
 
-    def test_go_with_the_text_of_a_note(
+    def test_are_deleted_when_the_text_of_the_note_changes(
         self, owner: User, provider: FakeProvider, run: Any, summary: Summary
     ) -> None:
         note = NoteFactory(user=owner, raw_text=summary.source.text)
         provider.then(answer(), fail(401))
-        assert run(note.job.pk).parts.count() == 1
+        assert run(note.own_summary.pk).part_notes.count() == 1
         services.update_note(note, by=owner, raw_text="Another text.")
-        assert not Part.objects.exists()
+        assert not PartNotes.objects.exists()
 
-    def test_are_not_kept_for_a_run_that_has_lost_its_lease(self, summary: Summary) -> None:
-        dead = Summary.objects.claim(summary.pk)
+    def test_are_not_stored_for_a_run_that_has_lost_its_lease(self, summary: Summary) -> None:
+        dead_run = Summary.objects.claim(summary.pk)
         Summary.objects.filter(pk=summary.pk).update(run_id=None)
         with pytest.raises(LostLease):
-            Ledger(dead).keep("a" * 64, "It failed.")
-        assert not summary.parts.exists()
+            Ledger(dead_run).keep("a" * 64, "It failed.")
+        assert not summary.part_notes.exists()
 
 
-def meanwhile(act: Callable[[], object], then: Any = None) -> Callable[[Exchange], None]:
-    """Acts, in a thread and on a connection of its own, while a request is open."""
+def during_request(act: Callable[[], object], then: Any = None) -> Callable[[Exchange], None]:
+    """Call `act` in another thread while the provider handles a request, then answer."""
 
     def behave(exchange: Exchange) -> None:
         done = threading.Thread(target=lambda: (act(), connection.close()))

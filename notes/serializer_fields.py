@@ -1,31 +1,14 @@
-import re
 from typing import Any
-from unicodedata import category
 
 from django.db import models
 from rest_framework import serializers
 
-LONGEST_LANGUAGE = 40  # characters
-_word = r"['’]?[^\W\d_](?:[^\W\d_]|['’])*"
-# Up to four words; after a hyphen a number may stand for one, as in es-419.
-_language = re.compile(rf"[(（]?{_word}(?:[ ()（）-]+{_word}|-[0-9]{{3,4}}){{0,3}}[)）]?")
-
-
-def validate_language(name: str) -> None:
-    """It stands among the model's instructions, so there is no room for a sentence of others."""
-    if len(name) > LONGEST_LANGUAGE:
-        return  # refused for that
-    bare = "".join(letter for letter in name if not category(letter).startswith("M"))
-    if not _language.fullmatch(bare):
-        raise serializers.ValidationError(
-            "Give a language's name or code, such as German or pt-BR: at most four words, of "
-            "letters, hyphens, apostrophes and round brackets.",
-            code="invalid",
-        )
+from notes.summary_templates import TemplateSnapshot, find_template
+from notes.validators import MAX_LANGUAGE_CHARS, validate_language
 
 
 class StringField(serializers.CharField):
-    """A string, and no number that would be read as one."""
+    """A field that accepts strings only, where DRF's would convert numbers."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -34,7 +17,7 @@ class StringField(serializers.CharField):
 
 
 class StringFieldsMixin:
-    """A model's serializer whose strings are no numbers."""
+    """A model serializer that uses `StringField` for text columns."""
 
     serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {
         models.CharField: StringField,
@@ -43,7 +26,7 @@ class StringFieldsMixin:
 
 
 class TextField(StringField):
-    """A text to summarise, kept to the letter."""
+    """A text to summarise, stored without any change. White space alone is blank."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
@@ -56,11 +39,11 @@ class TextField(StringField):
 
 
 class LanguageField(serializers.CharField):
-    """A language's name or code; "" for the text's own, which `null` means too."""
+    """A language's name or code. Both "" and `null` mean the language of the text."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            max_length=LONGEST_LANGUAGE,
+            max_length=MAX_LANGUAGE_CHARS,
             allow_blank=True,
             allow_null=True,
             validators=[validate_language],
@@ -69,3 +52,16 @@ class LanguageField(serializers.CharField):
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation(data) or ""
+
+
+class TemplateField(serializers.CharField):
+    """A template: read by name or id, shown by its name."""
+
+    default_error_messages = {"does_not_exist": "There is no template {name!r}."}
+
+    def run_validation(self, data: Any = serializers.empty) -> TemplateSnapshot:  # type: ignore[override]
+        name = super().run_validation(data)
+        template = find_template(name, company=self.context["request"].user.company)
+        if template is None:
+            self.fail("does_not_exist", name=name)
+        return template

@@ -1,0 +1,40 @@
+"""What a client can choose about a summary, and the columns that follow from it."""
+
+from dataclasses import dataclass
+
+from common.ai.text.sentences import cost
+from notes.models import Summary
+from notes.summary_templates import DEFAULT_TEMPLATE, TemplateSnapshot
+
+MIN_DEFAULT_WORDS, MAX_DEFAULT_WORDS = 20, 120
+# A text of this length always has more than three times `MAX_DEFAULT_WORDS`.
+MAX_COUNTED_CHARS = 40_000
+
+
+def default_max_words(text: str) -> int:
+    """Return the length of a summary for which no `max_words` was chosen: a third of its text."""
+    third = cost(text[:MAX_COUNTED_CHARS]) // 3
+    return max(MIN_DEFAULT_WORDS, min(third, MAX_DEFAULT_WORDS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryOptions:
+    """The client's choices. `language` "" means the language of the text.
+
+    `max_words` None means `default_max_words` of the text.
+    """
+
+    template: TemplateSnapshot = DEFAULT_TEMPLATE
+    language: str = ""
+    max_words: int | None = None
+
+    def apply(self, summary: Summary, *, text: str | None) -> Summary:
+        """Set an unsaved summary's columns; `text` is None for a file, which the worker reads."""
+        summary.template = self.template.name
+        summary.instructions = self.template.instructions
+        summary.language = self.language
+        summary.max_words = self.max_words
+        if text is not None:
+            summary.text_length = len(text)
+            summary.max_words = self.max_words or default_max_words(text)
+        return summary

@@ -1,0 +1,53 @@
+"""Summary templates: the built-in ones, and the lookup among these and a company's own."""
+
+from dataclasses import dataclass
+
+from accounts.models import Company
+from common.ai import prompts
+from notes.models import SummaryTemplate
+from notes.validators import is_uuid
+
+DESCRIPTIONS = {
+    "paragraph": "One paragraph of plain prose.",
+    "bullets": 'The main points as a list; each line begins with "- ".',
+    "executive": "For a manager who reads nothing else: the outcome, the reasons, what to decide.",
+    "action_items": "Who has to do what by when, as a list.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSnapshot:
+    """The name and instructions of a template, as a summary stores them."""
+
+    name: str
+    instructions: str
+
+
+BUILT_IN_TEMPLATES = {
+    name: TemplateSnapshot(name, instructions) for name, instructions in prompts.TEMPLATES.items()
+}
+DEFAULT_TEMPLATE = BUILT_IN_TEMPLATES["paragraph"]
+
+
+def find_template(name_or_id: str, *, company: Company) -> TemplateSnapshot | None:
+    """Return the built-in template, or the company's own, with this name or id."""
+    if built_in := BUILT_IN_TEMPLATES.get(name_or_id.lower()):
+        return built_in
+    own = SummaryTemplate.objects.filter(company=company)
+    matches = own.filter(pk=name_or_id) if is_uuid(name_or_id) else own.with_name(name_or_id)
+    template = matches.first()
+    return template and TemplateSnapshot(template.name, template.instructions)
+
+
+def built_in_rows() -> dict[str, SummaryTemplate]:
+    """Return the built-in templates as unsaved rows without a company, by name.
+
+    Their id is their name.
+    """
+    rows = {}
+    for name, instructions in prompts.TEMPLATES.items():
+        row = SummaryTemplate(name=name, description=DESCRIPTIONS[name], instructions=instructions)
+        row.pk, row.created_at, row.updated_at = name, None, None  # type: ignore[assignment]
+        row.built_in = True
+        rows[name] = row
+    return rows
