@@ -4,7 +4,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """How the API's description names the access token."""
+    """Describes the access token in the OpenAPI schema."""
 
     target_class = "accounts.authentication.AccessTokenAuthentication"
     name = "accessToken"

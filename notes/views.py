@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
-from accounts.viewsets import CompanyViewSet, ScopedViewSet
+from accounts.viewsets import CompanyOwnedViewSet, ScopedViewSet
 from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
@@ -34,7 +34,7 @@ from notes.serializers import (
 )
 
 
-class NoteViewSet(CompanyViewSet):
+class NoteViewSet(CompanyOwnedViewSet):
     """Notes: an agent's own, the company's for its admin."""
 
     queryset = Note.objects.with_job()
@@ -164,7 +164,7 @@ class BatchViewSet(AskingMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin
         return self.accepted(batch)
 
 
-class TemplateViewSet(CompanyViewSet):
+class TemplateViewSet(CompanyOwnedViewSet):
     """Templates: built in, and a company's own, which its admin makes."""
 
     queryset = SummaryTemplate.objects.all()
