@@ -271,7 +271,7 @@ class MailKind(models.TextChoices):
 
 
 class Mail(CompanyOwned, Job):
-    """Store a mail to one person; a worker sends it and retries until the mail server accepts it."""
+    """Store a mail to one person; a worker retries it until the mail server accepts it."""
 
     # With up to ten minutes between tries, a mail is retried for about three days.
     max_attempts: ClassVar[int] = 450
