@@ -144,7 +144,7 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         """Save the row; after `set_password`, also revoke what the old password gave access to."""
         # `set_password` stores the raw password in `_password` until the row is saved.
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):
             super().save(*args, **kwargs)
             if is_changed:
                 self.revoke_old_password()

@@ -68,7 +68,8 @@ def end_login(login: Login, *, by: User | None) -> None:
 def end_logins(user: User, *, by: User) -> int:
     """End all logins of a user and return their number; admin sessions continue."""
     count = user.logins.end()
-    record("user.logins_ended", by=by, target=user)
+    if count:
+        record("user.logins_ended", by=by, target=user)
     return count
 
 
@@ -76,4 +77,5 @@ def end_logins(user: User, *, by: User) -> int:
 def end_all_sessions(user: User, *, by: User) -> None:
     """End all logins of a user and their sessions in the admin site."""
     user.revoke_tokens()
-    end_logins(user, by=by)
+    user.logins.end()
+    record("user.sessions_ended", by=by, target=user)
