@@ -23,7 +23,7 @@ ROLE_COLOURS = {Role.ADMIN: "primary", Role.AGENT: "info", Role.WORKER: "warning
 
 
 class ScopedAdmin(ModelAdmin):
-    """Shows staff only the rows of their own company; superusers see all rows."""
+    """Base of admin pages that show staff only the rows of their own company."""
 
     superuser_fields: tuple[str, ...] = ()
 
@@ -41,7 +41,7 @@ class ScopedAdmin(ModelAdmin):
 
 
 class ReadOnlyAdmin(ScopedAdmin):
-    """Shows rows that only the system creates and changes."""
+    """Base of admin pages of rows that only the system creates and changes."""
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return False
@@ -172,7 +172,7 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
         messages.success(request, f"{count} logins ended.")
 
     def _apply_to_each(
-        self, request: Any, users: Iterable[User], service: Callable[..., object], participle: str
+        self, request: Any, users: Iterable[User], service: Callable[..., object], outcome: str
     ) -> None:
         """Call a service for each user and report the users that can't be changed."""
         count = 0
@@ -183,7 +183,7 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
             except Conflict as error:
                 messages.error(request, f"{user}: {error.detail}")
         if count:
-            messages.success(request, f"{count} {participle}.")
+            messages.success(request, f"{count} {outcome}.")
 
 
 @admin.register(Login)
@@ -227,7 +227,8 @@ class MailAdmin(ReadOnlyAdmin):
         return mail.status
 
     @action(description="Send again")
-    def send_again(self, request: HttpRequest, mails: QuerySet) -> None:
+    def send_again(self, request: Any, mails: QuerySet) -> None:
         for mail in mails:
             mail.requeue()
+            record("mail.requeued", by=request.user, target=mail)
         messages.success(request, f"{len(mails)} queued.")

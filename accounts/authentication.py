@@ -11,13 +11,13 @@ from accounts.tokens import AccessToken
 
 
 class InvalidToken(AuthenticationFailed):
-    """The token is invalid, expired or revoked; the detail is a sentence."""
+    """Error for a token that is invalid, expired or revoked; the detail is a sentence."""
 
     default_code = "invalid_token"
 
 
 class AccessTokenAuthentication(JWTAuthentication):
-    """Checks the signature and, with one query, that the login and the account are active."""
+    """Authentication by access token; one query checks the login and the account."""
 
     www_authenticate_realm = "bureau"
 

@@ -13,7 +13,7 @@ from common.ratelimit.throttles import count_try
 
 
 class AccountBackend(ModelBackend):
-    """Signs a user in by email or username, in any letter case."""
+    """Login by email or username, in any letter case."""
 
     def authenticate(
         self,

@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from unfold.forms import AuthenticationForm, UserCreationForm
 
-from accounts.identifiers import MAX_USERNAME_CHARS, normalize_email
+from accounts.identifiers import MAX_NAME_CHARS, MAX_USERNAME_CHARS, normalize_email
 from accounts.models import User
 from accounts.serializer_fields import MAX_PASSWORD_CHARS
 
@@ -27,6 +27,8 @@ class UserAddForm(UserCreationForm):
 
 
 class NewPasswordField(forms.CharField):
+    """A password input that browsers offer to generate and store."""
+
     def __init__(self) -> None:
         super().__init__(
             max_length=MAX_PASSWORD_CHARS,
@@ -40,7 +42,7 @@ class NewPasswordForm(forms.Form):
 
 
 class InvitationForm(forms.Form):
-    full_name = forms.CharField(max_length=200, required=False)
+    full_name = forms.CharField(max_length=MAX_NAME_CHARS, required=False)
     username = forms.CharField(
         max_length=MAX_USERNAME_CHARS,
         required=False,

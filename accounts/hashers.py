@@ -15,7 +15,7 @@ class Argon2Hasher(Argon2PasswordHasher):
 
 
 class ImportedBcryptHasher(BCryptPasswordHasher):
-    """Verifies the bcrypt hashes of the services that Bureau replaces.
+    """Hasher for the bcrypt hashes of the services that Bureau replaces.
 
     Django upgrades such a hash to Argon2 at the next login. Those services ignored what follows
     the first 72 bytes of a password; today's library raises an error for a longer one.

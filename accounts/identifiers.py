@@ -1,4 +1,4 @@
-"""Normal forms of emails and usernames, so that two people can't share one that looks the same."""
+"""Normal forms of emails and usernames, so that look-alikes of a taken one are refused."""
 
 import re
 import unicodedata
@@ -9,6 +9,7 @@ from django.core.validators import RegexValidator
 
 MAX_USERNAME_CHARS = 150
 MAX_IDENTIFIER_CHARS = 254
+MAX_NAME_CHARS = 200
 # Leaves room for the number that `generate_username` may append.
 MAX_USERNAME_BASE_CHARS = MAX_USERNAME_CHARS - 10
 

@@ -9,7 +9,12 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from accounts.identifiers import MAX_USERNAME_CHARS, validate_one_line, validate_username
+from accounts.identifiers import (
+    MAX_NAME_CHARS,
+    MAX_USERNAME_CHARS,
+    validate_one_line,
+    validate_username,
+)
 from accounts.querysets import (
     CompanyOwnedQuerySet,
     CompanyQuerySet,
@@ -25,6 +30,8 @@ from common.models import BaseModel, SoftDeleteModel
 
 # `email__lower=…` compiles to the expression of the unique indexes below, so queries use them.
 models.CharField.register_lookup(Lower)
+
+MAX_USER_AGENT_CHARS = 300
 
 validate_code = RegexValidator(
     r"\A[a-z0-9][a-z0-9-]*\Z",
@@ -44,7 +51,7 @@ class Role(models.TextChoices):
 class Company(CachedRows, BaseModel):
     """Store a tenant; every user and every business row belongs to one."""
 
-    name = models.CharField(max_length=200, validators=[validate_one_line])
+    name = models.CharField(max_length=MAX_NAME_CHARS, validators=[validate_one_line])
     code = models.CharField(
         max_length=50,
         unique=True,
@@ -82,7 +89,9 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
 
     email = models.EmailField(max_length=254)
     username = models.CharField(max_length=MAX_USERNAME_CHARS, validators=[validate_username])
-    full_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
+    full_name = models.CharField(
+        max_length=MAX_NAME_CHARS, blank=True, validators=[validate_one_line]
+    )
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="users")
     is_active = models.BooleanField("active", default=True)
@@ -197,7 +206,7 @@ class Login(BaseModel):
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
-    user_agent = models.CharField(max_length=300, blank=True)
+    user_agent = models.CharField(max_length=MAX_USER_AGENT_CHARS, blank=True)
 
     objects = LoginQuerySet.as_manager()
 

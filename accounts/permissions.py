@@ -11,10 +11,10 @@ ADMIN_ROLES = frozenset({Role.ADMIN})
 
 
 class RolePermission(BasePermission):
-    """Declares the roles that can read and write a kind of row; a superuser can do both.
+    """Base of permissions by role; a superuser can read and write everything.
 
     On a detail route the role is checked after the row was found among the visible ones. So a row
-    that the user can't see is a 404 for every role, and a 403 does not reveal that a row exists.
+    of another company is a 404 for every role, and a 403 does not reveal that a row exists.
     """
 
     read_roles: ClassVar[frozenset[Role]] = ALL_ROLES

@@ -4,7 +4,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """Describes the access token in the OpenAPI schema."""
+    """OpenAPI description of the access token."""
 
     target_class = "accounts.authentication.AccessTokenAuthentication"
     name = "accessToken"

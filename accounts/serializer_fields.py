@@ -24,7 +24,7 @@ ROLE_CHOICES = [*Role.values, "user"]
 
 
 class NormalizedMixin:
-    """Replaces the value by its normal form."""
+    """Mixin of fields that replace the value by its normal form."""
 
     normalize: Callable[[str], str]
 
@@ -74,7 +74,7 @@ class RoleField(serializers.ChoiceField):
 
 
 class UniqueAmongLiveUsers(UniqueValidator):
-    """Rejects a value that a live user has in any letter case; served by the unique index."""
+    """Validator that rejects the values of live users, in any letter case."""
 
     def __init__(self, field: str) -> None:
         message = f"A user with this {field} already exists."

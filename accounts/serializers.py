@@ -4,7 +4,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
 from accounts import services
-from accounts.identifiers import MAX_IDENTIFIER_CHARS, validate_one_line
+from accounts.identifiers import MAX_IDENTIFIER_CHARS, MAX_NAME_CHARS, validate_one_line
 from accounts.models import Company, Invitation, Login, Role, User
 from accounts.serializer_fields import (
     EmailField,
@@ -86,7 +86,7 @@ class ColleagueSerializer(ModelSerializer):
 
 
 class PersonSerializer(UserSerializer):
-    """Describes a user of `/users` in the OpenAPI schema.
+    """A user in the responses of `/users`; for the OpenAPI schema only.
 
     Only admins get the optional fields.
     """
@@ -104,8 +104,11 @@ class ProfileSerializer(UserSerializer):
 
     class Meta(UserSerializer.Meta):
         read_only_fields: tuple[str, ...] = tuple(
-            f for f in UserSerializer.Meta.fields if f != "full_name"
+            field for field in UserSerializer.Meta.fields if field != "full_name"
         )
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        return services.update_user(instance, by=instance, **validated_data)
 
 
 class ManagedUserSerializer(UserSerializer):
@@ -160,10 +163,10 @@ class SignupSerializer(Serializer):
         required=False, allow_blank=True, validators=[UniqueAmongLiveUsers("username")]
     )
     full_name = serializers.CharField(
-        max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
+        max_length=MAX_NAME_CHARS, required=False, allow_blank=True, validators=[validate_one_line]
     )
     company_name = serializers.CharField(
-        max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
+        max_length=MAX_NAME_CHARS, required=False, allow_blank=True, validators=[validate_one_line]
     )
     invitation = serializers.CharField(
         max_length=MAX_SECRET_CHARS,

@@ -21,7 +21,7 @@ ROTATION_GRACE_PERIOD = timedelta(seconds=10)
 
 
 class KeyRotationBackend(TokenBackend):
-    """Signs with `SECRET_KEY`; also accepts signatures made with `SECRET_KEY_FALLBACKS`."""
+    """Token backend that signs with `SECRET_KEY` and also accepts `SECRET_KEY_FALLBACKS`."""
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
         try:
@@ -53,7 +53,7 @@ class LoginToken(Token):
 
 
 class AccessToken(LoginToken, BaseAccessToken):
-    """Names the user (`sub`), the login (`sid`) and the `token_version` (`ver`)."""
+    """Token that contains the user (`sub`), the login (`sid`) and `token_version` (`ver`)."""
 
     @classmethod
     def for_login(cls, login: Login) -> "AccessToken":

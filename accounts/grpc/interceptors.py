@@ -27,7 +27,7 @@ ERROR_DETAILS = {
 
 
 class CallInterceptor(grpc.ServerInterceptor):
-    """Adds a request id, a log line and an error status to each unary call.
+    """Interceptor that gives each unary call a request id, a log line and an error status.
 
     Calls of other services than `service_name` run in threads of their own. So health checks are
     answered while all other threads wait for the database, and open reflection streams delay no

@@ -28,7 +28,7 @@ OPTIONS = [
 
 
 class AuthServer:
-    """Serves `AuthService`, health and reflection at one address; port 0 takes any free port.
+    """Server of `AuthService`, health and reflection at one address; port 0 is any free port.
 
     Calls of `AuthService` run in `threads` threads, each with a database connection of the pool.
     """

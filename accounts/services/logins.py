@@ -5,12 +5,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 
-from accounts.models import Login, User
+from accounts.models import MAX_USER_AGENT_CHARS, Login, User
 from accounts.tokens import ROTATION_GRACE_PERIOD, RefreshToken
 from common.events import record
 from common.ratelimit.addresses import client_address
-
-MAX_USER_AGENT_CHARS = 300
 
 
 def start_login(user: User, *, request: HttpRequest) -> Login:

@@ -28,9 +28,9 @@ def change_password(
 
 @transaction.atomic
 def reset_password(*, secret: str, password: str) -> User:
-    """Set the password of the user to whom the link with this secret was mailed.
+    """Set a password with the secret of a mailed link, which works once.
 
-    A link works once; raises `ValidationError` if it was used, has expired or does not exist.
+    Raises `ValidationError` if the link was used, has expired or does not exist.
     """
     reset = PasswordReset.objects.filter(token_hash=hash_secret(secret), expires_at__gt=Now())
     if not reset.filter(used_at=None).update(used_at=Now()):
@@ -57,7 +57,7 @@ def send_password_reset_mail(reset: PasswordReset) -> None:
 
 
 def _is_mail_limit_reached(user: User) -> bool:
-    """Whether the user got so many links that strangers could be flooding their mailbox."""
+    """Whether more mails could let strangers flood the user's mailbox."""
     mails = Mail.objects.filter(
         user=user,
         kind=MailKind.PASSWORD_RESET,

@@ -2,6 +2,7 @@ from django.conf import settings
 from django.db import transaction
 from rest_framework.exceptions import PermissionDenied
 
+from accounts.identifiers import MAX_NAME_CHARS
 from accounts.models import Company, Role, User
 from accounts.services.companies import create_company, get_default_company
 from accounts.services.invitations import accept_invitation
@@ -48,5 +49,5 @@ def _get_company_and_role(company_name: str) -> tuple[Company, Role]:
     if settings.SIGNUP == "invite":
         raise PermissionDenied("Sign-up needs an invitation.", code="invitation_required")
     if settings.SIGNUP == "company":
-        return create_company(by=None, name=company_name[:200]), Role.ADMIN
+        return create_company(by=None, name=company_name[:MAX_NAME_CHARS]), Role.ADMIN
     return get_default_company(), Role.AGENT

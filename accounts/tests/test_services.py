@@ -97,6 +97,31 @@ class TestUsers:
         events = recorded_events(lambda: services.delete_user(owner, by=admin))
         assert events == [("user.deleted", str(admin.pk), target(owner))]
 
+    def test_a_change_of_the_own_profile_is_recorded(
+        self, as_user: Any, owner: User, recorded_events: RecordedEvents
+    ) -> None:
+        client = as_user(owner)
+        events = recorded_events(lambda: client.patch("/api/v1/profile/me", {"full_name": "Olive"}))
+        assert events == [("user.updated", str(owner.pk), target(owner))]
+
+    def test_adding_a_user_in_the_admin_site_is_recorded(
+        self, superuser: User, recorded_events: RecordedEvents
+    ) -> None:
+        browser = Client()
+        browser.force_login(superuser)
+        form = {
+            "email": "new@example.org",
+            "username": "new",
+            "company": str(superuser.company_id),
+            "role": Role.AGENT,
+            "usable_password": "true",
+            "password1": NEW_PASSWORD,
+            "password2": NEW_PASSWORD,
+        }
+        events = recorded_events(lambda: browser.post("/admin/accounts/user/add/", form))
+        user = User.objects.get(username="new")
+        assert events == [("user.created", str(superuser.pk), target(user))]
+
     def test_the_line_names_the_company_and_no_personal_data(
         self, admin: User, owner: User, caplog: Any, recorded_events: RecordedEvents
     ) -> None:

@@ -53,7 +53,7 @@ class PublicAuthView(PublicView):
 
 
 class SignupView(PublicAuthView):
-    """Create an account. The setting `SIGNUP` decides what is open without an invitation."""
+    """Create an account. The setting `SIGNUP` decides who can sign up without an invitation."""
 
     problems = (403,)
 
@@ -80,7 +80,7 @@ class LoginView(PublicAuthView):
             )
         update_last_login(None, user)  # type: ignore[arg-type]
         remember_address(request, self.throttle_account(request))
-        return Response(token_pair(services.start_login(user, request=request)))
+        return Response(build_token_response(services.start_login(user, request=request)))
 
 
 class RefreshView(PublicAuthView):
@@ -108,7 +108,7 @@ class RefreshView(PublicAuthView):
             login = services.rotate_login(data["refresh_token"])
         except (TokenError, UnicodeError) as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
-        return Response(token_pair(login))
+        return Response(build_token_response(login))
 
 
 class LogoutView(APIView):
@@ -203,7 +203,7 @@ def get_current_login(request: Request) -> Login | None:
     return token and Login.objects.visible_to(request.user).filter(pk=token["sid"]).first()
 
 
-def token_pair(login: Login) -> dict[str, Any]:
+def build_token_response(login: Login) -> dict[str, Any]:
     """Return the response to a login: both tokens and the user."""
     return {
         "access_token": str(AccessToken.for_login(login)),
