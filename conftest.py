@@ -1,7 +1,7 @@
-"""The named people of the tests, their clients, and a real worker.
+"""Fixtures of all tests: named users and their API clients.
 
-Everybody but the outsider belongs to one company: an `owner` of rows, a `colleague` with the same
-role, the `admin`, a machine (`worker_account`). The `superuser` runs the installation.
+One company has an `owner` of rows, a `colleague` with the same role, an `admin` and a machine
+(`worker_account`). The `outsider` and the `superuser` each belong to another company.
 """
 
 import socket
@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from accounts import services
 from accounts.models import Company, Role, User
 from accounts.tests.factories import CompanyFactory, UserFactory
+from accounts.tokens import AccessToken
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the suite's servers; the last process of the suite stops them."""
+    """Start the servers of the test suite; its last process stops them."""
     from config.settings import local
 
     local.__enter__()
@@ -25,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
+def _clear_cache() -> Iterator[None]:
     yield
     cache.clear()
 
@@ -57,7 +62,7 @@ def worker_account(company: Company) -> User:
 
 @pytest.fixture
 def outsider(db: None) -> User:
-    """An admin, but of another company."""
+    """The admin of another company."""
     company = CompanyFactory(name="Rival", code="rival")
     return UserFactory(company=company, username="outsider", role=Role.ADMIN)
 
@@ -72,31 +77,26 @@ def superuser(db: None) -> User:
 
 @pytest.fixture
 def api() -> APIClient:
-    """Somebody who has not signed in; errors come as responses, as a real client gets them."""
+    """An unauthenticated client; exceptions become error responses."""
     return APIClient(raise_request_exception=False)
 
 
 @pytest.fixture
 def as_user(db: None) -> Callable[[User], APIClient]:
-    """Clients that carry a real access token: `as_user(owner).get(...)`."""
-    from django.test import RequestFactory
+    """Return a client with an access token of the user: `as_user(owner).get(...)`."""
 
-    from accounts.tokens import AccessToken, start_login
-
-    def client_of(user: User) -> APIClient:
+    def log_in(user: User) -> APIClient:
         client = APIClient(raise_request_exception=False)
-        login = start_login(user, RequestFactory().get("/"))
+        login = services.start_login(user, request=RequestFactory().get("/"))
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {AccessToken.for_login(login)}")
         return client
 
-    return client_of
+    return log_in
 
 
 @pytest.fixture
-def queries(django_assert_num_queries: Any) -> Callable[[Callable[[], Any]], int]:
-    """Count the queries of a call."""
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
+def queries() -> Callable[[Callable[[], Any]], int]:
+    """Count the queries of a call: `queries(lambda: ...) == 1`."""
 
     def count(call: Callable[[], Any]) -> int:
         with CaptureQueriesContext(connection) as captured:

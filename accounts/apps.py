@@ -5,5 +5,5 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """drf-spectacular finds its extensions by their being loaded."""
+        """Load the schema extension, which registers itself with drf-spectacular."""
         from accounts import schema  # noqa: F401

@@ -7,34 +7,34 @@ from rest_framework_simplejwt.tokens import Token
 from structlog.contextvars import bind_contextvars
 
 from accounts.models import Login, User
-from accounts.tokens import AccessToken, is_welcome
+from accounts.tokens import AccessToken
 
 
 class InvalidToken(AuthenticationFailed):
-    """The token is worth nothing, or no longer; the detail is a sentence."""
+    """Error for a token that is invalid, expired or revoked; the detail is a sentence."""
 
     default_code = "invalid_token"
 
 
 class AccessTokenAuthentication(JWTAuthentication):
-    """Checks the signature, and with one query that the login and the account still stand."""
+    """Authentication by access token; one query checks the login and the account."""
 
     www_authenticate_realm = "bureau"
 
     def get_raw_token(self, header: bytes) -> bytes | None:
-        """The scheme counts without regard to case (RFC 9110, 11.1)."""
+        """Accept the scheme in any letter case (RFC 9110, 11.1)."""
         scheme, _, rest = header.partition(b" ")
         return super().get_raw_token(scheme.capitalize() + b" " + rest)
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
             return AccessToken(raw_token)  # type: ignore[arg-type]
-        except Exception as error:  # whatever a forged token may provoke in the parsers
+        except Exception as error:  # a forged token can raise anything in the parsers
             raise InvalidToken(f"{error or 'Token is invalid'}.") from None
 
     def get_user(self, validated_token: Token) -> Any:
-        """The token's user, with `user.company` loaded; raises `InvalidToken`."""
-        return user_of(validated_token)
+        """Return the token's user with `user.company` loaded; raise `InvalidToken`."""
+        return load_user(validated_token)
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
         result: tuple[Any, Token] | None = super().authenticate(request)
@@ -44,12 +44,12 @@ class AccessTokenAuthentication(JWTAuthentication):
         return result
 
 
-def user_of(token: Token) -> User:
-    """Load the user whose login and token version a verified token names, by one query."""
-    logins = Login.objects.open().select_related("user__company")
+def load_user(token: Token) -> User:
+    """Load the user of a verified token with one query; check login and token version."""
+    logins = Login.objects.active().select_related("user__company")
     login = logins.filter(pk=token.get("sid"), user_id=token.get("sub")).first()
-    if login is None or not is_welcome(login.user):
+    if login is None or not login.user.can_sign_in:
         raise InvalidToken("The login of this token has ended.")
     if login.user.token_version != token.get("ver"):
-        raise InvalidToken("This token was withdrawn.")
+        raise InvalidToken("This token was revoked.")
     return login.user

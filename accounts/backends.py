@@ -7,14 +7,13 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 
-from accounts.identifiers import canonical_identifier
+from accounts.identifiers import canonicalize_identifier
 from accounts.models import CompanyOwned, User
-from accounts.tokens import is_welcome
 from common.ratelimit.throttles import count_try
 
 
 class AccountBackend(ModelBackend):
-    """Signs a person in by email or username, without regard to case."""
+    """Login by email or username, in any letter case."""
 
     def authenticate(
         self,
@@ -25,41 +24,38 @@ class AccountBackend(ModelBackend):
     ) -> User | None:
         if username is None or password is None:
             return None
-        # The API's own login is limited by its throttle; this is the admin site's.
-        if isinstance(request, HttpRequest):
-            verdict = count_try(request, scope="admin", account=canonical_identifier(username))
-            if verdict and not verdict.allowed:
-                raise PermissionDenied
-        user = self._find(username)
+        _check_rate_limit(request, username)
+        user = self._find_user(username)
         if user is None:
-            # As long as a real check takes, or the time would tell which accounts exist.
+            # Hash anyway: the response time must not reveal which accounts exist.
             User().set_password(password)
             return None
-        known = user.check_password(password)
-        return user if known and self.user_can_authenticate(user) else None
+        is_correct = user.check_password(password)
+        return user if is_correct and self.user_can_authenticate(user) else None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
-        """A company's admin who is staff may do in the admin site what they may do by the API."""
+        """Give a company's admin with staff status the rights that they have in the API."""
         if super().has_perm(user_obj, perm, obj):
             return True
         is_company_staff = user_obj.is_active and user_obj.is_staff and user_obj.is_admin
-        return is_company_staff and perm in _permissions_of_company_staff()
+        return is_company_staff and perm in _company_staff_permissions()
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        granted = super().has_module_perms(user_obj, app_label)
-        return granted or (
-            user_obj.is_staff
-            and any(p.startswith(f"{app_label}.") for p in _permissions_of_company_staff())
+        if super().has_module_perms(user_obj, app_label):
+            return True
+        prefix = f"{app_label}."
+        return user_obj.is_staff and any(
+            permission.startswith(prefix) for permission in _company_staff_permissions()
         )
 
     def user_can_authenticate(self, user: Any) -> bool:
-        return is_welcome(user)
+        return user.can_sign_in
 
     def get_user(self, user_id: Any) -> User | None:
         user = User.objects.live().select_related("company").filter(pk=user_id).first()
         return user if user and self.user_can_authenticate(user) else None
 
-    def _find(self, identifier: str) -> User | None:
+    def _find_user(self, identifier: str) -> User | None:
         try:
             users = User.objects.with_identifier(identifier).select_related("company")
         except ValidationError:
@@ -67,14 +63,27 @@ class AccountBackend(ModelBackend):
         return users.first()
 
 
+def _check_rate_limit(request: HttpRequest | None, username: str) -> None:
+    """Count a login at the admin site; the API's login counts in its own throttle."""
+    if isinstance(request, HttpRequest):
+        account = canonicalize_identifier(username)
+        verdict = count_try(request, scope="admin", account=account)
+        if verdict and not verdict.allowed:
+            raise PermissionDenied
+
+
 @cache
-def _permissions_of_company_staff() -> set[str]:
-    """All rights on rows that a company owns and its people; its own row to read and change."""
-    owned = (model for model in apps.get_models() if issubclass(model, CompanyOwned))
-    ours: list[type[Model]] = [*owned, User]
-    rights = {
+def _company_staff_permissions() -> set[str]:
+    """Return all rights on a company's rows and users, and some on the company and its logins."""
+    owned_models = (model for model in apps.get_models() if issubclass(model, CompanyOwned))
+    models: list[type[Model]] = [*owned_models, User]
+    permissions = {
         f"{model._meta.app_label}.{verb}_{model._meta.model_name}"
-        for model in ours
+        for model in models
         for verb in ("view", "add", "change", "delete")
     }
-    return rights | {"accounts.view_company", "accounts.change_company", "accounts.view_login"}
+    return permissions | {
+        "accounts.view_company",
+        "accounts.change_company",
+        "accounts.view_login",
+    }

@@ -7,7 +7,8 @@ from common.api.filters import BooleanFilter, FilterSet
 
 class UserFilter(FilterSet):
     search = django_filters.CharFilter(
-        method="filter_search", label="Part of the username, the full name or, for admins, email."
+        method="filter_search",
+        label="Part of the username or full name; for admins, also of the email.",
     )
     role = django_filters.ChoiceFilter(choices=Role.choices)
     is_active = BooleanFilter()
@@ -16,10 +17,10 @@ class UserFilter(FilterSet):
         model = User
         fields = ()
 
-    def filter_search(self, users: QuerySet, _name: str, words: str) -> QuerySet:
-        names = Q(username__icontains=words) | Q(full_name__icontains=words)
-        asker = self.request.user
-        # What a person may not read they may not search by either.
-        if asker.is_superuser or asker.is_admin:
-            names |= Q(email__icontains=words)
-        return users.filter(names)
+    def filter_search(self, users: QuerySet, _name: str, text: str) -> QuerySet:
+        condition = Q(username__icontains=text) | Q(full_name__icontains=text)
+        user = self.request.user
+        # Users who can't read emails can't search by them either.
+        if user.is_superuser or user.is_admin:
+            condition |= Q(email__icontains=text)
+        return users.filter(condition)

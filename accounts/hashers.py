@@ -3,11 +3,11 @@ from typing import Any
 import bcrypt
 from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
 
-BCRYPT_BYTES = 72
+MAX_BCRYPT_BYTES = 72
 
 
 class Argon2Hasher(Argon2PasswordHasher):
-    """Argon2id with OWASP's parameters: Django's own would take 100 MiB for each login."""
+    """Argon2id with OWASP's parameters; Django's defaults use 100 MiB per login."""
 
     time_cost = 2
     memory_cost = 19_456
@@ -15,15 +15,16 @@ class Argon2Hasher(Argon2PasswordHasher):
 
 
 class ImportedBcryptHasher(BCryptPasswordHasher):
-    """Verifies the hashes of the old services, which are upgraded at the next login.
+    """Hasher for the bcrypt hashes of the services that Bureau replaces.
 
-    Their library looked at the first 72 bytes only, and today's raises for more.
+    Django upgrades such a hash to Argon2 at the next login. Those services ignored what follows
+    the first 72 bytes of a password; today's library raises an error for a longer one.
     """
 
     def encode(self, password: str, salt: Any) -> str:
-        hashed = bcrypt.hashpw(password.encode()[:BCRYPT_BYTES], salt)
+        hashed = bcrypt.hashpw(password.encode()[:MAX_BCRYPT_BYTES], salt)
         return f"{self.algorithm}${hashed.decode('ascii')}"
 
     def verify(self, password: str, encoded: str) -> bool:
         _, hashed = encoded.split("$", 1)
-        return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], hashed.encode())
+        return bcrypt.checkpw(password.encode()[:MAX_BCRYPT_BYTES], hashed.encode())

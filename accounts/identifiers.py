@@ -1,4 +1,4 @@
-"""One spelling for each email and username, so that two people can't share what looks the same."""
+"""Normal forms of emails and usernames, so that look-alikes of a taken one are refused."""
 
 import re
 import unicodedata
@@ -7,27 +7,30 @@ from collections.abc import Callable
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
-USERNAME_LENGTH = 150
-LONGEST = 254
+MAX_USERNAME_CHARS = 150
+MAX_IDENTIFIER_CHARS = 254
+MAX_NAME_CHARS = 200
+# Leaves room for the number that `generate_username` may append.
+MAX_USERNAME_BASE_CHARS = MAX_USERNAME_CHARS - 10
 
 validate_username = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._+-]*\Z",
-    "A username holds letters a to z, digits and . _ + - and begins with a letter or digit.",
+    "A username can contain the letters a to z, digits and . _ + -, and must start with a letter "
+    "or a digit.",
 )
-
-
 validate_one_line = RegexValidator(
-    r"[\x00-\x1f\x7f\u2028\u2029]", "A name holds no line breaks.", inverse_match=True
+    r"[\x00-\x1f\x7f\u2028\u2029]",
+    "A name can't contain line breaks or other control characters.",
+    inverse_match=True,
 )
 
 
 def normalize_email(email: str) -> str:
-    """Lower case, compatibility characters unified, the domain in its ASCII form.
+    """Return the email in NFKC and lower case, with an ASCII domain.
 
-    Raises Django's `ValidationError` for a domain that has no ASCII form, and for any text that
-    is longer than an address can be.
+    Raises Django's `ValidationError` if the domain has no ASCII form or the text is too long.
     """
-    local, at, domain = _unified(email).rpartition("@")
+    local, at, domain = _normalize_nfkc(email).rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
     except UnicodeError:
@@ -36,31 +39,33 @@ def normalize_email(email: str) -> str:
 
 
 def normalize_username(username: str) -> str:
-    """Compatibility characters unified. Raises Django's `ValidationError` for a long text."""
-    return _unified(username)
+    """Return the username in NFKC. Raises Django's `ValidationError` if it is too long."""
+    return _normalize_nfkc(username)
 
 
-def _unified(text: str) -> str:
-    # Unifying takes quadratic time for long runs of accents, so length comes first.
-    if len(text) > LONGEST:
-        raise ValidationError(f"At most {LONGEST} characters are expected.", code="max_length")
+def _normalize_nfkc(text: str) -> str:
+    # NFKC takes quadratic time for long runs of accents, so check the length first.
+    if len(text) > MAX_IDENTIFIER_CHARS:
+        message = f"At most {MAX_IDENTIFIER_CHARS} characters are allowed."
+        raise ValidationError(message, code="max_length")
     return unicodedata.normalize("NFKC", text).strip()
 
 
-def canonical_identifier(identifier: str) -> str:
-    """An email or a username as it is looked up at login; also of what is neither."""
+def canonicalize_identifier(identifier: str) -> str:
+    """Return the form by which a login looks up an email or username; never raises."""
     try:
-        found = normalize_email if "@" in identifier else normalize_username
-        return found(identifier).lower()
+        normalize = normalize_email if "@" in identifier else normalize_username
+        return normalize(identifier).lower()
     except ValidationError:
-        return identifier[:LONGEST].lower()
+        return identifier[:MAX_IDENTIFIER_CHARS].lower()
 
 
-def username_from_email(email: str, *, is_taken: Callable[[str], bool]) -> str:
-    """A free username made of the part before the `@`; a number is added where it is taken."""
-    base = re.sub(r"[^a-z0-9._+-]+", "-", email.partition("@")[0].lower()).strip("._+-") or "user"
-    candidate, number = base[: USERNAME_LENGTH - 10], 1
+def generate_username(email: str, *, is_taken: Callable[[str], bool]) -> str:
+    """Return a free username made of the part before the `@`, with a number if it is taken."""
+    local = re.sub(r"[^a-z0-9._+-]+", "-", email.partition("@")[0].lower()).strip("._+-")
+    base = (local or "user")[:MAX_USERNAME_BASE_CHARS]
+    candidate, number = base, 1
     while is_taken(candidate):
         number += 1
-        candidate = f"{base[: USERNAME_LENGTH - 10]}-{number}"
+        candidate = f"{base}-{number}"
     return candidate

@@ -1,7 +1,7 @@
-"""The secret in a mailed link.
+"""The secrets in mailed links.
 
-It is made from the row that it stands for by a keyed hash, so that a mail that is sent twice
-holds the same link; the row keeps its SHA-256 alone, so that the database opens no account.
+A secret is a keyed hash of its row's id, so a mail that is sent twice contains the same link. The
+row stores only the SHA-256 of the secret, so a copy of the database gives access to no account.
 """
 
 import hashlib
@@ -13,19 +13,21 @@ from django.conf import settings
 from django.db.models import Model
 
 
-def secret_of(row: Model, *, key: str | None = None) -> str:
+def derive_secret(row: Model, *, key: str | None = None) -> str:
+    """Return the secret of a row under `key`, which defaults to `SECRET_KEY`."""
     message = f"{row._meta.label}:{row.pk}".encode()
     digest = hmac.digest((key or settings.SECRET_KEY).encode(), message, "sha256")
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def hash_of(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def mailed_secret(row: Any) -> str:
-    """The secret whose hash the row keeps, also when `SECRET_KEY` has changed in between."""
+    """Return the secret whose hash the row stores, even if `SECRET_KEY` was rotated since."""
     for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        if hash_of(secret := secret_of(row, key=key)) == row.token_hash:
+        secret = derive_secret(row, key=key)
+        if hash_secret(secret) == row.token_hash:
             return secret
-    raise LookupError("The key that this link was made with is no longer in the settings.")
+    raise LookupError("The settings no longer contain the key that this link was made with.")

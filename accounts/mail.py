@@ -1,4 +1,4 @@
-"""From a mail's row to the mail: text and HTML by template, one Message-ID for ever."""
+"""Build a mail from its row and templates, and send it."""
 
 import smtplib
 from typing import Any
@@ -9,40 +9,40 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from accounts.link_secrets import mailed_secret
-from accounts.models import Mail
+from accounts.models import Mail, MailKind
 from common.jobs import JobFailed, RetryLater
 
 SUBJECTS = {
-    Mail.Kind.WELCOME: "Welcome to {company}",
-    Mail.Kind.INVITATION: "You are invited to join {company}",
-    Mail.Kind.PASSWORD_RESET: "Choose a new password",
-    Mail.Kind.PASSWORD_CHANGED: "Your password was changed",
-    Mail.Kind.DEACTIVATED: "Your account was closed",
+    MailKind.WELCOME: "Welcome to {company}",
+    MailKind.INVITATION: "You are invited to join {company}",
+    MailKind.PASSWORD_RESET: "Choose a new password",
+    MailKind.PASSWORD_CHANGED: "Your password was changed",
+    MailKind.DEACTIVATED: "Your account was deactivated",
 }
 
 
 def send(mail: Mail) -> None:
-    """Hand a mail to the mail server.
+    """Send a mail to the mail server.
 
-    Raises `RetryLater` while the server is away or busy, and `JobFailed` when it refuses the
-    recipient for good. The Message-ID is the row's own, so that a mail which is handed over
-    twice, because a worker died in between, is one mail to those who receive it.
+    Raises `RetryLater` if the server is unreachable or busy, and `JobFailed` if it permanently
+    refuses the recipient. The Message-ID is derived from the row, so if a worker dies and the
+    mail is sent twice, mail clients recognise the duplicate.
     """
     try:
-        message_of(mail).send()
+        build_message(mail).send()
     except smtplib.SMTPRecipientsRefused as error:
         codes = [code for code, _ in error.recipients.values()]
         if all(code >= 500 for code in codes):
             raise JobFailed(f"The mail server refused the recipient ({codes[0]}).") from None
-        raise RetryLater("The mail server put the recipient off.") from None
+        raise RetryLater("The mail server refused the recipient for now.") from None
     except (OSError, smtplib.SMTPException) as error:
-        raise RetryLater(f"The mail server did not take it: {type(error).__name__}.") from None
+        raise RetryLater(f"The mail could not be sent: {type(error).__name__}.") from None
 
 
-def message_of(mail: Mail) -> EmailMultiAlternatives:
-    """The mail as it will be sent."""
-    context = _context(mail)
-    subject = SUBJECTS[Mail.Kind(mail.kind)].format(company=mail.company.name)
+def build_message(mail: Mail) -> EmailMultiAlternatives:
+    """Return the mail as text and HTML."""
+    context = _build_context(mail)
+    subject = SUBJECTS[MailKind(mail.kind)].format(company=mail.company.name)
     message = EmailMultiAlternatives(
         subject=" ".join(subject.split()),
         body=render_to_string(f"mail/{mail.kind}.txt", context),
@@ -53,8 +53,8 @@ def message_of(mail: Mail) -> EmailMultiAlternatives:
     return message
 
 
-def _context(mail: Mail) -> dict[str, Any]:
-    # The address is a setting: a Host header from outside could send people elsewhere.
+def _build_context(mail: Mail) -> dict[str, Any]:
+    # Links start with the setting, because a forged Host header could point them elsewhere.
     context = {"mail": mail, "company": mail.company, "user": mail.user, "url": settings.PUBLIC_URL}
     if mail.invitation:
         secret = mailed_secret(mail.invitation)

@@ -4,12 +4,17 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
-from django.db import models
-from django.db.models import Q
+from django.db import models, transaction
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from accounts.identifiers import USERNAME_LENGTH, validate_one_line, validate_username
+from accounts.identifiers import (
+    MAX_NAME_CHARS,
+    MAX_USERNAME_CHARS,
+    validate_one_line,
+    validate_username,
+)
 from accounts.querysets import (
     CompanyOwnedQuerySet,
     CompanyQuerySet,
@@ -19,19 +24,24 @@ from accounts.querysets import (
     UserManager,
 )
 from common.caching.invalidation import CachedRows
+from common.events import record
 from common.jobs import Job
 from common.models import BaseModel, SoftDeleteModel
 
-# `email__lower=…` asks in the words of the unique indexes below, so that they serve it.
+# `email__lower=…` compiles to the expression of the unique indexes below, so queries use them.
 models.CharField.register_lookup(Lower)
 
+MAX_USER_AGENT_CHARS = 300
+
 validate_code = RegexValidator(
-    r"\A[a-z0-9][a-z0-9-]*\Z", "A code holds letters a to z, digits and -, and begins with no -."
+    r"\A[a-z0-9][a-z0-9-]*\Z",
+    "A code can contain the letters a to z, digits and hyphens, and must start with a letter or a "
+    "digit.",
 )
 
 
 class Role(models.TextChoices):
-    """What a person may do within their company; `worker` is a machine account."""
+    """What a user can do within their company; `worker` is a machine account."""
 
     ADMIN = "admin"
     AGENT = "agent"
@@ -39,14 +49,14 @@ class Role(models.TextChoices):
 
 
 class Company(CachedRows, BaseModel):
-    """The tenant: every person and every row belongs to one."""
+    """Store a tenant; every user and every business row belongs to one."""
 
-    name = models.CharField(max_length=200, validators=[validate_one_line])
+    name = models.CharField(max_length=MAX_NAME_CHARS, validators=[validate_one_line])
     code = models.CharField(
         max_length=50,
         unique=True,
         validators=[validate_code],
-        help_text="Short and unique; it names the company in URLs and folders.",
+        help_text="A short unique name, used in URLs and folder names.",
     )
     contact_email = models.EmailField(blank=True)
     is_active = models.BooleanField(default=True)
@@ -61,7 +71,7 @@ class Company(CachedRows, BaseModel):
 
 
 class CompanyOwned(BaseModel):
-    """A row of one company, seen by that company's people alone."""
+    """Base of rows that belong to one company and are visible only to its users."""
 
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="+", editable=False)
 
@@ -72,19 +82,21 @@ class CompanyOwned(BaseModel):
 
 
 class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
-    """A person, or a machine with the role `worker`.
+    """Store a person, or a machine with the role `worker`.
 
-    A change of `token_version` makes all access tokens of this user worthless at once.
+    Incrementing `token_version` invalidates all access tokens of the user.
     """
 
     email = models.EmailField(max_length=254)
-    username = models.CharField(max_length=USERNAME_LENGTH, validators=[validate_username])
-    full_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
+    username = models.CharField(max_length=MAX_USERNAME_CHARS, validators=[validate_username])
+    full_name = models.CharField(
+        max_length=MAX_NAME_CHARS, blank=True, validators=[validate_one_line]
+    )
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
     company = models.ForeignKey(Company, on_delete=models.PROTECT, related_name="users")
     is_active = models.BooleanField("active", default=True)
     is_staff = models.BooleanField(
-        "staff", default=False, help_text="May sign in to this admin site."
+        "staff", default=False, help_text="Can sign in to this admin site."
     )
     token_version = models.PositiveIntegerField(default=0, editable=False)
 
@@ -100,14 +112,14 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
                 condition=Q(deleted_at=None),
                 name="user_email_unique",
                 violation_error_code="unique",
-                violation_error_message="A user with this email exists already.",
+                violation_error_message="A user with this email already exists.",
             ),
             models.UniqueConstraint(
                 Lower("username"),
                 condition=Q(deleted_at=None),
                 name="user_username_unique",
                 violation_error_code="unique",
-                violation_error_message="A user with this username exists already.",
+                violation_error_message="A user with this username already exists.",
             ),
         ]
 
@@ -128,32 +140,64 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
     def is_agent(self) -> bool:
         return self.role == Role.AGENT
 
+    @property
+    def can_sign_in(self) -> bool:
+        """Whether the account and its company are active.
+
+        A superuser can sign in even if the company is not, so that they can activate it again.
+        """
+        is_live = self.is_active and self.deleted_at is None
+        return is_live and (self.company.is_active or self.is_superuser)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """However a password is changed, what the old one has opened is closed with it."""
-        # Where Django keeps a password between `set_password` and `save`.
+        """Save the row; after `set_password`, also revoke what the old password gave access to."""
+        # `set_password` stores the raw password in `_password` until the row is saved.
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
-        super().save(*args, **kwargs)
-        if is_changed:
-            from accounts.services import close_what_the_old_password_opened
-
-            close_what_the_old_password_opened(self)
-
-    def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Sessions of the admin site end with the tokens."""
-        of_password = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
-        return f"{of_password}.{self.token_version}"
+        with transaction.atomic(savepoint=False):
+            super().save(*args, **kwargs)
+            if is_changed:
+                self.revoke_old_password()
+                record("user.password_changed", by=None, target=self)
 
     def check_password(self, raw_password: str) -> bool:
-        # The old services stored what bcrypt gives, without Django's prefix.
+        """Return whether the password is right; Django then upgrades an outdated hash."""
+        # The services that Bureau replaces stored bcrypt hashes without Django's prefix.
         if self.password.startswith("$2"):
             self.password = f"bcrypt${self.password}"
         return super().check_password(raw_password)
 
+    def revoke_tokens(self, **columns: Any) -> None:
+        """Invalidate all access tokens and admin sessions, and write `columns` with it."""
+        version = F("token_version") + 1
+        rows = User.objects.filter(pk=self.pk)
+        rows.update(token_version=version, updated_at=Now(), **columns)
+        self.refresh_from_db()
+
+    def revoke_old_password(self, *, keep_login: "Login | None" = None) -> None:
+        """End the logins, admin sessions and reset links, and notify the user by mail.
+
+        With `keep_login`, that login and the admin sessions continue.
+        """
+        if keep_login is None:
+            self.revoke_tokens()
+        self.logins.exclude(pk=keep_login and keep_login.pk).end()
+        self.revoke_password_resets()
+        Mail.objects.enqueue_to(self, MailKind.PASSWORD_CHANGED)
+
+    def revoke_password_resets(self) -> None:
+        PasswordReset.objects.filter(user=self, used_at=None).update(used_at=Now())
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Include `token_version`, so that admin sessions end together with the tokens."""
+        password_hash = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        return f"{password_hash}.{self.token_version}"
+
 
 class Login(BaseModel):
-    """One sign-in of one person on one device, and the generation of its refresh token.
+    """Store one sign-in of a user on one device.
 
-    Access tokens name their login; a refresh token is good for one generation (`accounts.tokens`).
+    Access and refresh tokens contain the id of their login. A refresh token is valid for one
+    `generation`, which each refresh increments.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="logins")
@@ -162,19 +206,19 @@ class Login(BaseModel):
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     ip_address = models.GenericIPAddressField(null=True, blank=True)
-    user_agent = models.CharField(max_length=300, blank=True)
+    user_agent = models.CharField(max_length=MAX_USER_AGENT_CHARS, blank=True)
 
     objects = LoginQuerySet.as_manager()
 
     class Meta(BaseModel.Meta):
-        indexes = [models.Index(fields=["user", "expires_at"], name="login_of_user")]
+        indexes = [models.Index(fields=["user", "expires_at"], name="login_user_expires_at")]
 
     def __str__(self) -> str:
         return f"{self.user_id} from {self.ip_address}"
 
 
 class Invitation(CompanyOwned):
-    """Asks the holder of an email address to join a company in a role."""
+    """Store an invitation to join a company in a role, sent to an email address."""
 
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
@@ -191,24 +235,34 @@ class Invitation(CompanyOwned):
 
     @property
     def status(self) -> str:
-        """`accepted`, `revoked`, `expired` or `pending`."""
+        """One of `accepted`, `revoked`, `expired` and `pending`."""
         if self.accepted_at:
             return "accepted"
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at <= timezone.now() else "pending"
 
+    def accept(self) -> bool:
+        """Accept a pending invitation; return False if it is not pending."""
+        rows = Invitation.objects.pending().filter(pk=self.pk)
+        return rows.update(accepted_at=Now(), updated_at=Now()) == 1
+
+    def revoke(self) -> bool:
+        """Revoke the invitation; return False if it was accepted or revoked before."""
+        rows = Invitation.objects.filter(pk=self.pk, accepted_at=None, revoked_at=None)
+        return rows.update(revoked_at=Now(), updated_at=Now()) == 1
+
 
 class PasswordReset(Job):
-    """Somebody asked for a new password for an email address.
+    """Store a request for a password reset link for an email address.
 
-    Whether a person has that address is looked up by the job and not by the request, which
-    therefore takes as long for an unknown address as for a known one.
+    The job, not the request, looks up the user: so the response time does not reveal whether the
+    address is known.
     """
 
     email = models.EmailField(max_length=254)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
-    # Null, because many rows without one must not break its uniqueness.
+    # Null until the link is mailed, because the unique constraint ignores nulls.
     token_hash = models.CharField(max_length=64, unique=True, null=True)  # noqa: DJ001
     expires_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
@@ -217,20 +271,21 @@ class PasswordReset(Job):
         return self.email
 
 
+class MailKind(models.TextChoices):
+    WELCOME = "welcome"
+    INVITATION = "invitation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
+    DEACTIVATED = "deactivated"
+
+
 class Mail(CompanyOwned, Job):
-    """A mail to one person, sent by a worker, again and again until the mail server takes it."""
+    """Store a mail to one person; a worker retries it until the mail server accepts it."""
 
-    class Kind(models.TextChoices):
-        WELCOME = "welcome"
-        INVITATION = "invitation"
-        PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
-        PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
-        DEACTIVATED = "deactivated"
-
-    # With ten minutes between the later tries this bears with a mail server for three days.
+    # With up to ten minutes between tries, a mail is retried for about three days.
     max_attempts: ClassVar[int] = 450
 
-    kind = models.CharField(max_length=20, choices=Kind.choices)
+    kind = models.CharField(max_length=20, choices=MailKind.choices)
     to = models.EmailField(max_length=254)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     invitation = models.ForeignKey(Invitation, models.CASCADE, null=True, related_name="+")

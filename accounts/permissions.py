@@ -5,72 +5,65 @@ from rest_framework.request import Request
 
 from accounts.models import Role, User
 
-EVERYBODY = frozenset(Role)
-PEOPLE = frozenset({Role.ADMIN, Role.AGENT})
-ADMINS = frozenset({Role.ADMIN})
+ALL_ROLES = frozenset(Role)
+HUMAN_ROLES = frozenset({Role.ADMIN, Role.AGENT})
+ADMIN_ROLES = frozenset({Role.ADMIN})
 
 
 class RolePermission(BasePermission):
-    """The roles that may read and write a kind of row; a superuser may do both.
+    """Base of permissions by role; a superuser can read and write everything.
 
-    Subclasses declare the two sets. For one row the question is asked after the row was found
-    among those that the person may see: so a hidden row is a 404 for every role, and a 403
-    says only that the role may not do this to a row that it may see.
+    On a detail route the role is checked after the row was found among the visible ones. So a row
+    of another company is a 404 for every role, and a 403 does not reveal that a row exists.
     """
 
-    read: ClassVar[frozenset[Role]] = EVERYBODY
-    write: ClassVar[frozenset[Role]] = EVERYBODY
+    read_roles: ClassVar[frozenset[Role]] = ALL_ROLES
+    write_roles: ClassVar[frozenset[Role]] = ALL_ROLES
 
     @property
     def may_refuse_to_show(self) -> bool:
-        """For the API's description: whether some roles read nothing of this."""
-        return self.read != EVERYBODY
+        """Whether some roles can't read; the OpenAPI schema then lists a 403."""
+        return self.read_roles != ALL_ROLES
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return False
-        return view.detail is True or self._allows(request)
+        return view.detail is True or self._is_role_allowed(request)
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
-        return self._allows(request)
+        return self._is_role_allowed(request)
 
-    def _allows(self, request: Request) -> bool:
-        roles = self.read if request.method in SAFE_METHODS else self.write
+    def _is_role_allowed(self, request: Request) -> bool:
+        roles = self.read_roles if request.method in SAFE_METHODS else self.write_roles
         user = request.user
         return user.is_authenticated and (user.is_superuser or user.role in roles)
 
 
 class CompanyPermission(RolePermission):
-    """Everybody reads their company and its admin changes it; only a superuser founds one."""
+    """All users read their company and its admin changes it; only a superuser creates one."""
 
-    write = ADMINS
+    write_roles = ADMIN_ROLES
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        allowed = super().has_permission(request, view)
-        return allowed and (view.action != "create" or request.user.is_superuser)
+        is_allowed = super().has_permission(request, view)
+        return is_allowed and (view.action != "create" or request.user.is_superuser)
 
 
-class PeoplePermission(RolePermission):
-    """Colleagues are read by all; an admin manages them, but no operator of the installation."""
+class UserPermission(RolePermission):
+    """All users read their colleagues; an admin manages them, except superusers."""
 
-    write = ADMINS
+    write_roles = ADMIN_ROLES
 
     def has_object_permission(self, request: Request, view: Any, obj: User) -> bool:
-        untouchable = obj.is_superuser and not request.user.is_superuser
-        reads = request.method in SAFE_METHODS
-        return super().has_object_permission(request, view, obj) and (reads or not untouchable)
+        is_protected = obj.is_superuser and not request.user.is_superuser
+        is_read = request.method in SAFE_METHODS
+        is_allowed = super().has_object_permission(request, view, obj)
+        return is_allowed and (is_read or not is_protected)
 
 
 class AdminOnly(RolePermission):
-    read = write = ADMINS
+    read_roles = write_roles = ADMIN_ROLES
 
 
-class AdminOfPeople(PeoplePermission):
-    read = write = ADMINS
-
-
-class OwnRowsOnly(BasePermission):
-    """For rows that are always the person's own, whatever their role."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        return bool(request.user and request.user.is_authenticated)
+class AdminUserPermission(UserPermission):
+    read_roles = write_roles = ADMIN_ROLES

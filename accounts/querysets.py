@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.db.models.functions import Now
 
 from accounts.identifiers import normalize_email, normalize_username
 from common.caching.invalidation import CachedQuerySet
@@ -11,7 +12,7 @@ from common.jobs.models import JobQuerySet
 from common.querysets import SoftDeleteQuerySet
 
 if TYPE_CHECKING:
-    from accounts.models import User
+    from accounts.models import Mail, User
 
 Viewer: TypeAlias = "User | AnonymousUser"
 
@@ -20,7 +21,7 @@ class CompanyOwnedQuerySet(models.QuerySet):
     """Rows that belong to a company."""
 
     def visible_to(self, user: Viewer) -> Self:
-        """The rows that `user` may know of; all other rows don't exist for them."""
+        """Return the rows of the user's company; all rows for a superuser."""
         if not user.is_authenticated:
             return self.none()
         return self if user.is_superuser else self.filter(company_id=user.company_id)
@@ -28,6 +29,7 @@ class CompanyOwnedQuerySet(models.QuerySet):
 
 class CompanyQuerySet(CachedQuerySet):
     def visible_to(self, user: Viewer) -> Self:
+        """Return the user's company; all companies for a superuser."""
         if not user.is_authenticated:
             return self.none()
         return self if user.is_superuser else self.filter(pk=user.company_id)
@@ -35,10 +37,11 @@ class CompanyQuerySet(CachedQuerySet):
 
 class UserQuerySet(CompanyOwnedQuerySet, SoftDeleteQuerySet):
     def visible_to(self, user: Viewer) -> Self:
-        """Everybody for a superuser, the company for its admin, for others who is active there.
+        """Return the live users that `user` can see.
 
-        Where anybody may sign up (`SIGNUP=open`) the people of a company don't know each other:
-        then agents see themselves alone.
+        A superuser sees all, a company's admin the whole company, others its active users.
+        With `SIGNUP=open` the users of a company don't know each other, so an agent sees only
+        themselves.
         """
         people = super().visible_to(user).live()
         if not user.is_authenticated or user.is_superuser or user.is_admin:
@@ -51,7 +54,7 @@ class UserQuerySet(CompanyOwnedQuerySet, SoftDeleteQuerySet):
         return self.live().filter(is_active=True, role="admin")
 
     def with_identifier(self, identifier: str) -> Self:
-        """Live users with this email or, where it holds no `@`, this username."""
+        """Return the live users with this email, or this username if it contains no `@`."""
         if "@" in identifier:
             return self.live().filter(email__lower=normalize_email(identifier))
         return self.live().filter(username__lower=normalize_username(identifier).lower())
@@ -69,29 +72,34 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
 
 
 class InvitationQuerySet(CompanyOwnedQuerySet):
-    def open(self) -> Self:
-        """Neither accepted nor revoked nor expired."""
-        now = models.functions.Now()
-        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
+    def pending(self) -> Self:
+        """Return the invitations that are neither accepted, revoked nor expired."""
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=Now())
 
-    def from_those_who_may_invite(self) -> Self:
-        """Sent by somebody who is still there and still an admin."""
-        there = models.Q(invited_by__is_active=True, invited_by__deleted_at=None)
-        may = models.Q(invited_by__role="admin") | models.Q(invited_by__is_superuser=True)
-        return self.filter(there, may)
+    def with_authorized_inviter(self) -> Self:
+        """Return the invitations whose inviter is still active and still an admin."""
+        is_active = models.Q(invited_by__is_active=True, invited_by__deleted_at=None)
+        is_admin = models.Q(invited_by__role="admin") | models.Q(invited_by__is_superuser=True)
+        return self.filter(is_active, is_admin)
 
 
 class MailQuerySet(JobQuerySet, CompanyOwnedQuerySet):
-    pass
+    def enqueue_to(self, user: "User", kind: str, **related: Any) -> "Mail":
+        """Queue a mail to a user; `related` names the row whose link the mail contains."""
+        return self.enqueue(
+            company_id=user.company_id, kind=kind, to=user.email, user=user, **related
+        )
 
 
 class LoginQuerySet(models.QuerySet):
     def visible_to(self, user: Viewer) -> Self:
-        """Everybody's logins are their own, an admin's too."""
+        """Return the user's own logins, also for an admin or a superuser."""
         return self.filter(user_id=user.pk) if user.is_authenticated else self.none()
 
-    def open(self) -> Self:
-        return self.filter(ended_at=None, expires_at__gt=models.functions.Now())
+    def active(self) -> Self:
+        """Return the logins that have neither ended nor expired."""
+        return self.filter(ended_at=None, expires_at__gt=Now())
 
     def end(self) -> int:
-        return self.filter(ended_at=None).update(ended_at=models.functions.Now())
+        """End the logins that have not ended and return their number."""
+        return self.filter(ended_at=None).update(ended_at=Now())

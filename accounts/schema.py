@@ -4,7 +4,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    """How the API's description names the access token."""
+    """OpenAPI description of the access token."""
 
     target_class = "accounts.authentication.AccessTokenAuthentication"
     name = "accessToken"

@@ -1,90 +1,25 @@
-from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, PermissionDenied
-from rest_framework.validators import UniqueValidator
 
 from accounts import services
-from accounts.identifiers import (
-    USERNAME_LENGTH,
-    normalize_email,
-    normalize_username,
-    validate_one_line,
-    validate_username,
-)
+from accounts.identifiers import MAX_IDENTIFIER_CHARS, MAX_NAME_CHARS, validate_one_line
 from accounts.models import Company, Invitation, Login, Role, User
+from accounts.serializer_fields import (
+    EmailField,
+    PasswordField,
+    RoleField,
+    UniqueAmongLiveUsers,
+    UsernameField,
+    check_password_strength,
+)
 from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import AliasMixin, ModelSerializer, Serializer
 
-PASSWORD_LENGTH = 1024
-# Two of the old services said "user" for what is an agent here.
-ROLE_CHOICES = [*Role.values, "user"]
-
-
-class NormalizedMixin:
-    """Puts what is sent into its one spelling."""
-
-    normalize: Callable[[str], str]
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)  # type: ignore[misc]
-        try:
-            return type(self).normalize(text)
-        except DjangoValidationError as error:
-            raise serializers.ValidationError(error.messages, code=error.code) from None
-
-
-class EmailField(NormalizedMixin, serializers.EmailField):
-    """An email in the one spelling that Bureau keeps."""
-
-    normalize = staticmethod(normalize_email)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=254, **kwargs)
-
-
-class UsernameField(NormalizedMixin, serializers.CharField):
-    normalize = staticmethod(normalize_username)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_length=USERNAME_LENGTH, **kwargs)
-        self.validators.append(validate_username)
-
-
-class PasswordField(serializers.CharField):
-    """Never trimmed, never shown; 1,024 characters at most."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            max_length=PASSWORD_LENGTH,
-            trim_whitespace=False,
-            write_only=True,
-            style={"input_type": "password"},
-            **kwargs,
-        )
-
-
-class RoleField(serializers.ChoiceField):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(ROLE_CHOICES, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        role = super().to_internal_value(data)
-        return Role.AGENT.value if role == "user" else role
-
-
-class UniqueAmongLiveUsers(UniqueValidator):
-    """Without regard to case, by the index that keeps it so in the database."""
-
-    def __init__(self, field: str) -> None:
-        message = f"A user with this {field} exists already."
-        super().__init__(User.objects.live(), message=message, lookup="lower")
-
-    def __call__(self, value: str, serializer_field: Any) -> None:
-        super().__call__(value.lower(), serializer_field)
+IDENTITY_FIELDS = ("email", "username", "full_name")
+# A link's secret has 43 characters.
+MAX_SECRET_CHARS = 100
 
 
 class CompanySummarySerializer(ModelSerializer):
@@ -94,27 +29,33 @@ class CompanySummarySerializer(ModelSerializer):
 
 
 class CompanySerializer(ModelSerializer):
+    superuser_fields = ("code", "is_active")
+
     class Meta:
         model = Company
         fields = ("id", "name", "code", "contact_email", "is_active", "created_at", "updated_at")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Its code names folders and its closing locks everybody out: both are the operator's."""
+        """Let only a superuser change the code (it names folders) and close the company."""
         if not self.context["request"].user.is_superuser:
-            changed = {f for f in ("code", "is_active") if f in attrs and self._differs(f, attrs)}
+            changed = [field for field in self.superuser_fields if self._is_changed(field, attrs)]
             if changed:
-                error = ErrorDetail(
-                    "Only the installation's operator may change this.", "forbidden"
-                )
-                raise serializers.ValidationError({field: [error] for field in sorted(changed)})
+                error = ErrorDetail("Only a superuser can change this field.", "forbidden")
+                raise serializers.ValidationError({field: [error] for field in changed})
         return attrs
 
-    def _differs(self, field: str, attrs: dict[str, Any]) -> bool:
-        return getattr(self.instance, field, None) != attrs[field]
+    def create(self, validated_data: dict[str, Any]) -> Company:
+        return services.create_company(by=self.context["request"].user, **validated_data)
+
+    def update(self, instance: Company, validated_data: dict[str, Any]) -> Company:
+        return services.update_company(instance, by=self.context["request"].user, **validated_data)
+
+    def _is_changed(self, field: str, attrs: dict[str, Any]) -> bool:
+        return field in attrs and getattr(self.instance, field, None) != attrs[field]
 
 
 class UserSerializer(ModelSerializer):
-    """A person as they and their admin see them."""
+    """All public fields of a user, for the user and for admins."""
 
     company = CompanySummarySerializer(read_only=True)
 
@@ -136,7 +77,7 @@ class UserSerializer(ModelSerializer):
 
 
 class ColleagueSerializer(ModelSerializer):
-    """A person as their colleagues see them."""
+    """The fields of a user that colleagues can read."""
 
     class Meta:
         model = User
@@ -145,9 +86,9 @@ class ColleagueSerializer(ModelSerializer):
 
 
 class PersonSerializer(UserSerializer):
-    """A person as `/users` shows them; who is no admin gets the required fields alone.
+    """A user in the responses of `/users`; for the OpenAPI schema only.
 
-    For the API's description.
+    Only admins get the optional fields.
     """
 
     email = serializers.EmailField(required=False)
@@ -159,18 +100,21 @@ class PersonSerializer(UserSerializer):
 
 
 class ProfileSerializer(UserSerializer):
-    """What a person may change of their own account."""
+    """The user's own account, of which they can change `full_name`."""
 
     class Meta(UserSerializer.Meta):
         read_only_fields: tuple[str, ...] = tuple(
-            f for f in UserSerializer.Meta.fields if f != "full_name"
+            field for field in UserSerializer.Meta.fields if field != "full_name"
         )
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        return services.update_user(instance, by=instance, **validated_data)
 
 
 class ManagedUserSerializer(UserSerializer):
-    """A person as an admin creates and changes them.
+    """A user as an admin creates and changes them.
 
-    Created without a `password`, they get a mail by which they choose one themselves.
+    Without a `password`, a new user gets a mail with a link to choose one.
     """
 
     email = EmailField(validators=[UniqueAmongLiveUsers("email")])
@@ -182,7 +126,7 @@ class ManagedUserSerializer(UserSerializer):
         required=False,
         write_only=True,
         source="company",
-        help_text="Of use to a superuser, when they create a user.",
+        help_text="The company of a new user; only a superuser can choose another than their own.",
     )
 
     class Meta(UserSerializer.Meta):
@@ -191,17 +135,17 @@ class ManagedUserSerializer(UserSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance and attrs.get("company", self.instance.company) != self.instance.company:
-            error = ErrorDetail("A person can't move to another company.", "invalid")
+            error = ErrorDetail("A user can't move to another company.", "invalid")
             raise serializers.ValidationError({"company_id": [error]})
         if "password" in attrs:
-            person = self.instance or person_of(attrs)
-            check_password_strength(attrs["password"], person)
+            user = self.instance or _build_unsaved_user(attrs)
+            check_password_strength(attrs["password"], user)
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> User:
-        company = self.context["request"].user.company
-        defaults = {"company": company, "password": None, "role": Role.AGENT}
-        return services.create_user(**defaults | validated_data)
+        by = self.context["request"].user
+        defaults = {"company": by.company, "password": None, "role": Role.AGENT}
+        return services.create_user(by=by, **defaults | validated_data)
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         validated_data.pop("company", None)
@@ -219,38 +163,40 @@ class SignupSerializer(Serializer):
         required=False, allow_blank=True, validators=[UniqueAmongLiveUsers("username")]
     )
     full_name = serializers.CharField(
-        max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
+        max_length=MAX_NAME_CHARS, required=False, allow_blank=True, validators=[validate_one_line]
     )
     company_name = serializers.CharField(
-        max_length=200, required=False, allow_blank=True, validators=[validate_one_line]
+        max_length=MAX_NAME_CHARS, required=False, allow_blank=True, validators=[validate_one_line]
     )
     invitation = serializers.CharField(
-        max_length=100,
+        max_length=MAX_SECRET_CHARS,
         required=False,
         allow_blank=True,
         write_only=True,
         help_text="The code of an invitation.",
     )
-    role = RoleField(required=False, help_text="`agent`, or nothing.")
+    role = RoleField(required=False, help_text="Only `agent` is allowed; it may be left out.")
 
     def validate_role(self, role: str) -> str:
         if role != Role.AGENT:
-            raise PermissionDenied("Nobody can give themselves this role.", code="role_not_allowed")
+            raise PermissionDenied(
+                "You can only sign up with the role `agent`.", code="role_not_allowed"
+            )
         return role
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs.pop("role", None)
-        check_password_strength(attrs["password"], person_of(attrs))
+        check_password_strength(attrs["password"], _build_unsaved_user(attrs))
         return attrs
 
 
 class LoginSerializer(AliasMixin, Serializer):
-    """An OAuth2 password grant, as a form or as JSON; `email` may stand for `username`."""
+    """An OAuth2 password grant, as a form or as JSON; `email` is an alias of `username`."""
 
     aliases: ClassVar = {"username": "email"}
 
-    username = serializers.CharField(required=False, max_length=254)
-    email = serializers.CharField(required=False, max_length=254)
+    username = serializers.CharField(required=False, max_length=MAX_IDENTIFIER_CHARS)
+    email = serializers.CharField(required=False, max_length=MAX_IDENTIFIER_CHARS)
     password = PasswordField()
     grant_type = serializers.ChoiceField(["password"], required=False, write_only=True)
     scope = serializers.CharField(required=False, allow_blank=True, write_only=True)
@@ -266,7 +212,7 @@ class RefreshSerializer(Serializer):
 
 
 class TokenPairSerializer(serializers.Serializer):
-    """What a login and a refresh answer."""
+    """The response to a login and a refresh."""
 
     access_token = serializers.CharField()
     refresh_token = serializers.CharField()
@@ -276,10 +222,10 @@ class TokenPairSerializer(serializers.Serializer):
 
 
 class LoginRowSerializer(ModelSerializer):
-    """One of a person's logins."""
+    """A login of the user."""
 
     last_used_at = serializers.DateTimeField(source="rotated_at", read_only=True)
-    current = serializers.SerializerMethodField(help_text="Whether this request came by it.")
+    current = serializers.SerializerMethodField(help_text="Whether this request uses this login.")
 
     class Meta:
         model = Login
@@ -323,7 +269,7 @@ class InvitationSerializer(ModelSerializer):
 
 
 class PasswordChangeSerializer(AliasMixin, Serializer):
-    """`old_password` and `password` are read for `current_password` and `new_password` too."""
+    """`old_password` and `password` are aliases of `current_password` and `new_password`."""
 
     aliases: ClassVar = {"current_password": "old_password", "new_password": "password"}
 
@@ -335,9 +281,9 @@ class PasswordChangeSerializer(AliasMixin, Serializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
         user = self.context["request"].user
         if not user.check_password(attrs["current_password"]):
-            error = ErrorDetail("This is not your password.", "wrong_password")
+            error = ErrorDetail("This is not your current password.", "wrong_password")
             raise serializers.ValidationError({"current_password": [error]})
-        check_password_strength(attrs["new_password"], user, "new_password")
+        check_password_strength(attrs["new_password"], user, field="new_password")
         return {"password": attrs["new_password"]}
 
 
@@ -346,38 +292,25 @@ class PasswordResetSerializer(Serializer):
 
 
 class MessageSerializer(Serializer):
-    """A sentence for people."""
+    """A message for people."""
 
     detail = serializers.CharField()
 
 
 class PasswordResetConfirmSerializer(AliasMixin, Serializer):
-    """`password` is read for `new_password` too."""
+    """`password` is an alias of `new_password`."""
 
     aliases: ClassVar = {"new_password": "password"}
 
-    token = serializers.CharField(max_length=100, write_only=True)
+    token = serializers.CharField(max_length=MAX_SECRET_CHARS, write_only=True)
     new_password = PasswordField(required=False)
     password = PasswordField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        check_password_strength(attrs["new_password"], User(), "new_password")
+        check_password_strength(attrs["new_password"], User(), field="new_password")
         return {"secret": attrs["token"], "password": attrs["new_password"]}
 
 
-def person_of(attrs: dict[str, Any]) -> User:
-    """Somebody with these attributes, for the rules of what a password must not resemble."""
-    return User(**{k: attrs[k] for k in ("email", "username", "full_name") if k in attrs})
-
-
-def check_password_strength(password: str, user: User, field: str = "password") -> None:
-    """Raise the validators' complaints as errors of `field`."""
-    try:
-        validate_password(password, user)
-    except DjangoValidationError as error:
-        details = [
-            ErrorDetail(message, code=inner.code or "invalid")
-            for inner in error.error_list
-            for message in inner.messages
-        ]
-        raise serializers.ValidationError({field: details}) from None
+def _build_unsaved_user(attrs: dict[str, Any]) -> User:
+    """Return a user with the given identity, for the check of the password's similarity."""
+    return User(**{name: attrs[name] for name in IDENTITY_FIELDS if name in attrs})

@@ -1,4 +1,4 @@
-"""Handlers of this app's jobs."""
+"""The handlers of this app's jobs."""
 
 from accounts import mail, services
 from accounts.models import Mail, PasswordReset
@@ -12,6 +12,6 @@ def send_mail(row: Mail) -> JobResult:
 
 
 @handles(PasswordReset)
-def offer_password_reset(reset: PasswordReset) -> JobResult:
-    services.offer_password_reset(reset)
+def send_password_reset_mail(reset: PasswordReset) -> JobResult:
+    services.send_password_reset_mail(reset)
     return JobResult()

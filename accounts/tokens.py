@@ -1,7 +1,7 @@
-"""Access and refresh tokens, and what ties them to a login.
+"""Access tokens and refresh tokens, both bound to a login.
 
-A refresh token holds its login's id and generation and nothing random, so that the successor
-of a token can be given again to a client whose answer was lost, without being stored.
+A refresh token contains its login's id and generation and no random value. So a client whose
+response was lost can get the same token again, although it is not stored.
 """
 
 from datetime import timedelta
@@ -9,24 +9,19 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
-from django.db.models.functions import Now
-from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken as BaseAccessToken
 from rest_framework_simplejwt.tokens import Token
 
-from accounts.models import Login, User
-from common.ratelimit.addresses import client_address
+from accounts.models import Login
 
-GRACE = timedelta(seconds=10)
+ROTATION_GRACE_PERIOD = timedelta(seconds=10)
 
 
-class RotatingBackend(TokenBackend):
-    """Signs with `SECRET_KEY`; accepts what `SECRET_KEY_FALLBACKS` have signed."""
+class KeyRotationBackend(TokenBackend):
+    """Token backend that signs with `SECRET_KEY` and also accepts `SECRET_KEY_FALLBACKS`."""
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
         try:
@@ -34,31 +29,31 @@ class RotatingBackend(TokenBackend):
         except TokenBackendError:
             for key in settings.SECRET_KEY_FALLBACKS:
                 try:
-                    return _backend(key).decode(token, verify)
+                    return _build_backend(TokenBackend, key).decode(token, verify)
                 except TokenBackendError:
                     continue
             raise
 
 
-def _backend(key: str, kind: type[TokenBackend] = TokenBackend) -> TokenBackend:
-    return kind("HS256", key, audience=api_settings.AUDIENCE, issuer=api_settings.ISSUER)
+def _build_backend(backend_class: type[TokenBackend], key: str) -> TokenBackend:
+    return backend_class("HS256", key, audience=api_settings.AUDIENCE, issuer=api_settings.ISSUER)
 
 
 class LoginToken(Token):
-    """A token of one login (`sid`) of one person (`sub`)."""
+    """A token of one login (`sid`) of one user (`sub`)."""
 
-    _token_backend = _backend(settings.SECRET_KEY, RotatingBackend)
+    _token_backend = _build_backend(KeyRotationBackend, settings.SECRET_KEY)
 
     def verify(self) -> None:
         super().verify()
         try:
             UUID(self["sid"]), UUID(self["sub"])
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise TokenError("Token names no login") from None
+            raise TokenError("Token contains no login id") from None
 
 
 class AccessToken(LoginToken, BaseAccessToken):
-    """Says who asks (`sub`), by which login (`sid`), at which `token_version` (`ver`)."""
+    """Token that contains the user (`sub`), the login (`sid`) and `token_version` (`ver`)."""
 
     @classmethod
     def for_login(cls, login: Login) -> "AccessToken":
@@ -75,7 +70,7 @@ class RefreshToken(LoginToken):
 
     @classmethod
     def for_login(cls, login: Login) -> "RefreshToken":
-        """The token of the login's present generation, the same each time it is made."""
+        """Return the token of the login's current generation; equal for each call."""
         token = cls()
         token.payload = {
             "type": cls.token_type,
@@ -87,48 +82,3 @@ class RefreshToken(LoginToken):
             "exp": int(login.expires_at.timestamp()),
         }
         return token
-
-
-def start_login(user: User, request: HttpRequest) -> Login:
-    """Open a login for a person who has proved who they are."""
-    login = Login(
-        user=user,
-        rotated_at=timezone.now(),
-        expires_at=timezone.now() + RefreshToken.lifetime,
-        ip_address=client_address(request),
-        user_agent=request.headers.get("User-Agent", "").replace("\0", "")[:300],
-    )
-    login.save(force_insert=True)
-    return login
-
-
-def rotate(encoded: str) -> Login:
-    """Spend a refresh token and return its login at the next generation.
-
-    The one conditional UPDATE decides: of any number of parallel uses one starts a new
-    generation. Within 10 s the others get that same generation again; later use of a spent
-    token means that it was stolen, and ends the login. Raises simplejwt's `TokenError`.
-    """
-    token = RefreshToken(encoded)  # type: ignore[arg-type]
-    generation = token.get("gen")
-    login = Login.objects.open().filter(pk=token.get("sid"), user_id=token.get("sub"))
-    spent = login.filter(generation=generation).update(
-        generation=F("generation") + 1,
-        rotated_at=Now(),
-        expires_at=Now() + RefreshToken.lifetime,
-        updated_at=Now(),
-    )
-    row = login.select_related("user__company").first()
-    if row is None or not is_welcome(row.user):
-        raise TokenError("This login has ended.")
-    just_now = row.rotated_at > timezone.now() - GRACE
-    if not spent and not (row.generation == generation + 1 and just_now):
-        login.end()
-        raise TokenError("This refresh token was used before; its login has ended.")
-    return row
-
-
-def is_welcome(user: User) -> bool:
-    """Whether the account stands. An operator is not locked out with their company."""
-    stands = user.is_active and user.deleted_at is None
-    return stands and (user.company.is_active or user.is_superuser)

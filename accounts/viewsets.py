@@ -1,4 +1,4 @@
-"""What the apps' own APIs are built of: rows of a company, and relations to such rows."""
+"""Base classes of the apps' APIs: viewsets over a company's rows, and relations to such rows."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from common.api.viewsets import FilteringMixin
 
 
 class CompanyRelatedField(PrimaryKeyRelatedField):
-    """A relation by id that looks only among the rows that the person may see.
+    """A relation by id to a row that is visible to the user.
 
-    Another company's row is therefore answered as a row that does not exist.
+    The id of another company's row gets the same error as an unknown id.
     """
 
     default_error_messages = {
@@ -38,7 +38,7 @@ class CompanyRelatedField(PrimaryKeyRelatedField):
 
 
 class ScopedViewSet(FilteringMixin, GenericViewSet):
-    """The base of every viewset over rows that not everybody may see."""
+    """Base of viewsets over rows with a `visible_to(user)` queryset."""
 
     lookup_value_converter = "uuid"
 
@@ -47,8 +47,8 @@ class ScopedViewSet(FilteringMixin, GenericViewSet):
         return rows.visible_to(self.request.user)
 
 
-class CreateMixin(mixins.CreateModelMixin):
-    """POST, made once for an `Idempotency-Key`."""
+class CompanyCreateMixin(mixins.CreateModelMixin):
+    """POST into the user's company; an `Idempotency-Key` is honoured."""
 
     @idempotent
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -58,26 +58,26 @@ class CreateMixin(mixins.CreateModelMixin):
         serializer.save(company=self.request.user.company)  # type: ignore[attr-defined]
 
 
-class UpdateMixin(mixins.UpdateModelMixin):
-    """PUT and PATCH; both take a partial body."""
+class PartialUpdateMixin(mixins.UpdateModelMixin):
+    """PUT and PATCH, which both accept a partial body."""
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().update(request, *args, **{**kwargs, "partial": True})
 
 
-class CompanyViewSet(
-    CreateMixin,
-    UpdateMixin,
+class CompanyOwnedViewSet(
+    CompanyCreateMixin,
+    PartialUpdateMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.DestroyModelMixin,
     ScopedViewSet,
 ):
-    """List, create, read, update and delete the rows of the person's company."""
+    """List, create, read, update and delete the rows of the user's company."""
 
 
 class PublicView(APIView):
-    """A route for people who have not signed in; a token that is sent along is not looked at."""
+    """A route without authentication; a token that is sent is ignored."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)

@@ -3,13 +3,13 @@ from typing import Any
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from accounts.permissions import ADMINS, RolePermission
+from accounts.permissions import ADMIN_ROLES, RolePermission
 
 
 class ProductPermission(RolePermission):
     """Anybody reads; a company's admin writes its own."""
 
-    write = ADMINS
+    write_roles = ADMIN_ROLES
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return request.method in SAFE_METHODS or super().has_permission(request, view)

@@ -14,7 +14,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.viewsets import CompanyViewSet
+from accounts.viewsets import CompanyOwnedViewSet
 from catalog.filters import ProductFilter, ProductOrdering
 from catalog.list_query import LISTED, Listing
 from catalog.models import Product
@@ -28,7 +28,7 @@ from common.api.validation import together
 from common.caching.etags import etag_of, matches
 
 
-class ProductViewSet(CompanyViewSet):
+class ProductViewSet(CompanyOwnedViewSet):
     """Products: everybody reads them all, a company's admin writes its own."""
 
     queryset = Product.objects.shown()

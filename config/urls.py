@@ -11,7 +11,7 @@ from drf_spectacular.views import (
     SpectacularSwaggerSplitView,
 )
 
-from accounts import link_pages
+from accounts.views import link_pages
 from common import health
 from common.api.schema import Once
 from common.metrics.views import metrics
@@ -55,7 +55,9 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("docs", swagger, name="docs"),
     path("redoc", redoc, name="redoc"),
-    path("password/<str:secret>", link_pages.PasswordPage.as_view(), name="password-page"),
-    path("invitation/<str:secret>", link_pages.InvitationPage.as_view(), name="invitation-page"),
+    path("password/<str:secret>", link_pages.PasswordResetPageView.as_view(), name="password-page"),
+    path(
+        "invitation/<str:secret>", link_pages.InvitationPageView.as_view(), name="invitation-page"
+    ),
     path("admin/", admin.site.urls),
 ]

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
-from accounts.viewsets import CompanyViewSet, ScopedViewSet
+from accounts.viewsets import CompanyOwnedViewSet, ScopedViewSet
 from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
@@ -34,7 +34,7 @@ from notes.serializers import (
 )
 
 
-class NoteViewSet(CompanyViewSet):
+class NoteViewSet(CompanyOwnedViewSet):
     """Notes. Agents see their own, admins see their company's."""
 
     queryset = Note.objects.with_own_summary()
@@ -168,7 +168,7 @@ class BatchViewSet(
         return self.accepted_response(batch)
 
 
-class TemplateViewSet(CompanyViewSet):
+class TemplateViewSet(CompanyOwnedViewSet):
     """The built-in templates and the company's own, which its admins write."""
 
     queryset = SummaryTemplate.objects.all()

@@ -2,13 +2,13 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from accounts.permissions import PEOPLE, RolePermission
+from accounts.permissions import HUMAN_ROLES, RolePermission
 
 
 class CollectionPermission(RolePermission):
     """Projects and cycles are read by all of the company and written by its people."""
 
-    write = PEOPLE
+    write_roles = HUMAN_ROLES
 
 
 class SessionPermission(CollectionPermission):

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from accounts.models import Role
-from accounts.viewsets import CompanyViewSet, PublicView, ScopedViewSet
+from accounts.viewsets import CompanyOwnedViewSet, PublicView, ScopedViewSet
 from common.api.exceptions import LengthRequired
 from common.api.idempotency import idempotent
 from uploads import presigned, services
@@ -41,7 +41,7 @@ from uploads.serializers import (
 )
 
 
-class RowViewSet(CompanyViewSet):
+class RowViewSet(CompanyOwnedViewSet):
     """Rows that belong to the company of what they are made in."""
 
     permission_classes = (CollectionPermission,)

@@ -49,8 +49,8 @@ class AuthServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ValidateToken(self, request, context):
-        """What an access token is worth at this moment. A token that is worth nothing is an answer and
-        no error: `valid` is false and `error` says why.
+        """Returns whether an access token is valid now, and whose it is. An invalid token is not an
+        error status: `valid` is false and `error` contains the reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

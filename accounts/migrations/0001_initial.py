@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "[\\x00-\\x1f\\x7f\\u2028\\u2029]",
-                                "A name holds no line breaks.",
+                                "A name can't contain line breaks or other control characters.",
                                 inverse_match=True,
                             )
                         ],
@@ -50,13 +50,13 @@ class Migration(migrations.Migration):
                 (
                     "code",
                     models.CharField(
-                        help_text="Short and unique; it names the company in URLs and folders.",
+                        help_text="A short unique name, used in URLs and folder names.",
                         max_length=50,
                         unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
                                 "\\A[a-z0-9][a-z0-9-]*\\Z",
-                                "A code holds letters a to z, digits and -, and begins with no -.",
+                                "A code can contain the letters a to z, digits and hyphens, and must start with a letter or a digit.",
                             )
                         ],
                     ),
@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "\\A[A-Za-z0-9][A-Za-z0-9._+-]*\\Z",
-                                "A username holds letters a to z, digits and . _ + - and begins with a letter or digit.",
+                                "A username can contain the letters a to z, digits and . _ + -, and must start with a letter or a digit.",
                             )
                         ],
                     ),
@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "[\\x00-\\x1f\\x7f\\u2028\\u2029]",
-                                "A name holds no line breaks.",
+                                "A name can't contain line breaks or other control characters.",
                                 inverse_match=True,
                             )
                         ],
@@ -138,7 +138,7 @@ class Migration(migrations.Migration):
                     "is_staff",
                     models.BooleanField(
                         default=False,
-                        help_text="May sign in to this admin site.",
+                        help_text="Can sign in to this admin site.",
                         verbose_name="staff",
                     ),
                 ),
@@ -456,7 +456,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(("deleted_at", None)),
                 name="user_email_unique",
                 violation_error_code="unique",
-                violation_error_message="A user with this email exists already.",
+                violation_error_message="A user with this email already exists.",
             ),
         ),
         migrations.AddConstraint(
@@ -466,12 +466,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("deleted_at", None)),
                 name="user_username_unique",
                 violation_error_code="unique",
-                violation_error_message="A user with this username exists already.",
+                violation_error_message="A user with this username already exists.",
             ),
         ),
         migrations.AddIndex(
             model_name="login",
-            index=models.Index(fields=["user", "expires_at"], name="login_of_user"),
+            index=models.Index(fields=["user", "expires_at"], name="login_user_expires_at"),
         ),
         migrations.AddIndex(
             model_name="passwordreset",

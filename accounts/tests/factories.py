@@ -6,8 +6,8 @@ from django.contrib.auth.hashers import make_password
 from accounts.models import Company, Role, User
 
 PASSWORD = "correct-horse-battery"
-# Hashing is made to be slow, so it is done once.
-HASH = make_password(PASSWORD)
+# Hashing is slow by design, so hash the password only once.
+PASSWORD_HASH = make_password(PASSWORD)
 
 
 class CompanyFactory(factory.django.DjangoModelFactory):
@@ -24,9 +24,9 @@ class UserFactory(factory.django.DjangoModelFactory):
 
     company = factory.SubFactory(CompanyFactory)
     username = factory.Sequence(lambda n: f"person-{n}")
-    email = factory.LazyAttribute(lambda person: f"{person.username}@example.org")
+    email = factory.LazyAttribute(lambda user: f"{user.username}@example.org")
     role = Role.AGENT
-    password = HASH
+    password = PASSWORD_HASH
 
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> User:

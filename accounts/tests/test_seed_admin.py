@@ -11,52 +11,58 @@ from accounts.tests.factories import PASSWORD
 pytestmark = pytest.mark.django_db
 
 
-def seed(**options: Any) -> str:
+def run_seed_admin(**options: Any) -> str:
     out = StringIO()
     call_command("seed_admin", **options, stdout=out)
     return out.getvalue()
 
 
-def test_creates_a_superuser_once(settings: Any) -> None:
-    settings.FIRST_SUPERUSER_PASSWORD = "admin123"  # development's
-    assert "created" in seed(email="Boss@example.org", password="admin123")
-    assert "is there already" in seed(email="boss@example.org", password=PASSWORD)
-    boss = User.objects.get()
-    assert (boss.email, boss.username, boss.role) == ("boss@example.org", "boss", Role.ADMIN)
-    assert boss.is_superuser
-    assert boss.is_staff
-    assert boss.check_password("admin123")
+def test_creates_the_superuser_once(settings: Any) -> None:
+    settings.FIRST_SUPERUSER_PASSWORD = "admin123"  # the default in development
+    assert "created" in run_seed_admin(email="Boss@example.org", password="admin123")
+    assert "already exists" in run_seed_admin(email="boss@example.org", password=PASSWORD)
+    user = User.objects.get()
+    assert (user.email, user.username, user.role) == ("boss@example.org", "boss", Role.ADMIN)
+    assert user.is_superuser
+    assert user.is_staff
+    assert user.check_password("admin123")
 
 
 def test_a_deactivated_superuser_stays_deactivated(superuser: User, admin: User) -> None:
     User.objects.filter(pk=superuser.pk).update(is_active=False)
-    assert "is deactivated: left as it is" in seed(email=superuser.email, password=PASSWORD)
+    assert "is deactivated and is left unchanged" in run_seed_admin(
+        email=superuser.email, password=PASSWORD
+    )
     superuser.refresh_from_db()
     assert not superuser.is_active
 
 
 def test_a_deleted_superuser_stays_deleted(superuser: User) -> None:
     User.objects.filter(pk=superuser.pk).soft_delete()
-    assert "was deleted: left as it is" in seed(email=superuser.email, password=PASSWORD)
+    assert "was deleted and is left unchanged" in run_seed_admin(
+        email=superuser.email, password=PASSWORD
+    )
     assert not User.objects.live().exists()
 
 
-def test_of_an_address_that_is_used_again_the_living_account_counts(superuser: User) -> None:
+def test_a_live_account_takes_precedence_over_a_deleted_one_with_its_email(superuser: User) -> None:
     User.objects.filter(pk=superuser.pk).soft_delete()
     services.create_user(
-        email=superuser.email, password=None, company=superuser.company, role=Role.AGENT
+        by=None, email=superuser.email, password=None, company=superuser.company, role=Role.AGENT
     )
-    assert "is no superuser" in seed(email=superuser.email, password=PASSWORD)
+    assert "is not a superuser" in run_seed_admin(email=superuser.email, password=PASSWORD)
 
 
 def test_an_agent_does_not_become_a_superuser(owner: User) -> None:
     before = User.objects.values().get()
-    assert "is no superuser: left as it is" in seed(email=owner.email, password=PASSWORD)
+    assert "is not a superuser and is left unchanged" in run_seed_admin(
+        email=owner.email, password=PASSWORD
+    )
     assert User.objects.values().get() == before
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("options", "message"),
     [
         ({"email": "nope"}, "valid email address"),
         ({"email": ""}, "valid email address"),
@@ -65,11 +71,11 @@ def test_an_agent_does_not_become_a_superuser(owner: User) -> None:
         ({"password": "1"}, "too short"),
         ({"password": "boss@example.org"}, "too similar"),
         ({"password": ""}, "FIRST_SUPERUSER_PASSWORD"),
-        ({"username": "no spaces"}, "A username holds"),
-        ({"username": "OWNER"}, "username exists already"),
+        ({"username": "no spaces"}, "A username can contain"),
+        ({"username": "OWNER"}, "username already exists"),
     ],
 )
-def test_says_what_is_wrong(owner: User, wrong: dict[str, str], said: str) -> None:
-    with pytest.raises(CommandError, match=said):
-        seed(**{"email": "boss@example.org", "password": PASSWORD, **wrong})
+def test_invalid_options_are_reported(owner: User, options: dict[str, str], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        run_seed_admin(**{"email": "boss@example.org", "password": PASSWORD, **options})
     assert User.objects.count() == 1

@@ -1,4 +1,4 @@
-"""What a token is worth, and when it stops being so."""
+"""Access tokens and refresh tokens: when they are valid and when they end."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,28 +26,32 @@ def pair(api: APIClient, owner: User) -> dict[str, str]:
     return api.post("/api/v1/auth/login", {"username": "owner", "password": PASSWORD}).json()
 
 
-def status_of(token: str) -> int:
+def get_status(token: str) -> int:
     client = APIClient(raise_request_exception=False)
     return client.get(ME, headers={"authorization": f"Bearer {token}"}).status_code
 
 
-def forged(token: str, key: str | None = None, algorithm: str = "HS256", **changes: Any) -> str:
+def forge_token(
+    token: str, key: str | None = None, algorithm: str = "HS256", **changes: Any
+) -> str:
     claims = jwt.decode(token, options={"verify_signature": False}) | changes
     claims = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(claims, key or django_settings.SECRET_KEY, algorithm=algorithm)
 
 
-class TestAccess:
-    def test_opens_the_api(self, pair: dict) -> None:
-        assert status_of(pair["access_token"]) == 200
+class TestAccessToken:
+    def test_a_valid_token_authenticates(self, pair: dict) -> None:
+        assert get_status(pair["access_token"]) == 200
 
     @pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
-    def test_scheme_in_any_case(self, pair: dict, api: APIClient, scheme: str) -> None:
+    def test_the_scheme_is_accepted_in_any_letter_case(
+        self, pair: dict, api: APIClient, scheme: str
+    ) -> None:
         headers = {"authorization": f"{scheme} {pair['access_token']}"}
         assert api.get(ME, headers=headers).status_code == 200
 
-    def test_costs_one_query(self, pair: dict, queries: Any) -> None:
-        assert queries(lambda: status_of(pair["access_token"])) == 1
+    def test_authentication_needs_one_query(self, pair: dict, queries: Any) -> None:
+        assert queries(lambda: get_status(pair["access_token"])) == 1
 
     @pytest.mark.parametrize(
         "changes",
@@ -70,68 +74,71 @@ class TestAccess:
         ],
         ids=str,
     )
-    def test_wrong_claims(self, pair: dict, changes: dict) -> None:
-        assert status_of(forged(pair["access_token"], **changes)) == 401
+    def test_wrong_claims_are_refused(self, pair: dict, changes: dict) -> None:
+        assert get_status(forge_token(pair["access_token"], **changes)) == 401
 
-    def test_unsigned(self, pair: dict) -> None:
+    def test_an_unsigned_token_is_refused(self, pair: dict) -> None:
         claims = jwt.decode(pair["access_token"], options={"verify_signature": False})
-        assert status_of(jwt.encode(claims, None, algorithm="none")) == 401
+        assert get_status(jwt.encode(claims, None, algorithm="none")) == 401
 
     @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
-    def test_another_algorithm(self, pair: dict, algorithm: str) -> None:
+    def test_another_algorithm_is_refused(self, pair: dict, algorithm: str) -> None:
         key = django_settings.SECRET_KEY
-        assert status_of(forged(pair["access_token"], key, algorithm)) == 401
+        assert get_status(forge_token(pair["access_token"], key, algorithm)) == 401
 
-    def test_another_key(self, pair: dict) -> None:
+    def test_another_key_is_refused(self, pair: dict) -> None:
         assert (
-            status_of(forged(pair["access_token"], "another-key-of-at-least-32-characters")) == 401
+            get_status(forge_token(pair["access_token"], "another-key-of-at-least-32-characters"))
+            == 401
         )
 
     @pytest.mark.parametrize("token", ["x", "a.b.c", "....", "é", "e30.e30.e30", "A" * 7000])
-    def test_nonsense(self, db: None, token: str) -> None:
-        assert status_of(token) == 401
+    def test_malformed_tokens_are_refused(self, db: None, token: str) -> None:
+        assert get_status(token) == 401
 
-    def test_a_refresh_token_is_none(self, pair: dict) -> None:
-        assert status_of(pair["refresh_token"]) == 401
+    def test_a_refresh_token_does_not_authenticate(self, pair: dict) -> None:
+        assert get_status(pair["refresh_token"]) == 401
 
-    def test_signed_with_a_key_that_was_rotated_out(self, pair: dict, settings: Any) -> None:
-        old = forged(pair["access_token"], "yesterdays-key-of-at-least-32-characters")
-        assert status_of(old) == 401
+    def test_a_token_signed_with_a_fallback_key_is_accepted(
+        self, pair: dict, settings: Any
+    ) -> None:
+        old = forge_token(pair["access_token"], "yesterdays-key-of-at-least-32-characters")
+        assert get_status(old) == 401
         settings.SECRET_KEY_FALLBACKS = ["yesterdays-key-of-at-least-32-characters"]
-        assert status_of(old) == 200
+        assert get_status(old) == 200
 
 
-def test_the_refusal_is_a_sentence_with_a_code(pair: dict) -> None:
+def test_the_error_has_a_code_and_a_sentence(pair: dict) -> None:
     client = APIClient(raise_request_exception=False)
     response = client.get(ME, headers={"authorization": "Bearer nonsense"})
     assert response.json()["code"] == "invalid_token"
     assert response.json()["detail"] == "Token is invalid."
 
 
-class TestEndsAtOnce:
+class TestAccessEnds:
     def test_when_the_user_is_deactivated(self, pair: dict, owner: User, admin: User) -> None:
-        services.deactivate(owner, by=admin)
-        assert status_of(pair["access_token"]) == 401
+        services.deactivate_user(owner, by=admin)
+        assert get_status(pair["access_token"]) == 401
 
     def test_when_the_user_is_deleted(self, pair: dict, owner: User) -> None:
         User.objects.filter(pk=owner.pk).soft_delete()
-        assert status_of(pair["access_token"]) == 401
+        assert get_status(pair["access_token"]) == 401
 
-    def test_when_the_row_is_gone(self, pair: dict, owner: User) -> None:
+    def test_when_the_user_row_is_deleted(self, pair: dict, owner: User) -> None:
         owner.delete()
-        assert status_of(pair["access_token"]) == 401
+        assert get_status(pair["access_token"]) == 401
 
     def test_when_the_company_is_closed(self, pair: dict, company: Company) -> None:
         Company.objects.filter(pk=company.pk).update(is_active=False)
-        assert status_of(pair["access_token"]) == 401
+        assert get_status(pair["access_token"]) == 401
 
-    def test_when_they_log_out(self, pair: dict, api: APIClient) -> None:
+    def test_when_the_user_logs_out(self, pair: dict, api: APIClient) -> None:
         headers = {"authorization": f"Bearer {pair['access_token']}"}
         assert api.post("/api/v1/auth/logout", headers=headers).status_code == 204
-        assert status_of(pair["access_token"]) == 401
+        assert get_status(pair["access_token"]) == 401
         assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
 
-    def test_but_not_another_login(
+    def test_logout_does_not_end_another_login(
         self, pair: dict, api: APIClient, as_user: Any, owner: User
     ) -> None:
         other = as_user(owner)
@@ -139,28 +146,28 @@ class TestEndsAtOnce:
         assert other.get(ME).status_code == 200
 
 
-class TestRefresh:
-    def test_gives_a_new_pair(self, pair: dict, api: APIClient) -> None:
+class TestRefreshToken:
+    def test_returns_a_new_pair(self, pair: dict, api: APIClient) -> None:
         response = api.post(REFRESH, {"refresh_token": pair["refresh_token"]})
         assert response.status_code == 200
         assert set(response.json()) == set(pair)
         assert response.json()["refresh_token"] != pair["refresh_token"]
-        assert status_of(response.json()["access_token"]) == 200
+        assert get_status(response.json()["access_token"]) == 200
 
-    def test_a_lost_answer_can_be_asked_for_again(self, pair: dict, api: APIClient) -> None:
+    def test_an_immediate_repeat_returns_the_same_token(self, pair: dict, api: APIClient) -> None:
         first, second = (
             api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).json() for _ in range(2)
         )
         assert first["refresh_token"] == second["refresh_token"]
 
-    def test_late_reuse_ends_the_login(self, pair: dict, api: APIClient) -> None:
+    def test_late_reuse_of_a_token_ends_its_login(self, pair: dict, api: APIClient) -> None:
         successor = api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).json()
         Login.objects.update(rotated_at=timezone.now() - timedelta(seconds=11))
         assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
         assert api.post(REFRESH, {"refresh_token": successor["refresh_token"]}).status_code == 401
-        assert status_of(successor["access_token"]) == 401
+        assert get_status(successor["access_token"]) == 401
 
-    def test_reuse_of_an_older_one_ends_the_login_even_at_once(
+    def test_reuse_of_an_older_token_ends_the_login_immediately(
         self, pair: dict, api: APIClient
     ) -> None:
         second = api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).json()
@@ -169,35 +176,39 @@ class TestRefresh:
         assert Login.objects.get().ended_at is not None
 
     @pytest.mark.parametrize("token", ["", "x", "a.b.c", 7, None, []])
-    def test_nonsense(self, api: APIClient, token: Any) -> None:
+    def test_malformed_tokens_are_refused(self, api: APIClient, token: Any) -> None:
         assert api.post(REFRESH, {"refresh_token": token}).status_code in (400, 401)
 
-    def test_is_limited_for_each_login(self, pair: dict, api: APIClient, settings: Any) -> None:
+    def test_refreshes_are_limited_per_login(
+        self, pair: dict, api: APIClient, settings: Any
+    ) -> None:
         settings.API_RATE_LIMIT = "3/minute"
         tries = [
             api.post(REFRESH, {"refresh_token": pair["refresh_token"]}, REMOTE_ADDR=f"10.0.0.{n}")
             for n in range(5)
         ]
-        assert [answer.status_code for answer in tries] == [200] * 3 + [429] * 2
+        assert [response.status_code for response in tries] == [200] * 3 + [429] * 2
 
-    def test_guessing_is_limited(self, api: APIClient) -> None:
+    def test_refreshes_with_invalid_tokens_are_limited(self, api: APIClient) -> None:
         tries = [api.post(REFRESH, {"refresh_token": "x"}).status_code for _ in range(12)]
         assert tries == [401] * 10 + [429] * 2
 
-    def test_an_access_token_is_none(self, pair: dict, api: APIClient) -> None:
+    def test_an_access_token_does_not_refresh(self, pair: dict, api: APIClient) -> None:
         assert api.post(REFRESH, {"refresh_token": pair["access_token"]}).status_code == 401
 
-    def test_of_a_deleted_user(self, pair: dict, api: APIClient, owner: User) -> None:
+    def test_a_token_of_a_deleted_user_is_refused(
+        self, pair: dict, api: APIClient, owner: User
+    ) -> None:
         owner.delete()
         assert api.post(REFRESH, {"refresh_token": pair["refresh_token"]}).status_code == 401
 
-    def test_expired(self, pair: dict, api: APIClient) -> None:
-        token = forged(pair["refresh_token"], exp=int(time.time()) - 1)
+    def test_an_expired_token_is_refused(self, pair: dict, api: APIClient) -> None:
+        token = forge_token(pair["refresh_token"], exp=int(time.time()) - 1)
         assert api.post(REFRESH, {"refresh_token": token}).status_code == 401
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_a_hundred_parallel_refreshes_one_starts_a_generation(pair: dict) -> None:
+def test_of_a_hundred_parallel_refreshes_one_starts_a_new_generation(pair: dict) -> None:
     def refresh(_: int) -> tuple[int, str]:
         try:
             client = APIClient(raise_request_exception=False)
@@ -207,7 +218,7 @@ def test_of_a_hundred_parallel_refreshes_one_starts_a_generation(pair: dict) -> 
             connection.close()
 
     with ThreadPoolExecutor(8) as threads:
-        answers = set(threads.map(refresh, range(100)))
-    assert len(answers) == 1
-    assert answers.pop()[0] == 200
+        responses = set(threads.map(refresh, range(100)))
+    assert len(responses) == 1
+    assert responses.pop()[0] == 200
     assert Login.objects.get().generation == 2

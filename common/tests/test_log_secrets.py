@@ -25,7 +25,7 @@ from rest_framework.test import APIClient
 from accounts.link_secrets import mailed_secret
 from accounts.models import Company, Invitation, PasswordReset, User
 from accounts.tests.factories import PASSWORD, UserFactory
-from accounts.tests.test_guards import routes
+from accounts.tests.support import iter_routes
 from catalog.tests.factories import ProductFactory
 from common.jobs import JobResult, handles, runner
 from common.jobs.models import JobStatus
@@ -137,7 +137,7 @@ HEADERS = {
 def send_everywhere(sign_in: Callable[[], APIClient], known: dict[str, str]) -> set[int]:
     """All methods to all routes; returns the statuses that came back."""
     statuses = set()
-    for where in [where for where, _ in routes()] + ["no/such/" + CANARY]:
+    for where in [where for where, _ in iter_routes()] + ["no/such/" + CANARY]:
         client = sign_in()  # each time, as some routes end the login
         address = f"{filled(where, known)}?q={CANARY}&token={CANARY}&email={CANARY}&page={CANARY}"
         words, *odd = bodies()

@@ -14,7 +14,7 @@ UNFOLD = {
     "SHOW_BACK_BUTTON": True,
     "LOGIN": {
         "image": lambda _: static("bureau/cover.svg"),
-        "form": "accounts.sign_in.SignInForm",
+        "form": "accounts.forms.AdminLoginForm",
     },
     "DASHBOARD_CALLBACK": "common.admin_site.first_page",
     "SIDEBAR": {

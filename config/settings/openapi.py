@@ -28,7 +28,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",
-        "RoleOrUserEnum": "accounts.serializers.ROLE_CHOICES",
+        "RoleOrUserEnum": "accounts.serializer_fields.ROLE_CHOICES",
         "JobStatusEnum": "common.jobs.models.JobStatus",
         "CycleStatusEnum": "uploads.models.CYCLE_STATUSES",
         "SessionStatusEnum": "uploads.models.SessionStatus",

@@ -56,8 +56,10 @@ def everything(uploads: Path) -> None:
     call_command("seed_demo", password=PASSWORD)
     admin = UserFactory(username="boss", role=Role.ADMIN)
     agent = UserFactory(company=admin.company, username="agent", full_name="Zoë 'Ann' \\ Ågren")
-    services.invite(by=admin, company=admin.company, email="new@example.org", role="agent")
-    services.deactivate(agent, by=admin)
+    services.create_invitation(
+        by=admin, company=admin.company, email="new@example.org", role="agent"
+    )
+    services.deactivate_user(agent, by=admin)
     NoteFactory(user=agent, title="Awkward", raw_text=AWKWARD)
     ProductFactory.create_batch(3, company=admin.company)
     Post.objects.create(id=1, user_id=1, title=AWKWARD, body="")

@@ -471,7 +471,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "[\\x00-\\x1f\\x7f\\u2028\\u2029]",
-                                "A name holds no line breaks.",
+                                "A name can't contain line breaks or other control characters.",
                                 inverse_match=True,
                             ),
                             notes.validators.validate_template_name,

@@ -15,12 +15,12 @@ from common.metrics.exporter import serve_if_wanted
 log = structlog.get_logger(__name__)
 
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
-# Below the 6 s after which `make run` kills what has not ended.
-GRACE = 4.0
+# Shorter than the 6 s after which `make run` kills a process.
+STOP_TIMEOUT_S = 4.0
 
 
 class Command(BaseCommand):
-    help = "Serve auth.AuthService until SIGTERM or Ctrl-C; see accounts/grpc/auth.proto."
+    help = "Serve auth.AuthService (accounts/grpc/auth.proto) until SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default=settings.HOST)
@@ -28,29 +28,29 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, **_: Any) -> None:
         pool = settings.DATABASES["default"]["OPTIONS"]["pool"]
-        with _held_back(SIGNALS):
+        with _block_signals(SIGNALS):
             server = AuthServer(host, port, threads=pool["max_size"])
             _start(server, host, port)
             serve_if_wanted()
             signal.sigwait(SIGNALS)
             log.info("grpc_stopping")
-            server.stop(GRACE)
+            server.stop(STOP_TIMEOUT_S)
 
 
 def _start(server: AuthServer, host: str, port: int) -> None:
     try:
-        _probe(host, port)
+        _check_port(host, port)
         server.start()
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "grpc's own line says why"
+        reason = getattr(error, "strerror", None) or "see grpc's log"
         raise CommandError(
-            f"Port {port} on {host} cannot be used ({reason}): set GRPC_PORT to a free one."
+            f"Port {port} on {host} cannot be used ({reason}): set GRPC_PORT to a free port."
         ) from None
     log.info("grpc_ready", address=server.address)
 
 
-def _probe(host: str, port: int) -> None:
-    """Raise OSError with the reason, which grpc keeps to itself."""
+def _check_port(host: str, port: int) -> None:
+    """Raise OSError if the port can't be bound; grpc does not report the reason."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,11 +58,11 @@ def _probe(host: str, port: int) -> None:
 
 
 @contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """Leave the signals to `sigwait`, in this thread and in those that it starts.
+def _block_signals(signals: set[signal.Signals]) -> Iterator[None]:
+    """Block the signals in this thread and the threads it starts, so that `sigwait` gets them.
 
-    A handler is run by the main thread alone, but the system may give the signal to one of grpc's
-    threads, and then nothing wakes a main thread that waits for an event.
+    A Python handler would run only in the main thread. If the system delivered the signal to one
+    of grpc's threads, nothing would wake the waiting main thread.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:

@@ -16,8 +16,8 @@ from accounts.models import Role, User
 
 class Command(BaseCommand):
     help = (
-        "Create the installation's superuser, unless there is an account with this email: that is "
-        "left as it is. Safe to run again and again."
+        "Create the first superuser. An existing account with this email is left unchanged, so the "
+        "command can be run again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,58 +26,69 @@ class Command(BaseCommand):
         parser.add_argument(
             "--password",
             default=settings.FIRST_SUPERUSER_PASSWORD,
-            help="Only for a new account; better given as FIRST_SUPERUSER_PASSWORD.",
+            help="Used only for a new account. FIRST_SUPERUSER_PASSWORD is safer.",
         )
 
     def handle(self, *, email: str, username: str, password: str, **_: Any) -> None:
         try:
             validate_email(email := normalize_email(email))
-            # A deleted account too: who was removed is not to come back with the next release.
-            known = User.objects.filter(email__lower=email)
-            if user := known.order_by(F("deleted_at").desc(nulls_first=True)).first():
-                self.stdout.write(_told_of(user))
+            if user := _find_user(email):
+                self.stdout.write(_describe_existing_user(user))
                 return
-            _check(email, username, password)
+            _validate(email, username, password)
         except ValidationError as error:
             raise CommandError("\n".join(error.messages)) from None
-        _create(email, username, password)
+        _create_superuser(email, username, password)
         self.stdout.write(f"Superuser {email} created.")
 
 
-def _check(email: str, username: str, password: str) -> None:
-    """Raise `ValidationError`s of what no account may have."""
+def _find_user(email: str) -> User | None:
+    """Return the live user with this email, else the one that was deleted last.
+
+    A deleted superuser is found too, so that the next deployment does not create them again.
+    """
+    users = User.objects.filter(email__lower=email)
+    return users.order_by(F("deleted_at").desc(nulls_first=True)).first()
+
+
+def _validate(email: str, username: str, password: str) -> None:
+    """Raise the errors of a new account's fields."""
     if not password:
-        raise CommandError("Set FIRST_SUPERUSER_PASSWORD or give --password.")
+        raise CommandError("Set FIRST_SUPERUSER_PASSWORD or pass --password.")
     user = User(email=email, username=normalize_username(username))
-    unknown = {"company", "password"} if username else {"company", "password", "username"}
-    user.full_clean(exclude=unknown)
-    # The settings' own has been judged at the start: development's is known to all.
+    missing = {"company", "password"} if username else {"company", "password", "username"}
+    user.full_clean(exclude=missing)
+    # The settings validate their own password at start; development has a weak default.
     if password != settings.FIRST_SUPERUSER_PASSWORD:
         validate_password(password, user)
 
 
 @transaction.atomic
-def _create(email: str, username: str, password: str) -> None:
+def _create_superuser(email: str, username: str, password: str) -> None:
     user = services.create_user(
+        by=None,
         email=email,
         password=password,
         username=username,
-        company=services.default_company(),
+        company=services.get_default_company(),
         role=Role.ADMIN,
-        welcome=False,
+        send_welcome_mail=False,
     )
     user.is_staff = user.is_superuser = True
     user.save(update_fields=["is_staff", "is_superuser", "updated_at"])
 
 
-def _told_of(user: User) -> str:
-    """A release must not fail for what an operator has done to the account on purpose."""
+def _describe_existing_user(user: User) -> str:
+    """Return a message; not an error, because an operator may have changed the account."""
     if user.deleted_at:
-        standing = "was deleted"
+        state = "was deleted"
     elif not user.is_active:
-        standing = "is deactivated"
+        state = "is deactivated"
     elif not user.is_superuser:
-        standing = "is no superuser"
+        state = "is not a superuser"
     else:
-        return f"Superuser {user.email} is there already."
-    return f"The account {user.email} {standing}: left as it is. Another --email makes another."
+        return f"Superuser {user.email} already exists."
+    return (
+        f"The account {user.email} {state} and is left unchanged. "
+        "Pass another --email to create another superuser."
+    )

@@ -9,8 +9,8 @@ from django.db import transaction
 from accounts import services
 from accounts.models import Company, Role, User
 
-PASSWORD = "demo-pass-2026"  # noqa: S105 - the stated login of a demo company, in DEBUG only
-PEOPLE = {
+DEMO_PASSWORD = "demo-pass-2026"  # noqa: S105 - the documented login of the demo, in DEBUG only
+DEMO_USERS = {
     "admin": ("olivia@demo.example.com", "Olivia Owner", Role.ADMIN),
     "agent": ("ann@demo.example.com", "Ann Agent", Role.AGENT),
     "colleague": ("bob@demo.example.com", "Bob Colleague", Role.AGENT),
@@ -19,36 +19,38 @@ PEOPLE = {
 
 
 class Command(BaseCommand):
-    help = "Make a small demo company with people and data. Safe to run again and again."
+    help = "Create a small demo company with users and data. Can be run again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--password", default=PASSWORD if settings.DEBUG else "")
+        parser.add_argument("--password", default=DEMO_PASSWORD if settings.DEBUG else "")
 
     @transaction.atomic
-    def handle(self, *, password: str, **_: Any) -> None:
+    def handle(self, *, password: str, **options: Any) -> None:
         if not password:
-            raise CommandError("Without DEBUG the demo people need a password: give --password.")
-        company, _created = Company.objects.get_or_create(
+            raise CommandError("If DEBUG is off, pass --password for the demo users.")
+        company, _ = Company.objects.get_or_create(
             code="demo", defaults={"name": "Demo Ltd", "contact_email": "office@demo.example.com"}
         )
-        people = {
-            name: self._person(company, password, email, full_name, role)
-            for name, (email, full_name, role) in PEOPLE.items()
+        users = {
+            name: _get_or_create_user(company, password, email, full_name, role)
+            for name, (email, full_name, role) in DEMO_USERS.items()
         }
         for app in apps.get_app_configs():
             if hasattr(app, "seed_demo"):
-                app.seed_demo(people)
-        self.stdout.write(f"Demo company {company.code!r} is ready: {people['admin']} and others.")
+                app.seed_demo(users)
+        self.stdout.write(f"Demo company {company.code!r} is ready: {users['admin']} and others.")
 
-    def _person(
-        self, company: Company, password: str, email: str, full_name: str, role: Role
-    ) -> User:
-        known = User.objects.live().filter(email__lower=email).first()
-        return known or services.create_user(
-            email=email,
-            password=password,
-            full_name=full_name,
-            company=company,
-            role=role,
-            welcome=False,
-        )
+
+def _get_or_create_user(
+    company: Company, password: str, email: str, full_name: str, role: Role
+) -> User:
+    existing = User.objects.live().filter(email__lower=email).first()
+    return existing or services.create_user(
+        by=None,
+        email=email,
+        password=password,
+        full_name=full_name,
+        company=company,
+        role=role,
+        send_welcome_mail=False,
+    )

@@ -1,4 +1,4 @@
-"""The Django admin: every page opens, actions do what they say, staff see their own company."""
+"""The admin site of accounts: pages, actions, and what a company's staff can see and do."""
 
 from typing import Any
 
@@ -17,6 +17,7 @@ USERS = "/admin/accounts/user/"
 
 @pytest.fixture
 def operator(superuser: User) -> Client:
+    """A client of the superuser."""
     client = Client()
     client.force_login(superuser)
     return client
@@ -24,22 +25,22 @@ def operator(superuser: User) -> Client:
 
 @pytest.fixture
 def staff(admin: User) -> Client:
-    """The admin of a company who may use the site for it."""
+    """A client of a company's admin with staff status."""
     User.objects.filter(pk=admin.pk).update(is_staff=True)
     client = Client()
     client.force_login(admin)
     return client
 
 
-def act(client: Client, url: str, action: str, *rows: Any) -> Any:
+def run_action(client: Client, url: str, action: str, *rows: Any) -> Any:
     data = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
     return client.post(url, data, follow=True)
 
 
 @pytest.mark.parametrize("model", sorted(site.site._registry, key=lambda m: m._meta.label))
 def test_every_list_and_form_opens(operator: Client, owner: User, admin: User, model: Any) -> None:
-    services.invite(by=admin, company=owner.company, email="x@example.org", role="agent")
-    services.deactivate(owner, by=admin)
+    services.create_invitation(by=admin, company=owner.company, email="x@example.org", role="agent")
+    services.deactivate_user(owner, by=admin)
     Login.objects.create(user=owner, expires_at="2099-01-01T00:00Z")
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     assert operator.get(reverse(f"{name}_changelist"), {"q": "x"}).status_code == 200
@@ -48,7 +49,7 @@ def test_every_list_and_form_opens(operator: Client, owner: User, admin: User, m
     assert operator.get(reverse(f"{name}_add")).status_code in (200, 403)
 
 
-def test_signing_in_by_email_or_username(superuser: User) -> None:
+def test_login_by_email_or_username(superuser: User) -> None:
     for name in ("super", "super@example.org"):
         client = Client()
         response = client.post("/admin/login/", {"username": name, "password": PASSWORD})
@@ -56,7 +57,7 @@ def test_signing_in_by_email_or_username(superuser: User) -> None:
         assert client.get("/admin/").status_code == 200
 
 
-def test_guessing_is_limited(superuser: User) -> None:
+def test_repeated_wrong_passwords_lock_the_login(superuser: User) -> None:
     client, form = Client(), {"username": "super", "password": "wrong"}
     for _ in range(5):
         client.post("/admin/login/", form)
@@ -64,43 +65,43 @@ def test_guessing_is_limited(superuser: User) -> None:
     assert client.get("/admin/").status_code == 302
 
 
-def test_who_is_no_staff_stays_outside(owner: User) -> None:
+def test_a_user_without_staff_status_is_refused(owner: User) -> None:
     client = Client()
     client.force_login(owner)
     assert client.get(USERS).status_code == 302
 
 
 class TestActions:
-    def test_deactivate_and_activate(self, operator: Client, owner: User) -> None:
-        act(operator, USERS, "deactivate_selected", owner)
+    def test_deactivate_and_activate_users(self, operator: Client, owner: User) -> None:
+        run_action(operator, USERS, "deactivate_selected", owner)
         owner.refresh_from_db()
         assert owner.is_active is False
         assert Mail.objects.get().kind == "deactivated"
-        act(operator, USERS, "activate_selected", owner)
+        run_action(operator, USERS, "activate_selected", owner)
         owner.refresh_from_db()
         assert owner.is_active is True
 
-    def test_the_last_admin_is_named_and_stays(
+    def test_the_last_admin_stays_active_with_an_error_message(
         self, operator: Client, owner: User, admin: User
     ) -> None:
-        response = act(operator, USERS, "deactivate_selected", admin, owner)
+        response = run_action(operator, USERS, "deactivate_selected", admin, owner)
         assert b"last active admin" in response.content
         assert User.objects.filter(is_active=True, company=owner.company).get() == admin
 
-    def test_end_all_logins(self, operator: Client, owner: User, as_user: Any) -> None:
-        theirs = as_user(owner)
-        act(operator, USERS, "end_logins", owner)
-        assert theirs.get("/api/v1/auth/me").status_code == 401
+    def test_end_all_logins_of_a_user(self, operator: Client, owner: User, as_user: Any) -> None:
+        client_of_owner = as_user(owner)
+        run_action(operator, USERS, "end_logins", owner)
+        assert client_of_owner.get("/api/v1/auth/me").status_code == 401
 
-    def test_delete_marks(self, operator: Client, owner: User) -> None:
+    def test_delete_only_marks_the_row(self, operator: Client, owner: User) -> None:
         operator.post(f"{USERS}{owner.pk}/delete/", {"post": "yes"})
         owner.refresh_from_db()
         assert owner.deleted_at is not None
 
-    def test_a_role_set_by_form_withdraws_tokens(
+    def test_changing_the_role_revokes_the_tokens(
         self, operator: Client, owner: User, as_user: Any
     ) -> None:
-        theirs = as_user(owner)
+        client_of_owner = as_user(owner)
         form = {
             "email": owner.email,
             "username": owner.username,
@@ -112,11 +113,11 @@ class TestActions:
         assert operator.post(f"{USERS}{owner.pk}/change/", form).status_code == 302
         owner.refresh_from_db()
         assert (owner.role, owner.full_name) == ("worker", "Olive")
-        assert theirs.get("/api/v1/auth/me").status_code == 401
+        assert client_of_owner.get("/api/v1/auth/me").status_code == 401
 
 
-class TestStaffOfACompany:
-    def test_see_their_own_company_alone(self, staff: Client, owner: User, outsider: User) -> None:
+class TestCompanyStaff:
+    def test_see_only_their_own_company(self, staff: Client, owner: User, outsider: User) -> None:
         page = staff.get(USERS).content
         assert owner.email.encode() in page
         assert outsider.email.encode() not in page
@@ -124,12 +125,12 @@ class TestStaffOfACompany:
         assert staff.get(f"{USERS}{outsider.pk}/change/").status_code == 302
         assert outsider.email.encode() not in staff.get("/admin/accounts/login/").content
 
-    def test_see_no_operator(self, staff: Client, admin: User) -> None:
-        boss = UserFactory(company=admin.company, username="boss", is_superuser=True)
-        assert b"boss@example.org" not in staff.get(USERS).content
-        assert staff.get(f"{USERS}{boss.pk}/change/").status_code == 302
+    def test_do_not_see_superusers(self, staff: Client, admin: User) -> None:
+        other_superuser = UserFactory(company=admin.company, username="root", is_superuser=True)
+        assert b"root@example.org" not in staff.get(USERS).content
+        assert staff.get(f"{USERS}{other_superuser.pk}/change/").status_code == 302
 
-    def test_make_nobody_a_superuser(self, staff: Client, owner: User) -> None:
+    def test_cannot_grant_superuser_or_staff_status(self, staff: Client, owner: User) -> None:
         form = {
             "email": owner.email,
             "username": owner.username,
@@ -142,7 +143,7 @@ class TestStaffOfACompany:
         owner.refresh_from_db()
         assert (owner.is_staff, owner.is_superuser) == (False, False)
 
-    def test_add_people_to_their_own_company_only(
+    def test_cannot_add_users_to_another_company(
         self, staff: Client, admin: User, outsider: User
     ) -> None:
         form = {
@@ -156,5 +157,5 @@ class TestStaffOfACompany:
         staff.post(f"{USERS}add/", form)
         assert not User.objects.filter(username="new", company=outsider.company).exists()
 
-    def test_found_no_company(self, staff: Client) -> None:
+    def test_cannot_create_a_company(self, staff: Client) -> None:
         assert staff.get("/admin/accounts/company/add/").status_code == 403

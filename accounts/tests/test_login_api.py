@@ -22,7 +22,7 @@ URL = "/api/v1/auth/login"
         {"email": "owner@example.org"},
     ],
 )
-def test_by_username_or_email_as_json(api: APIClient, owner: User, url: str, name: dict) -> None:
+def test_login_by_username_or_email(api: APIClient, owner: User, url: str, name: dict) -> None:
     response = api.post(url, name | {"password": PASSWORD})
     assert response.status_code == 200
     body = response.json()
@@ -32,13 +32,13 @@ def test_by_username_or_email_as_json(api: APIClient, owner: User, url: str, nam
     assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
 
 
-def test_as_the_oauth2_form(api: APIClient, owner: User) -> None:
+def test_login_with_the_oauth2_password_form(api: APIClient, owner: User) -> None:
     form = "grant_type=password&username=owner&password=correct-horse-battery&scope="
     response = api.post(URL, form, content_type="application/x-www-form-urlencoded")
     assert response.status_code == 200
 
 
-def test_the_token_opens_the_api(api: APIClient, owner: User) -> None:
+def test_the_access_token_authenticates_requests(api: APIClient, owner: User) -> None:
     token = api.post(URL, {"username": "owner", "password": PASSWORD}).json()["access_token"]
     me = api.get("/api/v1/auth/me", headers={"authorization": f"Bearer {token}"})
     assert me.json()["email"] == "owner@example.org"
@@ -46,7 +46,7 @@ def test_the_token_opens_the_api(api: APIClient, owner: User) -> None:
     assert (claims["aud"], claims["iss"], claims["type"]) == ("bureau", "bureau", "access")
 
 
-def test_leaves_a_login_and_the_time(api: APIClient, owner: User) -> None:
+def test_a_login_is_stored_with_its_device_and_time(api: APIClient, owner: User) -> None:
     api.post(URL, {"username": "owner", "password": PASSWORD}, headers={"user-agent": "curl/8"})
     login = Login.objects.get(user=owner)
     assert (login.ip_address, login.user_agent) == ("127.0.0.1", "curl/8")
@@ -54,7 +54,7 @@ def test_leaves_a_login_and_the_time(api: APIClient, owner: User) -> None:
     assert owner.last_login is not None
 
 
-def wrong_answers(api: APIClient, **fields: Any) -> dict:
+def get_refusal(api: APIClient, **fields: Any) -> dict:
     response = api.post(URL, fields)
     assert response.status_code == 401
     assert response["WWW-Authenticate"].startswith("Bearer")
@@ -63,14 +63,16 @@ def wrong_answers(api: APIClient, **fields: Any) -> dict:
     return body
 
 
-def test_wrong_unknown_and_inactive_get_the_same_answer(api: APIClient, owner: User) -> None:
+def test_wrong_unknown_and_inactive_accounts_get_the_same_response(
+    api: APIClient, owner: User
+) -> None:
     UserFactory(username="gone", is_active=False)
     UserFactory(username="idle", company__is_active=False)
-    wrong = wrong_answers(api, username="owner", password="not-this-one")
-    assert wrong_answers(api, username="nobody", password=PASSWORD) == wrong
-    assert wrong_answers(api, username="gone", password=PASSWORD) == wrong
-    assert wrong_answers(api, username="idle", password=PASSWORD) == wrong
-    assert wrong_answers(api, username="x@ünknown..org", password=PASSWORD) == wrong
+    wrong = get_refusal(api, username="owner", password="not-this-one")
+    assert get_refusal(api, username="nobody", password=PASSWORD) == wrong
+    assert get_refusal(api, username="gone", password=PASSWORD) == wrong
+    assert get_refusal(api, username="idle", password=PASSWORD) == wrong
+    assert get_refusal(api, username="x@ünknown..org", password=PASSWORD) == wrong
     assert not Login.objects.exists()
 
 
@@ -87,27 +89,27 @@ def test_missing_fields_are_named(api: APIClient) -> None:
     assert fields == {"username", "password", "nonsense"}
 
 
-def test_a_broken_token_that_is_sent_along_is_not_looked_at(api: APIClient, owner: User) -> None:
+def test_an_invalid_token_in_the_header_is_ignored(api: APIClient, owner: User) -> None:
     body = {"username": "owner", "password": PASSWORD}
     response = api.post(URL, body, headers={"authorization": "Bearer nonsense"})
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("prefix", ["", "bcrypt$"])
-def test_hash_of_an_old_service_is_verified_and_upgraded(
+def test_an_imported_bcrypt_hash_is_upgraded_at_login(
     api: APIClient, owner: User, prefix: str
 ) -> None:
-    long = "pässword " * 12
-    hashed = bcrypt.hashpw(long.encode()[:72], bcrypt.gensalt(4)).decode()
+    password = "pässword " * 12
+    hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
     User.objects.filter(pk=owner.pk).update(password=prefix + hashed)
-    assert api.post(URL, {"username": "owner", "password": "wrong " + long}).status_code == 401
-    assert api.post(URL, {"username": "owner", "password": long}).status_code == 200
+    assert api.post(URL, {"username": "owner", "password": "wrong " + password}).status_code == 401
+    assert api.post(URL, {"username": "owner", "password": password}).status_code == 200
     owner.refresh_from_db()
     assert owner.password.startswith("argon2$argon2id$")
-    assert api.post(URL, {"username": "owner", "password": long}).status_code == 200
-    # Upgraded, the whole password counts and no longer its first 72 bytes.
-    assert api.post(URL, {"username": "owner", "password": long + "x"}).status_code == 401
+    assert api.post(URL, {"username": "owner", "password": password}).status_code == 200
+    # The upgraded hash covers the whole password, not only its first 72 bytes.
+    assert api.post(URL, {"username": "owner", "password": password + "x"}).status_code == 401
 
 
-def test_hash_parameters_are_ours(owner: User) -> None:
+def test_hashes_use_the_configured_argon2_parameters(owner: User) -> None:
     assert "$m=19456,t=2,p=1$" in owner.password

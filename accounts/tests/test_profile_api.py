@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("url", ["/api/v1/auth/me", "/api/v1/profile/me"])
-def test_shows_the_person_and_their_company(as_user: Any, owner: User, url: str) -> None:
+def test_shows_the_user_and_their_company(as_user: Any, owner: User, url: str) -> None:
     body = as_user(owner).get(url).json()
     assert body["id"] == str(owner.pk)
     assert body["company"] == {"id": str(owner.company_id), "code": "acme", "name": "Acme"}
@@ -17,18 +17,18 @@ def test_shows_the_person_and_their_company(as_user: Any, owner: User, url: str)
     assert body["last_login"] is None
 
 
-def test_stranger(api: APIClient) -> None:
+def test_anonymous_requests_are_refused(api: APIClient) -> None:
     assert api.get("/api/v1/profile/me").status_code == 401
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_the_name_can_be_changed(as_user: Any, owner: User, method: str) -> None:
+def test_the_full_name_can_be_changed(as_user: Any, owner: User, method: str) -> None:
     client = as_user(owner)
     response = getattr(client, method)("/api/v1/profile/me", {"full_name": "Olive Owner"})
     assert (response.status_code, response.json()["full_name"]) == (200, "Olive Owner")
 
 
-def test_what_is_not_theirs_to_change_is_ignored(as_user: Any, owner: User) -> None:
+def test_read_only_fields_are_ignored(as_user: Any, owner: User) -> None:
     client = as_user(owner)
     body = client.get("/api/v1/profile/me").json() | {"role": "admin", "is_active": False}
     assert client.patch("/api/v1/profile/me", body).json()["role"] == "agent"

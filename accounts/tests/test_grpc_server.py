@@ -1,4 +1,4 @@
-"""The token service, by real channels to a real server."""
+"""The gRPC server, called over real channels."""
 
 import os
 import signal
@@ -38,7 +38,8 @@ from accounts.grpc.auth_pb2 import ValidateTokenRequest, ValidateTokenResponse
 from accounts.grpc.auth_pb2_grpc import AuthServiceStub
 from accounts.grpc.server import AuthServer, AuthService
 from accounts.models import Company, Login, User
-from accounts.tokens import AccessToken, RefreshToken, start_login
+from accounts.services import start_login
+from accounts.tokens import AccessToken, RefreshToken
 from common.tests.support import eventually, table_held
 from common.tests.support.worker import database_url
 
@@ -46,7 +47,7 @@ METHOD = "/auth.AuthService/ValidateToken"
 REPOSITORY = Path(__file__).parents[2]
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 THREADS = 4
-FORGED: list[dict[str, Any]] = [
+INVALID_CLAIMS: list[dict[str, Any]] = [
     {"exp": 1_600_000_000},
     {"exp": None},
     {"nbf": 4_000_000_000},
@@ -76,7 +77,7 @@ def channel_to(port: int) -> Iterator[grpc.Channel]:
 def port() -> Iterator[int]:
     server = AuthServer("127.0.0.1", 0, threads=THREADS)
     yield server.start()
-    server.stop(grace=0)
+    server.stop(timeout_s=0)
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +94,8 @@ def validate(channel: grpc.Channel) -> Callable[..., ValidateTokenResponse]:
 
 @pytest.fixture
 def login(transactional_db: None, owner: User) -> Login:
-    """Where a test has none, the server may not ask the database."""
-    return start_login(owner, RequestFactory().get("/"))
+    """A login of the owner; a test without it must not query the database."""
+    return start_login(owner, request=RequestFactory().get("/"))
 
 
 @pytest.fixture
@@ -102,21 +103,23 @@ def token(login: Login) -> AccessToken:
     return AccessToken.for_login(login)
 
 
-def refusal(answer: ValidateTokenResponse) -> str:
-    """The sentence of an answer that says no, and nothing else."""
-    assert answer == ValidateTokenResponse(valid=False, error=answer.error)
-    assert answer.HasField("valid")
-    assert answer.error.endswith(".")
-    return answer.error
+def get_refusal(response: ValidateTokenResponse) -> str:
+    """Return the error of a response that says the token is invalid, and check the rest."""
+    assert response == ValidateTokenResponse(valid=False, error=response.error)
+    assert response.HasField("valid")
+    assert response.error.endswith(".")
+    return response.error
 
 
-def forged(token: AccessToken, key: str = "", algorithm: str = "HS256", **changes: Any) -> str:
+def forge_token(token: AccessToken, key: str = "", algorithm: str = "HS256", **changes: Any) -> str:
     claims = {k: v for k, v in {**token.payload, **changes}.items() if v is not None}
     return jwt.encode(claims, key or django_settings.SECRET_KEY, algorithm=algorithm)
 
 
 class TestValidateToken:
-    def test_a_good_one(self, validate: Any, token: AccessToken, owner: User) -> None:
+    def test_a_valid_token_returns_its_user(
+        self, validate: Any, token: AccessToken, owner: User
+    ) -> None:
         assert validate(token) == ValidateTokenResponse(
             valid=True,
             user_id=str(owner.pk),
@@ -127,22 +130,22 @@ class TestValidateToken:
             expires_at=datetime.fromtimestamp(token["exp"], UTC).isoformat()[:19] + "Z",
         )
 
-    def test_costs_one_query(self, token: AccessToken, queries: Any) -> None:
+    def test_validation_needs_one_query(self, token: AccessToken, queries: Any) -> None:
         def validate(encoded: str) -> ValidateTokenResponse:
             return AuthService().ValidateToken(ValidateTokenRequest(token=encoded), None)
 
         assert queries(lambda: validate(str(token))) == 1
         assert queries(lambda: validate("nonsense")) == 0
 
-    def test_forged(self, validate: Any, token: AccessToken) -> None:
-        for changes in FORGED:
-            assert refusal(validate(forged(token, **changes))), changes
+    def test_wrong_claims_are_refused(self, validate: Any, token: AccessToken) -> None:
+        for changes in INVALID_CLAIMS:
+            assert get_refusal(validate(forge_token(token, **changes))), changes
 
-    def test_unsigned(self, validate: Any, token: AccessToken) -> None:
-        refusal(validate(jwt.encode(token.payload, None, algorithm="none")))
+    def test_an_unsigned_token_is_refused(self, validate: Any, token: AccessToken) -> None:
+        get_refusal(validate(jwt.encode(token.payload, None, algorithm="none")))
 
-    def test_a_refresh_token_is_none(self, validate: Any, login: Login) -> None:
-        refusal(validate(RefreshToken.for_login(login)))
+    def test_a_refresh_token_is_refused(self, validate: Any, login: Login) -> None:
+        get_refusal(validate(RefreshToken.for_login(login)))
 
     @pytest.mark.parametrize(
         "garbage",
@@ -158,8 +161,8 @@ class TestValidateToken:
         ],
         ids=lambda text: ascii(text[:12]),
     )
-    def test_garbage(self, validate: Any, garbage: str) -> None:
-        assert refusal(validate(garbage)) == "Token is invalid."
+    def test_malformed_tokens_are_refused(self, validate: Any, garbage: str) -> None:
+        assert get_refusal(validate(garbage)) == "Token is invalid."
 
     @pytest.mark.parametrize(
         "end",
@@ -173,25 +176,25 @@ class TestValidateToken:
         ],
         ids=["inactive", "deleted", "withdrawn", "company closed", "login ended", "login gone"],
     )
-    def test_ends_with_the_very_next_call(
+    def test_a_revocation_applies_to_the_next_call(
         self, validate: Any, token: AccessToken, owner: User, end: Callable[[User], Any]
     ) -> None:
         assert validate(token).valid
         end(owner)
-        refusal(validate(token))
+        get_refusal(validate(token))
 
-    def test_more_than_four_megabytes(self, validate: Any) -> None:
+    def test_a_message_over_four_megabytes_is_refused(self, validate: Any) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             validate("A" * 5_000_000)
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
-    def test_what_is_no_message(self, channel: grpc.Channel) -> None:
+    def test_a_malformed_message_is_refused(self, channel: grpc.Channel) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             channel.unary_unary(METHOD)(b"\x0a\x02\xff\xfe", timeout=5)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def sessions() -> set[tuple]:
+def get_database_sessions() -> set[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid, backend_start FROM pg_stat_activity WHERE datname = current_database()"
@@ -200,35 +203,37 @@ def sessions() -> set[tuple]:
 
 
 class TestDatabase:
-    def test_a_thousand_validations_share_the_threads_connections(
+    def test_many_calls_share_one_connection_per_thread(
         self, validate: Any, token: AccessToken
     ) -> None:
         pool = connection.pool
         opened = pool.get_stats().get("connections_num", 0)
         with ThreadPoolExecutor(8) as clients:
-            answers = list(clients.map(validate, [token] * 500))
-            before = sessions()
-            answers += clients.map(validate, [token] * 500)
-        assert all(answer.valid for answer in answers)
-        assert sessions() <= before
+            responses = list(clients.map(validate, [token] * 500))
+            before = get_database_sessions()
+            responses += clients.map(validate, [token] * 500)
+        assert all(response.valid for response in responses)
+        assert get_database_sessions() <= before
         stats = pool.get_stats()
         assert stats["connections_num"] - opened <= THREADS
-        assert stats["pool_size"] - stats["pool_available"] == 1  # this thread's own
+        assert stats["pool_size"] - stats["pool_available"] == 1  # the connection of this thread
 
-    def test_away_and_back(self, validate: Any, token: AccessToken) -> None:
+    def test_an_outage_is_reported_and_recovered_from(
+        self, validate: Any, token: AccessToken
+    ) -> None:
         assert validate(token).valid
-        with database_away():
+        with database_unavailable():
             connection.pool.timeout = 0.3
             with pytest.raises(grpc.RpcError) as refused:
                 validate(token)
             assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-            detail = "The database is away at the moment. Try again soon."
+            detail = "The database is not available. Try again soon."
             assert refused.value.details() == detail
             assert not validate("nonsense").valid
         connection.close_pool()
         assert validate(token).valid
 
-    def test_calls_whose_clients_have_gone_are_not_made_up_for(
+    def test_calls_of_clients_that_gave_up_are_not_run(
         self, channel: grpc.Channel, validate: Any, token: AccessToken, caplog: Any
     ) -> None:
         request = ValidateTokenRequest(token=str(token))
@@ -237,70 +242,72 @@ class TestDatabase:
                 AuthServiceStub(channel).ValidateToken.future(request, timeout=1)
                 for _ in range(5 * THREADS)
             ]
-            eventually(lambda: waiting_for_locks() == THREADS, "each thread has a call")
+            eventually(lambda: count_lock_waits() == THREADS, "each thread runs a call")
             assert {call.code() for call in calls} == {grpc.StatusCode.DEADLINE_EXCEEDED}
         assert validate(token).valid
-        eventually(lambda: len(lines(caplog)) == THREADS + 1, "the threads are free again")
+        eventually(lambda: len(get_log_lines(caplog)) == THREADS + 1, "the threads are free again")
 
 
 @contextmanager
-def database_away() -> Iterator[None]:
-    """As in a restart: all connections end, and new ones are refused until it is over."""
+def database_unavailable() -> Iterator[None]:
+    """End all connections and refuse new ones, as during a restart."""
     name = connection.settings_dict["NAME"]
     connection.close()
-    with psycopg.connect(database_url(), dbname="postgres", autocommit=True) as elsewhere:
-        elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    with psycopg.connect(database_url(), dbname="postgres", autocommit=True) as admin_connection:
+        admin_connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         try:
-            elsewhere.execute(
+            admin_connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
             )
             yield
         finally:
-            elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            admin_connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 @pytest.fixture
-def _broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def _broken_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
     def get_user(*_: Any) -> None:
         raise RuntimeError("the password is swordfish")
 
     monkeypatch.setattr(AccessTokenAuthentication, "get_user", get_user)
 
 
-def lines(caplog: Any) -> list[dict[str, Any]]:
+def get_log_lines(caplog: Any) -> list[dict[str, Any]]:
     return [r.msg for r in caplog.records if isinstance(r.msg, dict) and r.msg["event"] == "grpc"]
 
 
-class TestCalls:
+class TestCallInterceptor:
     def call(self, channel: grpc.Channel, token: Any, *metadata: tuple[str, str]) -> Any:
         request = ValidateTokenRequest(token=str(token))
         return AuthServiceStub(channel).ValidateToken.with_call(request, metadata=metadata)[1]
 
-    def test_each_is_one_line(
+    def test_each_call_is_logged_in_one_line(
         self, channel: grpc.Channel, token: AccessToken, owner: User, caplog: Any
     ) -> None:
         self.call(channel, token, ("x-request-id", "mine-1"))
         self.call(channel, "nonsense", ("x-request-id", "mine-2"))
-        eventually(lambda: len(lines(caplog)) == 2, "both are logged")
-        good, bad = lines(caplog)
-        assert good.pop("ms") >= 0
-        assert (good["method"], good["code"], good["request_id"]) == (METHOD, "OK", "mine-1")
-        assert (good["user"], good["company"]) == (str(owner.pk), str(owner.company_id))
-        assert bad["request_id"] == "mine-2"
-        assert "user" not in bad
+        eventually(lambda: len(get_log_lines(caplog)) == 2, "both are logged")
+        valid, invalid = get_log_lines(caplog)
+        assert valid.pop("ms") >= 0
+        assert (valid["method"], valid["code"], valid["request_id"]) == (METHOD, "OK", "mine-1")
+        assert (valid["user"], valid["company"]) == (str(owner.pk), str(owner.company_id))
+        assert invalid["request_id"] == "mine-2"
+        assert "user" not in invalid
         assert str(token) not in caplog.text
 
-    def test_the_request_id_comes_back(self, channel: grpc.Channel) -> None:
+    def test_the_request_id_is_returned(self, channel: grpc.Channel) -> None:
         call = self.call(channel, "", ("x-request-id", "mine-1"))
         assert dict(call.initial_metadata())["x-request-id"] == "mine-1"
 
-    @pytest.mark.parametrize("given", ["two words", "x" * 129, ""])
-    def test_an_odd_request_id_is_replaced(self, channel: grpc.Channel, given: str) -> None:
-        call = self.call(channel, "", ("x-request-id", given))
+    @pytest.mark.parametrize("request_id", ["two words", "x" * 129, ""])
+    def test_an_invalid_request_id_is_replaced(
+        self, channel: grpc.Channel, request_id: str
+    ) -> None:
+        call = self.call(channel, "", ("x-request-id", request_id))
         assert len(dict(call.initial_metadata())["x-request-id"]) == 36
 
-    @pytest.mark.usefixtures("_broken")
-    def test_an_error_of_ours_is_told_to_the_log_alone(
+    @pytest.mark.usefixtures("_broken_authentication")
+    def test_an_internal_error_is_only_in_the_log(
         self, channel: grpc.Channel, token: AccessToken, caplog: Any
     ) -> None:
         with pytest.raises(grpc.RpcError) as failed:
@@ -310,13 +317,15 @@ class TestCalls:
         assert dict(failed.value.initial_metadata())["x-request-id"] == "mine-1"
         assert "swordfish" in caplog.text
         assert "Traceback" in caplog.text
-        assert lines(caplog)[0]["code"] == "INTERNAL"
+        assert get_log_lines(caplog)[0]["code"] == "INTERNAL"
         assert str(token) not in caplog.text
 
 
 class TestReflection:
-    def test_is_all_that_a_client_needs(self, channel: grpc.Channel, token: AccessToken) -> None:
-        """As grpcurl does it: no code made from the proto, everything asked of the server."""
+    def test_a_client_needs_no_generated_code(
+        self, channel: grpc.Channel, token: AccessToken
+    ) -> None:
+        """Call the service as grpcurl does, with only the descriptions from the server."""
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
         method = pool.FindServiceByName("auth.AuthService").FindMethodByName("ValidateToken")
         request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
@@ -325,24 +334,24 @@ class TestReflection:
         refused = MessageToDict(call(request(token="nonsense")))
         assert refused == {"valid": False, "error": "Token is invalid."}
 
-    def test_names_the_services(self, channel: grpc.Channel) -> None:
+    def test_lists_the_services(self, channel: grpc.Channel) -> None:
         assert set(ProtoReflectionDescriptorDatabase(channel).get_services()) == {
             "auth.AuthService",
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
         }
 
-    def test_streams_left_open_hold_up_nobody(
+    def test_open_reflection_streams_delay_no_call(
         self, channel: grpc.Channel, validate: Any, token: AccessToken
     ) -> None:
         end = threading.Event()
 
-        def ask_and_stay() -> Iterator[ServerReflectionRequest]:
+        def keep_open() -> Iterator[ServerReflectionRequest]:
             yield ServerReflectionRequest(list_services="")
             end.wait()
 
         reflect = ServerReflectionStub(channel).ServerReflectionInfo
-        streams = [reflect(ask_and_stay()) for _ in range(3 * THREADS)]
+        streams = [reflect(keep_open()) for _ in range(3 * THREADS)]
         next(streams[0])
         assert validate(token).valid
         end.set()
@@ -352,16 +361,16 @@ class TestReflection:
 
 class TestHealth:
     @pytest.mark.parametrize("service", ["", "auth.AuthService"])
-    def test_is_serving(self, channel: grpc.Channel, service: str) -> None:
-        answer = HealthStub(channel).Check(HealthCheckRequest(service=service))
-        assert answer.status == SERVING
+    def test_reports_serving(self, channel: grpc.Channel, service: str) -> None:
+        response = HealthStub(channel).Check(HealthCheckRequest(service=service))
+        assert response.status == SERVING
 
-    def test_of_another_service(self, channel: grpc.Channel) -> None:
+    def test_an_unknown_service_is_not_found(self, channel: grpc.Channel) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             HealthStub(channel).Check(HealthCheckRequest(service="other"))
         assert refused.value.code() == grpc.StatusCode.NOT_FOUND
 
-    def test_is_told_while_all_threads_wait(
+    def test_answers_while_all_threads_wait(
         self, channel: grpc.Channel, token: AccessToken
     ) -> None:
         request = ValidateTokenRequest(token=str(token))
@@ -370,13 +379,13 @@ class TestHealth:
                 AuthServiceStub(channel).ValidateToken.future(request, timeout=15)
                 for _ in range(2 * THREADS)
             ]
-            answer = HealthStub(channel).Check(HealthCheckRequest(), timeout=5)
-            assert answer.status == SERVING
+            response = HealthStub(channel).Check(HealthCheckRequest(), timeout=5)
+            assert response.status == SERVING
         assert all(call.result().valid for call in calls)
 
 
 class TestStop:
-    def test_running_calls_are_finished(self, token: AccessToken) -> None:
+    def test_running_calls_finish_before_the_stop(self, token: AccessToken) -> None:
         server = AuthServer("127.0.0.1", 0, threads=1)
         with channel_to(server.start()) as channel, ThreadPoolExecutor(1) as stopper:
             watch = HealthStub(channel).Watch(HealthCheckRequest(service="auth.AuthService"))
@@ -384,7 +393,7 @@ class TestStop:
             with table_held(Login):
                 request = ValidateTokenRequest(token=str(token))
                 call = AuthServiceStub(channel).ValidateToken.future(request)
-                eventually(waiting_for_locks, "the call has come in")
+                eventually(count_lock_waits, "the call has arrived")
                 stopped = stopper.submit(server.stop, 10)
                 assert next(watch).status == NOT_SERVING
                 assert not stopped.done()
@@ -392,8 +401,8 @@ class TestStop:
             assert call.result().valid
             stopped.result(timeout=5)
 
-    def test_signals_end_the_command(self, token: AccessToken) -> None:
-        with serving() as (first, port), serving() as (second, other_port):
+    def test_signals_stop_the_command(self, token: AccessToken) -> None:
+        with run_grpcserver() as (first, port), run_grpcserver() as (second, other_port):
             for process, address, number in (
                 (first, port, signal.SIGTERM),
                 (second, other_port, signal.SIGINT),
@@ -405,17 +414,17 @@ class TestStop:
                     process.send_signal(number)
                     assert process.wait(timeout=10) == 0
 
-    def test_a_port_that_is_taken(self, port: int) -> None:
+    def test_a_taken_port_is_reported(self, port: int) -> None:
         sentence = rf"Port {port} on 127.0.0.1 cannot be used \(Address already in use\): set GRPC"
         with pytest.raises(CommandError, match=sentence):
             call_command("grpcserver", host="127.0.0.1", port=port)
 
-    def test_no_second_server_shares_the_port(self, port: int) -> None:
+    def test_a_second_server_cannot_share_the_port(self, port: int) -> None:
         with pytest.raises(RuntimeError):
             AuthServer("127.0.0.1", port, threads=1).start()
 
 
-def waiting_for_locks() -> int:
+def count_lock_waits() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -425,8 +434,8 @@ def waiting_for_locks() -> int:
 
 
 @contextmanager
-def serving() -> Iterator[tuple[subprocess.Popen, int]]:
-    """The command as a process, which may not be ready yet, and its port."""
+def run_grpcserver() -> Iterator[tuple[subprocess.Popen, int]]:
+    """Start the command as a process and return it with its port; it may not be ready yet."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {
@@ -445,15 +454,15 @@ def serving() -> Iterator[tuple[subprocess.Popen, int]]:
         process.wait()
 
 
-def test_the_code_is_what_the_proto_gives(tmp_path: Path) -> None:
-    programs = Path(sys.executable).parent
+def test_the_generated_code_matches_the_proto(tmp_path: Path) -> None:
+    bin_dir = Path(sys.executable).parent
     subprocess.run(
-        ["make", "-o", ".venv/test.stamp", "proto", f"BIN={programs}", f"PROTO_OUT={tmp_path}"],
+        ["make", "-o", ".venv/test.stamp", "proto", f"BIN={bin_dir}", f"PROTO_OUT={tmp_path}"],
         cwd=REPOSITORY,
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         check=True,
     )
-    made = list((tmp_path / "accounts" / "grpc").iterdir())
-    assert len(made) == 3
-    for file in made:
+    generated = list((tmp_path / "accounts" / "grpc").iterdir())
+    assert len(generated) == 3
+    for file in generated:
         assert file.read_text() == (REPOSITORY / "accounts" / "grpc" / file.name).read_text()

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 URL = "/api/v1/auth/sessions"
 
 
-def test_lists_ones_own_open_logins(as_user: Any, owner: User, admin: User) -> None:
+def test_lists_the_active_logins_of_the_user(as_user: Any, owner: User, admin: User) -> None:
     as_user(admin)
     as_user(owner)
     client = as_user(owner)
@@ -18,7 +18,7 @@ def test_lists_ones_own_open_logins(as_user: Any, owner: User, admin: User) -> N
     assert {"id", "ip_address", "user_agent", "last_used_at", "expires_at"} <= set(items[0])
 
 
-def test_ends_one(as_user: Any, owner: User) -> None:
+def test_delete_ends_one_login(as_user: Any, owner: User) -> None:
     other, client = as_user(owner), as_user(owner)
     other_id = client.get(URL).json()["items"][1]["id"]
     assert client.delete(f"{URL}/{other_id}").status_code == 204
@@ -27,30 +27,32 @@ def test_ends_one(as_user: Any, owner: User) -> None:
     assert client.get(f"{URL}/{other_id}").status_code == 404
 
 
-def test_ends_all(as_user: Any, owner: User) -> None:
+def test_delete_without_id_ends_all_logins(as_user: Any, owner: User) -> None:
     clients = [as_user(owner) for _ in range(3)]
     assert clients[0].delete(URL).status_code == 204
     assert [client.get("/api/v1/auth/me").status_code for client in clients] == [401] * 3
 
 
-@pytest.mark.parametrize("who", ["admin", "outsider", "superuser"])
-def test_nobody_elses(as_user: Any, owner: User, who: str, request: pytest.FixtureRequest) -> None:
-    theirs = as_user(owner)
+@pytest.mark.parametrize("user_fixture", ["admin", "outsider", "superuser"])
+def test_the_logins_of_other_users_do_not_exist(
+    as_user: Any, owner: User, user_fixture: str, request: pytest.FixtureRequest
+) -> None:
+    client_of_owner = as_user(owner)
     login = Login.objects.get(user=owner)
-    client = as_user(request.getfixturevalue(who))
+    client = as_user(request.getfixturevalue(user_fixture))
     assert client.get(f"{URL}/{login.pk}").status_code == 404
     assert client.delete(f"{URL}/{login.pk}").status_code == 404
-    assert theirs.get("/api/v1/auth/me").status_code == 200
+    assert client_of_owner.get("/api/v1/auth/me").status_code == 200
 
 
-def test_stranger(api: APIClient) -> None:
+def test_anonymous_requests_are_refused(api: APIClient) -> None:
     assert api.get(URL).status_code == 401
     assert api.delete(URL).status_code == 401
 
 
-def test_query_count(as_user: Any, owner: User, queries: Any) -> None:
+def test_the_list_has_a_constant_query_count(as_user: Any, owner: User, queries: Any) -> None:
     client = as_user(owner)
-    few = queries(lambda: client.get(URL, {"page_size": 100}))
+    baseline = queries(lambda: client.get(URL, {"page_size": 100}))
     for _ in range(30):
         as_user(owner)
-    assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+    assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline

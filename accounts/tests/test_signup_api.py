@@ -16,13 +16,13 @@ def sign_up(client: APIClient, **fields: Any) -> Any:
     return client.post(URL, {"email": "new@example.org", "password": PASSWORD} | fields)
 
 
-def errors_of(response: Any) -> set[tuple[str, str]]:
+def get_errors(response: Any) -> set[tuple[str, str]]:
     assert response.status_code == 400, response.content
     return {(error["field"], error["code"]) for error in response.json()["errors"]}
 
 
-class TestOpen:
-    def test_makes_an_agent_of_the_default_company(self, api: APIClient) -> None:
+class TestOpenMode:
+    def test_creates_an_agent_of_the_default_company(self, api: APIClient) -> None:
         response = sign_up(api, email="New.Person@Example.org", full_name="New Person")
         assert response.status_code == 201
         body = response.json()
@@ -34,27 +34,27 @@ class TestOpen:
         assert body["is_active"] is True
         assert not {"password", "is_staff", "token_version"} & set(body)
 
-    def test_register_is_the_same(self, api: APIClient) -> None:
+    def test_register_is_an_alias(self, api: APIClient) -> None:
         body = {"email": "new@example.org", "password": PASSWORD, "username": "neo"}
         response = api.post("/api/v1/auth/register", body)
         assert (response.status_code, response.json()["username"]) == (201, "neo")
 
-    def test_second_person_joins_the_same_company(self, api: APIClient) -> None:
+    def test_a_second_user_joins_the_same_company(self, api: APIClient) -> None:
         for name in ("one", "two"):
             sign_up(api, email=f"{name}@example.org")
         assert Company.objects.count() == 1
 
-    def test_taken_username_made_of_the_email_gets_a_number(self, api: APIClient) -> None:
+    def test_a_taken_generated_username_gets_a_number(self, api: APIClient) -> None:
         sign_up(api, email="ann@example.org")
         assert sign_up(api, email="ann@example.com").json()["username"] == "ann-2"
 
     @pytest.mark.parametrize("role", ["agent", "user"])
-    def test_the_old_services_names_of_an_agent(self, api: APIClient, role: str) -> None:
+    def test_both_names_of_the_agent_role_are_accepted(self, api: APIClient, role: str) -> None:
         assert sign_up(api, role=role).json()["role"] == "agent"
 
 
 class TestOtherModes:
-    def test_company_founds_one_with_the_person_as_admin(
+    def test_company_mode_creates_a_company_with_the_user_as_admin(
         self, api: APIClient, settings: Any
     ) -> None:
         settings.SIGNUP = "company"
@@ -62,7 +62,9 @@ class TestOtherModes:
         assert body["role"] == "admin"
         assert (body["company"]["name"], body["company"]["code"]) == ("Fresh & Co", "fresh-co")
 
-    def test_two_companies_of_one_name(self, api: APIClient, settings: Any) -> None:
+    def test_companies_of_the_same_name_get_different_codes(
+        self, api: APIClient, settings: Any
+    ) -> None:
         settings.SIGNUP = "company"
         codes = {
             sign_up(api, email=f"{n}@example.org", company_name="Same").json()["company"]["code"]
@@ -70,7 +72,9 @@ class TestOtherModes:
         }
         assert len(codes) == 3
 
-    def test_invite_refuses(self, api: APIClient, settings: Any) -> None:
+    def test_invite_mode_refuses_a_signup_without_invitation(
+        self, api: APIClient, settings: Any
+    ) -> None:
         settings.SIGNUP = "invite"
         response = sign_up(api)
         assert response.status_code == 403
@@ -80,34 +84,36 @@ class TestOtherModes:
 
 class TestBadInput:
     @pytest.mark.parametrize("role", ["admin", "worker"])
-    def test_nobody_gives_themselves_a_role(self, api: APIClient, role: str) -> None:
+    def test_other_roles_than_agent_are_refused(self, api: APIClient, role: str) -> None:
         response = sign_up(api, role=role)
         assert response.status_code == 403
         assert response.json()["code"] == "role_not_allowed"
         assert not User.objects.exists()
 
     @pytest.mark.parametrize("field", ["is_staff", "is_superuser", "company_id", "company", "id"])
-    def test_fields_that_are_not_the_clients(self, api: APIClient, field: str) -> None:
-        assert errors_of(sign_up(api, **{field: True})) == {(field, "unknown_field")}
+    def test_internal_fields_are_unknown(self, api: APIClient, field: str) -> None:
+        assert get_errors(sign_up(api, **{field: True})) == {(field, "unknown_field")}
 
     @pytest.mark.parametrize("email", ["ann@example.org", "ANN@EXAMPLE.ORG", "ａｎｎ@example.org"])
-    def test_taken_email_however_it_is_spelt(self, api: APIClient, email: str) -> None:
+    def test_a_taken_email_is_refused_in_every_spelling(self, api: APIClient, email: str) -> None:
         UserFactory(username="other", email="ann@example.org")
-        assert errors_of(sign_up(api, email=email)) == {("email", "unique")}
+        assert get_errors(sign_up(api, email=email)) == {("email", "unique")}
 
-    def test_taken_username_without_regard_to_case(self, api: APIClient) -> None:
+    def test_a_taken_username_is_refused_in_any_letter_case(self, api: APIClient) -> None:
         UserFactory(username="Ann", email="other@example.org")
-        assert errors_of(sign_up(api, username="aNN")) == {("username", "unique")}
+        assert get_errors(sign_up(api, username="aNN")) == {("username", "unique")}
 
     @pytest.mark.parametrize(
         "email", ["", "x", "a@b", "a b@example.org", "a@example.org\x00", 7, []]
     )
-    def test_email_that_is_none(self, api: APIClient, email: Any) -> None:
-        assert {field for field, _ in errors_of(sign_up(api, email=email))} == {"email"}
+    def test_invalid_emails_are_refused(self, api: APIClient, email: Any) -> None:
+        assert {field for field, _ in get_errors(sign_up(api, email=email))} == {"email"}
 
     @pytest.mark.parametrize("username", ["a b", "a@b", "-a", "ä", "x" * 151, "a\nb"])
-    def test_username_with_other_characters(self, api: APIClient, username: str) -> None:
-        assert {field for field, _ in errors_of(sign_up(api, username=username))} == {"username"}
+    def test_usernames_with_other_characters_are_refused(
+        self, api: APIClient, username: str
+    ) -> None:
+        assert {field for field, _ in get_errors(sign_up(api, username=username))} == {"username"}
 
     @pytest.mark.parametrize(
         ("password", "code"),
@@ -119,22 +125,22 @@ class TestBadInput:
             ("x" * 1_000_000, "max_length"),
         ],
     )
-    def test_weak_password(self, api: APIClient, password: str, code: str) -> None:
-        assert ("password", code) in errors_of(sign_up(api, password=password))
+    def test_weak_passwords_are_refused(self, api: APIClient, password: str, code: str) -> None:
+        assert ("password", code) in get_errors(sign_up(api, password=password))
 
-    def test_a_password_over_72_bytes_is_taken_whole(self, api: APIClient) -> None:
+    def test_a_password_over_72_bytes_counts_in_full(self, api: APIClient) -> None:
         sign_up(api, password="correct horse " * 10 + "end")
-        right = api.post("/api/v1/auth/login", _login("correct horse " * 10 + "end"))
-        wrong = api.post("/api/v1/auth/login", _login("correct horse " * 10 + "END"))
+        right = api.post("/api/v1/auth/login", login_body("correct horse " * 10 + "end"))
+        wrong = api.post("/api/v1/auth/login", login_body("correct horse " * 10 + "END"))
         assert (right.status_code, wrong.status_code) == (200, 401)
 
 
-def _login(password: str) -> dict[str, str]:
+def login_body(password: str) -> dict[str, str]:
     return {"email": "new@example.org", "password": password}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_at_the_same_instant_with_one_email() -> None:
+def test_of_parallel_signups_with_one_email_one_succeeds() -> None:
     def attempt(number: int) -> int:
         try:
             client = APIClient(raise_request_exception=False)
@@ -149,7 +155,7 @@ def test_two_at_the_same_instant_with_one_email() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", ["open", "company"])
-def test_at_the_same_instant_everybody_gets_a_name(settings: Any, mode: str) -> None:
+def test_parallel_signups_get_different_generated_names(settings: Any, mode: str) -> None:
     settings.SIGNUP, settings.AUTH_RATE_LIMIT = mode, "off"
 
     def attempt(number: int) -> int:
@@ -166,15 +172,13 @@ def test_at_the_same_instant_everybody_gets_a_name(settings: Any, mode: str) -> 
 
 @pytest.mark.parametrize("field", ["email", "username"])
 @pytest.mark.parametrize("url", [URL, "/api/v1/auth/login", "/api/v1/auth/password/reset"])
-def test_text_that_is_slow_to_normalise_is_refused_at_once(
-    api: APIClient, url: str, field: str
-) -> None:
+def test_text_that_is_slow_to_normalize_is_refused(api: APIClient, url: str, field: str) -> None:
     body = {"email": "x@example.org", "password": PASSWORD}
     response = api.post(url, body | {field: "a" + "\u0315\u0300" * 70_000 + "@example.org"})
     assert response.status_code in (400, 401)
 
 
 @pytest.mark.parametrize("domain", ["bu\u0308cher.example", "b\u00fccher.example"])
-def test_two_compositions_of_one_address_are_one(api: APIClient, domain: str) -> None:
+def test_two_unicode_compositions_of_an_email_are_the_same(api: APIClient, domain: str) -> None:
     UserFactory(email="ann@xn--bcher-kva.example")
-    assert errors_of(sign_up(api, email=f"ann@{domain}")) == {("email", "unique")}
+    assert get_errors(sign_up(api, email=f"ann@{domain}")) == {("email", "unique")}

@@ -1,4 +1,4 @@
-"""The routes of companies, the people in them, and invitations."""
+"""The routes of companies, their users, and invitations."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from rest_framework.serializers import BaseSerializer
 
 from accounts import services
 from accounts.filters import UserFilter
-from accounts.models import Company, Invitation, User
-from accounts.permissions import AdminOfPeople, AdminOnly, CompanyPermission, PeoplePermission
+from accounts.models import Company, Invitation, Role, User
+from accounts.permissions import AdminOnly, AdminUserPermission, CompanyPermission, UserPermission
 from accounts.serializers import (
     ColleagueSerializer,
     CompanySerializer,
@@ -22,17 +22,23 @@ from accounts.serializers import (
     RoleSerializer,
     UserSerializer,
 )
-from accounts.viewsets import CompanyViewSet, CreateMixin, ScopedViewSet, UpdateMixin
+from accounts.views.validation import validate
+from accounts.viewsets import (
+    CompanyCreateMixin,
+    CompanyOwnedViewSet,
+    PartialUpdateMixin,
+    ScopedViewSet,
+)
 
 
-class CompaniesViewSet(
-    CreateMixin,
-    UpdateMixin,
+class CompanyViewSet(
+    CompanyCreateMixin,
+    PartialUpdateMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     ScopedViewSet,
 ):
-    """The person's company; all of them for a superuser, who may also create one."""
+    """The user's company; a superuser reads, creates and changes all companies."""
 
     queryset = Company.objects.all()
     serializer_class = CompanySerializer
@@ -48,20 +54,20 @@ class CompaniesViewSet(
     list=extend_schema(responses=PersonSerializer(many=True)),
     retrieve=extend_schema(responses=PersonSerializer),
 )
-class UserViewSet(CompanyViewSet):
-    """The people of the company. Who is no admin sees names and roles only."""
+class UserViewSet(CompanyOwnedViewSet):
+    """The users of the company. Only admins see more than names and roles."""
 
     queryset = User.objects.select_related("company")
-    permission_classes = (PeoplePermission,)
+    permission_classes = (UserPermission,)
     filterset_class = UserFilter
     ordering_fields = ("username", "full_name", "role", "created_at")
     ordering = "-id"
 
     def get_serializer_class(self) -> type[BaseSerializer]:
         user: Any = self.request.user
-        manages = user.is_authenticated and (user.is_superuser or user.is_admin)
-        fake = getattr(self, "swagger_fake_view", False)
-        return ManagedUserSerializer if manages or fake else ColleagueSerializer
+        is_manager = user.is_authenticated and (user.is_superuser or user.is_admin)
+        is_schema = getattr(self, "swagger_fake_view", False)
+        return ManagedUserSerializer if is_manager or is_schema else ColleagueSerializer
 
     def perform_create(self, serializer: BaseSerializer) -> None:
         serializer.save()
@@ -72,20 +78,19 @@ class UserViewSet(CompanyViewSet):
     @extend_schema(request=RoleSerializer, responses=UserSerializer)
     @action(detail=True, methods=["put", "patch"])
     def role(self, request: Request, pk: str) -> Response:
-        """Give the person another role, from their next request on."""
+        """Change the user's role; it applies from their next request."""
+        by: Any = request.user
         user = self.get_object()
-        serializer = RoleSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        services.set_role(user, serializer.validated_data["role"], by=request.user)  # type: ignore[arg-type]
+        services.change_role(user, **validate(RoleSerializer(data=request.data)), by=by)
         return Response(UserSerializer(user).data)
 
 
 class AdminUserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
-    """The people of the company for its admin."""
+    """The users of the company, for its admin."""
 
     queryset = User.objects.select_related("company")
     serializer_class = UserSerializer
-    permission_classes = (AdminOfPeople,)
+    permission_classes = (AdminUserPermission,)
     filterset_class = UserFilter
     ordering_fields = UserViewSet.ordering_fields
     ordering = "-id"
@@ -93,26 +98,26 @@ class AdminUserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedV
     @extend_schema(request=None, responses=UserSerializer)
     @action(detail=True, methods=["post"])
     def deactivate(self, request: Request, pk: str) -> Response:
-        """Close the account: it is refused from its next request on."""
-        user = services.deactivate(self.get_object(), by=request.user)  # type: ignore[arg-type]
+        """Deactivate the user, whose next request is refused."""
+        user = services.deactivate_user(self.get_object(), by=request.user)  # type: ignore[arg-type]
         return Response(UserSerializer(user).data)
 
     @extend_schema(request=None, responses=UserSerializer)
     @action(detail=True, methods=["post"])
     def activate(self, request: Request, pk: str) -> Response:
-        """Open a closed account again."""
-        user = services.activate(self.get_object(), by=request.user)  # type: ignore[arg-type]
+        """Activate a deactivated user."""
+        user = services.activate_user(self.get_object(), by=request.user)  # type: ignore[arg-type]
         return Response(UserSerializer(user).data)
 
 
 class InvitationViewSet(
-    CreateMixin,
+    CompanyCreateMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     mixins.DestroyModelMixin,
     ScopedViewSet,
 ):
-    """Invitations to join the company; creating one mails its link."""
+    """Invitations to join the company; a new one is mailed as a link."""
 
     queryset = Invitation.objects.all()
     serializer_class = InvitationSerializer
@@ -122,8 +127,8 @@ class InvitationViewSet(
 
     def perform_create(self, serializer: BaseSerializer) -> None:
         by: Any = self.request.user
-        data = {"role": "agent"} | serializer.validated_data
-        serializer.instance = services.invite(by=by, company=by.company, **data)
+        data = {"role": Role.AGENT} | serializer.validated_data
+        serializer.instance = services.create_invitation(by=by, company=by.company, **data)
 
     def perform_destroy(self, instance: Invitation) -> None:
-        services.revoke(instance, by=self.request.user)  # type: ignore[arg-type]
+        services.revoke_invitation(instance, by=self.request.user)  # type: ignore[arg-type]

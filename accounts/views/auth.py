@@ -1,4 +1,4 @@
-"""The routes of signing up, in and out, and of one's own account."""
+"""The routes of sign-up, login, logout, passwords and the user's own account."""
 
 from typing import Any
 
@@ -11,15 +11,13 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
-from accounts.identifiers import canonical_identifier
+from accounts.identifiers import canonicalize_identifier
 from accounts.models import Login, PasswordReset, User
-from accounts.permissions import OwnRowsOnly
 from accounts.serializers import (
     LoginRowSerializer,
     LoginSerializer,
@@ -33,40 +31,40 @@ from accounts.serializers import (
     TokenPairSerializer,
     UserSerializer,
 )
-from accounts.tokens import AccessToken, RefreshToken, rotate, start_login
+from accounts.tokens import AccessToken, RefreshToken
+from accounts.views.validation import validate
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
 from common.ratelimit.throttles import AccountThrottle, AuthThrottle, given, remember_address
 
 
-class EntranceView(PublicView):
-    """A way in, and so what guessers try: limited for each address and each account.
+class PublicAuthView(PublicView):
+    """Base of the public auth routes, with rate limits per address and per account.
 
-    Which account a request tries is told by a name that is looked up as the view itself would
-    look it up, whether it is known or not.
+    The account is what the request names in one of `account_fields`, known or unknown.
     """
 
     throttle_classes = (AuthThrottle,)
     account_fields: tuple[str, ...] = ("email",)
 
     def throttle_account(self, request: Request) -> str:
-        """The account in its one spelling; "" where the request names none."""
-        return canonical_identifier(given(request, *self.account_fields))
+        """Return the account in the form that logins look up; "" if the request names none."""
+        return canonicalize_identifier(given(request, *self.account_fields))
 
 
-class SignupView(EntranceView):
-    """Create an account. What an uninvited sign-up gets depends on the setting `SIGNUP`."""
+class SignupView(PublicAuthView):
+    """Create an account. The setting `SIGNUP` decides who can sign up without an invitation."""
 
     problems = (403,)
 
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
     def post(self, request: Request) -> Response:
-        user = services.sign_up(**validated(SignupSerializer(data=request.data)))
+        user = services.sign_up(**validate(SignupSerializer(data=request.data)))
         return Response(UserSerializer(user).data, status=201)
 
 
-class LoginView(EntranceView):
+class LoginView(PublicAuthView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
 
     account_fields = ("username", "email")
@@ -74,24 +72,24 @@ class LoginView(EntranceView):
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        data = validated(LoginSerializer(data=request.data))
+        data = validate(LoginSerializer(data=request.data))
         user = authenticate(request, username=data["identifier"], password=data["password"])
         if not isinstance(user, User):
             raise AuthenticationFailed(
-                "No active account has this name and password.", code="invalid_credentials"
+                "The username or the password is wrong.", code="invalid_credentials"
             )
         update_last_login(None, user)  # type: ignore[arg-type]
         remember_address(request, self.throttle_account(request))
-        return Response(token_pair(start_login(user, request)))
+        return Response(build_token_response(services.start_login(user, request=request)))
 
 
-class RefreshView(EntranceView):
-    """Spend a refresh token for a new pair of tokens."""
+class RefreshView(PublicAuthView):
+    """Exchange a refresh token for a new pair of tokens; a refresh token works once."""
 
     problems = (401,)
 
     def throttle_account(self, request: Request) -> str:
-        """The login that a token of ours names; "" for one that we have not signed."""
+        """Return the login id of a token with a valid signature, else ""."""
         encoded: Any = given(request, "refresh_token")
         try:
             return str(RefreshToken(encoded)["sid"])
@@ -99,57 +97,57 @@ class RefreshView(EntranceView):
             return ""
 
     def get_throttles(self) -> list[BaseThrottle]:
-        """A token that we have signed was not guessed, and the tabs of a browser may share it."""
-        is_ours = self.throttle_account(self.request)  # type: ignore[arg-type]
-        return [AccountThrottle() if is_ours else AuthThrottle()]
+        """Limit signed tokens less: they are not guesses, and browser tabs share them."""
+        is_signed = self.throttle_account(self.request)  # type: ignore[arg-type]
+        return [AccountThrottle() if is_signed else AuthThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        data = validated(RefreshSerializer(data=request.data))
+        data = validate(RefreshSerializer(data=request.data))
         try:
-            login = rotate(data["refresh_token"])
+            login = services.rotate_login(data["refresh_token"])
         except (TokenError, UnicodeError) as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
-        return Response(token_pair(login))
+        return Response(build_token_response(login))
 
 
 class LogoutView(APIView):
-    """End the login that the access token belongs to."""
+    """End the login of the access token."""
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
-        if login := current_login(request):
-            Login.objects.filter(pk=login.pk).end()
+        if login := get_current_login(request):
+            services.end_login(login, by=request.user)  # type: ignore[arg-type]
         return Response(status=204)
 
 
 class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
-    """The person's own open logins."""
+    """The active logins of the user."""
 
-    queryset = Login.objects.open()
+    queryset = Login.objects.active()
     serializer_class = LoginRowSerializer
-    permission_classes = (OwnRowsOnly,)
     ordering_fields = ("created_at", "rotated_at", "expires_at")
     ordering = "-id"
 
     def get_queryset(self) -> Any:
         rows: Any = super().get_queryset()
-        return rows.open()
+        return rows.active()
 
     def destroy(self, request: Request, pk: str) -> Response:
         """End one login."""
-        Login.objects.filter(pk=self.get_object().pk).end()
+        services.end_login(self.get_object(), by=request.user)  # type: ignore[arg-type]
         return Response(status=204)
 
     @extend_schema(responses={204: None}, operation_id="auth_sessions_destroy_all")
     def destroy_all(self, request: Request) -> Response:
-        """End all of one's logins, this one included."""
-        services.end_all_logins(request.user)  # type: ignore[arg-type]
+        """End all logins of the user, including the current one."""
+        user: Any = request.user
+        services.end_all_sessions(user, by=user)
         return Response(status=204)
 
 
-class MeView(RetrieveUpdateAPIView):
-    """The person who asks."""
+class ProfileView(RetrieveUpdateAPIView):
+    """The user's own account."""
 
     serializer_class = ProfileSerializer
 
@@ -161,56 +159,52 @@ class MeView(RetrieveUpdateAPIView):
 
 
 class PasswordChangeView(APIView):
-    """Set another password; all other logins end."""
+    """Change the password; all other logins end."""
 
     throttle_classes = (AuthThrottle,)
 
     def throttle_account(self, request: Request) -> str:
-        """Who has stolen a token may not guess the password with it."""
+        """Return the user, so that a stolen token can't be used to guess the password."""
         return str(request.user.pk)
 
     @extend_schema(request=PasswordChangeSerializer, responses={204: None})
     def post(self, request: Request) -> Response:
         serializer = PasswordChangeSerializer(data=request.data, context={"request": request})
         user: Any = request.user
-        services.set_password(user, **validated(serializer), by=user, keep=current_login(request))
-        return Response(status=204)
-
-
-class PasswordResetView(EntranceView):
-    """Have a link mailed by which to choose a password; the answer says not if anybody gets it."""
-
-    @extend_schema(request=PasswordResetSerializer, responses={202: MessageSerializer})
-    def post(self, request: Request) -> Response:
-        PasswordReset.objects.enqueue(**validated(PasswordResetSerializer(data=request.data)))
-        return Response({"detail": "If this address is known, a mail is on its way."}, status=202)
-
-
-class PasswordResetConfirmView(EntranceView):
-    """Choose a password by the code that was mailed; all logins end."""
-
-    @extend_schema(request=PasswordResetConfirmSerializer, responses={204: None})
-    def post(self, request: Request) -> Response:
-        services.redeem_password_reset(
-            **validated(PasswordResetConfirmSerializer(data=request.data))
+        services.change_password(
+            user, **validate(serializer), by=user, keep_login=get_current_login(request)
         )
         return Response(status=204)
 
 
-def validated(serializer: Serializer) -> Any:
-    """The serializer's data, or its complaints as a 400."""
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
+class PasswordResetView(PublicAuthView):
+    """Request a mail with a link to choose a password; unknown addresses get the same response."""
+
+    @extend_schema(request=PasswordResetSerializer, responses={202: MessageSerializer})
+    def post(self, request: Request) -> Response:
+        PasswordReset.objects.enqueue(**validate(PasswordResetSerializer(data=request.data)))
+        return Response(
+            {"detail": "If this address is known, a mail with a link will be sent."}, status=202
+        )
 
 
-def current_login(request: Request) -> Login | None:
-    """The login of the access token; none where the person came by the admin's session."""
+class PasswordResetConfirmView(PublicAuthView):
+    """Choose a password with the code that was mailed; all logins end."""
+
+    @extend_schema(request=PasswordResetConfirmSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        services.reset_password(**validate(PasswordResetConfirmSerializer(data=request.data)))
+        return Response(status=204)
+
+
+def get_current_login(request: Request) -> Login | None:
+    """Return the login of the access token; None for a session of the admin site."""
     token: Any = request.auth
     return token and Login.objects.visible_to(request.user).filter(pk=token["sid"]).first()
 
 
-def token_pair(login: Login) -> dict[str, Any]:
-    """The answer to a login: both tokens, and the person they stand for."""
+def build_token_response(login: Login) -> dict[str, Any]:
+    """Return the response to a login: both tokens and the user."""
     return {
         "access_token": str(AccessToken.for_login(login)),
         "refresh_token": str(RefreshToken.for_login(login)),

@@ -28,7 +28,9 @@ def accept(row: Invitation, **fields: Any) -> Any:
     return APIClient().post("/api/v1/auth/signup", body | fields)
 
 
-def test_is_mailed_and_never_shown(as_user: Any, admin: User, invitation: Invitation) -> None:
+def test_the_secret_is_mailed_and_never_returned(
+    as_user: Any, admin: User, invitation: Invitation
+) -> None:
     mail = Mail.objects.get()
     assert (mail.kind, mail.to, mail.invitation) == ("invitation", EMAIL, invitation)
     body = as_user(admin).get(f"{URL}/{invitation.pk}").json()
@@ -37,7 +39,9 @@ def test_is_mailed_and_never_shown(as_user: Any, admin: User, invitation: Invita
     assert mailed_secret(invitation) != invitation.token_hash
 
 
-def test_makes_a_member_in_its_role(invitation: Invitation, company: Company) -> None:
+def test_accepting_creates_a_user_in_the_invited_role(
+    invitation: Invitation, company: Company
+) -> None:
     before = invitation.updated_at
     response = accept(invitation)
     assert response.status_code == 201
@@ -47,7 +51,7 @@ def test_makes_a_member_in_its_role(invitation: Invitation, company: Company) ->
     assert invitation.updated_at > before
 
 
-def test_works_once(invitation: Invitation) -> None:
+def test_an_invitation_works_once(invitation: Invitation) -> None:
     accept(invitation)
     User.objects.filter(email=EMAIL).soft_delete()
     response = accept(invitation)
@@ -55,7 +59,7 @@ def test_works_once(invitation: Invitation) -> None:
     assert response.json()["errors"][0]["field"] == "invitation"
 
 
-def test_works_for_its_address_alone(invitation: Invitation) -> None:
+def test_an_invitation_works_only_for_its_address(invitation: Invitation) -> None:
     response = accept(invitation, email="other@example.org")
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == "email"
@@ -64,32 +68,36 @@ def test_works_for_its_address_alone(invitation: Invitation) -> None:
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "accepted_at", "expires_at"])
-def test_is_worthless_when_over(invitation: Invitation, column: str) -> None:
+def test_an_ended_invitation_is_refused(invitation: Invitation, column: str) -> None:
     Invitation.objects.update(**{column: timezone.now() - timedelta(seconds=1)})
     assert accept(invitation).status_code == 400
     assert not User.objects.filter(email=EMAIL).exists()
 
 
 @pytest.mark.parametrize("secret", ["x", "a\x00b", "x" * 101])
-def test_nonsense(invitation: Invitation, secret: str) -> None:
+def test_malformed_secrets_are_refused(invitation: Invitation, secret: str) -> None:
     assert accept(invitation, invitation=secret).status_code == 400
 
 
-def test_of_a_closed_company(invitation: Invitation) -> None:
+def test_an_invitation_of_an_inactive_company_is_refused(invitation: Invitation) -> None:
     Company.objects.update(is_active=False)
     assert accept(invitation).status_code == 400
 
 
-def test_a_second_one_replaces_the_first(as_user: Any, admin: User, invitation: Invitation) -> None:
+def test_a_second_invitation_replaces_the_first(
+    as_user: Any, admin: User, invitation: Invitation
+) -> None:
     before = invitation.updated_at
     as_user(admin).post(URL, {"email": EMAIL})
     invitation.refresh_from_db()
     assert invitation.status == "revoked"
     assert invitation.updated_at > before
-    assert Invitation.objects.open().get().role == "agent"
+    assert Invitation.objects.pending().get().role == "agent"
 
 
-def test_revoke(as_user: Any, admin: User, invitation: Invitation) -> None:
+def test_delete_revokes_a_pending_invitation(
+    as_user: Any, admin: User, invitation: Invitation
+) -> None:
     client = as_user(admin)
     assert client.delete(f"{URL}/{invitation.pk}").status_code == 204
     assert client.get(f"{URL}/{invitation.pk}").json()["status"] == "revoked"
@@ -105,23 +113,25 @@ def test_revoke(as_user: Any, admin: User, invitation: Invitation) -> None:
     ],
     ids=str,
 )
-def test_bad_input(as_user: Any, admin: User, owner: User, body: dict, field: str) -> None:
+def test_invalid_input_is_refused_by_field(
+    as_user: Any, admin: User, owner: User, body: dict, field: str
+) -> None:
     response = as_user(admin).post(URL, body)
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == field
 
 
-@pytest.mark.parametrize("who", ["owner", "worker_account"])
-def test_others_may_not(
-    as_user: Any, who: str, invitation: Invitation, request: pytest.FixtureRequest
+@pytest.mark.parametrize("user_fixture", ["owner", "worker_account"])
+def test_agents_and_workers_are_refused(
+    as_user: Any, user_fixture: str, invitation: Invitation, request: pytest.FixtureRequest
 ) -> None:
-    client = as_user(request.getfixturevalue(who))
+    client = as_user(request.getfixturevalue(user_fixture))
     assert client.get(URL).status_code == 403
     assert client.post(URL, {"email": EMAIL}).status_code == 403
     assert client.delete(f"{URL}/{invitation.pk}").status_code == 403
 
 
-def test_another_companys_does_not_exist(
+def test_another_companys_invitation_does_not_exist(
     as_user: Any, outsider: User, invitation: Invitation
 ) -> None:
     client = as_user(outsider)
@@ -130,43 +140,45 @@ def test_another_companys_does_not_exist(
     assert client.delete(f"{URL}/{invitation.pk}").status_code == 404
 
 
-def test_query_count(as_user: Any, admin: User, invitation: Invitation, queries: Any) -> None:
+def test_the_list_has_a_constant_query_count(
+    as_user: Any, admin: User, invitation: Invitation, queries: Any
+) -> None:
     client = as_user(admin)
-    few = queries(lambda: client.get(URL, {"page_size": 100}))
+    baseline = queries(lambda: client.get(URL, {"page_size": 100}))
     for number in range(30):
         client.post(URL, {"email": f"n{number}@example.org"})
-    assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+    assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline
 
 
 class TestPage:
-    def test_makes_the_account(self, invitation: Invitation) -> None:
+    def test_the_form_creates_the_account(self, invitation: Invitation) -> None:
         client, page = Client(), f"/invitation/{mailed_secret(invitation)}"
         assert b"Join Acme" in client.get(page).content
         response = client.post(page, {"full_name": "New", "password": PASSWORD})
         assert b"Your account is ready." in response.content
         assert User.objects.get(email=EMAIL).role == "admin"
 
-    def test_says_what_is_wrong(self, invitation: Invitation) -> None:
+    def test_the_form_shows_errors(self, invitation: Invitation) -> None:
         page = f"/invitation/{mailed_secret(invitation)}"
         assert b"too short" in Client().post(page, {"password": "x"}).content
         assert not User.objects.filter(email=EMAIL).exists()
 
-    def test_of_a_used_one(self, invitation: Invitation) -> None:
+    def test_a_used_invitation_is_a_404(self, invitation: Invitation) -> None:
         accept(invitation)
         browser = Client(headers={"accept": "text/html"})
         response = browser.get(f"/invitation/{mailed_secret(invitation)}")
         assert response.status_code == 404
         assert b"was used" in response.content
 
-    def test_wants_its_csrf_token(self, invitation: Invitation) -> None:
+    def test_the_form_requires_a_csrf_token(self, invitation: Invitation) -> None:
         client = Client(enforce_csrf_checks=True)
         response = client.post(f"/invitation/{mailed_secret(invitation)}", {"password": PASSWORD})
         assert response.status_code == 403
 
 
-@pytest.mark.parametrize("fall", [{"is_active": False}, {"role": "agent"}])
-def test_does_not_outlive_the_inviters_right(
-    invitation: Invitation, admin: User, fall: dict
+@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "agent"}])
+def test_an_invitation_ends_with_the_inviters_rights(
+    invitation: Invitation, admin: User, change: dict
 ) -> None:
-    User.objects.filter(pk=admin.pk).update(**fall)
+    User.objects.filter(pk=admin.pk).update(**change)
     assert accept(invitation).status_code == 400

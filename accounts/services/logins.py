@@ -1,0 +1,79 @@
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework_simplejwt.exceptions import TokenError
+
+from accounts.models import MAX_USER_AGENT_CHARS, Login, User
+from accounts.tokens import ROTATION_GRACE_PERIOD, RefreshToken
+from common.events import record
+from common.ratelimit.addresses import client_address
+
+
+def start_login(user: User, *, request: HttpRequest) -> Login:
+    """Create a login for a user who has proved their identity."""
+    user_agent = request.headers.get("User-Agent", "").replace("\0", "")
+    login = Login(
+        user=user,
+        rotated_at=timezone.now(),
+        expires_at=timezone.now() + RefreshToken.lifetime,
+        ip_address=client_address(request),
+        user_agent=user_agent[:MAX_USER_AGENT_CHARS],
+    )
+    login.save(force_insert=True)
+    record("login.started", by=user, target=login)
+    return login
+
+
+def rotate_login(encoded: str) -> Login:
+    """Use up a refresh token and return its login at the next generation.
+
+    One conditional UPDATE decides: of any number of parallel requests, one starts the next
+    generation. The others get that generation too, within `ROTATION_GRACE_PERIOD`, so that a
+    client can repeat a request whose response was lost. Later use of a used token means that it
+    was stolen, and ends the login. Raises simplejwt's `TokenError`.
+    """
+    token = RefreshToken(encoded)  # type: ignore[arg-type]
+    generation = token.get("gen")
+    rows = Login.objects.active().filter(pk=token.get("sid"), user_id=token.get("sub"))
+    is_rotated = rows.filter(generation=generation).update(
+        generation=F("generation") + 1,
+        rotated_at=Now(),
+        expires_at=Now() + RefreshToken.lifetime,
+        updated_at=Now(),
+    )
+    login = rows.select_related("user__company").first()
+    if login is None or not login.user.can_sign_in:
+        raise TokenError("This login has ended.")
+    if not is_rotated and not _is_repeated_request(login, generation):
+        end_login(login, by=None)
+        raise TokenError("This refresh token was used before, so its login has been ended.")
+    return login
+
+
+def _is_repeated_request(login: Login, generation: int) -> bool:
+    is_recent = login.rotated_at > timezone.now() - ROTATION_GRACE_PERIOD
+    return is_recent and login.generation == generation + 1
+
+
+def end_login(login: Login, *, by: User | None) -> None:
+    """End one login; its tokens are refused from the next request on."""
+    if Login.objects.filter(pk=login.pk).end():
+        record("login.ended", by=by, target=login)
+
+
+def end_logins(user: User, *, by: User) -> int:
+    """End all logins of a user and return their number; admin sessions continue."""
+    count = user.logins.end()
+    if count:
+        record("user.logins_ended", by=by, target=user)
+    return count
+
+
+@transaction.atomic
+def end_all_sessions(user: User, *, by: User) -> None:
+    """End all logins of a user and their sessions in the admin site."""
+    user.revoke_tokens()
+    user.logins.end()
+    record("user.sessions_ended", by=by, target=user)
