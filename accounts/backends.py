@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from accounts.identifiers import canonical_identifier
 from accounts.models import CompanyOwned, User
 from accounts.tokens import is_welcome
-from common.ratelimit.throttles import count_try
+from common.ratelimit.throttles import count_auth_attempt
 
 
 class AccountBackend(ModelBackend):
@@ -27,7 +27,9 @@ class AccountBackend(ModelBackend):
             return None
         # The API's own login is limited by its throttle; this is the admin site's.
         if isinstance(request, HttpRequest):
-            verdict = count_try(request, scope="admin", account=canonical_identifier(username))
+            verdict = count_auth_attempt(
+                request, scope="admin", account=canonical_identifier(username)
+            )
             if verdict and not verdict.allowed:
                 raise PermissionDenied
         user = self._find(username)

@@ -22,7 +22,7 @@ class RolePermission(BasePermission):
     write: ClassVar[frozenset[Role]] = EVERYBODY
 
     @property
-    def may_refuse_to_show(self) -> bool:
+    def can_deny_reads(self) -> bool:
         """For the API's description: whether some roles read nothing of this."""
         return self.read != EVERYBODY
 

@@ -36,7 +36,12 @@ from accounts.serializers import (
 from accounts.tokens import AccessToken, RefreshToken, rotate, start_login
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
-from common.ratelimit.throttles import AccountThrottle, AuthThrottle, given, remember_address
+from common.ratelimit.throttles import (
+    AccountThrottle,
+    AuthThrottle,
+    get_first_value,
+    remember_address,
+)
 
 
 class EntranceView(PublicView):
@@ -49,15 +54,15 @@ class EntranceView(PublicView):
     throttle_classes = (AuthThrottle,)
     account_fields: tuple[str, ...] = ("email",)
 
-    def throttle_account(self, request: Request) -> str:
+    def get_throttled_account(self, request: Request) -> str:
         """The account in its one spelling; "" where the request names none."""
-        return canonical_identifier(given(request, *self.account_fields))
+        return canonical_identifier(get_first_value(request, *self.account_fields))
 
 
 class SignupView(EntranceView):
     """Create an account. What an uninvited sign-up gets depends on the setting `SIGNUP`."""
 
-    problems = (403,)
+    problem_statuses = (403,)
 
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
@@ -70,7 +75,7 @@ class LoginView(EntranceView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
 
     account_fields = ("username", "email")
-    problems = (401,)
+    problem_statuses = (401,)
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
@@ -81,18 +86,18 @@ class LoginView(EntranceView):
                 "No active account has this name and password.", code="invalid_credentials"
             )
         update_last_login(None, user)  # type: ignore[arg-type]
-        remember_address(request, self.throttle_account(request))
+        remember_address(request, self.get_throttled_account(request))
         return Response(token_pair(start_login(user, request)))
 
 
 class RefreshView(EntranceView):
     """Spend a refresh token for a new pair of tokens."""
 
-    problems = (401,)
+    problem_statuses = (401,)
 
-    def throttle_account(self, request: Request) -> str:
+    def get_throttled_account(self, request: Request) -> str:
         """The login that a token of ours names; "" for one that we have not signed."""
-        encoded: Any = given(request, "refresh_token")
+        encoded: Any = get_first_value(request, "refresh_token")
         try:
             return str(RefreshToken(encoded)["sid"])
         except (TokenError, UnicodeError):
@@ -100,7 +105,7 @@ class RefreshView(EntranceView):
 
     def get_throttles(self) -> list[BaseThrottle]:
         """A token that we have signed was not guessed, and the tabs of a browser may share it."""
-        is_ours = self.throttle_account(self.request)  # type: ignore[arg-type]
+        is_ours = self.get_throttled_account(self.request)  # type: ignore[arg-type]
         return [AccountThrottle() if is_ours else AuthThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
@@ -165,7 +170,7 @@ class PasswordChangeView(APIView):
 
     throttle_classes = (AuthThrottle,)
 
-    def throttle_account(self, request: Request) -> str:
+    def get_throttled_account(self, request: Request) -> str:
         """Who has stolen a token may not guess the password with it."""
         return str(request.user.pk)
 

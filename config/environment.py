@@ -38,8 +38,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from common.ratelimit.addresses import networks
-from common.ratelimit.rates import parse_rates, per
+from common.ratelimit.addresses import parse_networks
+from common.ratelimit.rates import parse_rates, parse_requests_per
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - refused without DEBUG
@@ -62,14 +62,14 @@ def _rates(text: str) -> str:
 
 def _count(text: str) -> str:
     try:
-        per(text, "minute")
+        parse_requests_per(text, "minute")
     except ValueError:
         raise ValueError(f"{text!r} is no number from 1 to 100000, and not off.") from None
     return text
 
 
 def _proxies(texts: list[str]) -> list[str]:
-    networks(tuple(texts))
+    parse_networks(tuple(texts))
     return texts
 
 

@@ -78,7 +78,7 @@ MIDDLEWARE = [
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "common.csp.BrowserPolicyMiddleware",
+    "common.csp.ContentSecurityPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.ProblemDetailsMiddleware",

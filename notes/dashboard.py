@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate, TruncHour
 
 from accounts.models import User
-from common.dashboard import Curve, Figure, Plot, Section, last_days, last_hours
+from common.dashboard import Chart, Section, Series, Stat, last_days, last_hours
 from common.jobs.models import ACTIVE, JobStatus
 from notes.models import Call, Note, Outcome, Summary
 from notes.querysets import within
@@ -33,47 +33,47 @@ def summaries(user: User) -> Section:
     ended = columns(Outcome.objects.visible_to(user).per_day(days[0], days[-1]))
     asked = columns(Call.objects.visible_to(user).per_day(days[0], days[-1]))
     made = {day: ended["count"][day] - ended["failures"][day] for day in ended["count"]}
-    plots = [
-        Plot(
+    charts = [
+        Chart(
             "Summaries a day",
             [
-                Curve("Completed", made, "green"),
-                Curve("Failed", ended["failures"], "red"),
+                Series("Completed", made, "green"),
+                Series("Failed", ended["failures"], "red"),
             ],
         ),
-        Plot(
+        Chart(
             "Time for a summary",
             [
-                Curve("Median", ended["median_ms"], "primary", missing=None),
-                Curve("95th percentile", ended["p95_ms"], "orange", missing=None),
+                Series("Median", ended["median_ms"], "primary", missing_value=None),
+                Series("95th percentile", ended["p95_ms"], "orange", missing_value=None),
             ],
             kind="line",
             unit="ms",
         ),
-        Plot(
+        Chart(
             "Tokens a day",
             [
-                Curve("Prompt", asked["sum_prompt_tokens"], "primary"),
-                Curve("Completion", asked["sum_completion_tokens"], "blue"),
+                Series("Prompt", asked["sum_prompt_tokens"], "primary"),
+                Series("Completion", asked["sum_completion_tokens"], "blue"),
             ],
         ),
-        Plot("Cost a day", [Curve("USD", asked["sum_cost_usd"], "orange")], unit="USD"),
-        Plot(
+        Chart("Cost a day", [Series("USD", asked["sum_cost_usd"], "orange")], unit="USD"),
+        Chart(
             "Queue in the last 24 hours",
-            [Curve("Waiting at the end of the hour", queue_lengths(user), "blue")],
+            [Series("Waiting at the end of the hour", queue_lengths(user), "blue")],
             times=last_hours(),
         ),
     ]
-    return Section("Summaries", [*queue(user), *month(ended, asked)], plots)
+    return Section("Summaries", [*queue(user), *month(ended, asked)], charts)
 
 
-def queue(user: User) -> list[Figure]:
+def queue(user: User) -> list[Stat]:
     active = Summary.objects.visible_to(user).aggregate(
         waiting=Count("pk", filter=Q(status=JobStatus.QUEUED)),
         running=Count("pk", filter=Q(status=JobStatus.IN_PROGRESS)),
     )
     waiting, running = active["waiting"], active["running"]
-    return [Figure("Queue", f"{waiting:,}", f"and {running:,} in progress")]
+    return [Stat("Queue", f"{waiting:,}", f"and {running:,} in progress")]
 
 
 def queue_lengths(user: User) -> dict[datetime, int]:
@@ -95,14 +95,14 @@ def per_hour(summaries: QuerySet, field: str) -> dict[datetime, int]:
     return dict(hours.values_list("hour", "count"))
 
 
-def month(ended: dict[str, Column], asked: dict[str, Column]) -> list[Figure]:
+def month(ended: dict[str, Column], asked: dict[str, Column]) -> list[Stat]:
     """The sums of all days shown."""
     count, failed, reused = (sum(ended[name].values()) for name in ("count", "failures", "reused"))
     calls, cost = sum(asked["calls"].values()), sum(asked["sum_cost_usd"].values())
     return [
-        Figure("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),
-        Figure("Calls", f"{calls:,}", f"{sum(asked['failed_calls'].values()):,} without an answer"),
-        Figure("Cost", f"{cost:,.2f} USD", "in 30 days"),
+        Stat("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),
+        Stat("Calls", f"{calls:,}", f"{sum(asked['failed_calls'].values()):,} without an answer"),
+        Stat("Cost", f"{cost:,.2f} USD", "in 30 days"),
     ]
 
 
@@ -115,8 +115,8 @@ def notes(user: User) -> Section:
     )
     return Section(
         "Notes",
-        [Figure("Notes", f"{visible.count():,}", f"{sum(per_day['count'].values()):,} in 30 days")],
-        [Plot("Notes a day", [Curve("Notes", per_day["count"])])],
+        [Stat("Notes", f"{visible.count():,}", f"{sum(per_day['count'].values()):,} in 30 days")],
+        [Chart("Notes a day", [Series("Notes", per_day["count"])])],
     )
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.parsers import MultiPartParser
 
-from common.api.request_body import discard
+from common.api.request_body import drain_request_body
 from common.documents.limits import limits
 
 FORM = 1_048_576  # bytes for the other fields, and for what stands between fields
@@ -21,7 +21,7 @@ class DocumentParser(MultiPartParser):
         most = limits().max_bytes
         request = (parser_context or {})["request"]._request
         if int(request.META.get("CONTENT_LENGTH") or 0) > _most(request, most + FORM):
-            discard(request)
+            drain_request_body(request)
             message = f"It is larger than {most:,} bytes."
             raise ValidationError({"file": [ErrorDetail(message, "too_large")]})
         return super().parse(stream, media_type, parser_context)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from accounts.viewsets import CompanyRelatedField
 from common import documents
 from common.api.serializers import ListField, ModelSerializer, Serializer
-from common.api.validation import together
+from common.api.validation import collect_errors
 from common.jobs.models import JobStatus
 from notes import services, templates
 from notes.batch_status import Standing
@@ -159,7 +159,7 @@ class SummarySerializer(WishesMixin, ModelSerializer):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         parse = super().to_internal_value
-        attrs, _ = together(lambda: parse(data), lambda: refuse_repeated(data))
+        attrs, _ = collect_errors(lambda: parse(data), lambda: refuse_repeated(data))
         return attrs
 
     def validate_file(self, file: Any) -> Any:

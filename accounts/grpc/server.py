@@ -161,7 +161,7 @@ def _answer(
     except DecodeError:
         return grpc.StatusCode.INVALID_ARGUMENT, None
     except (OperationalError, InterfaceError) as error:
-        log.error("database_away", error=redacted_message(error))
+        log.error("database_unavailable", error=redacted_message(error))
         return grpc.StatusCode.UNAVAILABLE, None
     except Exception:
         log.exception("grpc_failed")
