@@ -335,6 +335,8 @@ UPLOAD_SOURCE_ROOT = env.upload_source_root
 UPLOAD_STORAGE = env.upload_storage
 # Folders that a backup takes along, by their name in it. What is on S3 has its own.
 BACKUP_FOLDERS = {"uploads": env.upload_root} if env.upload_storage == "folder" else {}
+# The checksums of the landed migrations; see `common.migration_checksums`.
+MIGRATIONS_LOCK_FILE = BASE_DIR / "config" / "migrations.lock"
 UPLOAD_URL_SECONDS = env.upload_url_seconds
 UPLOAD_URL_MAX_BYTES = env.upload_url_max_bytes
 S3_BUCKETS = env.s3_buckets

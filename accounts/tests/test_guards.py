@@ -24,6 +24,7 @@ UNOWNED_MODELS = {
     "posts.Post": "is a post of a public feed",
     "posts.Feed": "is the state of that feed's mirror",
     "common.CacheBump": "names a part of the cache and no row",
+    "common.AppliedMigration": "describes the schema of the database",
     "common.IdempotencyRecord": "is scoped by the person in its key and shown to nobody",
 }
 # Anybody may read these; to write them one has to be somebody.
