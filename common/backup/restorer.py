@@ -76,11 +76,13 @@ def _join_names(names: list[str]) -> str:
 def _check_is_empty() -> None:
     if tables := list(tables_with_rows()):
         raise BackupError(
-            f"The database has rows in {_join_names(tables)}. Add --replace to replace everything."
+            f"The database has rows in {_join_names(tables)}. Add --replace (REPLACE=1 with make) to replace everything."
         )
     for folder in settings.BACKUP_FOLDERS.values():
         if folder.exists() and any(folder.iterdir()):
-            raise BackupError(f"{folder} has files. Add --replace to replace everything.")
+            raise BackupError(
+                f"{folder} has files. Add --replace (REPLACE=1 with make) to replace everything."
+            )
 
 
 def _restore_rows(backup: Backup, staging: Path) -> None:
@@ -88,7 +90,7 @@ def _restore_rows(backup: Backup, staging: Path) -> None:
     manifest, quote = backup.manifest, connection.ops.quote_name
     with connection.cursor() as cursor:
         # One TRUNCATE for all tables, and deferred checks: rows may refer to later tables.
-        cursor.execute(f"TRUNCATE {', '.join(map(quote, manifest.tables))}")
+        cursor.execute(f"TRUNCATE {', '.join(map(quote, manifest.schema))}")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         with backup.convert_errors():
             for member, content in backup.members():
