@@ -74,15 +74,12 @@ def _join_names(names: list[str]) -> str:
 
 
 def _check_is_empty() -> None:
+    advice = "Add --replace (with make: REPLACE=1) to replace everything."
     if tables := list(tables_with_rows()):
-        raise BackupError(
-            f"The database has rows in {_join_names(tables)}. Add --replace (REPLACE=1 with make) to replace everything."
-        )
+        raise BackupError(f"The database has rows in {_join_names(tables)}. {advice}")
     for folder in settings.BACKUP_FOLDERS.values():
         if folder.exists() and any(folder.iterdir()):
-            raise BackupError(
-                f"{folder} has files. Add --replace (REPLACE=1 with make) to replace everything."
-            )
+            raise BackupError(f"{folder} has files. {advice}")
 
 
 def _restore_rows(backup: Backup, staging: Path) -> None:
