@@ -34,6 +34,7 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/lint-imports
 	$(BIN)/mypy config common accounts catalog notes uploads posts
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py lock_migrations --check
 	$(BIN)/python -m config.deploy_check
 
 format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from accounts.identifiers import canonicalize_identifier
 from accounts.models import CompanyOwned, User
-from common.ratelimit.throttles import count_try
+from common.ratelimit.throttles import count_auth_attempt
 
 
 class AccountBackend(ModelBackend):
@@ -67,7 +67,7 @@ def _check_rate_limit(request: HttpRequest | None, username: str) -> None:
     """Count a login at the admin site; the API's login counts in its own throttle."""
     if isinstance(request, HttpRequest):
         account = canonicalize_identifier(username)
-        verdict = count_try(request, scope="admin", account=account)
+        verdict = count_auth_attempt(request, scope="admin", account=account)
         if verdict and not verdict.allowed:
             raise PermissionDenied
 

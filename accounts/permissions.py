@@ -21,7 +21,7 @@ class RolePermission(BasePermission):
     write_roles: ClassVar[frozenset[Role]] = ALL_ROLES
 
     @property
-    def may_refuse_to_show(self) -> bool:
+    def can_deny_reads(self) -> bool:
         """Whether some roles can't read; the OpenAPI schema then lists a 403."""
         return self.read_roles != ALL_ROLES
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from accounts.models import Company
 from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
-from common.api.validation import together
+from common.api.validation import collect_errors
 
 DEAREST = 10**10
 NOBODY = UUID(int=0)
@@ -50,7 +50,7 @@ class ProductOrdering(StrictOrderingFilter):
     directions = ("asc", "desc")
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
-        field, direction = together(
+        field, direction = collect_errors(
             lambda: self._choice(request, "sort_by", self.sort_fields),
             lambda: self._choice(request, "sort_order", self.directions),
         )

@@ -45,7 +45,7 @@ class CatalogPagination(Pagination):
         request: Request,
         view: Any = None,  # type: ignore[override]
     ) -> list[Any]:
-        page, size = self.asked_for(request)
+        page, size = self.parse_page_parameters(request)
         start = (page - 1) * size
         if start >= DEEP and _go_one_way(queryset.order):
             products = queryset.products()

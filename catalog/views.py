@@ -24,7 +24,7 @@ from catalog.search import search
 from catalog.serializers import ProductSerializer, represent
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
-from common.api.validation import together
+from common.api.validation import collect_errors
 from common.caching.etags import etag_of, matches
 
 
@@ -39,7 +39,7 @@ class ProductViewSet(CompanyOwnedViewSet):
     filterset_class = ProductFilter
     ordering_fields = ("name", "price", "created_at", "stock", "category")
     ordering = ("-id",)
-    honours_if_match = True
+    supports_if_match = True
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [] if self._answers_anybody() else super().get_authenticators()
@@ -73,9 +73,9 @@ class ProductViewSet(CompanyOwnedViewSet):
         `corrected` is what was looked for instead, where nothing fits the words as they are.
         """
         paginator: Any = self.paginator
-        text, (page, size), products = together(
+        text, (page, size), products = collect_errors(
             lambda: self._search_text(request),
-            lambda: paginator.asked_for(request),
+            lambda: paginator.parse_page_parameters(request),
             lambda: self.filter_queryset(self.get_queryset()),
         )
         found = search(products, text, offset=(page - 1) * size, limit=size)
@@ -95,10 +95,10 @@ class ProductViewSet(CompanyOwnedViewSet):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Products, newest first or as `sort_by` says."""
         paginator: Any = self.paginator
-        filters, order, _ = together(
+        filters, order, _ = collect_errors(
             lambda: self._filters(request),
             lambda: ProductOrdering().get_ordering(request, LISTED, self),
-            lambda: paginator.asked_for(request),
+            lambda: paginator.parse_page_parameters(request),
         )
         listing: Any = Listing(filters, tuple(order))
         return self.get_paginated_response(self.paginate_queryset(listing))

@@ -9,5 +9,5 @@ admin.site.unregister(GroupResult)
 
 
 @admin.register(TaskResult)
-class StyledTaskResultAdmin(TaskResultAdmin, ModelAdmin):
-    """Celery's results in the looks of this site."""
+class ThemedTaskResultAdmin(TaskResultAdmin, ModelAdmin):
+    """Celery's task results, in the theme of this admin site."""

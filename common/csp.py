@@ -1,4 +1,4 @@
-"""What a browser is allowed to do with an answer: Content-Security-Policy and its kin."""
+"""Set `Content-Security-Policy` and `Permissions-Policy` on responses."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 
-class BrowserPolicyMiddleware(CSPMiddleware):
-    """Data may load nothing at all; a page what `CONTENT_SECURITY_POLICY` lists.
+class ContentSecurityPolicyMiddleware(CSPMiddleware):
+    """HTML pages get `CONTENT_SECURITY_POLICY`; other responses may load nothing.
 
-    `CONTENT_SECURITY_POLICY_FOR` has what pages below certain paths need besides.
+    `CONTENT_SECURITY_POLICY_FOR` adds directives for pages by the prefix of their path.
     """
 
     def process_response(
@@ -27,11 +27,11 @@ class BrowserPolicyMiddleware(CSPMiddleware):
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
     ) -> PolicyParts:
         parts = super().get_policy_parts(request, response, report_only)
-        parts.update = parts.update or self._more(request.path_info)
+        parts.update = parts.update or self._additional_directives(request.path_info)
         return parts
 
-    def _more(self, path: str) -> dict[str, Any] | None:
-        for prefix, more in settings.CONTENT_SECURITY_POLICY_FOR.items():
+    def _additional_directives(self, path: str) -> dict[str, Any] | None:
+        for prefix, directives in settings.CONTENT_SECURITY_POLICY_FOR.items():
             if path.startswith(prefix):
-                return more
+                return directives
         return None

@@ -1,7 +1,7 @@
-"""What the admin's first page shows of each app.
+"""The sections that apps add to the admin's first page.
 
-An app's `AppConfig` may have a method `dashboard(user) -> list[Section]`. It shows what the user
-may see and nothing else, and an empty list where that is nothing.
+An app's `AppConfig` may have a method `dashboard(user) -> list[Section]`. It includes only data
+that the user may see, and returns an empty list if there is none.
 """
 
 import json
@@ -14,14 +14,15 @@ from django.apps import apps
 from django.http import HttpRequest
 from django.utils import timezone
 
-DAYS = 30
+CHART_DAYS = 30
+CHART_HOURS = 24
 
 Colour = Literal["primary", "green", "red", "orange", "blue"]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One number of today, with a word on it."""
+class Stat:
+    """A current number, with an optional note."""
 
     title: str
     value: str
@@ -29,58 +30,64 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """A value for each day, or hour; one without is `missing`: 0, or None for a gap."""
+class Series:
+    """The values of a chart by day or by hour.
+
+    `missing_value` is used for times without a value: 0, or None for a gap.
+    """
 
     title: str
     values: Mapping[Any, Any]
     colour: Colour = "primary"
-    missing: float | None = 0
+    missing_value: float | None = 0
 
-    def over(self, times: Sequence[date]) -> list[float | None]:
-        found = (self.values.get(time) for time in times)
-        return [self.missing if value is None else float(value) for value in found]
+    def values_at(self, times: Sequence[date]) -> list[float | None]:
+        values = (self.values.get(time) for time in times)
+        return [self.missing_value if value is None else float(value) for value in values]
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
-    """Curves over the last 30 days, or over the `times` given, as bars on each other or as lines.
+class Chart:
+    """Series over the last 30 days, or over `times`, as stacked bars or as lines.
 
-    `unit` is of their axis.
+    `unit` is the unit of the value axis.
     """
 
     title: str
-    curves: list[Curve]
+    series: list[Series]
     kind: Literal["bar", "line"] = "bar"
     unit: str = ""
     times: Sequence[date] = ()
 
     @property
     def data(self) -> str:
-        """As Chart.js reads it."""
+        """The chart's data as JSON for Chart.js."""
         times = self.times or last_days()
-        datasets = [
-            {
-                "label": curve.title,
-                "data": curve.over(times),
-                "backgroundColor": f"var(--color-{curve.colour}-500)",
-                "borderColor": f"var(--color-{curve.colour}-500)",
-                "spanGaps": True,
-                "displayYAxis": True,
-                "suffixYAxis": self.unit,
-                "maxTicksXLimit": 10,
-            }
-            | ({"stack": self.title} if self.kind == "bar" else {})
-            for curve in self.curves
-        ]
+        datasets = [self._dataset(series, times) for series in self.series]
         return json.dumps({"labels": list(map(_label, times)), "datasets": datasets})
+
+    def _dataset(self, series: Series, times: Sequence[date]) -> dict[str, Any]:
+        colour = f"var(--color-{series.colour}-500)"
+        dataset = {
+            "label": series.title,
+            "data": series.values_at(times),
+            "backgroundColor": colour,
+            "borderColor": colour,
+            "spanGaps": True,
+            "displayYAxis": True,
+            "suffixYAxis": self.unit,
+            "maxTicksXLimit": 10,
+        }
+        return dataset | ({"stack": self.title} if self.kind == "bar" else {})
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A titled group of stats and charts."""
+
     title: str
-    figures: list[Figure] = field(default_factory=list)
-    plots: list[Plot] = field(default_factory=list)
+    stats: list[Stat] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
 
 
 def _label(time: date) -> str:
@@ -88,19 +95,18 @@ def _label(time: date) -> str:
 
 
 def last_hours() -> list[datetime]:
-    """The last 24 hours by their beginnings in UTC, the current one the last."""
+    """Return the starts of the last 24 hours in UTC, the current hour last."""
     hour = timezone.now().replace(minute=0, second=0, microsecond=0)
-    return [hour - timedelta(hours=back) for back in range(23, -1, -1)]
+    return [hour - timedelta(hours=back) for back in reversed(range(CHART_HOURS))]
 
 
 def last_days() -> list[date]:
-    """The last 30 days in UTC, today the last."""
+    """Return the last 30 days in UTC, today last."""
     today = timezone.now().date()
-    return [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
+    return [today - timedelta(days=back) for back in reversed(range(CHART_DAYS))]
 
 
-def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's `DASHBOARD_CALLBACK`."""
-    shown = [config for config in apps.get_app_configs() if hasattr(config, "dashboard")]
-    sections = [section for config in shown for section in config.dashboard(request.user)]
-    return context | {"sections": sections}
+def collect_sections(request: HttpRequest) -> list[Section]:
+    """Return the sections of all apps for the user of `request`."""
+    configs = [config for config in apps.get_app_configs() if hasattr(config, "dashboard")]
+    return [section for config in configs for section in config.dashboard(request.user)]

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from common import metrics
+from common.api.exceptions import ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
 from common.redaction import redacted_message
@@ -20,15 +21,18 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class RequestLogMiddleware:
-    """Gives each request an id, the client's own where that is well-formed, and one log line."""
+    """Gives each request an id and logs it in one line.
+
+    The id is the client's `X-Request-ID` if that is well-formed.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else str(uuid7())
+        client_id = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = client_id if REQUEST_ID.fullmatch(client_id) else str(uuid7())
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         response = self.get_response(request)
@@ -47,15 +51,16 @@ class RequestLogMiddleware:
 
 
 def _session_user(request: HttpRequest) -> dict[str, str]:
-    """Who uses the admin site; a token's user is bound where the token is read."""
-    user = getattr(request, "_cached_user", None)  # looked for by nobody: nobody was needed
+    """Return the log fields of the admin's user; the token authentication binds its own."""
+    # Unset if the view never read `request.user`; reading it here would cost a query.
+    user = getattr(request, "_cached_user", None)
     if user is None or not user.is_authenticated:
         return {}
     return {"user": str(user.pk), "company": str(user.company_id)}
 
 
 def _route(request: HttpRequest) -> str | None:
-    """The template of the address, never the address itself, which may hold secrets."""
+    """Return the URL pattern, not the path: a path can contain secrets."""
     if match := request.resolver_match:
         return f"/{match.route}"
     if request.path_info.startswith("/static/"):
@@ -64,7 +69,7 @@ def _route(request: HttpRequest) -> str | None:
 
 
 class ProblemDetailsMiddleware:
-    """Turns what is still an error page into a problem document, unless HTML was asked for."""
+    """Converts the remaining error pages to problem documents, unless the client wants HTML."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -73,16 +78,16 @@ class ProblemDetailsMiddleware:
         response = self.get_response(request)
         if response.status_code < 400 or _is_problem(response) or wants_html(request):
             return response
-        answer = problem_response(response.status_code)
+        problem = problem_response(response.status_code)
         if "Allow" in response:
-            answer["Allow"] = response["Allow"]
-        return answer
+            problem["Allow"] = response["Allow"]
+        return problem
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, OperationalError | InterfaceError):
-            log.error("database_away", error=redacted_message(error))
+            log.error("database_unavailable", error=redacted_message(error))
             response = problem_response(503)
-            response["Retry-After"] = "2"
+            response["Retry-After"] = str(ServiceUnavailable.wait)
             return response
         return None
 
@@ -92,26 +97,26 @@ def _is_problem(response: HttpResponse) -> bool:
 
 
 class CanonicalPathMiddleware:
-    """Reads every route with or without a trailing slash, and `/api/…` as `/api/v1/…`.
+    """Accepts every route with or without a trailing slash, and `/api/…` for `/api/v1/…`.
 
-    A redirect would lose the body of a POST, so the path is rewritten before it is resolved.
-    The Django admin and its static files keep their own addresses.
+    The path is rewritten before it is resolved, because a redirect would lose the body of a POST.
+    The Django admin and static files are excluded.
     """
 
-    own_rules = ("/admin/", "/static/")
+    EXCLUDED_PREFIXES = ("/admin/", "/static/")
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path_info
-        if not path.startswith(self.own_rules):
-            request.path_info = request.path = canonical(path)
+        if not path.startswith(self.EXCLUDED_PREFIXES):
+            request.path_info = request.path = canonicalize_path(path)
         return self.get_response(request)
 
 
-def canonical(path: str) -> str:
-    """`/api/notes/` → `/api/v1/notes`."""
+def canonicalize_path(path: str) -> str:
+    """Return the versioned path without a trailing slash: `/api/users/` → `/api/v1/users`."""
     if path == "/api":
         return "/api/v1"
     if path.startswith("/api/") and path != "/api/v1" and not path.startswith("/api/v1/"):

@@ -51,3 +51,13 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.key}"
+
+
+class AppliedMigration(models.Model):
+    """The SHA-256 of a migration file when this database applied it."""
+
+    name = models.CharField(max_length=255, primary_key=True)
+    checksum = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return self.name

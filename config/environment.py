@@ -38,8 +38,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from common.ratelimit.addresses import networks
-from common.ratelimit.rates import parse_rates, per
+from common.ratelimit.addresses import parse_networks
+from common.ratelimit.rates import parse_rates, parse_requests_per
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - only accepted with DEBUG
@@ -62,14 +62,14 @@ def _check_rates(text: str) -> str:
 
 def _check_count(text: str) -> str:
     try:
-        per(text, "minute")
+        parse_requests_per(text, "minute")
     except ValueError:
         raise ValueError(f"{text!r} is neither a number from 1 to 100000 nor off.") from None
     return text
 
 
 def _check_networks(texts: list[str]) -> list[str]:
-    networks(tuple(texts))
+    parse_networks(tuple(texts))
     return texts
 
 

@@ -13,7 +13,7 @@ from drf_spectacular.views import (
 
 from accounts.views import link_pages
 from common import health
-from common.api.schema import Once
+from common.api.schema import CachedSchemaGenerator
 from common.metrics.views import metrics
 
 
@@ -26,7 +26,7 @@ def index(request: HttpRequest) -> JsonResponse:
     )
 
 
-schema = SpectacularJSONAPIView.as_view(generator_class=Once)
+schema = SpectacularJSONAPIView.as_view(generator_class=CachedSchemaGenerator)
 # A page has no OPTIONS of its own.
 page: dict[str, Any] = {"url_name": "schema", "http_method_names": ["get", "head"]}
 swagger = SpectacularSwaggerSplitView.as_view(**page)

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate, TruncHour
 
 from accounts.models import User
-from common.dashboard import Curve, Figure, Plot, Section, last_days, last_hours
+from common.dashboard import Chart, Section, Series, Stat, last_days, last_hours
 from common.jobs.models import ACTIVE, JobStatus
 from notes.models import Call, Note, Summary, SummaryOutcome
 from notes.querysets import between_days
@@ -32,51 +32,53 @@ def summary_section(user: User) -> Section:
     days = last_days()
     outcomes = pivot_by_date(SummaryOutcome.objects.visible_to(user).per_day(days[0], days[-1]))
     calls = pivot_by_date(Call.objects.visible_to(user).per_day(days[0], days[-1]))
-    figures = [queue_figure(user), *total_figures(outcomes, calls)]
-    return Section("Summaries", figures, summary_plots(user, outcomes, calls))
+    stats = [queue_stat(user), *total_stats(outcomes, calls)]
+    return Section("Summaries", stats, summary_charts(user, outcomes, calls))
 
 
-def summary_plots(user: User, outcomes: dict[str, Column], calls: dict[str, Column]) -> list[Plot]:
+def summary_charts(
+    user: User, outcomes: dict[str, Column], calls: dict[str, Column]
+) -> list[Chart]:
     completed = {day: count - outcomes["failures"][day] for day, count in outcomes["count"].items()}
     return [
-        Plot(
+        Chart(
             "Summaries a day",
             [
-                Curve("Completed", completed, "green"),
-                Curve("Failed", outcomes["failures"], "red"),
+                Series("Completed", completed, "green"),
+                Series("Failed", outcomes["failures"], "red"),
             ],
         ),
-        Plot(
+        Chart(
             "Time for a summary",
             [
-                Curve("Median", outcomes["median_ms"], "primary", missing=None),
-                Curve("95th percentile", outcomes["p95_ms"], "orange", missing=None),
+                Series("Median", outcomes["median_ms"], "primary", missing_value=None),
+                Series("95th percentile", outcomes["p95_ms"], "orange", missing_value=None),
             ],
             kind="line",
             unit="ms",
         ),
-        Plot(
+        Chart(
             "Tokens a day",
             [
-                Curve("Prompt", calls["sum_prompt_tokens"], "primary"),
-                Curve("Completion", calls["sum_completion_tokens"], "blue"),
+                Series("Prompt", calls["sum_prompt_tokens"], "primary"),
+                Series("Completion", calls["sum_completion_tokens"], "blue"),
             ],
         ),
-        Plot("Cost a day", [Curve("USD", calls["sum_cost_usd"], "orange")], unit="USD"),
-        Plot(
+        Chart("Cost a day", [Series("USD", calls["sum_cost_usd"], "orange")], unit="USD"),
+        Chart(
             "Queue in the last 24 hours",
-            [Curve("Waiting at the end of the hour", queue_lengths(user), "blue")],
+            [Series("Waiting at the end of the hour", queue_lengths(user), "blue")],
             times=last_hours(),
         ),
     ]
 
 
-def queue_figure(user: User) -> Figure:
+def queue_stat(user: User) -> Stat:
     active = Summary.objects.visible_to(user).aggregate(
         queued=Count("pk", filter=Q(status=JobStatus.QUEUED)),
         in_progress=Count("pk", filter=Q(status=JobStatus.IN_PROGRESS)),
     )
-    return Figure("Queue", f"{active['queued']:,}", f"and {active['in_progress']:,} in progress")
+    return Stat("Queue", f"{active['queued']:,}", f"and {active['in_progress']:,} in progress")
 
 
 def queue_lengths(user: User) -> dict[datetime, int]:
@@ -98,7 +100,7 @@ def count_per_hour(summaries: QuerySet, field: str) -> dict[datetime, int]:
     return dict(hours.values_list("hour", "count"))
 
 
-def total_figures(outcomes: dict[str, Column], calls: dict[str, Column]) -> list[Figure]:
+def total_stats(outcomes: dict[str, Column], calls: dict[str, Column]) -> list[Stat]:
     """Return the sums over the 30 days of the plots."""
     count, failed, reused = (
         sum(outcomes[name].values()) for name in ("count", "failures", "reused")
@@ -106,9 +108,9 @@ def total_figures(outcomes: dict[str, Column], calls: dict[str, Column]) -> list
     call_count, failed_calls = sum(calls["calls"].values()), sum(calls["failed_calls"].values())
     cost = sum(calls["sum_cost_usd"].values())
     return [
-        Figure("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),
-        Figure("Calls", f"{call_count:,}", f"{failed_calls:,} without an answer"),
-        Figure("Cost", f"{cost:,.2f} USD", "in 30 days"),
+        Stat("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),
+        Stat("Calls", f"{call_count:,}", f"{failed_calls:,} without an answer"),
+        Stat("Cost", f"{cost:,.2f} USD", "in 30 days"),
     ]
 
 
@@ -122,8 +124,8 @@ def note_section(user: User) -> Section:
     recent_count = sum(per_day["count"].values())
     return Section(
         "Notes",
-        [Figure("Notes", f"{notes.count():,}", f"{recent_count:,} in 30 days")],
-        [Plot("Notes a day", [Curve("Notes", per_day["count"])])],
+        [Stat("Notes", f"{notes.count():,}", f"{recent_count:,} in 30 days")],
+        [Chart("Notes a day", [Series("Notes", per_day["count"])])],
     )
 
 

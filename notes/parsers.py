@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.parsers import MultiPartParser
 
-from common.api.request_body import discard
+from common.api.request_body import drain_request_body
 from common.documents.limits import limits
 
 # The other fields, and the boundaries and headers between fields.
@@ -22,7 +22,7 @@ class DocumentParser(MultiPartParser):
         max_file_bytes = limits().max_bytes
         request = (parser_context or {})["request"]._request
         if _content_length(request) > _max_body_bytes(request, max_file_bytes):
-            discard(request)
+            drain_request_body(request)
             message = f"The file is larger than {max_file_bytes:,} bytes."
             raise ValidationError({"file": [ErrorDetail(message, "too_large")]})
         return super().parse(stream, media_type, parser_context)

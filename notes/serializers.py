@@ -10,7 +10,7 @@ from rest_framework import serializers
 from accounts.viewsets import CompanyRelatedField
 from common import documents
 from common.api.serializers import ListField, ModelSerializer, Serializer
-from common.api.validation import together
+from common.api.validation import collect_errors
 from common.jobs.models import JobStatus
 from notes import services
 from notes.batch_status import BatchStatus
@@ -157,7 +157,7 @@ class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         parse = super().to_internal_value
-        attrs, _ = together(lambda: parse(data), lambda: reject_repeated_sources(data))
+        attrs, _ = collect_errors(lambda: parse(data), lambda: reject_repeated_sources(data))
         return attrs
 
     def validate_file(self, file: Any) -> Any:

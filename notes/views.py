@@ -15,7 +15,6 @@ from accounts.viewsets import CompanyOwnedViewSet, ScopedViewSet
 from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
-from common.ratelimit.throttles import SummaryThrottle
 from notes import services, summary_templates, usage
 from notes.filters import BatchFilter, NoteFilter, SummaryFilter
 from notes.models import Batch, Note, Summary, SummaryTemplate
@@ -32,6 +31,7 @@ from notes.serializers import (
     UsageSerializer,
     UsageTotalsSerializer,
 )
+from notes.throttles import SummaryThrottle
 
 
 class NoteViewSet(CompanyOwnedViewSet):

@@ -5,6 +5,17 @@ from django.apps import AppConfig
 
 class UploadsConfig(AppConfig):
     name = "uploads"
+    schema_examples = {
+        "file_key": "2026/run-7/frame-0001.png",
+        "local_directory": "run-7",
+        "bucket_name": "acme-field-data",
+        "aws_region": "eu-central-1",
+        "Project.name": "North yard",
+        "Project.description": "Drone surveys of the north yard.",
+        "Cycle.name": "Spring survey",
+        "Cycle.number": 1,
+        "Cycle.description": "The first round.",
+    }
 
     def dashboard(self, user: Any) -> list[Any]:
         from uploads.dashboard import sections

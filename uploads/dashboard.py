@@ -7,7 +7,7 @@ from django.db.models import Count, Sum
 from django.db.models.functions import TruncDate
 
 from accounts.models import User
-from common.dashboard import Curve, Figure, Plot, Section, last_days
+from common.dashboard import Chart, Section, Series, Stat, last_days
 from common.jobs.models import ACTIVE
 from uploads.models import Session
 
@@ -25,18 +25,18 @@ def sections(user: User) -> list[Section]:
         for name in ("ended", "uploaded", "failed", "size")
     )
     active = sessions.filter(status__in=ACTIVE).count()
-    figures = [
-        Figure("Sessions", f"{sum(ended.values()):,}", f"and {active:,} active"),
-        Figure("Files", f"{sum(uploaded.values()):,}", f"{sum(failed.values()):,} failed"),
-        Figure("Uploaded", f"{sum(size.values()) / MEGABYTE:,.1f} MB", "in 30 days"),
+    stats = [
+        Stat("Sessions", f"{sum(ended.values()):,}", f"and {active:,} active"),
+        Stat("Files", f"{sum(uploaded.values()):,}", f"{sum(failed.values()):,} failed"),
+        Stat("Uploaded", f"{sum(size.values()) / MEGABYTE:,.1f} MB", "in 30 days"),
     ]
-    files = [Curve("Files uploaded", uploaded, "green"), Curve("Files failed", failed, "red")]
+    files = [Series("Files uploaded", uploaded, "green"), Series("Files failed", failed, "red")]
     megabytes = {day: round(size[day] / MEGABYTE, 3) for day in size}
-    plots = [
-        Plot("Files a day", files),
-        Plot("Uploaded a day", [Curve("Megabytes", megabytes, "blue")], unit="MB"),
+    charts = [
+        Chart("Files a day", files),
+        Chart("Uploaded a day", [Series("Megabytes", megabytes, "blue")], unit="MB"),
     ]
-    return [Section("Uploads", figures, plots)]
+    return [Section("Uploads", stats, charts)]
 
 
 def _by_day(sessions: Any) -> dict[Any, dict[str, int]]:

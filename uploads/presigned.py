@@ -23,7 +23,7 @@ from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ParseError, PermissionDenied, ValidationError
 from rest_framework.request import Request
 
-from common.api.exceptions import Conflict, ServiceUnavailable, TooLarge
+from common.api.exceptions import Conflict, RequestTooLarge, ServiceUnavailable
 from uploads.models import DirectUpload, Session, SessionFile
 from uploads.transfer import errors, keys
 from uploads.transfer.content import Received
@@ -82,7 +82,7 @@ def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> Session
     if upload.expires_at <= timezone.now():
         raise PermissionDenied("This URL has expired.", code="expired")
     if size > settings.UPLOAD_URL_MAX_BYTES:
-        raise TooLarge(f"At most {settings.UPLOAD_URL_MAX_BYTES} bytes are taken.")
+        raise RequestTooLarge(f"At most {settings.UPLOAD_URL_MAX_BYTES} bytes are taken.")
     content = Incoming(stream, size, upload)
     with _told(), _slot(), transaction.atomic():
         _store_of(upload).put(upload.key, content, by=upload.pk)
@@ -193,7 +193,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except errors.TooLarge as error:
-        raise TooLarge(str(error)) from None
+        raise RequestTooLarge(str(error)) from None
     except errors.StoreBusy as error:
         raise ServiceUnavailable(str(error)) from None
     except errors.StoreError as error:

@@ -148,7 +148,7 @@ class RunViewSet(ScopedViewSet):
     queryset = Session.objects.all()
     serializer_class = StartSerializer
     permission_classes = (RunPermission,)
-    problems = (404,)
+    problem_statuses = (404,)
 
     @extend_schema(request=StartSerializer, responses={202: StartedSerializer})
     @idempotent
@@ -183,7 +183,7 @@ class RunViewSet(ScopedViewSet):
 class DirectUploadView(PublicView):
     """Where a presigned URL leads for storage in a folder."""
 
-    problems = (403, 411)
+    problem_statuses = (403, 411)
 
     @extend_schema(
         request={"application/octet-stream": bytes},

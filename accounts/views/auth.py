@@ -35,7 +35,12 @@ from accounts.tokens import AccessToken, RefreshToken
 from accounts.views.validation import validate
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
-from common.ratelimit.throttles import AccountThrottle, AuthThrottle, given, remember_address
+from common.ratelimit.throttles import (
+    AccountThrottle,
+    AuthThrottle,
+    get_first_value,
+    remember_address,
+)
 
 
 class PublicAuthView(PublicView):
@@ -47,15 +52,15 @@ class PublicAuthView(PublicView):
     throttle_classes = (AuthThrottle,)
     account_fields: tuple[str, ...] = ("email",)
 
-    def throttle_account(self, request: Request) -> str:
+    def get_throttled_account(self, request: Request) -> str:
         """Return the account in the form that logins look up; "" if the request names none."""
-        return canonicalize_identifier(given(request, *self.account_fields))
+        return canonicalize_identifier(get_first_value(request, *self.account_fields))
 
 
 class SignupView(PublicAuthView):
     """Create an account. The setting `SIGNUP` decides who can sign up without an invitation."""
 
-    problems = (403,)
+    problem_statuses = (403,)
 
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
@@ -68,7 +73,7 @@ class LoginView(PublicAuthView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
 
     account_fields = ("username", "email")
-    problems = (401,)
+    problem_statuses = (401,)
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
@@ -79,18 +84,18 @@ class LoginView(PublicAuthView):
                 "The username or the password is wrong.", code="invalid_credentials"
             )
         update_last_login(None, user)  # type: ignore[arg-type]
-        remember_address(request, self.throttle_account(request))
+        remember_address(request, self.get_throttled_account(request))
         return Response(build_token_response(services.start_login(user, request=request)))
 
 
 class RefreshView(PublicAuthView):
     """Exchange a refresh token for a new pair of tokens; a refresh token works once."""
 
-    problems = (401,)
+    problem_statuses = (401,)
 
-    def throttle_account(self, request: Request) -> str:
+    def get_throttled_account(self, request: Request) -> str:
         """Return the login id of a token with a valid signature, else ""."""
-        encoded: Any = given(request, "refresh_token")
+        encoded: Any = get_first_value(request, "refresh_token")
         try:
             return str(RefreshToken(encoded)["sid"])
         except (TokenError, UnicodeError):
@@ -98,7 +103,7 @@ class RefreshView(PublicAuthView):
 
     def get_throttles(self) -> list[BaseThrottle]:
         """Limit signed tokens less: they are not guesses, and browser tabs share them."""
-        is_signed = self.throttle_account(self.request)  # type: ignore[arg-type]
+        is_signed = self.get_throttled_account(self.request)  # type: ignore[arg-type]
         return [AccountThrottle() if is_signed else AuthThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
@@ -163,7 +168,7 @@ class PasswordChangeView(APIView):
 
     throttle_classes = (AuthThrottle,)
 
-    def throttle_account(self, request: Request) -> str:
+    def get_throttled_account(self, request: Request) -> str:
         """Return the user, so that a stolen token can't be used to guess the password."""
         return str(request.user.pk)
 

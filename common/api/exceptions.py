@@ -1,9 +1,11 @@
+"""API exceptions that DRF does not have."""
+
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
 
 class Conflict(APIException):
-    """409: the row is not in a state that allows this."""
+    """409: the row's state does not allow the request."""
 
     status_code = status.HTTP_409_CONFLICT
     default_detail = "The row's state does not allow this."
@@ -11,30 +13,32 @@ class Conflict(APIException):
 
 
 class ServiceUnavailable(APIException):
-    """503: the database or another needed part is away; `Retry-After` in seconds."""
+    """503: the database or another service is unavailable; `wait` is `Retry-After` in seconds."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "A part that this needs is away at the moment. Try again soon."
+    default_detail = "A required service is unavailable. Try again soon."
     default_code = "service_unavailable"
     wait = 2
 
 
 class LengthRequired(APIException):
-    """411: the body comes without a `Content-Length`."""
+    """411: the request has a body but no `Content-Length`."""
 
     status_code = status.HTTP_411_LENGTH_REQUIRED
     default_detail = "The request needs a Content-Length."
     default_code = "length_required"
 
 
-class TooLarge(APIException):
-    status_code = 413
-    default_detail = "The body is larger than this API takes."
+class RequestTooLarge(APIException):
+    """413: the request body is larger than allowed."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The request body is too large."
     default_code = "too_large"
 
 
 class PreconditionFailed(APIException):
-    """412: the row is no longer what `If-Match` names."""
+    """412: the row's current ETag is not the one in `If-Match`."""
 
     status_code = status.HTTP_412_PRECONDITION_FAILED
     default_detail = "The row has changed since you read it."

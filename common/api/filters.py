@@ -16,29 +16,29 @@ from rest_framework.request import Request
 
 
 class StrictOrderingFilter(OrderingFilter):
-    """`ordering=field` or `-field`; an unknown field is refused and ties are broken by id.
+    """Orders by `ordering=field` or `-field`, then by id; rejects an unknown field.
 
     Rows without a value come last in both directions.
     """
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
         ordering = self.get_ordering(request, queryset, view)
-        return queryset.order_by(*missing_last(queryset, ordering)) if ordering else queryset
+        return queryset.order_by(*order_nulls_last(queryset, ordering)) if ordering else queryset
 
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: list[str], view: Any, request: Request
     ) -> list[str]:
-        known = [name for name, _ in self.get_valid_fields(queryset, view, {"request": request})]
-        if wrong := [field for field in fields if field.removeprefix("-") not in known]:
-            message = f"Can't order by {', '.join(wrong)!r}. Known: {', '.join(known)}."
+        valid = [name for name, _ in self.get_valid_fields(queryset, view, {"request": request})]
+        if unknown := [field for field in fields if field.removeprefix("-") not in valid]:
+            message = f"Cannot order by {', '.join(unknown)!r}. Allowed: {', '.join(valid)}."
             raise ValidationError({self.ordering_param: [message]})
         return [*fields, "-id"]
 
 
-def missing_last(queryset: QuerySet, ordering: Iterable[str]) -> Iterator[str | OrderBy]:
-    """The `ordering`, in which rows without a value come last.
+def order_nulls_last(queryset: QuerySet, ordering: Iterable[str]) -> Iterator[str | OrderBy]:
+    """Yield the terms of `ordering`, with nulls last for the nullable columns.
 
-    Columns that always have one stay as they are: for `DESC NULLS LAST` no index of ours is read.
+    Other columns stay as they are, because `DESC NULLS LAST` could not use our indexes.
     """
     nullable = {field.name for field in queryset.model._meta.concrete_fields if field.null}
     for term in ordering:
@@ -50,18 +50,18 @@ def missing_last(queryset: QuerySet, ordering: Iterable[str]) -> Iterator[str | 
 
 
 class FilterSet(django_filters.FilterSet):
-    """Makes only the filters that a request asks for: copying the others takes a millisecond.
+    """Creates only the filters that the request uses, since copying all takes a millisecond.
 
-    The form's class is kept for the next request with the same filters, so a filter's choices are
-    not to depend on the request.
+    Form classes are cached by the set of filters, so a filter's choices must not depend on the
+    request.
     """
 
     base_filters: dict[str, django_filters.Filter]
     _form_classes: ClassVar[dict[tuple[Any, ...], type[Form]]] = {}
 
     def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
-        asked = data or {}
-        self.base_filters = {name: f for name, f in self.base_filters.items() if name in asked}
+        names = data or {}
+        self.base_filters = {name: f for name, f in self.base_filters.items() if name in names}
         super().__init__(data, *args, **kwargs)
 
     def get_form_class(self) -> type[Form]:
@@ -73,19 +73,19 @@ class FilterSet(django_filters.FilterSet):
 
 @extend_schema_field(bool)
 class BooleanFilter(django_filters.TypedChoiceFilter):
-    """`true` or `false`, also `1` and `0`; anything else is refused instead of ignored."""
+    """Accepts `true`, `false`, `1` and `0`; rejects other values instead of ignoring them."""
 
-    words: ClassVar[dict[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
+    VALUES: ClassVar[dict[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 
     def __init__(self, **kwargs: Any) -> None:
-        choices = [(word, word) for name in self.words for word in (name, name.capitalize())]
+        choices = [(text, text) for name in self.VALUES for text in (name, name.capitalize())]
         super().__init__(
-            choices=choices, coerce=lambda word: self.words.get(word.lower(), word), **kwargs
+            choices=choices, coerce=lambda text: self.VALUES.get(text.lower(), text), **kwargs
         )
 
 
 class SearchFilter(django_filters.CharFilter):
-    """Rows of which one of the `fields` holds the words, in any case."""
+    """Matches rows that contain the text in one of `fields`, case-insensitively."""
 
     def __init__(self, *fields: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -97,8 +97,8 @@ class SearchFilter(django_filters.CharFilter):
         return qs.filter(reduce(or_, (Q(**{f"{name}__icontains": value}) for name in self.fields)))
 
 
-class TimeField(IsoDateTimeField):
-    """A time, in UTC: PostgreSQL knows no zone that is more than 15:59 hours away from it."""
+class UTCDateTimeField(IsoDateTimeField):
+    """A time, converted to UTC: PostgreSQL accepts no UTC offset of more than 15:59 hours."""
 
     def to_python(self, value: Any) -> datetime | None:
         time = super().to_python(value)
@@ -109,12 +109,12 @@ class TimeField(IsoDateTimeField):
 
 
 class TimeFilter(django_filters.IsoDateTimeFilter):
-    field_class = TimeField
+    field_class = UTCDateTimeField
 
 
 class CreatedFilter(FilterSet):
-    """When a row was made, and by whom."""
+    """Filters by creation time and creator."""
 
     created_after = TimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = TimeFilter(field_name="created_at", lookup_expr="lt")
-    user_id = django_filters.UUIDFilter(label="Who made it.")
+    user_id = django_filters.UUIDFilter(label="The user who created the row.")

@@ -7,10 +7,12 @@ from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from common.api.validation import together
+from common.api.validation import collect_errors
 
-DEFAULT_SIZE = 10
-LARGEST_SIZE = 100
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE_SIZE = 100
+# A longer number is past the end of any table, and Python refuses to parse over 4,300 digits.
+MAX_NUMBER_DIGITS = 18
 
 
 class Pagination(BasePagination):
@@ -19,20 +21,20 @@ class Pagination(BasePagination):
     def paginate_queryset(
         self, queryset: QuerySet | list[Any], request: Request, view: Any = None
     ) -> list[Any]:
-        self.page, self.page_size = self.asked_for(request)
+        self.page, self.page_size = self.parse_page_parameters(request)
         self.total = len(queryset) if isinstance(queryset, list) else queryset.count()
         start = (self.page - 1) * self.page_size
-        # Past the end nothing is asked of the database, whatever size the offset would have.
+        # Past the end, do not query: PostgreSQL rejects a very large OFFSET.
         return list(queryset[start : start + self.page_size]) if start < self.total else []
 
-    def asked_for(self, request: Request) -> tuple[int, int]:
-        """The page, from 1, and its size; raises `ValidationError`."""
+    def parse_page_parameters(self, request: Request) -> tuple[int, int]:
+        """Return the page, from 1, and its size; raise `ValidationError` if one is invalid."""
         size_name = "page_size" if "page_size" in request.query_params else "per_page"
-        page, size = together(
-            lambda: _positive(request, "page", default=1),
-            lambda: _positive(request, size_name, default=DEFAULT_SIZE),
+        page, size = collect_errors(
+            lambda: _parse_positive_integer(request, "page", default=1),
+            lambda: _parse_positive_integer(request, size_name, default=DEFAULT_PAGE_SIZE),
         )
-        return page, min(size, LARGEST_SIZE)
+        return page, min(size, MAX_PAGE_SIZE)
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(
@@ -51,19 +53,19 @@ class Pagination(BasePagination):
             "items": schema,
             "total": integer | {"example": 41},
             "page": integer | {"example": 1},
-            "page_size": integer | {"example": DEFAULT_SIZE},
+            "page_size": integer | {"example": DEFAULT_PAGE_SIZE},
             "total_pages": integer | {"example": 5},
         }
         return {"type": "object", "required": list(properties), "properties": properties}
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
-            _parameter("page", "Which page, from 1.", {"minimum": 1, "default": 1}),
+            _parameter("page", "The page number, from 1.", {"minimum": 1, "default": 1}),
             _parameter(
                 "page_size",
-                f"Rows a page; more than {LARGEST_SIZE} is cut to {LARGEST_SIZE}. "
-                "`per_page` means the same.",
-                {"minimum": 1, "default": DEFAULT_SIZE},
+                f"Rows per page; a larger number than {MAX_PAGE_SIZE} gives {MAX_PAGE_SIZE}. "
+                "`per_page` is another name for it.",
+                {"minimum": 1, "default": DEFAULT_PAGE_SIZE},
             ),
         ]
 
@@ -78,11 +80,10 @@ def _parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str,
     }
 
 
-def _positive(request: Request, name: str, *, default: int) -> int:
-    given = request.query_params.get(name, "")
-    if not given:
+def _parse_positive_integer(request: Request, name: str, *, default: int) -> int:
+    text = request.query_params.get(name, "")
+    if not text:
         return default
-    if not (given.isascii() and given.isdigit() and given.strip("0")):
-        raise ValidationError({name: ["A whole number from 1 is expected."]})
-    # Longer numbers are all past any end; Python refuses to read more than 4,300 digits.
-    return int(given[:18]) if len(given) <= 18 else 10**18
+    if not (text.isascii() and text.isdigit() and text.strip("0")):
+        raise ValidationError({name: ["Enter a whole number of at least 1."]})
+    return int(text) if len(text) <= MAX_NUMBER_DIGITS else 10**MAX_NUMBER_DIGITS

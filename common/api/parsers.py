@@ -5,11 +5,11 @@ from typing import Any
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
-DEEPEST = 50
+MAX_NESTING_DEPTH = 50
 
 
 class JSONParser(parsers.JSONParser):
-    """JSON that is nested no deeper than anything here needs; more is the client's error."""
+    """Parses JSON and rejects a document nested deeper than `MAX_NESTING_DEPTH`."""
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping | None = None
@@ -18,19 +18,24 @@ class JSONParser(parsers.JSONParser):
         try:
             data = super().parse(io.BytesIO(body), media_type, parser_context)
         except RecursionError:
-            raise ParseError("JSON parse error - nested too deeply") from None
-        if body.count(b"[") + body.count(b"{") > DEEPEST and _is_deeper(data, DEEPEST):
-            raise ParseError("JSON parse error - nested too deeply")
+            raise _nesting_error() from None
+        # Counting brackets is fast; only a body with many of them can be nested too deeply.
+        if body.count(b"[") + body.count(b"{") > MAX_NESTING_DEPTH and _is_nested_too_deeply(data):
+            raise _nesting_error()
         return data
 
 
-def _is_deeper(data: Any, levels: int) -> bool:
-    layer = [data]
-    for _ in range(levels):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
+def _nesting_error() -> ParseError:
+    return ParseError(f"JSON parse error - nested deeper than {MAX_NESTING_DEPTH} levels")
+
+
+def _is_nested_too_deeply(data: Any) -> bool:
+    level = [data]
+    for _ in range(MAX_NESTING_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
         ]
-    return bool(layer)
+    return bool(level)

@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 `application/problem+json`."""
+"""Error responses as RFC 9457 `application/problem+json`."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -23,16 +23,18 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from common.api import db_errors
-from common.api.exceptions import ServiceUnavailable, TooLarge
-from common.api.request_body import discard
+from common.api.exceptions import RequestTooLarge, ServiceUnavailable
+from common.api.request_body import drain_request_body
 from common.logs import current_request_id
-from common.ratelimit.throttles import early_refusal
+from common.ratelimit.throttles import count_rejected_request
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-MEGABYTE = 1024 * 1024
+BYTES_PER_MB = 1024 * 1024
+# Errors named in the `detail` sentence; the `errors` list has all of them.
+MAX_ERRORS_IN_DETAIL = 5
 CODES = {
     400: "bad_request",
     401: "not_authenticated",
@@ -44,16 +46,16 @@ CODES = {
     503: "service_unavailable",
 }
 DETAILS = {
-    404: "There is nothing at this address, or nothing that you may see.",
-    500: "Something went wrong on our side. The request id helps to find it.",
-    503: "A part that this needs is away at the moment. Try again soon.",
+    404: "Not found, or you do not have access to it.",
+    500: "Internal error. Quote the request id when you report it.",
+    503: "A required service is unavailable. Try again soon.",
 }
 
 
 def problem(
     status_code: int, *, detail: str = "", code: str = "", errors: list[dict] | None = None
 ) -> dict[str, Any]:
-    """The members of a problem document; `errors` has `field`, `code` and `message` each."""
+    """Return a problem document; each of `errors` has `field`, `code` and `message`."""
     title = HTTPStatus(status_code).phrase
     code = code or CODES.get(status_code, title.lower().replace(" ", "_"))
     document = {
@@ -68,31 +70,34 @@ def problem(
 
 
 def problem_response(status_code: int, **members: Any) -> JsonResponse:
-    """The problem as a response of plain Django's."""
+    """Return a problem document as a plain Django response."""
     document = problem(status_code, **members)
     return JsonResponse(document, status=status_code, content_type=CONTENT_TYPE)
 
 
 def wants_html(request: HttpRequest) -> bool:
-    """Whether the client names HTML and likes it better than JSON, as browsers do."""
+    """Return whether the client accepts HTML and prefers it to JSON, as browsers do."""
     if "html" not in request.META.get("HTTP_ACCEPT", ""):
         return False
     return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """DRF's exceptions as problems; what is unknown goes on to Django and its log."""
+    """Convert an exception to a problem response; `None` passes it on to Django.
+
+    DRF calls this for every exception of a view.
+    """
     error = _as_api_exception(exc)
     if error is None:
         return None
     if isinstance(exc, RequestDataTooBig):
-        discard(context["request"]._request)
-    error = early_refusal(error, context)
+        drain_request_body(context["request"]._request)
+    error = count_rejected_request(error, context)
     set_rollback()
-    document, headers = _document(error), _headers(error)
-    if _browsable(context["request"]):
+    document, headers = _error_document(error), _error_headers(error)
+    if _uses_browsable_api(context["request"]):
         return Response(document, status=error.status_code, headers=headers, exception=True)
-    # Not by the view's own renderer, which may know no JSON: the docs' pages, for instance.
+    # Not the view's own renderer: it may not support JSON, as on the documentation pages.
     return JsonResponse(
         document, status=error.status_code, headers=headers, content_type=CONTENT_TYPE
     )
@@ -107,24 +112,24 @@ def _as_api_exception(exc: Exception) -> APIException | None:
         case PermissionDenied():
             return Forbidden()
         case RequestDataTooBig():
-            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE / MEGABYTE
-            return TooLarge(f"The body is larger than this API takes: at most {most:g} MB.")
+            max_mb = settings.DATA_UPLOAD_MAX_MEMORY_SIZE / BYTES_PER_MB
+            return RequestTooLarge(f"The request body is too large: at most {max_mb:g} MB.")
         case UnreadablePostError():
-            return ServiceUnavailable("The body did not come, or too many are awaited. Try again.")
-        case SuspiciousOperation():  # such as thousands of parameters
+            return ServiceUnavailable("The request body was not received in time. Try again.")
+        case SuspiciousOperation():  # for example thousands of parameters
             return ParseError()
         case IntegrityError():
             return db_errors.as_api_exception(exc)
         case OperationalError() | InterfaceError():
-            log.error("database_away", error=redacted_message(exc))
+            log.error("database_unavailable", error=redacted_message(exc))
             return ServiceUnavailable()
     return None
 
 
-def _document(error: APIException) -> dict[str, Any]:
+def _error_document(error: APIException) -> dict[str, Any]:
     if isinstance(error, ValidationError):
         errors = list(_field_errors(error.get_full_details()))
-        detail = " ".join(_sentence(entry) for entry in errors[:5])
+        detail = " ".join(_error_sentence(entry) for entry in errors[:MAX_ERRORS_IN_DETAIL])
         return problem(error.status_code, detail=detail, code="validation_error", errors=errors)
     code = error.get_codes()
     return problem(
@@ -134,28 +139,28 @@ def _document(error: APIException) -> dict[str, Any]:
     )
 
 
-def _sentence(entry: dict[str, str]) -> str:
+def _error_sentence(entry: dict[str, str]) -> str:
     if entry["field"] == "non_field_errors":
         return entry["message"]
     return f"{entry['field']}: {entry['message']}"
 
 
 def _field_errors(details: Any, path: str = "") -> Iterator[dict[str, str]]:
-    """Flatten DRF's nested details; a nested field's name is dotted (`texts.3`)."""
+    """Flatten DRF's nested details; the name of a nested field is dotted (`texts.3`)."""
     if isinstance(details, dict) and "message" in details and "code" in details:
         field = path or "non_field_errors"
         yield {"field": field, "code": details["code"], "message": details["message"]}
     elif isinstance(details, dict):
         for name, inner in details.items():
-            own = path if name == "non_field_errors" and path else f"{path}.{name}".lstrip(".")
-            yield from _field_errors(inner, own)
+            is_own = name == "non_field_errors" and path
+            yield from _field_errors(inner, path if is_own else f"{path}.{name}".lstrip("."))
     else:
         for index, inner in enumerate(details):
             leaf = not inner or "message" in inner
             yield from _field_errors(inner, path if leaf else f"{path}.{index}".lstrip("."))
 
 
-def _headers(error: APIException) -> dict[str, str]:
+def _error_headers(error: APIException) -> dict[str, str]:
     headers = {}
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
@@ -164,6 +169,6 @@ def _headers(error: APIException) -> dict[str, str]:
     return headers
 
 
-def _browsable(request: Request) -> bool:
+def _uses_browsable_api(request: Request) -> bool:
     renderer = getattr(request, "accepted_renderer", None)
     return renderer is not None and renderer.format == "api"

@@ -1,15 +1,15 @@
-"""Request bodies that nobody wants."""
-
 from django.http import HttpRequest
 
-CHUNK = 65_536
-PATIENCE = 128 * 1_048_576  # bytes that are read for courtesy
+CHUNK_BYTES = 65_536
+MAX_DRAINED_BYTES = 128 * 1_048_576
 
 
-def discard(request: HttpRequest) -> None:
-    """Read a body that is too large and forget it, or its sender would never see the answer: most
-    clients don't listen before they have sent all, and a closed connection is all that they find.
+def drain_request_body(request: HttpRequest) -> None:
+    """Read and discard a rejected request body, up to `MAX_DRAINED_BYTES`.
+
+    Most clients read the response only after sending the whole body. If the server closed the
+    connection earlier, they would report a broken connection instead of the error.
     """
-    for _ in range(PATIENCE // CHUNK):
-        if not request.read(CHUNK):
+    for _ in range(MAX_DRAINED_BYTES // CHUNK_BYTES):
+        if not request.read(CHUNK_BYTES):
             return

@@ -6,17 +6,17 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-# So many unknown fields are named; a body may hold a million of them.
-MOST_UNKNOWN = 20
-# The browsable API's forms send it along.
+# A body can have a million unknown fields; the error names only the first of them.
+MAX_UNKNOWN_FIELDS_NAMED = 20
+# The browsable API's forms send these fields.
 FORM_FIELDS = {"csrfmiddlewaretoken"}
 
 
 class StrictMixin:
-    """Refuses a field that the serializer does not know, together with all other errors."""
+    """Rejects unknown fields, together with all other validation errors."""
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = self._unknown(data)
+        unknown = self._unknown_field_errors(data)
         try:
             value = super().to_internal_value(data)  # type: ignore[misc]
         except serializers.ValidationError as error:
@@ -26,26 +26,27 @@ class StrictMixin:
             raise serializers.ValidationError(unknown)
         return value
 
-    def _unknown(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
+    def _unknown_field_errors(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
         if not isinstance(data, Mapping):
             return {}
         names = set(data) - set(self.fields)  # type: ignore[attr-defined]
         if isinstance(data, QueryDict):
             names -= FORM_FIELDS
-        error = serializers.ErrorDetail("This field is not known here.", code="unknown_field")
-        return {name: [error] for name in nsmallest(MOST_UNKNOWN, names)}
+        error = serializers.ErrorDetail("Unknown field.", code="unknown_field")
+        return {name: [error] for name in nsmallest(MAX_UNKNOWN_FIELDS_NAMED, names)}
 
 
 class AliasMixin:
-    """Required fields that may come by another name too; the value is found under the first.
+    """Required fields that a client can also send under another name.
 
-    What is missing is named together with all other errors.
+    `aliases` maps a field to its other name; the value is stored under the field's own name.
+    Missing fields are reported together with all other validation errors.
     """
 
     aliases: ClassVar[dict[str, str]]
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        missing = self._missing(data)
+        missing = self._missing_field_errors(data)
         try:
             attrs: dict[str, Any] = super().to_internal_value(data)  # type: ignore[misc]
         except serializers.ValidationError as error:
@@ -57,7 +58,7 @@ class AliasMixin:
             attrs.setdefault(name, attrs.pop(alias, None))
         return attrs
 
-    def _missing(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
+    def _missing_field_errors(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
         if not isinstance(data, Mapping):
             return {}
         fields = self.fields  # type: ignore[attr-defined]
@@ -70,15 +71,15 @@ class AliasMixin:
 
 
 class Serializer(StrictMixin, serializers.Serializer):
-    """A plain serializer that refuses unknown fields."""
+    """A plain serializer that rejects unknown fields."""
 
 
 class ModelSerializer(StrictMixin, serializers.ModelSerializer):
-    """A model's serializer that refuses unknown fields."""
+    """A model serializer that rejects unknown fields."""
 
 
 class ListField(serializers.ListField):
-    """A list whose length is looked at before what is in it."""
+    """A list field that checks the list's length before it validates the items."""
 
     def run_child_validation(self, data: list[Any]) -> list[Any]:
         if self.max_length is not None and len(data) > self.max_length:

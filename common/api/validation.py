@@ -4,17 +4,17 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 
-def together(*questions: Callable[[], Any]) -> list[Any]:
-    """The answers to all questions, or one `ValidationError` with all that they find wrong."""
-    answers: list[Any] = []
+def collect_errors(*functions: Callable[[], Any]) -> list[Any]:
+    """Call all functions and return their results; raise all their validation errors as one."""
+    results: list[Any] = []
     errors: dict[str, Any] = {}
-    for question in questions:
+    for function in functions:
         try:
-            answers.append(question())
+            results.append(function())
         except ValidationError as error:
             if not isinstance(error.detail, dict):
                 raise
             errors |= error.detail
     if errors:
         raise ValidationError(errors)
-    return answers
+    return results

@@ -6,7 +6,7 @@ from rest_framework.generics import GenericAPIView
 
 
 class FilteringMixin(GenericAPIView):
-    """Tells at once what is wrong with several filters."""
+    """Reports the errors of all filter backends in one response."""
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
         errors: dict[str, Any] = {}

@@ -1,20 +1,20 @@
-"""Backups: one file with every row and every uploaded file, and the way back.
+"""Write all rows and uploaded files to one file, and restore them.
 
-A `.tar.gz` that holds `tables/<name>` (PostgreSQL's own COPY text), `files/<folder>/<path>` and, as
-its last member, `manifest.json`: which migrations it belongs to, and the rows and SHA-256 of each
-member. So a file that was cut off has no manifest, and one that was damaged does not fit it; both
-are found before anything is changed.
+A backup is a `.tar.gz` with `tables/<name>` (PostgreSQL's COPY text), `files/<folder>/<path>` and,
+as its last member, `manifest.json`: the migrations and the schema that the rows belong to, and the
+SHA-256 of each member. A truncated file has no manifest, and a damaged file has other checksums;
+both are found before anything is changed. A backup of another schema is refused.
 
-The rows are those of one moment (a REPEATABLE READ transaction), the files those of right after it:
-a row never misses its file. Secrets, caches and messages are not in it: the first belong to the
-installation, the others come back by themselves.
+All rows are read in one REPEATABLE READ transaction, and the files right after it, so no row
+misses its file. Secrets, caches and queued messages are not included: secrets belong to the
+installation, and the rest is recreated.
 
-Needs no program but Python, so it works in a container, on a platform and on a laptop alike.
+It needs only Python, so it works in a container, on a platform and on a laptop.
 """
 
 from common.backup.errors import BackupError
 from common.backup.reader import Backup
-from common.backup.restorer import restore
-from common.backup.writer import write
+from common.backup.restorer import restore_backup
+from common.backup.writer import write_backup
 
-__all__ = ["Backup", "BackupError", "restore", "write"]
+__all__ = ["Backup", "BackupError", "restore_backup", "write_backup"]

@@ -1,2 +1,2 @@
 class BackupError(Exception):
-    """The backup cannot be made or used; the text says why and what to do."""
+    """A backup cannot be written or restored; the message says why and what to do."""

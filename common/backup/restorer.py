@@ -11,115 +11,124 @@ from django.db import connection, transaction
 from redis.exceptions import RedisError
 
 from common.backup.errors import BackupError
+from common.backup.manifest import Manifest
 from common.backup.reader import Backup
-from common.backup.tables import Table, migrations, tables, with_rows
-from common.backup.writer import CHUNK
+from common.backup.tables import (
+    copy_target,
+    describe_schema,
+    find_schema_difference,
+    read_migrations,
+    read_tables,
+    tables_with_rows,
+)
+from common.backup.writer import CHUNK_BYTES
 
 log = structlog.get_logger(__name__)
 
+MAX_NAMES_IN_ERROR = 3
 
-def restore(backup: Backup, *, replace: bool = False) -> None:
-    """Put the backup's rows and files in the place of what is there: all of it, or nothing.
 
-    Raises `BackupError` where the schema is not the backup's, or where there is something already
-    and `replace` does not say that it may go.
+def restore_backup(backup: Backup, *, replace: bool = False) -> None:
+    """Replace all rows and uploaded files by those of the backup, or change nothing.
+
+    Raise `BackupError` if the schemas differ, or if there are rows or files and `replace` is off.
     """
-    _check_schema(backup)
-    _check_target(replace)
-    with tempfile.TemporaryDirectory(dir=_beside_folders()) as aside, transaction.atomic():
-        _restore_rows(backup, Path(aside))
-        # Last, when nothing is left that could fail but the commit.
-        _swap_folders(Path(aside))
-    # Copies, counters and messages of what was there before; jobs are published again by beat.
+    _check_schema(backup.manifest)
+    if not replace:
+        _check_is_empty()
+    with tempfile.TemporaryDirectory(dir=_staging_parent()) as staging, transaction.atomic():
+        _restore_rows(backup, Path(staging))
+        # Swap the folders last: after it only the commit can fail.
+        _swap_folders(Path(staging))
+    # The cache belongs to the replaced rows. Beat publishes the restored jobs again.
     try:
         cache.clear()
     except (RedisError, OSError) as error:
         log.warning("cache_not_cleared", error=repr(error))
 
 
-def _check_schema(backup: Backup) -> None:
-    theirs, ours = set(backup.manifest["migrations"]), set(migrations())
-    release = f"The backup is of version {backup.manifest['version']}"
-    if missing := sorted(theirs - ours):
+def _check_schema(manifest: Manifest) -> None:
+    in_backup, in_database = set(manifest.migrations), set(read_migrations())
+    if missing := sorted(in_backup - in_database):
         raise BackupError(
-            f"{release}, newer than this database, which lacks {_named(missing)}."
-            " Update, then migrate."
+            f"The backup was made by the newer version {manifest.version}: the database lacks the"
+            f" migrations {_join_names(missing)}. Update Bureau and run `migrate`, then restore."
         )
-    if newer := sorted(ours - theirs):
+    if newer := sorted(in_database - in_backup):
         raise BackupError(
-            f"{release}, older than this database, which has {_named(newer)} besides. Restore it"
-            " with that version into an empty database, then update and migrate."
+            f"The backup was made by the older version {manifest.version}: it lacks the migrations"
+            f" {_join_names(newer)} of the database. Restore it with that version into an empty"
+            " database, then update Bureau and run `migrate`."
         )
-    expected = {name: list(facts["columns"]) for name, facts in backup.manifest["tables"].items()}
-    found = {table.name: list(table.columns) for table in tables()}
-    if wrong := sorted(n for n in expected.keys() | found if expected.get(n) != found.get(n)):
-        raise BackupError(f"{release}, whose tables are others than here: {_named(wrong)}.")
-
-
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def _check_target(replace: bool) -> None:
-    if replace:
-        return
-    if occupied := list(with_rows()):
+    schema = describe_schema(read_tables())
+    if difference := find_schema_difference(manifest.schema, schema):
         raise BackupError(
-            f"The database has rows in {_named(occupied)}. To replace all, say --replace."
+            f"The backup of version {manifest.version} has another schema: {difference}."
+            " Restore it with the version that made it. Nothing was changed."
         )
+
+
+def _join_names(names: list[str]) -> str:
+    hidden = len(names) - MAX_NAMES_IN_ERROR
+    return ", ".join(names[:MAX_NAMES_IN_ERROR]) + (f" and {hidden} more" if hidden > 0 else "")
+
+
+def _check_is_empty() -> None:
+    advice = "Add --replace (with make: REPLACE=1) to replace everything."
+    if tables := list(tables_with_rows()):
+        raise BackupError(f"The database has rows in {_join_names(tables)}. {advice}")
     for folder in settings.BACKUP_FOLDERS.values():
         if folder.exists() and any(folder.iterdir()):
-            raise BackupError(f"There are files in {folder}. To replace all, say --replace.")
+            raise BackupError(f"{folder} has files. {advice}")
 
 
-def _restore_rows(backup: Backup, aside: Path) -> None:
-    """Rows into their tables, and files, which come last in the archive, into `aside`."""
-    known = {table.name: table for table in tables()}
-    quote = connection.ops.quote_name
+def _restore_rows(backup: Backup, staging: Path) -> None:
+    """Load the rows into their tables and extract the files below `staging`."""
+    manifest, quote = backup.manifest, connection.ops.quote_name
     with connection.cursor() as cursor:
-        # In one statement, and the rows without an order: all references are checked at the end.
-        cursor.execute(f"TRUNCATE {', '.join(map(quote, known))}")
+        # One TRUNCATE for all tables, and deferred checks: rows may refer to later tables.
+        cursor.execute(f"TRUNCATE {', '.join(map(quote, manifest.schema))}")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        with backup.legible():
-            for name, content in backup.members():
-                kind, _, rest = name.partition("/")
+        with backup.convert_errors():
+            for member, content in backup.members():
+                kind, _, name = member.partition("/")
                 if kind == "tables":
-                    _copy_in(known[rest], content)
+                    _load_table(name, manifest.tables[name].columns, content)
                 elif kind == "files":
-                    _save(aside, PurePosixPath(rest), content)
-        for sequence, value in backup.manifest["sequences"].items():
+                    _extract_file(staging, PurePosixPath(name), content)
+        for sequence, value in manifest.sequences.items():
             cursor.execute("SELECT setval(%s, %s)", [quote(sequence), value])
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def _copy_in(table: Table, content: IO[bytes]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table.source} FROM STDIN") as copy:
-        while chunk := content.read(CHUNK):
+def _load_table(table: str, columns: list[str], content: IO[bytes]) -> None:
+    statement = f"COPY {copy_target(table, columns)} FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        while chunk := content.read(CHUNK_BYTES):
             copy.write(chunk)
 
 
-def _save(aside: Path, name: PurePosixPath, content: IO[bytes]) -> None:
+def _extract_file(staging: Path, name: PurePosixPath, content: IO[bytes]) -> None:
     if name.is_absolute() or ".." in name.parts or name.parts[0] not in settings.BACKUP_FOLDERS:
-        raise BackupError(f"The backup names a file outside of its folders: {name}.")
-    target = aside / name
+        raise BackupError(f"The backup has a file outside its folders: {name}.")
+    target = staging / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
-        shutil.copyfileobj(content, file, CHUNK)
+        shutil.copyfileobj(content, file, CHUNK_BYTES)
 
 
-def _beside_folders() -> Path:
-    """On the disk of the folders, so that they need only be renamed."""
+def _staging_parent() -> Path:
+    """Return a folder on the disk of the backup folders, so that a move is a rename."""
     parents = [folder.parent for folder in settings.BACKUP_FOLDERS.values()]
-    place: Path = parents[0] if parents else settings.VAR_DIR
-    place.mkdir(parents=True, exist_ok=True)
-    return place
+    parent: Path = parents[0] if parents else settings.VAR_DIR
+    parent.mkdir(parents=True, exist_ok=True)
+    return parent
 
 
-def _swap_folders(aside: Path) -> None:
+def _swap_folders(staging: Path) -> None:
     for name, folder in settings.BACKUP_FOLDERS.items():
-        restored, former = aside / name, aside / f"{name}.former"
+        restored, replaced = staging / name, staging / f"{name}.replaced"
         restored.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
-            shutil.move(folder, former)
+            shutil.move(folder, replaced)
         shutil.move(restored, folder)

@@ -21,8 +21,8 @@ from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
 from common.caching.store import BYPASS, Slot
-from common.csp import BrowserPolicyMiddleware
-from common.middleware import ProblemDetailsMiddleware, canonical
+from common.csp import ContentSecurityPolicyMiddleware
+from common.middleware import ProblemDetailsMiddleware, canonicalize_path
 from common.ratelimit.middleware import RateLimitHeadersMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -61,7 +61,7 @@ class ByteCacheMiddleware:
         self.headers = _security_headers() | {"Vary": "Accept, origin"}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        path = canonical(request.path_info)
+        path = canonicalize_path(request.path_info)
         found = self._route(request, path)
         if found is None:
             return self.get_response(request)
@@ -175,6 +175,10 @@ def _security_headers() -> dict[str, str]:
     blank, request = HttpResponse(), HttpRequest()
     del blank["Content-Type"]
     request.is_secure = lambda: not settings.DEBUG  # type: ignore[method-assign]
-    for middleware in (SecurityMiddleware, BrowserPolicyMiddleware, XFrameOptionsMiddleware):
+    for middleware in (
+        SecurityMiddleware,
+        ContentSecurityPolicyMiddleware,
+        XFrameOptionsMiddleware,
+    ):
         middleware(lambda _: HttpResponse()).process_response(request, blank)
     return dict(blank.items())

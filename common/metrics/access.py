@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from common.ratelimit.addresses import client_address, networks
+from common.ratelimit.addresses import client_address, parse_networks
 
 
 def refusal(request: Any) -> int | None:
@@ -24,7 +24,7 @@ def refusal(request: Any) -> int | None:
 
 def _is_allowed(request: Any) -> bool:
     address = ip_address(client_address(request))
-    return any(address in network for network in networks(tuple(settings.METRICS_ALLOW)))
+    return any(address in network for network in parse_networks(tuple(settings.METRICS_ALLOW)))
 
 
 def _has_token(request: Any) -> bool:

@@ -15,6 +15,13 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="AppliedMigration",
+            fields=[
+                ("name", models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ("checksum", models.CharField(max_length=64)),
+            ],
+        ),
+        migrations.CreateModel(
             name="CacheBump",
             fields=[
                 (

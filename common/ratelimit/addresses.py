@@ -1,4 +1,4 @@
-"""Where a request comes from, proxies seen through."""
+"""Find a request's client address behind trusted proxies."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,55 +17,56 @@ from django.conf import settings
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# A peer without an address came by a unix socket, so it is on this machine.
-THIS_MACHINE = ip_address("127.0.0.1")
-# What one subscriber is given at the least; within it they choose addresses as they like.
-SUBSCRIBER = 64
+# A peer on a Unix socket has no address; it runs on this machine.
+LOOPBACK = ip_address("127.0.0.1")
+# A provider gives each subscriber at least a /64, and the subscriber can use all its addresses.
+IPV6_SUBSCRIBER_PREFIX_BITS = 64
 
 
 def client_address(request: Any) -> str:
-    """The client's address in its usual spelling; always one that a row can hold.
+    """Return the client's address in canonical form; it is always a valid address.
 
-    It is `REMOTE_ADDR`, unless that is one of `TRUSTED_PROXIES`: then `X-Forwarded-For` is read
-    from the right, through trusted proxies, up to the first address that is none. What stands
-    further left, or left of something that is no address, was written by who knows whom.
+    This is `REMOTE_ADDR`, unless that is one of `TRUSTED_PROXIES`: then `X-Forwarded-For` is read
+    from the right, past trusted proxies, to the first other address. Everything left of that
+    address, or left of an invalid one, could have been written by the client and is ignored.
     `request` is Django's or DRF's.
     """
-    return str(_client(request))
+    return str(_find_client_address(request))
 
 
 def address_block(request: Any) -> str:
-    """What limits are kept by: the IPv4 address, or the IPv6 network of one subscriber (/64)."""
-    address = _client(request)
+    """Return the client that limits apply to: its IPv4 address or its IPv6 network (/64)."""
+    address = _find_client_address(request)
     if address.version == 4:
         return str(address)
-    return str(IPv6Network((int(address), SUBSCRIBER), strict=False))
+    return str(IPv6Network((int(address), IPV6_SUBSCRIBER_PREFIX_BITS), strict=False))
 
 
-def _client(request: Any) -> Address:
-    address = _parse(request.META.get("REMOTE_ADDR") or "") or THIS_MACHINE
-    proxies = networks(tuple(settings.TRUSTED_PROXIES))
+def _find_client_address(request: Any) -> Address:
+    address = _parse_address(request.META.get("REMOTE_ADDR") or "") or LOOPBACK
+    proxies = parse_networks(tuple(settings.TRUSTED_PROXIES))
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "")
     while hops and any(address in proxy for proxy in proxies):
-        hops, _, last = hops.rpartition(",")
-        before = _parse(last)
-        if before is None:
+        hops, _, last_hop = hops.rpartition(",")
+        previous = _parse_address(last_hop)
+        if previous is None:
             break
-        address = before
+        address = previous
     return address
 
 
 @lru_cache(maxsize=16)
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Addresses and networks, parsed; host bits may be set. Raises `ValueError`, a sentence."""
+def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Parse addresses and networks; host bits are allowed. Raise `ValueError` with a sentence."""
     try:
         return tuple(ip_network(text, strict=False) for text in texts)
     except ValueError as error:
-        raise ValueError(f"{error}. Write addresses or networks, such as 10.0.0.0/8.") from None
+        message = f"{error}. Write addresses or networks, for example 10.0.0.0/8."
+        raise ValueError(message) from None
 
 
-def _parse(text: str) -> Address | None:
-    """Read an address as proxies write it: `1.2.3.4:80`, `[2001:db8::1]:80`, `fe80::1%eth0`."""
+def _parse_address(text: str) -> Address | None:
+    """Parse an address as proxies write it: `1.2.3.4:80`, `[2001:db8::1]:80`, `fe80::1%eth0`."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

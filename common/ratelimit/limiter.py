@@ -1,168 +1,134 @@
-"""Counting requests in sliding windows, all or none, in one round trip to Redis.
+"""Count requests in sliding windows: all windows or none, in one round trip to Redis.
 
-Each window keeps the times of the requests that it counted, so that its answers are exact: never
-more than the limit in any stretch of its length, and a `Retry-After` that holds. A request that
-is refused is counted nowhere.
+Each window stores the times of the requests it counted, so its answers are exact: never more than
+the limit in any period of its length, and a true `Retry-After`. A refused request is not counted.
 
-The library `limits` decides window by window, each by a script and the client's clock of its own:
-of two windows the first has counted what the second refuses. Hence our own script.
+The library `limits` checks several windows one after the other, so the first window would count
+requests that the second refuses. See the decision record on the rate limiter.
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
-import structlog
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from common.ratelimit.circuit_breaker import CircuitBreaker
 from common.ratelimit.local_counter import LocalCounter
-from common.ratelimit.windows import Reading, Verdict, Window
-from common.redaction import redacted_message
-
-log = structlog.get_logger(__name__)
+from common.ratelimit.windows import RateLimitDecision, Window, WindowState
 
 T = TypeVar("T")
 
-# KEYS: of each window its log, newest first, its pass, and a mark that lets by like a pass.
-# ARGV: of each window its limit and its length in microseconds.
-# Answers whether the request was counted; then of each window how many it holds and in how many
-# microseconds it takes one more, or -1 where a pass let the request by. Needs no cluster.
-COUNT = """
-local function later(log, moment)
-  local stay, gone = 0, redis.call('LLEN', log)
-  if gone > 0 and tonumber(redis.call('LINDEX', log, -1)) > moment then return gone end
-  while stay < gone do
-    local middle = math.floor((stay + gone) / 2)
+# KEYS: for each window its log (a list of times, newest first), its seen key and its exempt key.
+# ARGV: for each window its limit and its length in microseconds.
+# Returns whether the request was counted; then for each window the number of requests it holds
+# and the microseconds until it allows one more, or {-1, 0} if a seen or exempt key exists.
+# The keys are on several slots, so the script does not run on a Redis cluster.
+COUNT_SCRIPT = """
+local function count_after(log, moment)
+  local low, high = 0, redis.call('LLEN', log)
+  if high > 0 and tonumber(redis.call('LINDEX', log, -1)) > moment then return high end
+  while low < high do
+    local middle = math.floor((low + high) / 2)
     if tonumber(redis.call('LINDEX', log, middle)) > moment then
-      stay = middle + 1
+      low = middle + 1
     else
-      gone = middle
+      high = middle
     end
   end
-  return stay
+  return low
 end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local fits, answer = 1, {}
+local allowed, counts = 1, {}
 for i = 1, #KEYS / 3 do
   local log, limit, length = KEYS[3 * i - 2], tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   if redis.call('EXISTS', KEYS[3 * i - 1], KEYS[3 * i]) > 0 then
-    answer[i] = {-1, 0}
+    counts[i] = {-1, 0}
   else
-    local count = later(log, now - length)
+    local count = count_after(log, now - length)
     if count > 0 then redis.call('LTRIM', log, 0, count - 1) else redis.call('DEL', log) end
     local next_to_leave = count > 0 and redis.call('LINDEX', log, math.min(count, limit) - 1)
-    answer[i] = {count, (next_to_leave or now) + length - now}
-    if count >= limit then fits = 0 end
+    counts[i] = {count, (next_to_leave or now) + length - now}
+    if count >= limit then allowed = 0 end
   end
 end
-for i = 1, fits * #KEYS / 3 do
-  if answer[i][1] >= 0 then
+for i = 1, allowed * #KEYS / 3 do
+  if counts[i][1] >= 0 then
     local milliseconds = math.ceil(ARGV[2 * i] / 1000)
     redis.call('LPUSH', KEYS[3 * i - 2], string.format('%.0f', now))
     redis.call('PEXPIRE', KEYS[3 * i - 2], milliseconds)
     if KEYS[3 * i - 1] ~= '' then redis.call('SET', KEYS[3 * i - 1], 1, 'PX', milliseconds) end
-    answer[i][1] = answer[i][1] + 1
+    counts[i][1] = counts[i][1] + 1
   end
 end
-return {fits, answer}
+return {allowed, counts}
 """
-COUNT_SHA = hashlib.sha1(COUNT.encode()).hexdigest()  # noqa: S324 - what EVALSHA takes
+COUNT_SCRIPT_SHA1 = hashlib.sha1(COUNT_SCRIPT.encode()).hexdigest()  # noqa: S324 - for EVALSHA
 
-# Seconds for which a Redis that failed is left alone.
-PAUSE = 2.0
-# More threads than this wait for each other, or they could use up the cache's connections.
-AT_ONCE = 16
+# Bounds the connections that the limiter takes from the cache's pool; other threads wait.
+MAX_CONCURRENT_CALLS = 16
 
 
-class Limiter:
-    """Counts requests in Redis; while that is away, in this process or not at all."""
+class RateLimiter:
+    """Counts requests in Redis; while Redis is unavailable, in this process or not at all."""
 
     def __init__(self, connect: Callable[[], Redis] = get_redis_connection) -> None:
         self._connect = connect
-        self._breaker = Breaker()
-        self._slots = BoundedSemaphore(AT_ONCE)
-        self._local = LocalCounter()
+        self._breaker = CircuitBreaker()
+        self._slots = BoundedSemaphore(MAX_CONCURRENT_CALLS)
+        self._local_counter = LocalCounter()
 
-    def hit(self, windows: Sequence[Window], *, locally: bool = False) -> Verdict | None:
+    def count_request(
+        self, windows: Sequence[Window], *, use_local_fallback: bool = False
+    ) -> RateLimitDecision | None:
         """Count one request in all windows, or in none if one of them is full.
 
-        `None` means that nothing limits it: no windows are given, or Redis is away. With
-        `locally` the windows are then counted in this process alone, by the same rules.
+        Return `None` if nothing limits the request: `windows` is empty or Redis is unavailable.
+        With `use_local_fallback` this process counts while Redis is unavailable.
         """
         if not windows:
             return None
-        answer = self._guarded(lambda redis: _count(redis, windows))
-        if answer is None and locally:
-            answer = self._local.count(windows)
-        if answer is None:
-            return None
-        fits, counts = answer
-        pairs = zip(windows, counts, strict=True)
-        readings = [Reading(window, *numbers) for window, numbers in pairs if numbers[0] >= 0]
-        return Verdict(fits, tuple(readings), tuple(windows))
+        decision = self._call_redis(lambda redis: _count_in_redis(redis, windows))
+        if decision is None and use_local_fallback:
+            decision = self._local_counter.count_request(windows)
+        return decision
 
-    def mark(self, name: str, *, seconds: int) -> None:
-        """Set a mark that lets requests by windows which name it as `known`."""
-        self._guarded(lambda redis: redis.set(name, 1, ex=seconds))
+    def set_exempt_key(self, key: str, *, ttl_s: int) -> None:
+        """Exempt requests from the windows that have `key` as their `exempt_key`."""
+        self._call_redis(lambda redis: redis.set(key, 1, ex=ttl_s))
 
-    def _guarded(self, call: Callable[[Redis], T]) -> T | None:
+    def _call_redis(self, call: Callable[[Redis], T]) -> T | None:
         with self._slots:
-            if not self._breaker.lets_through():
+            if not self._breaker.allow_call():
                 return None
             try:
                 result = call(self._connect())
             except (RedisError, OSError) as error:
-                self._breaker.failed(error)
+                self._breaker.record_failure(error)
                 return None
-            self._breaker.succeeded()
+            self._breaker.record_success()
             return result
 
 
-def _count(redis: Redis, windows: Sequence[Window]) -> tuple[bool, list[tuple[int, int]]]:
-    keys = [name for w in windows for name in (w.key, w.entry, w.known)]
-    sizes = [number for w in windows for number in (w.rate.limit, w.rate.seconds * 1_000_000)]
+def _count_in_redis(redis: Redis, windows: Sequence[Window]) -> RateLimitDecision:
+    keys = [key for w in windows for key in (w.key, w.seen_key, w.exempt_key)]
+    sizes = [number for w in windows for number in (w.rate.limit, w.length_us)]
     arguments: list[Any] = [len(keys), *keys, *sizes]
     try:
-        fits, counts = redis.evalsha(COUNT_SHA, *arguments)
+        allowed, counts = redis.evalsha(COUNT_SCRIPT_SHA1, *arguments)
     except NoScriptError:
-        fits, counts = redis.eval(COUNT, *arguments)
-    return bool(fits), [(count, wait) for count, wait in counts]
+        allowed, counts = redis.eval(COUNT_SCRIPT, *arguments)
+    states = tuple(
+        WindowState(window, count, reset_after_us)
+        for window, (count, reset_after_us) in zip(windows, counts, strict=True)
+        if count >= 0
+    )
+    return RateLimitDecision(bool(allowed), states, tuple(windows))
 
 
-class Breaker:
-    """After a failure lets one call through each `PAUSE`, so that not every request waits."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._closed = True
-        self._next_try = 0.0
-
-    def lets_through(self) -> bool:
-        if self._closed:
-            return True
-        with self._lock:
-            if time.monotonic() < self._next_try:
-                return False
-            self._next_try = time.monotonic() + PAUSE
-            return True
-
-    def failed(self, error: Exception) -> None:
-        with self._lock:
-            first, self._closed = self._closed, False
-            self._next_try = time.monotonic() + PAUSE
-        if first:
-            log.warning("rate_limits_away", error=redacted_message(error))
-
-    def succeeded(self) -> None:
-        if not self._closed:
-            self._closed = True
-            log.info("rate_limits_back")
-
-
-limiter = Limiter()
+limiter = RateLimiter()

@@ -1,59 +1,59 @@
 import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
 
-from common.ratelimit.windows import Window
+from common.ratelimit.windows import RateLimitDecision, Window, WindowState
 
-SWEEP = 60_000_000
+CLEANUP_INTERVAL_US = 60_000_000
 
 
 class LocalCounter:
-    """Counts as the script in `limiter` does, but in this process: what holds without Redis.
+    """Counts like the script in `limiter`, but in this process: the fallback without Redis.
 
-    A server of several processes lets through as many times the limit.
+    With several processes, each allows the limit.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
+        # Times in microseconds: of the requests by window, and of the expiry by key.
         self._logs: defaultdict[str, deque[int]] = defaultdict(deque)
-        self._ends: dict[str, int] = {}
-        self._next_sweep = 0
+        self._expiry: dict[str, int] = {}
+        self._next_cleanup = 0
 
-    def count(self, windows: Sequence[Window]) -> tuple[bool, list[tuple[int, int]]]:
-        """Whether the request was counted; of each window its count and microseconds, or -1."""
+    def count_request(self, windows: Sequence[Window]) -> RateLimitDecision:
+        """Count one request in all windows, or in none if one of them is full."""
         now = time.monotonic_ns() // 1000
         with self._lock:
-            self._sweep(now)
-            answer = [self._look(window, now) for window in windows]
-            pairs = list(zip(windows, answer, strict=True))
-            fits = all(count < window.rate.limit for window, (count, _) in pairs)
-            if fits:
-                answer = [self._add(window, now, numbers) for window, numbers in pairs]
-        return fits, answer
+            self._remove_expired(now)
+            states = [self._state(w, now) for w in windows if not self._has_seen_key(w, now)]
+            allowed = all(state.remaining > 0 for state in states)
+            if allowed:
+                states = [self._add(state, now) for state in states]
+        return RateLimitDecision(allowed, tuple(states), tuple(windows))
 
-    def _look(self, window: Window, now: int) -> tuple[int, int]:
-        if self._ends.get(window.entry, 0) > now:
-            return -1, 0
-        log, length = self._logs[window.key], window.rate.seconds * 1_000_000
-        while log and log[0] <= now - length:
+    def _has_seen_key(self, window: Window, now: int) -> bool:
+        return self._expiry.get(window.seen_key, 0) > now
+
+    def _state(self, window: Window, now: int) -> WindowState:
+        log = self._logs[window.key]
+        while log and log[0] <= now - window.length_us:
             log.popleft()
         next_to_leave = log[-min(len(log), window.rate.limit)] if log else now
-        return len(log), next_to_leave + length - now
+        return WindowState(window, len(log), next_to_leave + window.length_us - now)
 
-    def _add(self, window: Window, now: int, numbers: tuple[int, int]) -> tuple[int, int]:
-        count, microseconds = numbers
-        if count < 0:
-            return numbers
+    def _add(self, state: WindowState, now: int) -> WindowState:
+        window = state.window
         self._logs[window.key].append(now)
-        for name in filter(None, (window.key, window.entry)):
-            self._ends[name] = now + window.rate.seconds * 1_000_000
-        return count + 1, microseconds
+        for key in filter(None, (window.key, window.seen_key)):
+            self._expiry[key] = now + window.length_us
+        return replace(state, count=state.count + 1)
 
-    def _sweep(self, now: int) -> None:
-        if now < self._next_sweep:
+    def _remove_expired(self, now: int) -> None:
+        if now < self._next_cleanup:
             return
-        self._next_sweep = now + SWEEP
-        self._ends = {name: end for name, end in self._ends.items() if end > now}
-        kept = {key: log for key, log in self._logs.items() if key in self._ends}
-        self._logs = defaultdict(deque, kept)
+        self._next_cleanup = now + CLEANUP_INTERVAL_US
+        self._expiry = {key: end for key, end in self._expiry.items() if end > now}
+        live = {key: log for key, log in self._logs.items() if key in self._expiry}
+        self._logs = defaultdict(deque, live)

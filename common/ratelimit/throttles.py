@@ -1,4 +1,4 @@
-"""Which requests count towards which windows: DRF's throttles, and the same for other views."""
+"""Which requests count towards which windows: throttles for DRF and for plain Django views."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,63 +12,54 @@ from rest_framework.throttling import BaseThrottle
 
 from common.ratelimit.addresses import address_block
 from common.ratelimit.limiter import limiter
-from common.ratelimit.rates import Rate, halved, parse_rates, per
-from common.ratelimit.windows import Verdict, Window
+from common.ratelimit.rates import Rate, halve_rates, parse_rates
+from common.ratelimit.windows import RateLimitDecision, Window
 
 if TYPE_CHECKING:
-    from rest_framework.views import APIView  # which loads this module by the settings' word
+    from rest_framework.views import APIView  # imports this module, as the settings name it
 
-PREFIX = "bureau:limit"
-# The schema and the pages that show it are as free as static files.
-UNLIMITED = ("drf_spectacular.views",)
-# Seconds for which an address where somebody has signed in stays theirs: 90 days.
-KNOWN = 90 * 86_400
+KEY_PREFIX = "bureau:limit"
+# The schema and the documentation pages are not limited, like static files.
+UNLIMITED_VIEW_MODULES = ("drf_spectacular.views",)
+# An account can sign in from an address of an earlier sign-in even while strangers fill its limit.
+KNOWN_ADDRESS_TTL_S = 90 * 86_400
+# Shortened SHA-256 digests keep the keys short and account names out of Redis.
+ACCOUNT_DIGEST_CHARS = 32
 
 
 class ApiThrottle(BaseThrottle):
-    """`API_RATE_LIMIT` for each person, or for each address where nobody has signed in."""
+    """Applies `API_RATE_LIMIT` to each user, or to each address without a signed-in user."""
 
-    without_redis = False
+    use_local_fallback = False
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        self.verdict: Verdict | None = None
-        if type(view).__module__ not in UNLIMITED:
-            self.verdict = limiter.hit(self.windows(request, view), locally=self.without_redis)
-        _tell(request._request, self.verdict)
-        return self.verdict is None or self.verdict.allowed
+        self.decision: RateLimitDecision | None = None
+        if type(view).__module__ not in UNLIMITED_VIEW_MODULES:
+            self.decision = limiter.count_request(
+                self.get_windows(request, view), use_local_fallback=self.use_local_fallback
+            )
+        _set_decision(request._request, self.decision)
+        return self.decision is None or self.decision.allowed
 
     def wait(self) -> float | None:
-        return self.verdict.retry_after if self.verdict else None
+        return self.decision.retry_after if self.decision else None
 
-    def windows(self, request: Request, view: "APIView") -> list[Window]:
-        """What the request counts towards; a subclass adds its own."""
-        return _windows(f"api:{who(request)}", parse_rates(settings.API_RATE_LIMIT))
-
-
-class SummaryThrottle(ApiThrottle):
-    """Also `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR`, for what asks for a summary."""
-
-    def windows(self, request: Request, view: "APIView") -> list[Window]:
-        windows = super().windows(request, view)
-        if request.method != "POST":
-            return windows
-        rates = (
-            *per(settings.RATE_LIMIT_PER_MINUTE, "minute"),
-            *per(settings.RATE_LIMIT_PER_HOUR, "hour"),
-        )
-        return windows + _windows(f"summaries:{who(request)}", rates)
+    def get_windows(self, request: Request, view: "APIView") -> list[Window]:
+        """Return the windows that count the request; subclasses add theirs."""
+        return make_windows(f"api:{client_key(request)}", parse_rates(settings.API_RATE_LIMIT))
 
 
 class AuthThrottle(ApiThrottle):
-    """Also the limits of `auth_windows`, which hold in each process when Redis is away.
+    """Also applies the limits of `auth_windows`, which each process keeps without Redis.
 
-    For login, sign-up, refresh and reset: `throttle_classes = (AuthThrottle,)`, in the place of
-    the default. The view may have a `throttle_scope` (its class's name by default; one scope is
-    one set of counts) and `throttle_account(request) -> str`: which account is tried, in the one
-    spelling that it is looked up by, known or not; "" where the request names none. See `given`.
+    For login, sign-up, refresh and reset: `throttle_classes = (AuthThrottle,)` replaces the
+    default. The view can have a `throttle_scope` (by default its class name; views with the same
+    scope share their counts) and `get_throttled_account(request) -> str`, which returns the
+    account name in its canonical spelling, whether or not the account exists, or "" if the
+    request has none. See `get_first_value`.
     """
 
-    without_redis = True
+    use_local_fallback = True
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         self.error: Exception | None = None
@@ -77,88 +68,97 @@ class AuthThrottle(ApiThrottle):
             raise self.error
         return allowed
 
-    def windows(self, request: Request, view: "APIView") -> list[Window]:
+    def get_windows(self, request: Request, view: "APIView") -> list[Window]:
         scope = getattr(view, "throttle_scope", None) or type(view).__name__
-        own = auth_windows(request, scope=scope, account=self._account(request, view))
-        return super().windows(request, view) + own
+        windows = auth_windows(request, scope=scope, account=self._get_account(request, view))
+        return super().get_windows(request, view) + windows
 
-    def _account(self, request: Request, view: "APIView") -> str:
+    def _get_account(self, request: Request, view: "APIView") -> str:
+        if not hasattr(view, "get_throttled_account"):
+            return ""
         try:
-            return view.throttle_account(request) if hasattr(view, "throttle_account") else ""
-        except Exception as error:  # a body that can't be read is counted, then refused
+            account: str = view.get_throttled_account(request)
+        except Exception as error:  # count a request with an invalid body, then raise its error
             self.error = error
             return ""
+        return account
 
 
 class AccountThrottle(ApiThrottle):
-    """`API_RATE_LIMIT` for the address, and also for the account that the view names.
+    """Applies `API_RATE_LIMIT` to the address and to the view's account.
 
-    For what shows a secret that nobody guesses; see `AuthThrottle` for `throttle_account`.
+    For views that accept a secret too long to guess. See `AuthThrottle` for
+    `get_throttled_account`.
     """
 
-    without_redis = True
+    use_local_fallback = True
 
-    def windows(self, request: Request, view: "APIView") -> list[Window]:
-        account: str = view.throttle_account(request)  # type: ignore[attr-defined]
-        name = f"{type(view).__name__}:{_digest(account)}"
-        return super().windows(request, view) + _windows(name, parse_rates(settings.API_RATE_LIMIT))
+    def get_windows(self, request: Request, view: "APIView") -> list[Window]:
+        account: str = view.get_throttled_account(request)  # type: ignore[attr-defined]
+        name = f"{type(view).__name__}:{_account_digest(account)}"
+        rates = parse_rates(settings.API_RATE_LIMIT)
+        return super().get_windows(request, view) + make_windows(name, rates)
 
 
 def auth_windows(request: Any, *, scope: str, account: str = "") -> list[Window]:
-    """The limits of tries to get in: for each address, and for each account.
+    """Return the windows for an authentication attempt: by address and by account.
 
-    `AUTH_RATE_LIMIT` counts what one address tries. `AUTH_ACCOUNT_RATE_LIMIT` counts, for one
-    account, the tries from one address, and also the addresses that try: so many new ones at
-    most may join in one window. Nobody is locked out by one stranger, and a guesser with a
-    thousand addresses still has only a few. Where the person has signed in before
-    (`remember_address`) is never new, so that many strangers don't lock them out there either.
+    `AUTH_RATE_LIMIT` limits the attempts of one address. `AUTH_ACCOUNT_RATE_LIMIT` limits the
+    attempts on one account from one address, and the number of addresses that may attempt it. So
+    one stranger cannot lock a user out, and an attacker with a thousand addresses still gets few
+    attempts. An address from which the user has signed in before (`remember_address`) is always
+    allowed, so that many strangers cannot lock the user out there either.
     """
     block = address_block(request)
-    windows = _windows(f"{scope}:{block}", parse_rates(settings.AUTH_RATE_LIMIT))
+    windows = make_windows(f"{scope}:{block}", parse_rates(settings.AUTH_RATE_LIMIT))
     if not account:
         return windows
-    digest, rates = _digest(account), _account_rates()
-    windows += _windows(f"{scope}:{digest}:{block}", rates)
+    digest, rates = _account_digest(account), _account_rates()
+    windows += make_windows(f"{scope}:{digest}:{block}", rates)
     return windows + [
         Window(
-            f"{PREFIX}:{scope}:{digest}:{rate.seconds}",
+            f"{KEY_PREFIX}:{scope}:{digest}:{rate.seconds}",
             rate,
-            entry=f"{PREFIX}:{scope}:{digest}:{block}:entry:{rate.seconds}",
-            known=_known(digest, block),
+            seen_key=f"{KEY_PREFIX}:{scope}:{digest}:{block}:seen:{rate.seconds}",
+            exempt_key=_known_address_key(digest, block),
         )
         for rate in rates
     ]
 
 
-def given(request: Request, *names: str) -> str:
-    """The first of these fields that the body fills, as a text; "" where it is no object."""
+def get_first_value(request: Request, *names: str) -> str:
+    """Return the first non-empty body field of `names` as text, or "" if there is none."""
     data: object = request.data
     if not isinstance(data, Mapping):
         return ""
-    # A serializer reads a number as text, so a number must count as that text.
+    # A serializer accepts a number as text, so a number must count like that text.
     return next((str(data[name]) for name in names if data.get(name) not in (None, "")), "")
 
 
-def count_try(request: HttpRequest, *, scope: str, account: str = "") -> Verdict | None:
-    """Count a try to get in by a view that is none of DRF's; refuse it if not `.allowed`.
+def count_auth_attempt(
+    request: HttpRequest, *, scope: str, account: str = ""
+) -> RateLimitDecision | None:
+    """Count an authentication attempt in a plain Django view; `None` if limits are off.
 
-    `None` if the limits are off. The answer's headers are set by the middleware, all but
-    `Retry-After`, which is `.retry_after`.
+    The view must refuse the request if the decision is not `allowed`. The middleware sets the
+    `RateLimit-*` headers; the view sets `Retry-After` to `retry_after`.
     """
-    verdict = limiter.hit(auth_windows(request, scope=scope, account=account), locally=True)
-    _tell(request, verdict)
-    return verdict
+    windows = auth_windows(request, scope=scope, account=account)
+    decision = limiter.count_request(windows, use_local_fallback=True)
+    _set_decision(request, decision)
+    return decision
 
 
 def remember_address(request: Any, account: str) -> None:
-    """Note that this account was signed in to from here; call after each success."""
-    limiter.mark(_known(_digest(account), address_block(request)), seconds=KNOWN)
+    """Store that `account` signed in from this address; call after each success."""
+    key = _known_address_key(_account_digest(account), address_block(request))
+    limiter.set_exempt_key(key, ttl_s=KNOWN_ADDRESS_TTL_S)
 
 
-def early_refusal(error: APIException, context: dict[str, Any]) -> APIException:
-    """Count a request that DRF refused before its throttles, such as by 401.
+def count_rejected_request(error: APIException, context: dict[str, Any]) -> APIException:
+    """Count a request that DRF rejected before its throttles ran, for example by 401.
 
-    Returns the error to answer: the same, or the throttles'. For DRF's exception handler.
+    Return the error to respond with: `error`, or a throttle's. For DRF's exception handler.
     """
     view, request = context["view"], context["request"]
     if hasattr(request._request, "rate_limit"):
@@ -170,33 +170,33 @@ def early_refusal(error: APIException, context: dict[str, Any]) -> APIException:
     return error
 
 
-def who(request: Request) -> str:
-    """The person, or the address where nobody has signed in or not yet been looked for."""
-    # `request.user` would authenticate once more where that has just failed.
+def client_key(request: Request) -> str:
+    """Return the key of the signed-in user, or else of the address."""
+    # `request.user` would authenticate again after a failed authentication.
     user = getattr(request, "_user", None)
     if user is not None and user.is_authenticated:
         return f"user:{user.pk}"
     return f"address:{address_block(request)}"
 
 
-def _windows(name: str, rates: tuple[Rate, ...]) -> list[Window]:
-    return [Window(f"{PREFIX}:{name}:{rate.seconds}", rate) for rate in rates]
+def make_windows(name: str, rates: tuple[Rate, ...]) -> list[Window]:
+    return [Window(f"{KEY_PREFIX}:{name}:{rate.seconds}", rate) for rate in rates]
 
 
 def _account_rates() -> tuple[Rate, ...]:
     if settings.AUTH_ACCOUNT_RATE_LIMIT:
         return parse_rates(settings.AUTH_ACCOUNT_RATE_LIMIT)
-    return halved(parse_rates(settings.AUTH_RATE_LIMIT))
+    return halve_rates(parse_rates(settings.AUTH_RATE_LIMIT))
 
 
-def _digest(account: str) -> str:
-    # What people type is of any length, and no affair of those who read the cache.
-    return hashlib.sha256(account.encode(errors="surrogatepass")).hexdigest()[:32]
+def _account_digest(account: str) -> str:
+    digest = hashlib.sha256(account.encode(errors="surrogatepass"))
+    return digest.hexdigest()[:ACCOUNT_DIGEST_CHARS]
 
 
-def _known(digest: str, block: str) -> str:
-    return f"{PREFIX}:known:{digest}:{block}"
+def _known_address_key(digest: str, block: str) -> str:
+    return f"{KEY_PREFIX}:known:{digest}:{block}"
 
 
-def _tell(request: HttpRequest, verdict: Verdict | None) -> None:
-    request.rate_limit = verdict  # type: ignore[attr-defined]
+def _set_decision(request: HttpRequest, decision: RateLimitDecision | None) -> None:
+    request.rate_limit = decision  # type: ignore[attr-defined]

@@ -1,34 +1,38 @@
-"""What is counted, and what became of a request."""
+"""The windows that a request counts towards, and the decision about a request."""
 
 from dataclasses import dataclass
 
 from common.ratelimit.rates import Rate
 
+MICROSECONDS_PER_SECOND = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A rate, and the name (`key`) of the log of what counts towards it.
+    """A sliding window: a rate, and the name (`key`) of the log of the requests it counted.
 
-    With an `entry`, one request counts for all that follow it: it sets a pass of that name, as
-    long-lived as the window, and who has the pass is let by. So does a mark named `known`.
+    While a key named `seen_key` or `exempt_key` exists, the window does not count a request.
+    The window itself sets `seen_key` when it counts a request, for its own length: so it counts
+    distinct clients instead of requests.
     """
 
     key: str
     rate: Rate
-    entry: str = ""
-    known: str = ""
+    seen_key: str = ""
+    exempt_key: str = ""
+
+    @property
+    def length_us(self) -> int:
+        return self.rate.seconds * MICROSECONDS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How many requests a window holds now, and in how many microseconds it takes one more.
-
-    One that is not full says when the oldest of its requests leaves it.
-    """
+class WindowState:
+    """The number of requests in a window, and the microseconds until it allows one more."""
 
     window: Window
     count: int
-    microseconds: int
+    reset_after_us: int
 
     @property
     def limit(self) -> int:
@@ -39,39 +43,41 @@ class Reading:
         return max(0, self.limit - self.count)
 
     @property
-    def seconds(self) -> int:
-        return -(-self.microseconds // 1_000_000)
+    def reset_after_s(self) -> int:
+        """Seconds until the window allows one more request, rounded up."""
+        return -(-self.reset_after_us // MICROSECONDS_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a request was counted, and the windows that had a say in it."""
+class RateLimitDecision:
+    """Whether a request is allowed, and the states of those `windows` that apply to it."""
 
     allowed: bool
-    readings: tuple[Reading, ...]
+    states: tuple[WindowState, ...]
     windows: tuple[Window, ...]
 
     @property
-    def tightest(self) -> Reading:
-        """Of the full windows the one that lasts longest; else the one with the least left."""
-        return min(self.readings, key=lambda reading: (reading.remaining, -reading.seconds))
+    def strictest(self) -> WindowState:
+        """The window with the fewest requests left; among full windows the last to reset."""
+        return min(self.states, key=lambda state: (state.remaining, -state.reset_after_s))
 
     @property
     def retry_after(self) -> int:
-        """Seconds until a refused request would pass, rounded up."""
-        return self.tightest.seconds
+        """Seconds until a refused request would be allowed, rounded up."""
+        return self.strictest.reset_after_s
 
     @property
     def headers(self) -> dict[str, str]:
-        """`RateLimit-*` of the tightest window, as in draft-ietf-httpapi-ratelimit-headers-07.
+        """`RateLimit-*` of the strictest window (draft-ietf-httpapi-ratelimit-headers-07).
 
-        `RateLimit-Reset` is when the window takes one more request than `RateLimit-Remaining`.
+        After `RateLimit-Reset` seconds the window allows one request more than
+        `RateLimit-Remaining`.
         """
-        tightest = self.tightest
+        strictest = self.strictest
         rates = dict.fromkeys(window.rate for window in self.windows)
         return {
-            "RateLimit-Limit": str(tightest.limit),
-            "RateLimit-Remaining": str(tightest.remaining),
-            "RateLimit-Reset": str(tightest.seconds),
+            "RateLimit-Limit": str(strictest.limit),
+            "RateLimit-Remaining": str(strictest.remaining),
+            "RateLimit-Reset": str(strictest.reset_after_s),
             "RateLimit-Policy": ", ".join(f"{rate.limit};w={rate.seconds}" for rate in rates),
         }

@@ -6,6 +6,8 @@ from django.db import OperationalError
 from django.http import HttpRequest
 from django.urls import clear_url_caches, path
 
+from common.ratelimit import throttles
+from common.ratelimit.limiter import RateLimiter
 from config import urls
 
 
@@ -40,3 +42,11 @@ def broken_view(route: Any) -> str:
 @pytest.fixture
 def view_without_database(route: Any) -> str:
     return route("no-database", _without_database)
+
+
+@pytest.fixture
+def limiter(monkeypatch: pytest.MonkeyPatch) -> RateLimiter:
+    """A rate limiter that has seen no failure of Redis; the throttles use it."""
+    limiter = RateLimiter()
+    monkeypatch.setattr(throttles, "limiter", limiter)
+    return limiter

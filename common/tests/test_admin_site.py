@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Company, User
-from common.admin_site import navigation
+from common.admin_site import DEFAULT_MODEL_ICON, navigation
 from common.jobs import Job
 from notes.models import Summary
 from notes.tests.factories import NoteFactory
@@ -30,41 +30,54 @@ def staff(admin: User) -> Client:
     return client
 
 
-def fail(job: Summary, error: str) -> None:
+def set_failed(job: Summary, error: str) -> None:
     Summary.objects.filter(pk=job.pk).update(
         status=Job.Status.FAILED, error=error, finished_at=timezone.now()
     )
 
 
-def work(client: Client) -> dict[str, dict[str, int]]:
-    return {card["title"]: card["counts"] for card in client.get("/admin/").context["work"]}
+def job_counts(client: Client) -> dict[str, dict[str, int]]:
+    """Return the counts on the first page by the kind of job."""
+    return {card.title: card.counts for card in client.get("/admin/").context["job_cards"]}
 
 
-def test_everything_in_the_sidebar_has_a_symbol_of_its_own(rf: Any, superuser: User) -> None:
+def test_every_model_in_the_sidebar_has_its_own_icon(rf: Any, superuser: User) -> None:
     request = rf.get("/admin/")
     request.user = superuser
     items = [item for group in navigation(request) for item in group["items"]]
     assert {"Users", "Notes", "Products", "Sessions", "ReDoc"} <= {i["title"] for i in items}
-    assert [item["title"] for item in items if item["icon"] == "table_rows"] == []
+    assert [item["title"] for item in items if item["icon"] == DEFAULT_MODEL_ICON] == []
 
 
-def test_the_first_page_counts_and_names_what_failed(operator: Client) -> None:
+def test_the_first_page_shows_job_counts_and_failures(operator: Client) -> None:
     notes = NoteFactory.create_batch(3)
-    fail(notes[0].own_summary, "The provider said no.")
-    assert work(operator)["Summaries"] == {"waiting": 2, "running": 0, "completed": 0, "failed": 1}
+    set_failed(notes[0].own_summary, "The provider refused.")
+    assert job_counts(operator)["Summaries"] == {
+        "waiting": 2,
+        "running": 0,
+        "completed": 0,
+        "failed": 1,
+    }
     page = operator.get("/admin/").content.decode()
-    assert "The provider said no." in page
+    assert "The provider refused." in page
 
 
-def test_staff_see_the_work_of_their_company(staff: Client, company: Company, owner: User) -> None:
+def test_staff_see_only_the_jobs_of_their_company(
+    staff: Client, company: Company, owner: User
+) -> None:
     NoteFactory(user=owner)
-    fail(NoteFactory().own_summary, "None of their business.")
-    assert work(staff)["Summaries"] == {"waiting": 1, "running": 0, "completed": 0, "failed": 0}
-    assert "None of their business." not in staff.get("/admin/").content.decode()
+    set_failed(NoteFactory().own_summary, "Failure of another company.")
+    assert job_counts(staff)["Summaries"] == {
+        "waiting": 1,
+        "running": 0,
+        "completed": 0,
+        "failed": 0,
+    }
+    assert "Failure of another company." not in staff.get("/admin/").content.decode()
 
 
-def test_it_costs_the_same_with_many_jobs(operator: Client, queries: Any) -> None:
+def test_the_query_count_does_not_grow_with_the_jobs(operator: Client, queries: Any) -> None:
     NoteFactory()
-    few = queries(lambda: operator.get("/admin/"))
+    with_one = queries(lambda: operator.get("/admin/"))
     NoteFactory.create_batch(30)
-    assert queries(lambda: operator.get("/admin/")) == few
+    assert queries(lambda: operator.get("/admin/")) == with_one

@@ -1,5 +1,6 @@
-"""What every route does alike, asked through the routes that exist."""
+"""Conventions of all routes, tested through existing routes."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -8,13 +9,14 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from common.ids import uuid7
+from common.models import IdempotencyRecord
 
 pytestmark = pytest.mark.django_db
 PROBLEM = "application/problem+json"
 
 
-def problem_of(response: Any, status: int) -> dict:
-    """The problem document of a response, checked for what each must have."""
+def parse_problem(response: Any, status: int) -> dict:
+    """Check that a response is a problem document with all required members; return it."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == PROBLEM
     document = json.loads(response.content)
@@ -34,57 +36,59 @@ def browser() -> Client:
 
 class TestProblems:
     @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/xml"])
-    def test_unknown_route(self, api: APIClient, accept: str | None) -> None:
+    def test_an_unknown_route_is_a_404_problem(self, api: APIClient, accept: str | None) -> None:
         headers = {"accept": accept} if accept else {}
         response = api.get("/api/v1/nothing", headers=headers)
-        assert problem_of(response, 404)["code"] == "not_found"
+        assert parse_problem(response, 404)["code"] == "not_found"
 
-    def test_unknown_route_outside_the_api(self, api: APIClient) -> None:
-        problem_of(api.get("/nothing/at/all"), 404)
+    def test_an_unknown_route_outside_the_api_is_a_404_problem(self, api: APIClient) -> None:
+        parse_problem(api.get("/nothing/at/all"), 404)
 
-    def test_browser_gets_html(self, browser: Client) -> None:
+    def test_a_browser_gets_an_html_error_page(self, browser: Client) -> None:
         response = browser.get("/nothing")
         assert response.status_code == 404
         assert response["Content-Type"].startswith("text/html")
 
-    def test_method_not_allowed(self, api: APIClient) -> None:
+    def test_a_wrong_method_is_a_405_problem(self, api: APIClient) -> None:
         response = api.delete("/api/v1/auth/login")
-        assert problem_of(response, 405)["code"] == "method_not_allowed"
+        assert parse_problem(response, 405)["code"] == "method_not_allowed"
         assert "POST" in response["Allow"]
 
-    def test_method_not_allowed_outside_rest_framework(self, api: APIClient) -> None:
+    def test_a_wrong_method_outside_rest_framework_is_a_405_problem(self, api: APIClient) -> None:
         strict = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
         for client in (api, strict):
             for path in ("/health", "/ready", "/"):
                 response = client.post(path, {})
-                assert problem_of(response, 405)["code"] == "method_not_allowed"
+                assert parse_problem(response, 405)["code"] == "method_not_allowed"
                 assert "GET" in response["Allow"]
 
-    def test_pages_of_the_docs(self, api: APIClient) -> None:
-        problem_of(api.post("/docs", {}), 405)
-        problem_of(api.options("/docs"), 405)
-        problem_of(api.options("/redoc"), 405)
+    def test_errors_of_the_docs_pages_are_problems(self, api: APIClient) -> None:
+        parse_problem(api.post("/docs", {}), 405)
+        parse_problem(api.options("/docs"), 405)
+        parse_problem(api.options("/redoc"), 405)
         assert api.head("/docs").status_code == 200
-        problem_of(api.get("/docs", headers={"accept": "image/png"}), 406)
+        parse_problem(api.get("/docs", headers={"accept": "image/png"}), 406)
 
-    def test_problems_carry_what_every_answer_carries(self, api: APIClient, settings: Any) -> None:
+    def test_problems_have_the_headers_of_every_response(
+        self, api: APIClient, settings: Any
+    ) -> None:
         settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
         response = api.get("/api/v1/nothing", headers={"origin": "https://app.example.org"})
         assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
         assert response["X-Content-Type-Options"] == "nosniff"
 
-    def test_unauthenticated(self, api: APIClient) -> None:
+    def test_a_request_without_a_token_is_a_401_problem(self, api: APIClient) -> None:
         response = api.get("/api/v1/notes")
-        assert problem_of(response, 401)["code"] == "not_authenticated"
+        assert parse_problem(response, 401)["code"] == "not_authenticated"
         assert response["WWW-Authenticate"].startswith("Bearer")
 
-    def test_unsupported_media_type(self, api: APIClient) -> None:
+    def test_an_unsupported_media_type_is_a_415_problem(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/login", "<a/>", content_type="text/xml")
-        assert problem_of(response, 415)["code"] == "unsupported_media_type"
+        assert parse_problem(response, 415)["code"] == "unsupported_media_type"
 
-    def test_not_acceptable(self, as_user: Any, owner: Any) -> None:
+    def test_an_unacceptable_media_type_is_a_406_problem(self, as_user: Any, owner: Any) -> None:
         response = as_user(owner).get("/api/v1/notes", headers={"accept": "image/png"})
-        assert problem_of(response, 406)["code"] == "not_acceptable"
+        assert parse_problem(response, 406)["code"] == "not_acceptable"
 
     @pytest.mark.parametrize(
         "body",
@@ -100,37 +104,39 @@ class TestProblems:
             '{"a": 1' + "0" * 5000,
         ],
     )
-    def test_malformed_json(self, api: APIClient, body: str) -> None:
+    def test_malformed_json_is_a_400_problem(self, api: APIClient, body: str) -> None:
         response = api.post("/api/v1/auth/login", body, content_type="application/json")
-        problem_of(response, 400)
+        parse_problem(response, 400)
 
-    def test_bytes_that_are_no_utf8(self, api: APIClient) -> None:
+    def test_invalid_utf8_is_a_400_problem(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/login", b'{"a": "\xff"}', content_type="application/json")
-        problem_of(response, 400)
+        parse_problem(response, 400)
 
-    def test_body_too_large(self, api: APIClient, settings: Any) -> None:
+    def test_a_large_body_is_read_and_answered_with_413(
+        self, api: APIClient, settings: Any
+    ) -> None:
         settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_572_864
         response = api.post("/api/v1/auth/login", {"username": "x" * 1_572_864})
-        document = problem_of(response, 413)
+        document = parse_problem(response, 413)
         assert document["code"] == "too_large"
-        assert document["detail"] == "The body is larger than this API takes: at most 1.5 MB."
-        # Read to its end, so that the sender comes to see the answer.
+        assert document["detail"] == "The request body is too large: at most 1.5 MB."
+        # The body is read to the end, so that the client sees the response.
         assert response.wsgi_request.read() == b""
 
-    def test_too_many_parameters(self, api: APIClient, settings: Any) -> None:
-        # Django's own page of an error would read them again.
+    def test_too_many_parameters_are_a_400_problem(self, api: APIClient, settings: Any) -> None:
+        # Django's debug page would read the parameters again.
         settings.DEBUG = True
-        many = "&".join(f"a{number}=1" for number in range(1500))
+        query = "&".join(f"a{number}=1" for number in range(1500))
         for path in ("products", "products/search", "posts", "auth/login"):
-            assert problem_of(api.get(f"/api/v1/{path}?{many}"), 400)["code"] == "parse_error"
+            assert parse_problem(api.get(f"/api/v1/{path}?{query}"), 400)["code"] == "parse_error"
         response = api.post(
-            "/api/v1/auth/login", many, content_type="application/x-www-form-urlencoded"
+            "/api/v1/auth/login", query, content_type="application/x-www-form-urlencoded"
         )
-        problem_of(response, 400)
+        parse_problem(response, 400)
 
-    def test_every_wrong_field_is_named(self, api: APIClient) -> None:
+    def test_every_invalid_field_is_named(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/signup", {"email": "no", "usrname": "x", "full_name": []})
-        document = problem_of(response, 400)
+        document = parse_problem(response, 400)
         assert document["code"] == "validation_error"
         assert {(e["field"], e["code"]) for e in document["errors"]} == {
             ("email", "invalid"),
@@ -140,45 +146,53 @@ class TestProblems:
         }
         assert all(error["message"] for error in document["errors"])
 
-    def test_of_many_unknown_fields_some_are_named(self, api: APIClient) -> None:
+    def test_the_first_unknown_fields_are_named(self, api: APIClient) -> None:
         body = {f"a{number:05}": 1 for number in range(50_000)}
-        errors = problem_of(api.post("/api/v1/auth/login", body), 400)["errors"]
+        errors = parse_problem(api.post("/api/v1/auth/login", body), 400)["errors"]
         assert [e["field"] for e in errors if e["code"] == "unknown_field"] == [
             f"a{number:05}" for number in range(20)
         ]
 
-    def test_a_list_is_too_long_before_what_is_in_it_is_wrong(
+    def test_the_length_of_a_list_is_checked_before_its_items(
         self, as_user: Any, owner: Any
     ) -> None:
         body = {"texts": [""] * 50_000}
-        errors = problem_of(as_user(owner).post("/api/v1/summaries/batch", body), 400)["errors"]
+        errors = parse_problem(as_user(owner).post("/api/v1/summaries/batch", body), 400)["errors"]
         assert [(e["field"], e["code"]) for e in errors] == [("texts", "max_length")]
 
-    def test_internal_error(self, api: APIClient, broken_view: str) -> None:
-        document = problem_of(api.get(broken_view), 500)
+    def test_an_internal_error_is_a_500_problem_without_details(
+        self, api: APIClient, broken_view: str
+    ) -> None:
+        document = parse_problem(api.get(broken_view), 500)
         assert document["code"] == "internal_error"
         assert "secret" not in json.dumps(document)
 
-    def test_internal_error_in_debug(self, api: APIClient, broken_view: str, settings: Any) -> None:
+    def test_an_internal_error_hides_its_details_in_debug_too(
+        self, api: APIClient, broken_view: str, settings: Any
+    ) -> None:
         settings.DEBUG = True
-        assert "secret" not in json.dumps(problem_of(api.get(broken_view), 500))
+        assert "secret" not in json.dumps(parse_problem(api.get(broken_view), 500))
 
-    def test_not_found_in_debug(self, api: APIClient, settings: Any) -> None:
+    def test_an_unknown_route_is_a_problem_in_debug_too(
+        self, api: APIClient, settings: Any
+    ) -> None:
         settings.DEBUG = True
-        problem_of(api.get("/api/v1/nothing"), 404)
+        parse_problem(api.get("/api/v1/nothing"), 404)
 
-    def test_database_away(self, api: APIClient, view_without_database: str) -> None:
+    def test_an_unavailable_database_is_a_503_problem(
+        self, api: APIClient, view_without_database: str
+    ) -> None:
         response = api.get(view_without_database)
-        assert problem_of(response, 503)["code"] == "service_unavailable"
+        assert parse_problem(response, 503)["code"] == "service_unavailable"
         assert int(response["Retry-After"]) >= 1
 
 
-class TestOddText:
+class TestInvalidText:
     @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"])
-    def test_in_a_body(self, as_user: Any, owner: Any, text: str) -> None:
+    def test_a_body_field_is_named(self, as_user: Any, owner: Any, text: str) -> None:
         body = json.dumps({"raw_text": text})
         response = as_user(owner).post("/api/v1/notes", body, content_type="application/json")
-        assert problem_of(response, 400)["errors"][0]["field"] == "raw_text"
+        assert parse_problem(response, 400)["errors"][0]["field"] == "raw_text"
 
     @pytest.mark.parametrize(
         ("path", "body"),
@@ -190,21 +204,23 @@ class TestOddText:
             ("password/reset", '{"email": "\\ud800@example.org"}'),
         ],
     )
-    def test_lone_surrogates_anywhere(self, api: APIClient, path: str, body: str) -> None:
+    def test_lone_surrogates_are_refused_everywhere(
+        self, api: APIClient, path: str, body: str
+    ) -> None:
         response = api.post(f"/api/v1/auth/{path}", body, content_type="application/json")
         assert response.status_code in (400, 401)
         assert response["Content-Type"] == PROBLEM
 
     @pytest.mark.parametrize("name", ["search", "status", "ordering", "page", "created_after"])
-    def test_in_a_query(self, as_user: Any, owner: Any, name: str) -> None:
+    def test_a_query_parameter_is_named(self, as_user: Any, owner: Any, name: str) -> None:
         response = as_user(owner).get("/api/v1/notes", {name: "a\x00b"})
-        assert problem_of(response, 400)["errors"][0]["field"] == name
+        assert parse_problem(response, 400)["errors"][0]["field"] == name
 
-    def test_in_a_path(self, as_user: Any, owner: Any) -> None:
-        problem_of(as_user(owner).get("/api/v1/notes/a%00b"), 404)
+    def test_a_null_character_in_a_path_is_not_found(self, as_user: Any, owner: Any) -> None:
+        parse_problem(as_user(owner).get("/api/v1/notes/a%00b"), 404)
 
-    def test_id_that_is_no_uuid(self, as_user: Any, owner: Any) -> None:
-        problem_of(as_user(owner).get("/api/v1/notes/1"), 404)
+    def test_an_id_that_is_not_a_uuid_is_not_found(self, as_user: Any, owner: Any) -> None:
+        parse_problem(as_user(owner).get("/api/v1/notes/1"), 404)
 
 
 class TestPagination:
@@ -221,13 +237,15 @@ class TestPagination:
             ("page=99999999", 99999999, 10),
         ],
     )
-    def test_envelope(self, as_user: Any, owner: Any, query: str, page: int, size: int) -> None:
+    def test_a_page_has_items_and_totals(
+        self, as_user: Any, owner: Any, query: str, page: int, size: int
+    ) -> None:
         body = as_user(owner).get(f"{self.URL}?{query}").json()
         assert body == {
             "items": [], "total": 0, "page": page, "page_size": size, "total_pages": 0,
         }  # fmt: skip
 
-    def test_page_of_any_size_is_empty_and_no_error(self, as_user: Any, owner: Any) -> None:
+    def test_a_very_large_page_number_gives_an_empty_page(self, as_user: Any, owner: Any) -> None:
         client = as_user(owner)
         client.post(self.URL, {"raw_text": "One."})
         body = client.get(f"{self.URL}?page={'9' * 5000}").json()
@@ -235,63 +253,65 @@ class TestPagination:
 
     @pytest.mark.parametrize("name", ["page", "page_size", "per_page"])
     @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "٣", " 1", "0000"])
-    def test_bad_value_is_named(self, as_user: Any, owner: Any, name: str, value: str) -> None:
+    def test_an_invalid_value_is_named(
+        self, as_user: Any, owner: Any, name: str, value: str
+    ) -> None:
         response = as_user(owner).get(self.URL, {name: value})
-        assert problem_of(response, 400)["errors"][0]["field"] == name
+        assert parse_problem(response, 400)["errors"][0]["field"] == name
 
-    def test_ordering_by_an_unknown_field_is_named(self, as_user: Any, owner: Any) -> None:
+    def test_an_unknown_ordering_field_is_refused(self, as_user: Any, owner: Any) -> None:
         response = as_user(owner).get(self.URL, {"ordering": "-password"})
-        assert problem_of(response, 400)["errors"][0]["field"] == "ordering"
+        assert parse_problem(response, 400)["errors"][0]["field"] == "ordering"
 
 
 class TestPaths:
     @pytest.mark.parametrize(
         "path", ["/api/v1/notes", "/api/v1/notes/", "/api/notes", "/api/notes/"]
     )
-    def test_both_prefixes_with_and_without_a_slash(
+    def test_both_prefixes_work_with_and_without_a_slash(
         self, as_user: Any, owner: Any, path: str
     ) -> None:
         client = as_user(owner)
         created = client.post(path, {"raw_text": "A note."})
         assert created.status_code == 201
         assert client.get(path).json()["total"] == 1
-        one = f"{path.rstrip('/')}/{created.json()['id']}"
+        url = f"{path.rstrip('/')}/{created.json()['id']}"
         slash = "/" if path.endswith("/") else ""
-        assert client.patch(one + slash, {"title": "x"}).status_code == 200
-        assert client.put(one + slash, {"title": "y"}).status_code == 200
-        assert client.delete(one + slash).status_code == 204
+        assert client.patch(url + slash, {"title": "x"}).status_code == 200
+        assert client.put(url + slash, {"title": "y"}).status_code == 200
+        assert client.delete(url + slash).status_code == 204
 
     @pytest.mark.parametrize("path", ["/health", "/health/", "/api/v1/health", "/api/health/"])
-    def test_health(self, api: APIClient, path: str) -> None:
+    def test_health_is_served_at_every_url(self, api: APIClient, path: str) -> None:
         assert api.get(path).json() == {"status": "ok"}
 
     @pytest.mark.parametrize("path", ["/docs", "/redoc/", "/api/v1/docs", "/api/redoc"])
-    def test_docs(self, browser: Client, path: str) -> None:
+    def test_docs_are_served_at_every_url(self, browser: Client, path: str) -> None:
         response = browser.get(path)
         assert response.status_code == 200
         assert b"//cdn" not in response.content
 
-    def test_schema_holds_only_the_current_version(self, api: APIClient) -> None:
+    def test_the_schema_has_only_the_current_version(self, api: APIClient) -> None:
         paths = api.get("/api/v1/openapi.json").json()["paths"]
         assert "/api/v1/notes" in paths
         assert all(path.startswith("/api/v1/") for path in paths)
 
 
 class TestRequestId:
-    def test_given_one_is_kept(self, api: APIClient) -> None:
+    def test_a_client_id_is_kept(self, api: APIClient) -> None:
         response = api.get("/health", headers={"x-request-id": "abc-123"})
         assert response["X-Request-ID"] == "abc-123"
 
-    @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "é", "<script>"])
-    def test_malformed_one_is_replaced(self, api: APIClient, given: str) -> None:
-        response = api.get("/health", headers={"x-request-id": given})
-        assert response["X-Request-ID"] not in ("", given)
+    @pytest.mark.parametrize("client_id", ["", "a b", "x" * 129, "é", "<script>"])
+    def test_a_malformed_id_is_replaced(self, api: APIClient, client_id: str) -> None:
+        response = api.get("/health", headers={"x-request-id": client_id})
+        assert response["X-Request-ID"] not in ("", client_id)
 
 
 class TestIdempotency:
     URL = "/api/v1/notes"
 
-    def test_same_key_and_body_get_the_same_answer(self, as_user: Any, owner: Any) -> None:
+    def test_the_same_key_and_body_get_the_first_response(self, as_user: Any, owner: Any) -> None:
         client = as_user(owner)
         first, second = (
             client.post(self.URL, {"raw_text": "Once."}, headers={"idempotency-key": "k1"})
@@ -303,13 +323,13 @@ class TestIdempotency:
         assert second["Idempotency-Replayed"] == "true"
         assert client.get(self.URL).json()["total"] == 1
 
-    def test_same_key_with_another_body_is_422(self, as_user: Any, owner: Any) -> None:
+    def test_the_same_key_with_another_body_is_refused(self, as_user: Any, owner: Any) -> None:
         client = as_user(owner)
         client.post(self.URL, {"raw_text": "Once."}, headers={"idempotency-key": "k1"})
         second = client.post(self.URL, {"raw_text": "Two."}, headers={"idempotency-key": "k1"})
-        assert problem_of(second, 422)["code"] == "idempotency_key_reused"
+        assert parse_problem(second, 422)["code"] == "idempotency_key_reused"
 
-    def test_keys_of_two_people_never_meet(self, as_user: Any, owner: Any, colleague: Any) -> None:
+    def test_two_users_can_use_the_same_key(self, as_user: Any, owner: Any, colleague: Any) -> None:
         for person in (owner, colleague):
             response = as_user(person).post(
                 self.URL, {"raw_text": f"By {person.username}."}, headers={"idempotency-key": "k"}
@@ -317,33 +337,29 @@ class TestIdempotency:
             assert response.status_code == 201
             assert response.json()["user_id"] == str(person.pk)
 
-    def test_a_failed_try_can_be_made_again(self, as_user: Any, owner: Any) -> None:
+    def test_a_failed_request_can_be_repeated_with_its_key(self, as_user: Any, owner: Any) -> None:
         client = as_user(owner)
         headers = {"idempotency-key": "k1"}
         assert client.post(self.URL, {}, headers=headers).status_code == 400
         assert client.post(self.URL, {"raw_text": "Now."}, headers=headers).status_code == 201
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "é"])
-    def test_malformed_key(self, as_user: Any, owner: Any, key: str) -> None:
+    def test_a_malformed_key_is_refused(self, as_user: Any, owner: Any, key: str) -> None:
         response = as_user(owner).post(
             self.URL, {"raw_text": "One."}, headers={"idempotency-key": key}
         )
-        assert problem_of(response, 400)["errors"][0]["field"] == "Idempotency-Key"
+        assert parse_problem(response, 400)["errors"][0]["field"] == "Idempotency-Key"
 
-    def test_no_password_can_be_guessed_from_what_is_stored(self, api: APIClient) -> None:
-        import hashlib
-
-        from common.models import IdempotencyRecord
-
+    def test_a_stored_fingerprint_does_not_reveal_a_password(self, api: APIClient) -> None:
         body = {"email": "new@example.org", "password": "correct-horse-battery"}
         api.post("/api/v1/auth/signup", body, headers={"idempotency-key": "k1"})
         record = IdempotencyRecord.objects.get()
-        plain = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        assert record.fingerprint != plain
+        plain_hash = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        assert record.fingerprint != plain_hash
         assert b"correct-horse" not in bytes(record.body)
 
 
-def test_ids_sort_by_time() -> None:
+def test_ids_are_sorted_by_time() -> None:
     ids = [uuid7() for _ in range(1000)]
     assert ids == sorted(ids)
     assert {i.version for i in ids} == {7}

@@ -1,4 +1,4 @@
-"""The API's description: every route says what it is, shows an example and names its errors."""
+"""The OpenAPI schema: every operation has a summary, examples and its errors."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,29 +25,29 @@ each_operation = pytest.mark.parametrize(
 )
 
 
-def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def body_contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for body in (operation.get("requestBody", {}), *operation["responses"].values()):
         yield from body.get("content", {}).items()
 
 
-def test_it_is_valid_and_made_without_a_warning(tmp_path: Any) -> None:
+def test_the_schema_is_valid_and_generated_without_warnings(tmp_path: Any) -> None:
     file = str(tmp_path / "schema.yml")
     call_command("spectacular", validate=True, fail_on_warn=True, file=file)
 
 
-def test_only_the_current_version_is_described() -> None:
+def test_the_schema_has_only_the_current_version() -> None:
     assert all(path.startswith("/api/v1/") for path in SCHEMA["paths"])
 
 
 @each_operation
-def test_every_operation_says_what_it_is(operation: dict[str, Any]) -> None:
+def test_every_operation_has_a_summary_a_description_and_a_tag(operation: dict[str, Any]) -> None:
     assert 5 <= len(operation["summary"]) <= 100
     assert operation["description"]
     assert operation["tags"][0] in {tag["name"] for tag in SCHEMA["tags"]}
 
 
 @each_operation
-def test_every_operation_names_its_errors(operation: dict[str, Any]) -> None:
+def test_every_operation_lists_its_errors(operation: dict[str, Any]) -> None:
     problems = {int(status) for status in operation["responses"] if int(status) >= 400}
     assert {429, 503} <= problems
     if "requestBody" in operation:
@@ -62,8 +62,8 @@ def test_every_operation_names_its_errors(operation: dict[str, Any]) -> None:
 
 
 @each_operation
-def test_every_body_has_an_example_that_its_schema_allows(operation: dict[str, Any]) -> None:
-    for media_type, content in contents(operation):
+def test_every_json_body_has_a_valid_example(operation: dict[str, Any]) -> None:
+    for media_type, content in body_contents(operation):
         if "json" not in media_type:
             continue
         assert "example" in content or content.get("examples")
@@ -73,35 +73,35 @@ def test_every_body_has_an_example_that_its_schema_allows(operation: dict[str, A
             assert not [e for e in errors if "required property" not in e]
 
 
-def test_every_answer_that_is_no_file_has_an_example() -> None:
-    bare = {
+def test_every_json_body_has_a_schema() -> None:
+    without_schema = {
         name
         for name, operation in OPERATIONS
-        for media_type, content in contents(operation)
+        for media_type, content in body_contents(operation)
         if "json" in media_type and "schema" not in content
     }
-    assert bare == set()
+    assert without_schema == set()
 
 
-def test_a_post_that_makes_something_takes_an_idempotency_key() -> None:
+def test_a_post_that_creates_a_row_accepts_an_idempotency_key() -> None:
     for name in ("post /api/v1/notes", "post /api/v1/products", "post /api/v1/auth/signup"):
         operation = dict(OPERATIONS)[name]
         assert {p["name"] for p in operation["parameters"]} == {"Idempotency-Key"}
         assert {"409", "422"} <= set(operation["responses"])
-    # Its key may be a bad one.
+    # A key can be invalid.
     assert "400" in dict(OPERATIONS)["post /api/v1/sessions/{id}/retry"]["responses"]
 
 
-def test_preconditions_are_described() -> None:
-    found = dict(OPERATIONS)
-    patch, get = found["patch /api/v1/products/{id}"], found["get /api/v1/products/{id}"]
+def test_conditional_requests_are_described() -> None:
+    by_name = dict(OPERATIONS)
+    patch, get = by_name["patch /api/v1/products/{id}"], by_name["get /api/v1/products/{id}"]
     assert "If-Match" in {p["name"] for p in patch["parameters"]}
     assert "412" in patch["responses"]
     assert "If-None-Match" in {p["name"] for p in get["parameters"]}
     assert "ETag" in get["responses"]["200"]["headers"]
 
 
-def test_put_takes_some_of_the_fields() -> None:
+def test_the_fields_of_a_put_are_optional() -> None:
     body = dict(OPERATIONS)["put /api/v1/notes/{id}"]["requestBody"]
     assert not body.get("required", False)
     schema = body["content"]["application/json"]["schema"]
@@ -109,38 +109,38 @@ def test_put_takes_some_of_the_fields() -> None:
 
 
 @pytest.mark.django_db
-def test_it_is_served_under_both_addresses(client: Client) -> None:
-    answers = [client.get(path).json() for path in ("/api/v1/openapi.json", "/api/openapi.json")]
-    assert answers[0] == answers[1] == SCHEMA
-    assert answers[0]["openapi"].startswith("3.")
+def test_the_schema_is_served_at_both_urls(client: Client) -> None:
+    schemas = [client.get(path).json() for path in ("/api/v1/openapi.json", "/api/openapi.json")]
+    assert schemas[0] == schemas[1] == SCHEMA
+    assert schemas[0]["openapi"].startswith("3.")
 
 
 @pytest.mark.django_db
-def test_it_is_made_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_schema_is_generated_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     client.get("/api/v1/openapi.json")
     monkeypatch.setattr(SchemaGenerator, "get_schema", None)
     assert client.get("/api/v1/openapi.json?version=2").json() == SCHEMA
 
 
-def test_what_is_no_list_of_all_has_its_filters_and_pages_too() -> None:
-    found = dict(OPERATIONS)
-    search = found["get /api/v1/products/search"]
+def test_search_and_stats_have_filters() -> None:
+    by_name = dict(OPERATIONS)
+    search = by_name["get /api/v1/products/search"]
     assert {"q", "page", "page_size", "min_price"} <= {p["name"] for p in search["parameters"]}
     schema = search["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema["$ref"].endswith("/PaginatedProductList")
-    stats = found["get /api/v1/sessions/stats"]
+    stats = by_name["get /api/v1/sessions/stats"]
     assert {p["name"] for p in stats["parameters"]} == {"project_id"}
 
 
-def test_forms_of_a_text_exclude_each_other() -> None:
-    """An empty text is of one form alone, or no answer with it would be valid."""
+def test_an_empty_string_matches_one_alternative() -> None:
+    """If it matched two alternatives of a `oneOf`, no response with it would be valid."""
     for name, schema in SCHEMA["components"]["schemas"].items():
         for field, described in schema.get("properties", {}).items():
             if "oneOf" in described and {"type": "string", "maxLength": 0} in described["oneOf"]:
                 assert Draft4Validator(described).is_valid(""), f"{name}.{field}"
 
 
-def test_what_may_be_missing_may_be_null() -> None:
+def test_optional_fields_are_nullable() -> None:
     schemas = SCHEMA["components"]["schemas"]
     for name, fields in {
         "Note": ("started_at", "finished_at"),
@@ -153,20 +153,20 @@ def test_what_may_be_missing_may_be_null() -> None:
         assert all(schemas[name]["properties"][field]["nullable"] for field in fields)
 
 
-def test_totals_of_the_usage_are_described() -> None:
+def test_the_usage_totals_are_described() -> None:
     totals = SCHEMA["components"]["schemas"]["PaginatedUsageList"]["properties"]["totals"]
     assert totals["properties"]["cost_usd"] == {"type": "string", "format": "decimal"}
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("who", ["owner", "admin"])
+@pytest.mark.parametrize("role", ["owner", "admin"])
 @pytest.mark.parametrize(
     "path", ["/api/v1/users", "/api/v1/companies", "/api/v1/auth/me", "/api/v1/auth/sessions"]
 )
-def test_what_each_role_gets_is_what_is_described(
-    as_user: Any, request: pytest.FixtureRequest, who: str, path: str
+def test_a_response_has_the_required_fields_for_each_role(
+    as_user: Any, request: pytest.FixtureRequest, role: str, path: str
 ) -> None:
-    response = as_user(request.getfixturevalue(who)).get(path)
+    response = as_user(request.getfixturevalue(role)).get(path)
     described = SCHEMA["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
     schema = {**described["schema"], "components": SCHEMA["components"]}
     missing = [e.message for e in Draft4Validator(schema).iter_errors(response.json())]

@@ -44,11 +44,10 @@ def main(arguments: list[str]) -> int:
 def prepare() -> None:
     """Migrate and seed the database, in a separate process so that the runner stays small."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    import django
-    from django.core.management import call_command
+    from django.core.management import call_command, execute_from_command_line
 
-    django.setup()
-    call_command("migrate", interactive=False)
+    # As a command line, so that a refused database ends this with a sentence.
+    execute_from_command_line(["manage.py", "migrate", "--noinput"])
     call_command("seed_admin")
     call_command("seed_demo")
 

@@ -16,7 +16,7 @@ UNFOLD = {
         "image": lambda _: static("bureau/cover.svg"),
         "form": "accounts.forms.AdminLoginForm",
     },
-    "DASHBOARD_CALLBACK": "common.admin_site.first_page",
+    "DASHBOARD_CALLBACK": "common.admin_site.get_dashboard_context",
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": False,

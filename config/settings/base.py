@@ -49,7 +49,7 @@ MIDDLEWARE = [
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.CanonicalPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "common.csp.BrowserPolicyMiddleware",
+    "common.csp.ContentSecurityPolicyMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "common.middleware.ProblemDetailsMiddleware",
@@ -113,3 +113,5 @@ SILENCED_SYSTEM_CHECKS = [
     # Emails are unique among live users by a constraint that this check does not read.
     "auth.W004",
 ]
+# The checksums of the landed migrations; see `common.migration_checksums`.
+MIGRATIONS_LOCK_FILE = BASE_DIR / "config" / "migrations.lock"

@@ -7,10 +7,10 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Bureau",
     "DESCRIPTION": (BASE_DIR / "config" / "settings" / "api_description.md").read_text(),
     "SERVERS": [{"url": "/", "description": "This installation"}],
-    "GET_LIB_DOC_EXCLUDES": "common.api.schema.undocumented",
+    "GET_LIB_DOC_EXCLUDES": "common.api.schema.get_doc_excludes",
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "common.api.schema.finish",
+        "common.api.schema.postprocess_schema",
     ],
     "SWAGGER_UI_SETTINGS": {
         "deepLinking": True,

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from common.dashboard import DAYS, last_days
+from common.dashboard import CHART_DAYS, last_days
 from common.jobs.models import JobStatus
 from notes.models import Call, Summary, SummaryOutcome
 from notes.tests.factories import NoteFactory, TextSummaryFactory
@@ -33,7 +33,7 @@ def parse_curves(html: str) -> dict[str, list[float | None]]:
     """Return the values of each curve of the page by the curve's name."""
     values = re.findall(r'class="chart"[^>]* data-value="([^"]*)"', html)
     data = [json.loads(unescape(value)) for value in values]
-    assert {len(plot["labels"]) for plot in data} <= {DAYS, 24}
+    assert {len(plot["labels"]) for plot in data} <= {CHART_DAYS, 24}
     curves = [curve for plot in data for curve in plot["datasets"]]
     # Curves without `stack` are lines; Chart.js would draw stacked lines as sums.
     assert {c["label"] for c in curves if "stack" not in c} == (LINE_CURVES if curves else set())

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from common.dashboard import Plot, last_days
+from common.dashboard import Chart, last_days
 from uploads.dashboard import sections
 from uploads.models import Session
 from uploads.tests.factories import SessionFactory
@@ -28,21 +28,23 @@ def history(owner: User, outsider: User) -> None:
         )
 
 
-def curves(plots: list[Plot]) -> dict[str, Any]:
-    return {curve.title: curve.over(last_days())[-2] for plot in plots for curve in plot.curves}
+def curves(plots: list[Chart]) -> dict[str, Any]:
+    return {
+        curve.title: curve.values_at(last_days())[-2] for plot in plots for curve in plot.series
+    }
 
 
 def test_a_superuser_sees_all(superuser: User, history: None) -> None:
     (section,) = sections(superuser)
-    assert curves(section.plots) == {"Files uploaded": 75, "Files failed": 2, "Megabytes": 75}
-    assert [figure.value for figure in section.figures] == ["2", "75", "75.0 MB"]
+    assert curves(section.charts) == {"Files uploaded": 75, "Files failed": 2, "Megabytes": 75}
+    assert [figure.value for figure in section.stats] == ["2", "75", "75.0 MB"]
 
 
 def test_staff_see_their_companys(admin: User, history: None) -> None:
     User.objects.filter(pk=admin.pk).update(is_staff=True)
     admin.refresh_from_db()
     (section,) = sections(admin)
-    assert curves(section.plots) == {"Files uploaded": 5, "Files failed": 1, "Megabytes": 5}
+    assert curves(section.charts) == {"Files uploaded": 5, "Files failed": 1, "Megabytes": 5}
 
 
 def test_others_see_nothing(owner: User, history: None) -> None:

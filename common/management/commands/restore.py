@@ -4,26 +4,28 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from common import backup
+from common.backup import Backup, BackupError, restore_backup
 
 
 class Command(BaseCommand):
-    help = "Put a backup in the place of what is in the database and among the uploaded files."
+    help = "Restore all rows and uploaded files from a backup, or change nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, help="The backup to restore.")
         parser.add_argument(
-            "--replace", action="store_true", help="Also where there is something already."
+            "--replace",
+            action="store_true",
+            help="Delete the rows and files that exist. Without it, they stop the restore.",
         )
 
     def handle(self, *, file: Path, replace: bool, **_: Any) -> None:
         try:
-            whole = backup.Backup(file)
-            backup.restore(whole, replace=replace)
-        except backup.BackupError as error:
+            backup = Backup(file)
+            restore_backup(backup, replace=replace)
+        except BackupError as error:
             raise CommandError(str(error)) from None
-        rows = sum(table["rows"] for table in whole.manifest["tables"].values())
-        made = whole.manifest["created_at"]
+        manifest = backup.manifest
         self.stdout.write(
-            f"Restored {rows} rows and {len(whole.manifest['files'])} files of {made}."
+            f"Restored {manifest.row_count} rows and {len(manifest.files)} files from a backup of"
+            f" {manifest.created_at}."
         )

@@ -1,4 +1,4 @@
-"""What each kind of answer lets a browser do."""
+"""The security headers of each kind of response."""
 
 import pytest
 from django.test import Client
@@ -8,11 +8,11 @@ from accounts.tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
-DATA = "default-src 'none'; frame-ancestors 'none'"
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 HTML = {"HTTP_ACCEPT": "text/html"}
 
 
-def policy(response: object) -> dict[str, str]:
+def parse_policy(response: object) -> dict[str, str]:
     directives = response["Content-Security-Policy"].split("; ")  # type: ignore[index]
     return {name: rest for name, _, rest in (d.partition(" ") for d in directives)}
 
@@ -28,10 +28,10 @@ def policy(response: object) -> dict[str, str]:
         ("/static/bureau/logo.svg", 200),
     ],
 )
-def test_data_may_load_nothing(client: Client, path: str, status: int) -> None:
+def test_a_data_response_may_load_nothing(client: Client, path: str, status: int) -> None:
     response = client.get(path)
     response.close()
-    assert (response.status_code, response["Content-Security-Policy"]) == (status, DATA)
+    assert (response.status_code, response["Content-Security-Policy"]) == (status, DATA_POLICY)
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["X-Frame-Options"] == "DENY"
     assert response["Referrer-Policy"] == "same-origin"
@@ -39,11 +39,11 @@ def test_data_may_load_nothing(client: Client, path: str, status: int) -> None:
     assert "camera=()" in response["Permissions-Policy"]
 
 
-def test_copies_from_the_cache_carry_the_same_headers(client: Client) -> None:
+def test_a_cached_response_has_the_same_headers(client: Client) -> None:
     miss, hit = client.get("/api/v1/products"), client.get("/api/v1/products")
     assert (miss["X-Cache"], hit["X-Cache"]) == ("miss", "hit")
-    different = {"X-Cache", "X-Request-ID", "RateLimit-Reset"}
-    assert set(miss.headers) - set(hit.headers) <= different | {"Allow"} | {
+    may_differ = {"X-Cache", "X-Request-ID", "RateLimit-Reset"}
+    assert set(miss.headers) - set(hit.headers) <= may_differ | {"Allow"} | {
         name for name in miss.headers if name.startswith("RateLimit")
     }
     for name in ("Content-Security-Policy", "Permissions-Policy", "Referrer-Policy", "Vary"):
@@ -54,33 +54,33 @@ def test_copies_from_the_cache_carry_the_same_headers(client: Client) -> None:
     "path",
     ["/docs", "/redoc", "/api/v1/docs", "/api/v1/redoc", "/api/v1/products", "/admin/login/"],
 )
-def test_a_page_runs_only_its_own_files(client: Client, path: str) -> None:
+def test_a_page_loads_only_files_of_this_site(client: Client, path: str) -> None:
     response = client.get(path, **HTML)
     assert response.status_code == 200
-    found = policy(response)
-    assert found["default-src"] == "'none'"
-    assert found["frame-ancestors"] == "'none'"
+    directives = parse_policy(response)
+    assert directives["default-src"] == "'none'"
+    assert directives["frame-ancestors"] == "'none'"
     allowed = "'self' 'unsafe-eval'" if path.startswith("/admin/") else "'self'"
-    assert found["script-src"] == allowed
-    assert ("worker-src" in found) == path.endswith("/redoc")
+    assert directives["script-src"] == allowed
+    assert ("worker-src" in directives) == path.endswith("/redoc")
     page = response.content.decode()
     assert "https://" not in page.replace("https://www.django-rest-framework.org", "")
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/admin/login/", "/api/v1/products"])
-def test_no_page_has_a_script_of_its_own_in_it(client: Client, path: str) -> None:
-    for opening in client.get(path, **HTML).content.decode().split("<script")[1:]:
-        attributes = opening.partition(">")[0]
+def test_no_page_has_an_inline_script(client: Client, path: str) -> None:
+    for rest in client.get(path, **HTML).content.decode().split("<script")[1:]:
+        attributes = rest.partition(">")[0]
         assert "src=" in attributes or "application/json" in attributes
 
 
-def test_the_docs_script_is_a_file_of_ours(client: Client) -> None:
+def test_the_docs_script_is_served_as_a_file(client: Client) -> None:
     response = client.get("/docs?script=")
     assert response["Content-Type"].startswith("application/javascript")
     assert b"openapi.json" in response.content
 
 
-def test_cookies_are_for_this_site_alone(client: Client, superuser: User) -> None:
+def test_cookies_are_restricted_to_this_site(client: Client, superuser: User) -> None:
     client.get("/admin/login/")
     form = {"username": "super", "password": PASSWORD}
     response = client.post("/admin/login/", form)

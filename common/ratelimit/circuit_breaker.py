@@ -1,0 +1,40 @@
+import time
+from threading import Lock
+
+import structlog
+
+from common.redaction import redacted_message
+
+log = structlog.get_logger(__name__)
+
+RETRY_INTERVAL_S = 2.0
+
+
+class CircuitBreaker:
+    """Allows one call per `RETRY_INTERVAL_S` after a failure, so that other requests don't wait."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._is_closed = True
+        self._next_attempt = 0.0
+
+    def allow_call(self) -> bool:
+        if self._is_closed:
+            return True
+        with self._lock:
+            if time.monotonic() < self._next_attempt:
+                return False
+            self._next_attempt = time.monotonic() + RETRY_INTERVAL_S
+            return True
+
+    def record_failure(self, error: Exception) -> None:
+        with self._lock:
+            is_first, self._is_closed = self._is_closed, False
+            self._next_attempt = time.monotonic() + RETRY_INTERVAL_S
+        if is_first:
+            log.warning("rate_limit_store_unavailable", error=redacted_message(error))
+
+    def record_success(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            log.info("rate_limit_store_available")
