@@ -10,7 +10,7 @@ from django.db.models.functions import TruncDate, TruncHour
 from accounts.models import User
 from common.dashboard import Curve, Figure, Plot, Section, last_days, last_hours
 from common.jobs.models import ACTIVE, JobStatus
-from notes.models import Call, Note, Outcome, Summary
+from notes.models import Note, Outcome, ProviderCall, Summary
 from notes.querysets import within
 
 ENDED = [status for status in JobStatus if status not in ACTIVE]
@@ -31,7 +31,7 @@ def sections(user: User) -> list[Section]:
 def summaries(user: User) -> Section:
     days = last_days()
     ended = columns(Outcome.objects.visible_to(user).per_day(days[0], days[-1]))
-    asked = columns(Call.objects.visible_to(user).per_day(days[0], days[-1]))
+    asked = columns(ProviderCall.objects.visible_to(user).per_day(days[0], days[-1]))
     made = {day: ended["count"][day] - ended["failures"][day] for day in ended["count"]}
     plots = [
         Plot(
@@ -99,10 +99,11 @@ def month(ended: dict[str, Column], asked: dict[str, Column]) -> list[Figure]:
     """The sums of all days shown."""
     count, failed, reused = (sum(ended[name].values()) for name in ("count", "failures", "reused"))
     calls, cost = sum(asked["calls"].values()), sum(asked["sum_cost_usd"].values())
+    estimated = sum(asked["sum_estimated_cost_usd"].values())
     return [
         Figure("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),
         Figure("Calls", f"{calls:,}", f"{sum(asked['failed_calls'].values()):,} without an answer"),
-        Figure("Cost", f"{cost:,.2f} USD", "in 30 days"),
+        Figure("Cost", f"{cost:,.2f} USD", f"and up to {estimated:,.2f} estimated, in 30 days"),
     ]
 
 

@@ -9,14 +9,14 @@ from django.db.models.functions import Lower, Now
 
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
-from common.ai import prompts
+from common.ai.templates import TEMPLATES
 from common.jobs import Job
 from common.jobs.models import ACTIVE, JobStatus
 from notes.querysets import (
     BatchQuerySet,
-    CallQuerySet,
     NoteQuerySet,
     OutcomeQuerySet,
+    ProviderCallQuerySet,
     SummaryQuerySet,
     TemplateQuerySet,
 )
@@ -56,7 +56,7 @@ class Note(CompanyOwned):
 
 
 def validate_own_name(name: str) -> None:
-    if name.strip().lower() in prompts.TEMPLATES:
+    if name.strip().lower() in TEMPLATES:
         raise ValidationError("This is the name of a built-in template.", code="unique")
     if is_id(name):  # of another template, perhaps, which it would stand before
         raise ValidationError("A name can't be a UUID, as templates' ids are.", code="invalid")
@@ -146,7 +146,7 @@ class Summary(CompanyOwned, Job):
     index = models.PositiveSmallIntegerField("place in the batch", null=True, editable=False)
     file_name = models.CharField(max_length=255, blank=True, editable=False)
     template = models.CharField(max_length=60, default="paragraph", editable=False)
-    instructions = models.TextField(default=prompts.TEMPLATES["paragraph"], editable=False)
+    instructions = models.TextField(default=TEMPLATES["paragraph"], editable=False)
     language = models.CharField(max_length=40, blank=True, editable=False)
     # Both are unknown until a file is read.
     max_words = models.PositiveSmallIntegerField(null=True, editable=False)
@@ -200,7 +200,7 @@ class Summary(CompanyOwned, Job):
         return f"Summary of {self.created_at:%d %b %Y, %H:%M}"
 
     def sum_up(self) -> None:
-        """Store what its calls have used since it was started."""
+        """Store what its calls have used since it was started; estimates are left out."""
         if self.started_at is None:
             return
         used = self.calls.filter(started_at__gte=self.started_at).totals()
@@ -251,13 +251,14 @@ class Part(CompanyOwned):
         return self.notes[:60]
 
 
-class Call(CompanyOwned):
-    """One request to the provider: the cost ledger, which outlives the summary.
+class ProviderCall(CompanyOwned):
+    """A request to the AI provider: a row of the ledger, which outlives its summary.
 
-    It is `open` from before the request leaves until its answer is read. Where the worker died in
-    between it becomes `lost`. What an answer cost that nobody waited for is put down later, by
-    the courier (`common.ai.courier`), or where that died too, by the provider's own books, which
-    know the row by its id, the request's `X-Client-Request-Id`.
+    Tokens and `cost_usd` are exact figures: what the provider reported. The `estimated_*` columns
+    are upper bounds, stored before the request leaves. `is_estimate` is set where only these are
+    known: the worker died (`lost`), the summary was given up (`lost`), or the response did not come
+    in time or not completely. `reconcile_calls` then stores the provider's figures; the row's id is
+    the request's `X-Client-Request-Id`.
     """
 
     class Outcome(models.TextChoices):
@@ -280,16 +281,20 @@ class Call(CompanyOwned):
     cached_tokens = figure()
     reasoning_tokens = figure()
     cost_usd = money()
+    is_estimate = models.BooleanField("only an estimate is known", default=False)
+    estimated_prompt_tokens = figure()
+    estimated_completion_tokens = figure()
+    estimated_cost_usd = money()
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(null=True)
     error = models.TextField(blank=True)
 
-    objects = CallQuerySet.as_manager()
+    objects = ProviderCallQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         indexes = [
-            models.Index(fields=["company", "started_at"], name="call_of_company"),
-            models.Index(fields=["user", "started_at"], name="call_of_user"),
+            models.Index(fields=["company", "started_at"], name="call_by_company"),
+            models.Index(fields=["user", "started_at"], name="call_by_user"),
             models.Index(fields=["started_at"], condition=Q(outcome="open"), name="call_open"),
         ]
 

@@ -346,8 +346,11 @@ class UsageQuerySerializer(serializers.Serializer):
 
 
 class UsageTotalsSerializer(serializers.Serializer):
-    """Summaries that ended, of those the failed and the reused; calls to the provider and what
-    they used."""
+    """Ended summaries, and the calls to the provider that they made.
+
+    Tokens and cost are the provider's figures. For calls whose figures are unknown, because the
+    worker died or the answer did not come, `estimated_*` has upper estimates.
+    """
 
     count = serializers.IntegerField()
     failures = serializers.IntegerField()
@@ -359,10 +362,14 @@ class UsageTotalsSerializer(serializers.Serializer):
     cached_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
     cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
+    estimated_calls = serializers.IntegerField()
+    estimated_prompt_tokens = serializers.IntegerField()
+    estimated_completion_tokens = serializers.IntegerField()
+    estimated_cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
 
 
 class UsageSerializer(UsageTotalsSerializer):
-    """One model on one day, with the median and the 95th percentile of what a summary took."""
+    """One model on one day, with the median and 95th percentile of the time of a summary."""
 
     date = serializers.DateField()
     model = serializers.CharField()

@@ -15,7 +15,7 @@ from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
 from notes import deduplication
-from notes.ledger import Ledger, sum_up
+from notes.ledger import CallLedger, update_summary_sums
 from notes.models import Outcome, Part, Source, Summary
 
 SHORTEST, LONGEST = 20, 120  # words
@@ -51,7 +51,7 @@ def summarize(job: Summary) -> StoredSummary:
     and `Postponed` while another run makes the same.
     """
     if job.attempts > 1:
-        job.calls.lose()  # of a run whose worker died
+        job.calls.close_as_lost()  # of a run whose worker died
     text, missing = text_of(job)
     request = ai.SummaryRequest(
         text=text,
@@ -106,14 +106,16 @@ def _read_file(job: Summary, source: Source, file: bytes | memoryview) -> None:
 def _made(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
     try:
         return ai.summarizer().summarize(
-            request, recorder=Ledger(job), progress=partial(_report, job)
+            request, recorder=CallLedger(job), progress=partial(_report, job)
         )
     except ai.SummaryRefused as error:
         raise JobFailed(str(error)) from None
     except ai.ProviderUnavailable as error:
         raise RetryLater(str(error), delay=error.retry_after) from None
     except LostLease:
-        through_restarts(partial(sum_up, job.pk))  # a cancelled one had ended before it was paid
+        through_restarts(
+            partial(update_summary_sums, job.pk)
+        )  # a cancelled one had ended before it was paid
         raise
 
 
@@ -130,7 +132,7 @@ def settle(job: Summary) -> None:
     if job.started_at is None:
         return
     if job.status == JobStatus.FAILED:
-        job.calls.lose()  # as above, where there is no next run
+        job.calls.close_as_lost()  # as above, where there is no next run
     if job.status != JobStatus.CANCELLED:
         _count(job)
     job.sum_up()

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from accounts.models import Company
-from common.ai import prompts
+from common.ai.templates import TEMPLATES
 from notes.models import SummaryTemplate, is_id
 
 DESCRIPTIONS = {
@@ -21,7 +21,7 @@ class Template(NamedTuple):
     instructions: str
 
 
-BUILT_IN = {name: Template(name, words) for name, words in prompts.TEMPLATES.items()}
+BUILT_IN = {name: Template(name, words) for name, words in TEMPLATES.items()}
 DEFAULT = BUILT_IN["paragraph"]
 
 
@@ -37,7 +37,7 @@ def find(name: str, *, company: Company) -> Template | None:
 def as_rows() -> dict[str, SummaryTemplate]:
     """The built-in ones as unsaved rows of no company, by name, which is their id."""
     rows = {}
-    for name, words in prompts.TEMPLATES.items():
+    for name, words in TEMPLATES.items():
         row = SummaryTemplate(name=name, description=DESCRIPTIONS[name], instructions=words)
         row.pk, row.created_at, row.updated_at = name, None, None  # type: ignore[assignment]
         row.built_in = True

@@ -19,13 +19,14 @@ import pytest
 from common import ai
 from common.ai.provider.summarizer import OpenAISummarizer
 from common.ai.types import (
-    Call,
+    CallRecord,
+    CostEstimate,
     Price,
     ProviderUnavailable,
     SummaryRefused,
     SummaryRequest,
     Usage,
-    cost_of,
+    compute_cost,
 )
 from common.retry_after import retry_after
 from common.tests.support.ai_provider import (
@@ -52,18 +53,19 @@ TEXT = "Ada asked for tea. Bob brought some. They drank it in the garden at noon
 
 
 @dataclass
-class Ledger:
-    """A recorder that checks where it is called."""
+class MemoryRecorder:
+    """A recorder that checks the thread in which it is called."""
 
     thread: int = field(default_factory=threading.get_ident)
     begun: list[tuple[str, int]] = field(default_factory=list)
-    ended: list[Call] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict)
-    late_costs: str = ""
+    estimates: list[CostEstimate] = field(default_factory=list)
+    ended: list[CallRecord] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
-    def begin(self, *, model, attempt):
+    def begin(self, *, model, attempt, estimate):
         self.check()
         self.begun.append((model, attempt))
+        self.estimates.append(estimate)
         return len(self.begun)
 
     def end(self, handle, call):
@@ -71,14 +73,14 @@ class Ledger:
         assert handle <= len(self.begun)
         self.ended.append(call)
 
-    def recall(self, key):
+    def find_notes(self, key):
         self.check()
-        return self.kept.get(key)
+        return self.notes.get(key)
 
-    def keep(self, key, answer):
+    def save_notes(self, key, notes):
         self.check()
-        assert key not in self.kept
-        self.kept[key] = answer
+        assert key not in self.notes
+        self.notes[key] = notes
 
     def check(self):
         assert threading.get_ident() == self.thread
@@ -97,8 +99,8 @@ def provider():
 
 
 @pytest.fixture
-def ledger():
-    return Ledger()
+def recorder():
+    return MemoryRecorder()
 
 
 def summarizer(provider, **options):
@@ -116,12 +118,12 @@ def long_text(parts=30):
 # One request
 
 
-def test_a_text_becomes_a_summary(provider, ledger):
+def test_a_text_becomes_a_summary(provider, recorder):
     provider.then(answer("Tea was had."))
     steps = []
     result = summarizer(provider, temperature=0.3).summarize(
         SummaryRequest(TEXT, language="German", max_words=40),
-        recorder=ledger,
+        recorder=recorder,
         progress=lambda done, total: steps.append((done, total)),
     )
     (request,) = provider.requests
@@ -134,9 +136,9 @@ def test_a_text_becomes_a_summary(provider, ledger):
     assert (request.body["max_tokens"], request.body["temperature"]) == (500, 0.3)
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert steps == [(1, 1)]
-    assert ledger.begun == [("gpt-local", 1)]
-    assert ledger.outcomes == ["ok"]
-    assert ledger.ended[0].status == 200
+    assert recorder.begun == [("gpt-local", 1)]
+    assert recorder.outcomes == ["ok"]
+    assert recorder.ended[0].status == 200
 
 
 def test_an_answer_that_is_too_long_is_cut_and_says_so(provider):
@@ -158,7 +160,7 @@ def test_odd_texts_arrive(provider, text):
     assert summarizer(provider).summarize(SummaryRequest(text)).calls == 1
 
 
-def test_costs_are_added_up(provider, ledger):
+def test_costs_are_added_up(provider, recorder):
     figures = {
         "prompt_tokens": 1000,
         "completion_tokens": 200,
@@ -168,9 +170,9 @@ def test_costs_are_added_up(provider, ledger):
     provider.then(server_error(), answer("Tea.", usage=figures))
     price = Price(prompt=Decimal("2.5"), cached=Decimal("1.25"), completion=Decimal("10"))
     result = summarizer(provider, prices={"gpt": price}).summarize(
-        SummaryRequest(TEXT), recorder=ledger
+        SummaryRequest(TEXT), recorder=recorder
     )
-    assert result.cost_usd == Decimal("0.00375") == sum(call.cost_usd for call in ledger.ended)
+    assert result.cost_usd == Decimal("0.00375") == sum(call.cost_usd for call in recorder.ended)
     assert (result.prompt_tokens, result.completion_tokens) == (1000, 200)
     assert (result.cached_tokens, result.reasoning_tokens, result.calls) == (600, 150, 2)
 
@@ -178,9 +180,9 @@ def test_costs_are_added_up(provider, ledger):
 def test_the_longest_name_has_the_price():
     cheap, dear = (Price(Decimal(p), Decimal(p), Decimal(p)) for p in (1, 9))
     prices = {"gpt-4o": dear, "gpt-4o-mini": cheap}
-    assert cost_of(Usage(prompt=1_000_000), "gpt-4o-mini-2024", prices) == 1
-    assert cost_of(Usage(prompt=1_000_000), "gpt-4o-2024", prices) == 9
-    assert cost_of(Usage(prompt=1_000_000), "llama", prices) == 0
+    assert compute_cost(Usage(prompt=1_000_000), "gpt-4o-mini-2024", prices) == 1
+    assert compute_cost(Usage(prompt=1_000_000), "gpt-4o-2024", prices) == 9
+    assert compute_cost(Usage(prompt=1_000_000), "llama", prices) == 0
 
 
 @pytest.mark.parametrize(("model", "told"), [("llama", 1), ("gpt-4o-2024", 0)])
@@ -236,14 +238,14 @@ def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
         (answer("\x00\x01\ufffd\u202e" * 50), "invalid", 200),
     ],
 )
-def test_one_failure_is_retried(provider, ledger, failure, outcome, status):
+def test_one_failure_is_retried(provider, recorder, failure, outcome, status):
     provider.then(failure, answer("Tea."))
-    result = summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    result = summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert (result.text, result.calls) == ("Tea.", 2)
-    assert ledger.outcomes == [outcome, "ok"]
-    assert [call.attempt for call in ledger.ended] == [1, 2]
-    assert ledger.ended[0].status == status
-    assert ledger.ended[0].error.startswith("the provider ")
+    assert recorder.outcomes == [outcome, "ok"]
+    assert [call.attempt for call in recorder.ended] == [1, 2]
+    assert recorder.ended[0].status == status
+    assert recorder.ended[0].error.startswith("the provider ")
 
 
 def test_a_list_is_taken_out_of_what_is_around_it(provider):
@@ -260,13 +262,13 @@ def test_no_answer_turns_the_direction_of_what_follows(provider):
     assert summarizer(provider).summarize(SummaryRequest(TEXT)).text == "Tea was had."
 
 
-def test_attempts_are_bounded(provider, ledger):
+def test_attempts_are_bounded(provider, recorder):
     provider.default = server_error()
     with pytest.raises(ProviderUnavailable) as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert str(caught.value) == "the provider answered 500 three times"
     assert caught.value.retry_after is None
-    assert len(provider.requests) == len(ledger.ended) == 3
+    assert len(provider.requests) == len(recorder.ended) == 3
 
 
 def test_each_reason_is_told(provider):
@@ -285,14 +287,14 @@ def test_a_short_retry_after_is_waited_for(provider):
     assert 1 <= second.at - first.ended < 1.5
 
 
-def test_a_long_retry_after_frees_the_worker(provider, ledger):
+def test_a_long_retry_after_frees_the_worker(provider, recorder):
     provider.then(rate_limited(formatdate(time.time() + 90, usegmt=True)))
     began = time.monotonic()
     with pytest.raises(ProviderUnavailable, match="asks for a pause of") as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert time.monotonic() - began < 1
     assert caught.value.retry_after == pytest.approx(90, abs=2)
-    assert ledger.outcomes == ["rate_limited"]
+    assert recorder.outcomes == ["rate_limited"]
 
 
 def test_a_used_up_quota_is_not_retried_at_once(provider):
@@ -346,37 +348,37 @@ def test_retry_after_in_all_its_forms(headers, seconds):
         (answer("", refusal="I won't."), "declined to summarise this text"),
     ],
 )
-def test_a_refusal_is_final(provider, ledger, failure, reason):
+def test_a_refusal_is_final(provider, recorder, failure, reason):
     provider.then(failure)
     with pytest.raises(SummaryRefused) as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert reason in str(caught.value)
-    assert ledger.outcomes == ["error"]
+    assert recorder.outcomes == ["error"]
     assert len(provider.requests) == 1
 
 
 @pytest.mark.parametrize("silence", [slow(30), dribble(30)])
-def test_a_time_limit_bounds_all_of_a_request(provider, ledger, silence):
+def test_a_time_limit_bounds_all_of_a_request(provider, recorder, silence):
     provider.then(silence)
     began = time.monotonic()
     with pytest.raises(ProviderUnavailable, match=r"did not answer within 0\.4 seconds"):
-        summarizer(provider, timeout=0.4).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider, timeout=0.4).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert time.monotonic() - began < 1
-    assert ledger.outcomes == ["timeout"]
+    assert recorder.outcomes == ["timeout"]
     assert len(provider.requests) == 1
 
 
-def test_nobody_there(ledger):
+def test_nobody_there(recorder):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         with pytest.raises(ProviderUnavailable, match="could not be reached three times"):
-            summarizer(None, base_url=url).summarize(SummaryRequest(TEXT), recorder=ledger)
-    assert ledger.outcomes == ["error"] * 3
+            summarizer(None, base_url=url).summarize(SummaryRequest(TEXT), recorder=recorder)
+    assert recorder.outcomes == ["error"] * 3
 
 
-def test_nobody_opens(ledger, monkeypatch):
-    monkeypatch.setattr("common.ai.provider.client.CONNECT_SECONDS", 0.3)
+def test_nobody_opens(recorder, monkeypatch):
+    monkeypatch.setattr("common.ai.provider.client.CONNECT_TIMEOUT_S", 0.3)
     busy = socket.create_server(("127.0.0.1", 0), backlog=0)
     asker = summarizer(None, base_url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1")
     with (
@@ -384,8 +386,8 @@ def test_nobody_opens(ledger, monkeypatch):
         socket.create_connection(busy.getsockname()),  # fills the queue at its door
         pytest.raises(ProviderUnavailable, match="could not be reached in time"),
     ):
-        asker.summarize(SummaryRequest(TEXT), recorder=ledger)
-    assert ledger.outcomes == ["timeout"]
+        asker.summarize(SummaryRequest(TEXT), recorder=recorder)
+    assert recorder.outcomes == ["timeout"]
 
 
 @pytest.mark.parametrize("wrong", [{"api_key": "sk-é"}, {"api_key": "sk-\nb"}, {"base_url": "tea"}])
@@ -413,13 +415,13 @@ def test_a_compressed_flood_is_not_unpacked(provider):
         hang_up(),
     ],
 )
-def test_neither_key_nor_text_leaks(provider, ledger, failure, caplog, capsys):
+def test_neither_key_nor_text_leaks(provider, recorder, failure, caplog, capsys):
     caplog.set_level(logging.DEBUG)
     provider.default = failure
     with pytest.raises((SummaryRefused, ProviderUnavailable)) as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     told = [*traceback.format_exception(caught.value), caplog.text, *capsys.readouterr()]
-    told += [repr(ledger.ended), repr(caught.value.__context__)]
+    told += [repr(recorder.ended), repr(caught.value.__context__)]
     assert "Ada asked" in provider.requests[0].document  # it could have leaked
     assert KEY not in "".join(told)
     assert "Ada" not in "".join(told)
@@ -428,10 +430,10 @@ def test_neither_key_nor_text_leaks(provider, ledger, failure, caplog, capsys):
 # What a model does not take
 
 
-def test_a_reasoning_model_is_asked_in_its_dialect(provider, ledger):
+def test_a_reasoning_model_is_asked_in_its_dialect(provider, recorder):
     provider.then(refuses("max_tokens"), refuses("temperature"))
     asker = summarizer(provider, temperature=0.3)
-    asker.summarize(SummaryRequest(TEXT), recorder=ledger)
+    asker.summarize(SummaryRequest(TEXT), recorder=recorder)
     asker.summarize(SummaryRequest(TEXT))
     bodies = [set(r.body) - {"model", "messages"} for r in provider.requests]
     assert bodies == [
@@ -440,7 +442,7 @@ def test_a_reasoning_model_is_asked_in_its_dialect(provider, ledger):
         {"max_completion_tokens"},
         {"max_completion_tokens"},
     ]
-    assert [call.attempt for call in ledger.ended] == [1, 2, 3]
+    assert [call.attempt for call in recorder.ended] == [1, 2, 3]
 
 
 def test_a_wrong_temperature_is_not_taken_for_an_unsupported_one(provider):
@@ -482,11 +484,11 @@ def test_a_context_without_room_is_a_wrong_setting():
 # Long texts
 
 
-def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
+def test_every_fact_of_300_pages_reaches_the_model(provider, recorder):
     text, steps = long_text(1500), []
     provider.default = slow(0.03)
     result = summarizer(provider).summarize(
-        SummaryRequest(text), recorder=ledger, progress=lambda *step: steps.append(step)
+        SummaryRequest(text), recorder=recorder, progress=lambda *step: steps.append(step)
     )
     parts = [r for r in provider.requests if "Write dense notes" in r.system]
     # They are asked for side by side, and may arrive in any order.
@@ -497,7 +499,7 @@ def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
     assert all(r.document.endswith("\n\n") for r in parts[:-1])
     assert "notes on all parts of a longer one" in provider.requests[-1].system
     assert steps == [(n, len(steps)) for n in range(1, len(steps) + 1)]
-    assert result.calls == len(provider.requests) == len(ledger.ended)
+    assert result.calls == len(provider.requests) == len(recorder.ended)
     assert result.prompt_tokens == provider.tokens("prompt_tokens")
     assert result.completion_tokens == provider.tokens("completion_tokens")
     assert 1 < provider.busiest <= 4
@@ -567,7 +569,7 @@ def test_a_smaller_context_than_we_were_told(provider):
     assert any(r.status == 200 for r in provider.requests)
 
 
-def test_a_failed_part_ends_the_others(provider, ledger):
+def test_a_failed_part_ends_the_others(provider, recorder):
     def behave(exchange):
         (fail(401) if "part 2 of" in exchange.system else slow(20))(exchange)
 
@@ -575,15 +577,15 @@ def test_a_failed_part_ends_the_others(provider, ledger):
     began = time.monotonic()
     with pytest.raises(SummaryRefused, match="401"):
         summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=ledger
+            SummaryRequest(long_text()), recorder=recorder
         )
     assert time.monotonic() - began < 2
     assert len(provider.requests) <= 4
-    assert len(ledger.begun) == len(ledger.ended)
-    assert sum("given up" in call.error for call in ledger.ended) == len(ledger.ended) - 1
+    assert len(recorder.begun) == len(recorder.ended)
+    assert sum("given up" in call.error for call in recorder.ended) == len(recorder.ended) - 1
 
 
-def test_a_further_try_asks_for_the_missing_parts_alone(provider, ledger):
+def test_a_further_try_asks_for_the_missing_parts_alone(provider, recorder):
     asker = summarizer(provider, context_tokens=4000, concurrency=2)
     request, steps = SummaryRequest(long_text()), []
     asker.summarize(request)
@@ -591,23 +593,23 @@ def test_a_further_try_asks_for_the_missing_parts_alone(provider, ledger):
     provider.requests.clear()
     provider.then(answer(), answer(), fail(401))
     with pytest.raises(SummaryRefused, match="401"):
-        asker.summarize(request, recorder=ledger)
-    known = len(ledger.kept)
+        asker.summarize(request, recorder=recorder)
+    known = len(recorder.notes)
     assert 2 <= known < len(parts)
     provider.requests.clear()
-    again = asker.summarize(request, recorder=ledger, progress=lambda *step: steps.append(step))
+    again = asker.summarize(request, recorder=recorder, progress=lambda *step: steps.append(step))
     assert len(provider.requests) == again.calls == len(parts) - known + 1
     assert provider.requests[-1].document == final.document
     assert steps == [(n, len(parts) + 1) for n in range(1, len(parts) + 2)]
 
 
-def test_notes_that_were_cut_off_are_asked_for_again(provider, ledger):
+def test_notes_that_were_cut_off_are_asked_for_again(provider, recorder):
     provider.default = cut_short("The committee listened.")
     result = summarizer(provider, context_tokens=4000).summarize(
-        SummaryRequest(long_text()), recorder=ledger
+        SummaryRequest(long_text()), recorder=recorder
     )
     assert "the notes on" in result.omitted
-    assert ledger.kept == {}
+    assert recorder.notes == {}
 
 
 def test_a_limit_met_by_one_part_holds_for_all(provider):
@@ -621,39 +623,39 @@ def test_a_limit_met_by_one_part_holds_for_all(provider):
 # Where it runs
 
 
-def test_a_recorder_that_fails_ends_the_summary(provider, ledger):
+def test_a_recorder_that_fails_ends_the_summary(provider, recorder):
     def broken(handle, call):
         raise ConnectionError("no database")
 
-    ledger.end = broken
+    recorder.end = broken
     with pytest.raises(ConnectionError, match="no database"):
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
 
 
-def test_nothing_is_asked_that_is_not_recorded(provider, ledger):
-    def broken(*, model, attempt):
+def test_nothing_is_asked_that_is_not_recorded(provider, recorder):
+    def broken(**_):
         raise ConnectionError("no database")
 
-    ledger.begin = broken
+    recorder.begin = broken
     with pytest.raises(ConnectionError, match="no database"):
         summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=ledger
+            SummaryRequest(long_text()), recorder=recorder
         )
     assert provider.requests == []
 
 
-def test_a_progress_that_objects_ends_the_summary(provider, ledger):
+def test_a_progress_that_objects_ends_the_summary(provider, recorder):
     def lost(done, total):
         raise RuntimeError("the lease is lost")
 
     with pytest.raises(RuntimeError, match="the lease is lost"):
         summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=ledger, progress=lost
+            SummaryRequest(long_text()), recorder=recorder, progress=lost
         )
-    assert len(ledger.begun) == len(ledger.ended)
+    assert len(recorder.begun) == len(recorder.ended)
 
 
-def test_an_interrupted_worker_records_what_it_gives_up(provider, ledger):
+def test_an_interrupted_worker_records_what_it_gives_up(provider, recorder):
     """As Celery's soft time limit does it: an exception out of a signal handler."""
 
     class TimeIsUpError(Exception):
@@ -668,22 +670,22 @@ def test_an_interrupted_worker_records_what_it_gives_up(provider, ledger):
     try:
         with pytest.raises(TimeIsUpError):
             summarizer(provider, context_tokens=4000).summarize(
-                SummaryRequest(long_text()), recorder=ledger
+                SummaryRequest(long_text()), recorder=recorder
             )
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert len(ledger.begun) == len(ledger.ended) == 4
-    assert all("given up" in call.error for call in ledger.ended)
+    assert len(recorder.begun) == len(recorder.ended) == 4
+    assert all("given up" in call.error for call in recorder.ended)
 
 
 def test_threads_share_one_summarizer(provider):
     asker, results = summarizer(provider), []
 
     def work(number):
-        ledger = Ledger()
+        recorder = MemoryRecorder()
         text = f"Note {number}. {TEXT}"
-        results.append((number, asker.summarize(SummaryRequest(text), recorder=ledger).text))
+        results.append((number, asker.summarize(SummaryRequest(text), recorder=recorder).text))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -6,11 +6,11 @@ from django.test import Client
 from accounts.models import User
 from common.jobs.models import JobStatus
 from notes import services
-from notes.models import Batch, Call, Note, Summary, SummaryTemplate
+from notes.models import Batch, Note, ProviderCall, Summary, SummaryTemplate
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
-LISTS = ["note", "summary", "batch", "call", "summarytemplate"]
+LISTS = ["note", "summary", "batch", "providercall", "summarytemplate"]
 
 
 def client_of(user: User) -> Client:
@@ -35,8 +35,8 @@ def rows(owner: User, outsider: User) -> dict[str, list[Any]]:
         found["summary"].append(TextSummaryFactory(user=user, summary=f"Summary of {name}"))
         wishes = services.Wishes()
         found["batch"].append(services.summarize_batch(by=user, texts=["a"], wishes=wishes))
-        found["call"].append(
-            Call.objects.create(company=user.company, user=user, model="m", attempt=1)
+        found["providercall"].append(
+            ProviderCall.objects.create(company=user.company, user=user, model="m", attempt=1)
         )
         found["summarytemplate"].append(
             SummaryTemplate.objects.create(company=user.company, name=f"For {name}")
@@ -65,12 +65,12 @@ def test_a_list_takes_as_many_queries_for_many_rows(
         NoteFactory(user=owner)
         TextSummaryFactory(user=owner)
         services.summarize_batch(by=owner, texts=["a"], wishes=services.Wishes())
-        Call.objects.create(company=owner.company, user=owner, model="m", attempt=1)
+        ProviderCall.objects.create(company=owner.company, user=owner, model="m", attempt=1)
         SummaryTemplate.objects.create(company=owner.company, name=f"T{number}")
     assert queries(lambda: client.get(f"/admin/notes/{model}/")) == few
 
 
-@pytest.mark.parametrize("model", ["call", "batch", "summary"])
+@pytest.mark.parametrize("model", ["providercall", "batch", "summary"])
 def test_what_the_system_writes_is_only_read(rows: Any, superuser: User, model: str) -> None:
     client, row = client_of(superuser), rows[model][0]
     assert client.get(f"/admin/notes/{model}/add/").status_code == 403

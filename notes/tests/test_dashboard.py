@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from common.dashboard import DAYS, last_days
 from common.jobs.models import JobStatus
-from notes.models import Call, Outcome, Summary
+from notes.models import Outcome, ProviderCall, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def history(owner: User, outsider: User) -> None:
             how = {"model": "m", "cached": False, "duration_ms": ms, "ended_at": yesterday}
             Outcome.objects.create(**who, **how, failed=False)
         Outcome.objects.create(**who, **{**how, "failed": True})
-        Call.objects.create(
+        ProviderCall.objects.create(
             **who,
             model="m",
             outcome="ok",

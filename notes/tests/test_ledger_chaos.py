@@ -70,7 +70,7 @@ class Chaos:
 
     def kill(self, exchange: ai.Exchange) -> None:
         """SIGKILL for the worker's child that asks."""
-        if self.worker and (child := self.worker.child_at(exchange.port)):
+        if self.worker and (child := self.worker.find_child_by_port(exchange.port)):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
                 self.kills += 1

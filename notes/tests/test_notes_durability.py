@@ -299,7 +299,7 @@ def test_a_note_that_kills_its_worker_each_time_fails_and_others_complete(
     client: APIClient, crew: Crew, provider: Provider
 ) -> None:
     worker = crew.worker()
-    provider.on["poison"] = lambda exchange: worker.child_at(exchange.port).kill()
+    provider.on["poison"] = lambda exchange: worker.find_child_by_port(exchange.port).kill()
     poison = post(client, "poison")
     for number in range(6):
         assert is_summarized(post(client, f"tea-{number}"), f"tea-{number}", attempts=1)

@@ -17,8 +17,8 @@ from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
-from notes.ledger import Ledger
-from notes.models import Call, Outcome, Part, Source, Summary
+from notes.ledger import CallLedger
+from notes.models import Outcome, Part, ProviderCall, Source, Summary
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -33,7 +33,7 @@ class TestOneAfterTheOther:
         provider.then(answer("The pump was replaced."))
         first = run(TextSummaryFactory(user=owner, text=TEXT).pk)
         second = run(TextSummaryFactory(user=colleague, text=TEXT).pk)
-        assert len(provider.requests) == Call.objects.count() == 1
+        assert len(provider.requests) == ProviderCall.objects.count() == 1
         assert (first.cached, second.cached) == (False, True)
         assert (second.summary, second.model) == ("The pump was replaced.", "gpt-4o-mini")
         body = as_user(colleague).get(f"{URL}/{second.pk}").json()
@@ -229,13 +229,16 @@ class TestAtOnce:
             deduplication.find_or_take(dead, deduplication.key_of(request, model="gpt-4o-mini"))
             is None
         )
-        Ledger(dead).begin(model="gpt-4o-mini", attempt=1)
+        CallLedger(dead).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))
         runner.run(Summary, first.pk)
         first.refresh_from_db()
         assert (first.status, first.attempts, first.cached) == ("completed", 2, False)
-        assert list(Call.objects.order_by("pk").values_list("outcome", flat=True)) == ["lost", "ok"]
+        assert list(ProviderCall.objects.order_by("pk").values_list("outcome", flat=True)) == [
+            "lost",
+            "ok",
+        ]
         assert sent == [second.pk]
 
     def test_where_the_maker_is_deleted_the_next_makes_it(
@@ -250,7 +253,7 @@ class TestAtOnce:
         provider.then(meanwhile(wait_then_delete))
         runner.run(Summary, first.pk)
         assert sent == [second.pk]
-        assert Call.objects.get().outcome == "ok"
+        assert ProviderCall.objects.get().outcome == "ok"
 
     def test_a_maker_that_ends_as_one_begins_to_wait_is_noticed(
         self, twins: Any, sent: list[Any]
@@ -352,7 +355,7 @@ class TestPartsOfALongText:
         dead = Summary.objects.claim(summary.pk)
         Summary.objects.filter(pk=summary.pk).update(run_id=None)
         with pytest.raises(LostLease):
-            Ledger(dead).keep("a" * 64, "It failed.")
+            CallLedger(dead).save_notes("a" * 64, "It failed.")
         assert not summary.parts.exists()
 
 

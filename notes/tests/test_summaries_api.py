@@ -14,7 +14,7 @@ from common.jobs import LostLease
 from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
-from notes.models import LONGEST_SOURCE, Call, Note, Source, Summary
+from notes.models import LONGEST_SOURCE, Note, ProviderCall, Source, Summary
 from notes.tests.factories import NoteFactory, SummaryFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -446,7 +446,7 @@ class TestDelete:
         run(summary.pk)
         assert as_user(owner).delete(one(summary)).status_code == 204
         assert not Source.objects.exists()
-        call = Call.objects.get()
+        call = ProviderCall.objects.get()
         assert (call.outcome, call.summary, call.user) == ("ok", None, owner)
         assert call.cost_usd > 0
 
