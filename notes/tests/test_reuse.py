@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from common import ai
+from common.ai.types import CostEstimate
 from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
@@ -229,7 +230,8 @@ class TestAtOnce:
             deduplication.find_or_take(dead, deduplication.key_of(request, model="gpt-4o-mini"))
             is None
         )
-        CallLedger(dead).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        estimate = CostEstimate(100, 500, Decimal(1))
+        CallLedger(dead).begin(model="gpt-4o-mini", attempt=1, estimate=estimate)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))
         runner.run(Summary, first.pk)

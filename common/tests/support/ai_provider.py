@@ -249,6 +249,12 @@ def no_content() -> Behaviour:
     return lambda exchange: send_payload(exchange, [choice], counted(exchange, ""))
 
 
+def no_usage() -> Behaviour:
+    """A choice whose content is null, without figures."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": None}}
+    return lambda exchange: send_payload(exchange, [choice], None)
+
+
 def no_choices() -> Behaviour:
     return lambda exchange: send_payload(exchange, [], counted(exchange, ""))
 
