@@ -167,8 +167,9 @@ class _SummaryBuilder:
             messages = build_notes_messages(
                 self._request, part, number=number, total=len(parts), max_words=max_words
             )
-            async with slots:
-                response = await self._session.request_notes(messages, max_words=max_words)
+            await slots.acquire()
+            response = await self._session.request_notes(messages, max_words=max_words)
+            slots.release()  # after a failure it stays taken: no other request may begin
             self._report_step()
             return self._shorten_notes(response, part)
 

@@ -58,8 +58,13 @@ class Exchange:
         return match[2] if match else content
 
     @property
+    def prompt_tokens(self) -> int:
+        """The prompt's size as this server counts it: a word is a token."""
+        return sum(len(message["content"].split()) for message in self.body["messages"])
+
+    @property
     def port(self) -> int:
-        """The client's."""
+        """The client's port."""
         assert self.handler is not None
         return self.handler.client_address[1]
 
@@ -201,7 +206,7 @@ def summary_of(text: str, words: int = 12) -> str:
 
 def counted(exchange: Exchange, text: str) -> Json:
     """Usage figures as this server counts: a word is a token."""
-    prompt = sum(len(message["content"].split()) for message in exchange.body["messages"])
+    prompt = exchange.prompt_tokens
     completion = len(text.split())
     return {
         "prompt_tokens": prompt,
