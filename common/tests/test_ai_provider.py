@@ -35,10 +35,8 @@ from common.retry_after import retry_after
 from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
-    counted,
+    count_usage,
     cut_off,
-    cut_short,
-    dribble,
     fail,
     garbage,
     hang_up,
@@ -47,9 +45,11 @@ from common.tests.support.ai_provider import (
     no_usage,
     rate_limited,
     refusal,
-    refuses,
+    refuse_parameter,
+    send_byte_by_byte,
     server_error,
     slow,
+    truncated,
 )
 
 KEY = "sk-local-Zq81"
@@ -401,7 +401,7 @@ def test_a_refusal_is_final(provider, recorder, failure, reason):
     assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize("silence", [slow(30), dribble(30)])
+@pytest.mark.parametrize("silence", [slow(30), send_byte_by_byte(30)])
 def test_the_timeout_bounds_the_whole_request(provider, recorder, silence):
     provider.then(silence)
     began = time.monotonic()
@@ -489,7 +489,7 @@ def test_errors_and_logs_contain_neither_key_nor_text(provider, recorder, failur
 
 
 def test_unsupported_parameters_are_left_out_from_then_on(provider, recorder):
-    provider.then(refuses("max_tokens"), refuses("temperature"))
+    provider.then(refuse_parameter("max_tokens"), refuse_parameter("temperature"))
     shared = summarizer(provider, temperature=0.3)
     shared.summarize(SummaryRequest(TEXT), recorder=recorder)
     shared.summarize(SummaryRequest(TEXT))
@@ -510,21 +510,21 @@ def test_an_invalid_temperature_is_not_treated_as_unsupported(provider):
 
 
 def test_a_truncated_answer_is_requested_again_with_a_higher_limit(provider):
-    provider.then(cut_short("Tea was had. Th"), answer("Tea was had. There was cake."))
+    provider.then(truncated("Tea was had. Th"), answer("Tea was had. There was cake."))
     result = summarizer(provider).summarize(SummaryRequest(TEXT))
     assert [r.body["max_tokens"] for r in provider.requests] == [500, 2000]
     assert (result.text, result.omitted) == ("Tea was had. There was cake.", "")
 
 
 def test_an_answer_truncated_twice_is_reported_as_truncated(provider):
-    provider.default = cut_short("Tea was had. There was ca")
+    provider.default = truncated("Tea was had. There was ca")
     result = summarizer(provider).summarize(SummaryRequest(TEXT))
     assert result.text == "Tea was had."
     assert result.omitted == "the end of the answer, which was cut off at the token limit"
 
 
 def test_a_model_that_only_reasons_fails_for_good(provider):
-    provider.default = cut_short("<think>Tea, hm")
+    provider.default = truncated("<think>Tea, hm")
     with pytest.raises(SummaryRefused, match="used up its tokens"):
         summarizer(provider).summarize(SummaryRequest(TEXT))
 
@@ -560,7 +560,7 @@ def test_every_fact_of_300_pages_reaches_the_model(provider, recorder):
     assert result.calls == len(provider.requests) == len(recorder.ended)
     assert result.prompt_tokens == provider.tokens("prompt_tokens")
     assert result.completion_tokens == provider.tokens("completion_tokens")
-    assert 1 < provider.busiest <= 4
+    assert 1 < provider.max_parallel_requests <= 4
 
 
 @pytest.mark.parametrize(
@@ -662,7 +662,7 @@ def test_another_try_requests_only_the_missing_parts(provider, recorder):
 
 
 def test_truncated_notes_are_not_saved(provider, recorder):
-    provider.default = cut_short("The committee listened.")
+    provider.default = truncated("The committee listened.")
     result = summarizer(provider, context_tokens=4000).summarize(
         SummaryRequest(long_text()), recorder=recorder
     )
@@ -798,5 +798,5 @@ def test_the_fake_provider_counts_what_it_serves(provider):
     summarizer(provider).summarize(SummaryRequest(TEXT))
     failed, served = provider.requests
     assert (failed.usage, failed.status) == (None, 500)
-    assert served.usage == counted(served, "Tea was had.")
+    assert served.usage == count_usage(served, "Tea was had.")
     assert provider.tokens() == served.usage["total_tokens"]
