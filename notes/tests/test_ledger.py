@@ -179,9 +179,9 @@ class TestLongTexts:
         filler = "The committee listened to the report and thanked its author for the work. " * 7
         text = "".join(f"Fact number {n:04} is here. {filler}\n\n" for n in range(1500))
         client = as_user(owner)
-        asked = client.post("/api/v1/summaries", {"text": text, "max_words": 200}).json()
-        assert asked["text_length"] == len(text) > 700_000
-        job = run(asked["id"])
+        created = client.post("/api/v1/summaries", {"text": text, "max_words": 200}).json()
+        assert created["text_length"] == len(text) > 700_000
+        job = run(created["id"])
         assert (job.status, job.progress, job.omitted) == (JobStatus.COMPLETED, 1, "")
         seen = "".join(r.document for r in provider.requests if "dense notes" in r.system)
         assert all(f"Fact number {n:04} is here." in seen for n in range(1500))
@@ -194,9 +194,9 @@ class TestLongTexts:
     ) -> None:
         provider.default = answer("We had tea. It was good. Bob left.")
         client = as_user(owner)
-        asked = client.post("/api/v1/summaries", {"text": TEXT, "max_words": 6}).json()
-        run(asked["id"])
-        body = client.get(f"/api/v1/summaries/{asked['id']}").json()
+        created = client.post("/api/v1/summaries", {"text": TEXT, "max_words": 6}).json()
+        run(created["id"])
+        body = client.get(f"/api/v1/summaries/{created['id']}").json()
         assert body["summary"] == "We had tea. It was good."
         assert body["omitted"] == "the end of an answer that was longer than 6 words"
 
@@ -283,7 +283,7 @@ class TestLost:
 
 
 class TestGivenUp:
-    """Calls whose answer was not waited for, in a worker that lives."""
+    """Calls of a living worker whose summary fails or is cancelled."""
 
     def test_parallel_parts_of_a_failed_summary_are_lost(
         self, owner: User, provider: FakeProvider, run: Any

@@ -171,7 +171,7 @@ def write_export(usage_by_id: dict[UUID, Usage], path: Path) -> str:
 
 
 def assert_figures_are_exact_or_bounded(usage_by_id: dict[UUID, Usage]) -> None:
-    """Each answer that was read has the provider's figures, all others are estimated."""
+    """Check that each call has the provider's figures or an estimate that is not below them."""
     for pk, call in ProviderCall.objects.in_bulk().items():
         usage = usage_by_id.get(pk, NO_USAGE)
         if call.is_estimate:
@@ -186,7 +186,7 @@ def assert_figures_are_exact_or_bounded(usage_by_id: dict[UUID, Usage]) -> None:
 
 
 def assert_sums_are_equal(usage_by_id: dict[UUID, Usage]) -> None:
-    """The provider's figures are the sums of the ledger and of the summaries."""
+    """Check that ledger and summaries have the same sums as the provider."""
     expected = {
         "prompt_tokens": sum(usage.prompt for usage in usage_by_id.values()),
         "completion_tokens": sum(usage.completion for usage in usage_by_id.values()),

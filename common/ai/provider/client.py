@@ -102,7 +102,7 @@ class ProviderClient:
 
 
 def _create_openai_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
-    """Redirects are not followed: they would send the text to another address."""
+    """Return a client without redirects, which would send the text to another address."""
     for name in ("openai", "httpx2", "httpcore2"):  # below WARNING they log texts and addresses
         logging.getLogger(name).setLevel(logging.WARNING)
     connect_timeout = min(endpoint.timeout, CONNECT_TIMEOUT_S)

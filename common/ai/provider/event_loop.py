@@ -1,9 +1,9 @@
 """Run a coroutine in the calling thread, with database work between its steps.
 
-The loop runs in the thread that wants the summary. So Ctrl-C or Celery's time limit, which
-interrupt that thread, end the loop, and `asyncio.Runner` then cancels all requests, which close
-their rows in the ledger. asgiref's `async_to_sync` runs the loop in another thread and does not
-stop it when the calling thread is interrupted: its requests would go on and their rows stay open.
+The loop runs in the thread that calls `summarize`. Ctrl-C and Celery's time limit interrupt that
+thread and so end the loop; `asyncio.Runner` then cancels all requests, which close their rows in
+the ledger. asgiref's `async_to_sync` runs the loop in another thread and does not stop it when the
+calling thread is interrupted: requests would go on, and their rows would stay open.
 """
 
 import asyncio
@@ -31,9 +31,10 @@ def run_in_calling_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def outside_event_loop() -> Iterator[None]:
-    """Let a coroutine call blocking code of Django, while all other tasks wait.
+    """Let a coroutine call blocking code of Django; all other tasks wait meanwhile.
 
-    Django refuses its database where an event loop is running, and would open another connection.
+    Django refuses database access in a thread with a running event loop, and asyncio has no public
+    function to suspend the loop from within a coroutine.
     """
     loop = asyncio.get_running_loop()
     asyncio._set_running_loop(None)

@@ -143,7 +143,7 @@ def _get(value: Any, *path: str | int) -> Any:
 
 
 def _join_content(content: Any) -> str:
-    """Some servers send a list of parts where others send a string."""
+    """Return the text; some servers send a list of parts instead of a string."""
     if isinstance(content, list):
         return "".join(_join_content(_get(part, "text")) for part in content)
     return content if isinstance(content, str) else ""

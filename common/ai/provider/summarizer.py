@@ -124,7 +124,10 @@ class _SummaryBuilder:
         self._notes = self._incomplete_notes = 0
 
     async def build(self, text: str) -> SummaryResult:
-        """Use shorter parts when the provider says that its context is smaller than configured."""
+        """Return the summary of `text`.
+
+        Parts become shorter when the provider says that its context is smaller than configured.
+        """
         max_tokens = self._compute_part_tokens()
         while max_tokens >= MIN_PART_TOKENS:
             try:
