@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -12,17 +13,17 @@ from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from common.jobs.admin import STATUS_COLOURS
 from notes import services
 from notes.batch_status import BatchStatus
-from notes.models import Batch, Call, Note, Summary, SummaryTemplate
+from notes.models import Batch, Note, ProviderCall, Summary, SummaryTemplate
 from notes.querysets import USAGE_FIELDS
 
 OUTCOME_COLOURS = {
-    Call.Outcome.OPEN: "info",
-    Call.Outcome.OK: "success",
-    Call.Outcome.LOST: "danger",
-    Call.Outcome.RATE_LIMITED: "warning",
-    Call.Outcome.TIMEOUT: "warning",
-    Call.Outcome.ERROR: "danger",
-    Call.Outcome.INVALID: "danger",
+    ProviderCall.Outcome.OPEN: "info",
+    ProviderCall.Outcome.OK: "success",
+    ProviderCall.Outcome.LOST: "danger",
+    ProviderCall.Outcome.RATE_LIMITED: "warning",
+    ProviderCall.Outcome.TIMEOUT: "warning",
+    ProviderCall.Outcome.ERROR: "danger",
+    ProviderCall.Outcome.INVALID: "danger",
 }
 OPTION_FIELDS = ("template", "language", "max_words")
 JOB_FIELDS = ("status", "attempts", "error", "progress", "started_at", "finished_at")
@@ -196,15 +197,28 @@ class SummaryTemplateAdmin(ScopedAdmin):
             services.delete_template(template, by=request.user)
 
 
-@admin.register(Call)
-class CallAdmin(ReadOnlyAdmin):
-    list_display = ("started_at", "model", "shown_outcome", "status", "cost_usd", "user", "error")
-    list_filter = ("outcome", "model", "company", "started_at")
+@admin.register(ProviderCall)
+class ProviderCallAdmin(ReadOnlyAdmin):
+    list_display = (
+        "started_at",
+        "model",
+        "colored_outcome",
+        "status",
+        "cost_usd",
+        "upper_estimate",
+        "user",
+        "error",
+    )
+    list_filter = ("outcome", "is_estimate", "model", "company", "started_at")
     list_select_related = ("user",)
     search_fields = ("=id", "user__email")
     show_full_result_count = False
     ordering = ("-id",)
 
     @display(description="Outcome", label=OUTCOME_COLOURS, ordering="outcome")
-    def shown_outcome(self, call: Call) -> str:
+    def colored_outcome(self, call: ProviderCall) -> str:
         return call.outcome
+
+    @display(description="Estimated cost, at most", ordering="estimated_cost_usd")
+    def upper_estimate(self, call: ProviderCall) -> Decimal | None:
+        return call.estimated_cost_usd if call.is_estimate else None

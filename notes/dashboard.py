@@ -10,7 +10,7 @@ from django.db.models.functions import TruncDate, TruncHour
 from accounts.models import User
 from common.dashboard import Chart, Section, Series, Stat, last_days, last_hours
 from common.jobs.models import ACTIVE, JobStatus
-from notes.models import Call, Note, Summary, SummaryOutcome
+from notes.models import Note, ProviderCall, Summary, SummaryOutcome
 from notes.querysets import between_days
 
 ENDED = [status for status in JobStatus if status not in ACTIVE]
@@ -31,7 +31,7 @@ def build_sections(user: User) -> list[Section]:
 def summary_section(user: User) -> Section:
     days = last_days()
     outcomes = pivot_by_date(SummaryOutcome.objects.visible_to(user).per_day(days[0], days[-1]))
-    calls = pivot_by_date(Call.objects.visible_to(user).per_day(days[0], days[-1]))
+    calls = pivot_by_date(ProviderCall.objects.visible_to(user).per_day(days[0], days[-1]))
     stats = [queue_stat(user), *total_stats(outcomes, calls)]
     return Section("Summaries", stats, summary_charts(user, outcomes, calls))
 
@@ -101,16 +101,17 @@ def count_per_hour(summaries: QuerySet, field: str) -> dict[datetime, int]:
 
 
 def total_stats(outcomes: dict[str, Column], calls: dict[str, Column]) -> list[Stat]:
-    """Return the sums over the 30 days of the plots."""
+    """Return the sums over the 30 days of the charts."""
     count, failed, reused = (
         sum(outcomes[name].values()) for name in ("count", "failures", "reused")
     )
     call_count, failed_calls = sum(calls["calls"].values()), sum(calls["failed_calls"].values())
     cost = sum(calls["sum_cost_usd"].values())
+    estimated = sum(calls["sum_estimated_cost_usd"].values())
     return [
         Stat("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),
         Stat("Calls", f"{call_count:,}", f"{failed_calls:,} without an answer"),
-        Stat("Cost", f"{cost:,.2f} USD", "in 30 days"),
+        Stat("Cost", f"{cost:,.2f} USD", f"and up to {estimated:,.2f} estimated, in 30 days"),
     ]
 
 

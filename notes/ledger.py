@@ -1,4 +1,4 @@
-"""The cost ledger's pen: each request to the provider is a row before it leaves."""
+"""The ledger: each request to the AI provider is a row, committed before the request leaves."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,98 +11,109 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from common import metrics
-from common.ai.types import Call as Answered
-from common.ai.types import Usage, cost_of
+from common.ai.types import CallRecord, CostEstimate, Usage, compute_cost
 from common.jobs.runner import through_restarts
-from notes.models import Call, PartNotes, Summary
+from notes.models import PartNotes, ProviderCall, Summary
+
+NO_USAGE = Usage()
 
 
-class Ledger:
+class CallLedger:
     """The `Recorder` of one run of a summary.
 
-    Each write is committed at once, whatever becomes of the run. No request leaves without its
-    row, nor for a run that is no longer the summary's (`LostLease`): it was cancelled, edited,
-    deleted, or given to another worker.
+    Each write is committed at once. No request leaves without its row, and none leaves for a run
+    that has lost its lease (`LostLease`) because the summary was cancelled, changed, deleted or
+    claimed by another worker.
     """
-
-    late_costs = "reconcile_calls"
 
     def __init__(self, job: Summary) -> None:
         self.job = job
 
-    def begin(self, *, model: str, attempt: int) -> UUID:
+    def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> UUID:
         self.job.renew()
-        call = Call.objects.create(
+        call = ProviderCall.objects.create(
             company_id=self.job.company_id,
             user_id=self.job.user_id,
             summary_id=self.job.pk,
             model=model,
             attempt=attempt,
+            estimated_prompt_tokens=estimate.prompt_tokens,
+            estimated_completion_tokens=estimate.completion_tokens,
+            estimated_cost_usd=estimate.cost_usd,
         )
         return call.pk
 
-    def end(self, handle: object, call: Answered) -> None:
-        """Store what the call has cost, the moment its answer is read."""
-        row = Call.objects.filter(pk=handle)
+    def end(self, handle: object, call: CallRecord) -> None:
+        """Store what the call cost as soon as its response is read."""
+        row = ProviderCall.objects.filter(pk=handle)
         through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
 
-    def recall(self, key: str) -> str | None:
-        """The notes on a part that any of the company's summaries, not yet there, has paid for."""
-        known = PartNotes.objects.filter(company_id=self.job.company_id, key=key)
-        return known.values_list("notes", flat=True).first()
+    def find_notes(self, key: str) -> str | None:
+        """Return notes that any unfinished summary of the company has paid for."""
+        parts = PartNotes.objects.filter(company_id=self.job.company_id, key=key)
+        return parts.values_list("notes", flat=True).first()
 
-    def keep(self, key: str, answer: str) -> None:
-        """Store the notes on a part; not for a run that is no longer the summary's."""
-        through_restarts(partial(self._keep, key, answer))
+    def save_notes(self, key: str, notes: str) -> None:
+        """Store the notes on a part; raises `LostLease` for a run that has lost its lease."""
+        through_restarts(partial(self._save_notes, key, notes))
 
     @transaction.atomic
-    def _keep(self, key: str, answer: str) -> None:
+    def _save_notes(self, key: str, notes: str) -> None:
         self.job.renew()
         PartNotes.objects.create(
-            company_id=self.job.company_id, summary_id=self.job.pk, key=key, notes=answer
+            company_id=self.job.company_id, summary_id=self.job.pk, key=key, notes=notes
         )
 
 
-class Reconciled(NamedTuple):
-    filled: int  # calls that have figures now and had none
+class ReconcileResult(NamedTuple):
+    updated: int  # calls that have the provider's figures now
     unknown: int  # ids that no call has
 
 
-def reconcile(books: Mapping[UUID, Usage]) -> Reconciled:
-    """Put down what answers cost that nobody read, by the ids that their requests carried.
+def reconcile(usage_by_id: Mapping[UUID, Usage]) -> ReconcileResult:
+    """Store the provider's figures for calls whose response was not read.
 
-    Calls whose answer was read are left alone. A summary that has others costs more from now on.
+    The keys are the ids that the requests carried. Figures replace estimates, also figures of 0.
+    Calls whose answer was read, or is still awaited, do not change. The sums of the summaries are
+    updated.
     """
-    named = Call.objects.filter(pk__in=books)
+    named = ProviderCall.objects.filter(pk__in=usage_by_id)
     known = through_restarts(named.count)
-    calls = through_restarts(lambda: list(named.unread()))
-    paid = [call for call in calls if books[call.pk] != Usage()]
-    filled = sum(through_restarts(partial(_fill_in, call, books[call.pk])) for call in paid)
-    return Reconciled(filled, len(books) - known)
-
-
-def _fill_in(call: Call, used: Usage) -> int:
-    cost = cost_of(used, call.model, settings.OPENAI["prices"])
-    unread = Call.objects.unread().filter(pk=call.pk)
-    filled = unread.update(
-        prompt_tokens=used.prompt,
-        completion_tokens=used.completion,
-        cached_tokens=used.cached,
-        reasoning_tokens=used.reasoning,
-        cost_usd=cost,
-        updated_at=Now(),
+    calls = through_restarts(lambda: list(named.without_figures()))
+    updated = sum(
+        through_restarts(partial(_store_usage, call, usage_by_id[call.pk]))
+        for call in calls
+        if call.is_estimate or usage_by_id[call.pk] != NO_USAGE
     )
-    if filled:
-        metrics.ai_used(call.model, cost, **asdict(used))
-        sum_up(call.summary_id)
-    return filled
+    return ReconcileResult(updated, len(usage_by_id) - known)
+
+
+def _store_usage(call: ProviderCall, usage: Usage) -> int:
+    cost = compute_cost(usage, call.model, settings.OPENAI["prices"])
+    updated = (
+        ProviderCall.objects.without_figures()
+        .filter(pk=call.pk)
+        .update(
+            prompt_tokens=usage.prompt,
+            completion_tokens=usage.completion,
+            cached_tokens=usage.cached,
+            reasoning_tokens=usage.reasoning,
+            cost_usd=cost,
+            is_estimate=False,
+            updated_at=Now(),
+        )
+    )
+    if updated:
+        metrics.ai_used(call.model, cost, **asdict(usage))
+        update_summary_sums(call.summary_id)
+    return updated
 
 
 @transaction.atomic
-def sum_up(pk: UUID | None) -> None:
-    """Bring a summary's sums up to date with calls that were put down after its end.
+def update_summary_sums(pk: UUID | None) -> None:
+    """Recompute a summary's sums after a change of calls that its end did not count.
 
-    Whoever ends it meanwhile holds its row, and is waited for.
+    Waits for a transaction that is just ending the summary: it holds the row's lock.
     """
     for summary in Summary.objects.select_for_update(no_key=True).filter(pk=pk):
         summary.update_usage()

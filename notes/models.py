@@ -7,13 +7,13 @@ from django.db.models.functions import Lower, Now
 
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
-from common.ai import prompts
+from common.ai.templates import TEMPLATES
 from common.jobs import Job
 from common.jobs.models import ACTIVE, JobStatus
 from notes.querysets import (
     BatchQuerySet,
-    CallQuerySet,
     NoteQuerySet,
+    ProviderCallQuerySet,
     SummaryOutcomeQuerySet,
     SummaryQuerySet,
     SummaryTemplateQuerySet,
@@ -138,7 +138,7 @@ class Summary(CompanyOwned, Job):
     template = models.CharField(
         max_length=MAX_TEMPLATE_NAME_CHARS, default="paragraph", editable=False
     )
-    instructions = models.TextField(default=prompts.TEMPLATES["paragraph"], editable=False)
+    instructions = models.TextField(default=TEMPLATES["paragraph"], editable=False)
     language = models.CharField(max_length=MAX_LANGUAGE_CHARS, blank=True, editable=False)
     # Null until the worker has read the file.
     max_words = models.PositiveSmallIntegerField(null=True, editable=False)
@@ -258,13 +258,14 @@ class PartNotes(CompanyOwned):
         return self.notes[:60]
 
 
-class Call(CompanyOwned):
-    """One request to the provider: the cost ledger, which outlives the summary.
+class ProviderCall(CompanyOwned):
+    """A request to the AI provider: a row of the ledger, which outlives its summary.
 
-    It is `open` from before the request leaves until its answer is read. Where the worker died in
-    between it becomes `lost`. What an answer cost that nobody waited for is put down later, by
-    the courier (`common.ai.courier`), or where that died too, by the provider's own books, which
-    know the row by its id, the request's `X-Client-Request-Id`.
+    Tokens and `cost_usd` are exact figures: what the provider reported. The `estimated_*` columns
+    are upper bounds, stored before the request leaves. `is_estimate` is set where only these are
+    known: the worker died (`lost`), the summary was given up (`lost`), or the response did not come
+    in time or not completely. `reconcile_calls` then stores the provider's figures; the row's id is
+    the request's `X-Client-Request-Id`.
     """
 
     class Outcome(models.TextChoices):
@@ -287,16 +288,20 @@ class Call(CompanyOwned):
     cached_tokens = token_count_field()
     reasoning_tokens = token_count_field()
     cost_usd = cost_field()
+    is_estimate = models.BooleanField("only an estimate is known", default=False)
+    estimated_prompt_tokens = token_count_field()
+    estimated_completion_tokens = token_count_field()
+    estimated_cost_usd = cost_field()
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(null=True)
     error = models.TextField(blank=True)
 
-    objects = CallQuerySet.as_manager()
+    objects = ProviderCallQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         indexes = [
-            models.Index(fields=["company", "started_at"], name="call_of_company"),
-            models.Index(fields=["user", "started_at"], name="call_of_user"),
+            models.Index(fields=["company", "started_at"], name="call_by_company"),
+            models.Index(fields=["user", "started_at"], name="call_by_user"),
             models.Index(fields=["started_at"], condition=Q(outcome="open"), name="call_open"),
         ]
 

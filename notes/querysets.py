@@ -30,6 +30,8 @@ USAGE_FIELDS = (
     "cost_usd",
 )
 
+ESTIMATE_FIELDS = ("estimated_prompt_tokens", "estimated_completion_tokens", "estimated_cost_usd")
+
 
 class PrivateQuerySet(CompanyOwnedQuerySet):
     """Rows that only their user and the company's admins can see; a `worker` sees none."""
@@ -93,34 +95,47 @@ def between_days(field: str, first: date, last: date) -> Q:
     return Q(**{f"{field}__range": (start, end)})
 
 
-class CallQuerySet(PrivateQuerySet):
+class ProviderCallQuerySet(PrivateQuerySet):
     def open(self) -> Self:
         return self.filter(outcome="open")
 
-    def unread(self) -> Self:
-        """Whose answer may have cost what nobody here knows."""
-        return self.filter(prompt_tokens=0).exclude(outcome="ok")
+    def without_figures(self) -> Self:
+        """Return the ended calls that may have cost something that the ledger does not know."""
+        return self.filter(prompt_tokens=0).exclude(outcome__in=("ok", "open"))
 
-    def lose(self) -> int:
-        """Say of calls that are still open that nobody waits for their answer any more.
+    def close_as_lost(self) -> int:
+        """Close the open calls, with their estimates, and return how many there were.
 
-        Where somebody does after all, a worker that was paused, the answer's figures come yet.
+        If a worker was only paused, it later replaces the estimate by the answer's figures.
         """
-        told = "its worker died before the answer was read"
-        return self.open().update(outcome="lost", error=told, updated_at=Now())
+        return self.open().update(
+            outcome="lost",
+            is_estimate=True,
+            error="The worker died before it read the answer.",
+            updated_at=Now(),
+        )
 
     def totals(self) -> dict[str, Any]:
-        """Tokens and cost of all these calls together, by the names of the columns."""
+        """Return the sums of the exact figures, by the names of the columns."""
         sums = {f"sum_{name}": Sum(name, default=0) for name in USAGE_FIELDS}
         return {name.removeprefix("sum_"): value for name, value in self.aggregate(**sums).items()}
 
-    def per_day(self, first: date, last: date, *also: str) -> QuerySet:
-        """Sums for each day, and within it for each value of `also`."""
+    def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
+        """Return sums for each day, or for each day and value of `group_by`."""
         days = self.filter(between_days("started_at", first, last))
-        rows = days.values(*also, date=TruncDate("started_at", tzinfo=UTC))
-        sums = {f"sum_{name}": Sum(name) for name in USAGE_FIELDS}
-        failed = ~Q(outcome__in=("ok", "open"))
-        return rows.annotate(calls=Count("pk"), failed_calls=Count("pk", filter=failed), **sums)
+        rows = days.values(*group_by, date=TruncDate("started_at", tzinfo=UTC))
+        is_estimate = Q(is_estimate=True)
+        exact = {f"sum_{name}": Sum(name) for name in USAGE_FIELDS}
+        estimated = {
+            f"sum_{name}": Sum(name, filter=is_estimate, default=0) for name in ESTIMATE_FIELDS
+        }
+        return rows.annotate(
+            calls=Count("pk"),
+            failed_calls=Count("pk", filter=~Q(outcome__in=("ok", "open"))),
+            estimated_calls=Count("pk", filter=is_estimate),
+            **exact,
+            **estimated,
+        )
 
 
 class SummaryOutcomeQuerySet(PrivateQuerySet):

@@ -370,6 +370,10 @@ class UsageTotalsSerializer(serializers.Serializer):
     cached_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
     cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
+    estimated_calls = serializers.IntegerField()
+    estimated_prompt_tokens = serializers.IntegerField()
+    estimated_completion_tokens = serializers.IntegerField()
+    estimated_cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
 
 
 class UsageSerializer(UsageTotalsSerializer):

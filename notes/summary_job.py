@@ -13,7 +13,7 @@ from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
 from notes import deduplication
-from notes.ledger import Ledger, sum_up
+from notes.ledger import CallLedger, update_summary_sums
 from notes.models import PartNotes, Summary, SummaryOutcome, SummarySource
 from notes.summary_options import MAX_DEFAULT_WORDS, default_max_words
 
@@ -46,7 +46,7 @@ def summarize(job: Summary) -> StoredSummary:
     `Postponed` while another run makes the same summary.
     """
     if job.attempts > 1:
-        job.calls.lose()  # Open calls belong to a run whose worker died.
+        job.calls.close_as_lost()  # Open calls belong to a run whose worker died.
     source = load_source_text(job)
     request = ai.SummaryRequest(
         text=source.text,
@@ -104,7 +104,7 @@ def _extract_file(job: Summary, source: SummarySource, file: bytes | memoryview)
 def _call_summarizer(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
     try:
         return ai.summarizer().summarize(
-            request, recorder=Ledger(job), progress=partial(_report_progress, job)
+            request, recorder=CallLedger(job), progress=partial(_report_progress, job)
         )
     except ai.SummaryRefused as error:
         raise JobFailed(str(error)) from None
@@ -112,7 +112,7 @@ def _call_summarizer(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResu
         raise RetryLater(str(error), delay=error.retry_after) from None
     except LostLease:
         # A cancelled job ended before its last call was recorded, so its totals lack that call.
-        through_restarts(partial(sum_up, job.pk))
+        through_restarts(partial(update_summary_sums, job.pk))
         raise
 
 
@@ -129,7 +129,7 @@ def record_side_effects(job: Summary) -> None:
     if job.started_at is None:
         return
     if job.status == JobStatus.FAILED:
-        job.calls.lose()  # Open calls belong to a run whose worker died.
+        job.calls.close_as_lost()  # Open calls belong to a run whose worker died.
     if job.status != JobStatus.CANCELLED:
         _record_outcome(job)
     job.update_usage()

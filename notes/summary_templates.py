@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from accounts.models import Company
-from common.ai import prompts
+from common.ai.templates import TEMPLATES
 from notes.models import SummaryTemplate
 from notes.validators import is_uuid
 
@@ -24,7 +24,7 @@ class TemplateSnapshot:
 
 
 BUILT_IN_TEMPLATES = {
-    name: TemplateSnapshot(name, instructions) for name, instructions in prompts.TEMPLATES.items()
+    name: TemplateSnapshot(name, instructions) for name, instructions in TEMPLATES.items()
 }
 DEFAULT_TEMPLATE = BUILT_IN_TEMPLATES["paragraph"]
 
@@ -45,7 +45,7 @@ def built_in_rows() -> dict[str, SummaryTemplate]:
     Their id is their name.
     """
     rows = {}
-    for name, instructions in prompts.TEMPLATES.items():
+    for name, instructions in TEMPLATES.items():
         row = SummaryTemplate(name=name, description=DESCRIPTIONS[name], instructions=instructions)
         row.pk, row.created_at, row.updated_at = name, None, None  # type: ignore[assignment]
         row.built_in = True

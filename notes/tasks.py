@@ -6,9 +6,9 @@ from django.db.models.functions import Now
 
 from common.jobs import handles, on_end, on_postpone
 from notes import deduplication, summary_job
-from notes.models import Call, Summary
+from notes.models import ProviderCall, Summary
 
-GRACE = 600  # seconds in which a worker that is alive has put down what it read, come what may
+LOST_AFTER_S = 600  # after the timeout; a living worker has stored its calls by then
 
 
 @handles(Summary)
@@ -28,9 +28,9 @@ def publish_if_no_producer(summary: Summary) -> None:
 
 @shared_task
 def close_lost_calls() -> int:
-    """Close the calls whose summary can't tell that its worker died; returns how many.
+    """Close calls of dead workers whose summary was deleted or cancelled; return how many.
 
-    It was deleted, or cancelled, while it ran.
+    The calls of all other summaries are closed when the summary runs again or fails.
     """
-    oldest = timedelta(seconds=settings.OPENAI["timeout"] + GRACE)
-    return Call.objects.filter(started_at__lt=Now() - oldest).lose()
+    oldest = timedelta(seconds=settings.OPENAI["timeout"] + LOST_AFTER_S)
+    return ProviderCall.objects.filter(started_at__lt=Now() - oldest).close_as_lost()

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 
-from common.ai import prompts
+from common.ai.templates import TEMPLATES
 
 MAX_LANGUAGE_CHARS = 40
 _WORD = r"['’]?[^\W\d_](?:[^\W\d_]|['’])*"
@@ -23,7 +23,7 @@ def is_uuid(value: str) -> bool:
 
 def validate_template_name(name: str) -> None:
     """Reject the names of built-in templates, and names that could be another template's id."""
-    if name.strip().lower() in prompts.TEMPLATES:
+    if name.strip().lower() in TEMPLATES:
         raise ValidationError("This is the name of a built-in template.", code="unique")
     if is_uuid(name):
         raise ValidationError(

@@ -118,10 +118,10 @@ class SummaryViewSet(
         """
         query = UsageQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        rows = usage.per_day_and_model(by=request.user, **query.validated_data)  # type: ignore[arg-type]
+        rows = usage.list_usage(by=request.user, **query.validated_data)  # type: ignore[arg-type]
         page = UsageSerializer(self.paginate_queryset(rows), many=True)  # type: ignore[arg-type]
         response = self.get_paginated_response(page.data)
-        response.data["totals"] = UsageTotalsSerializer(usage.totals(rows)).data
+        response.data["totals"] = UsageTotalsSerializer(usage.compute_totals(rows)).data
         return response
 
 

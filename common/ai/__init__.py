@@ -1,4 +1,4 @@
-"""Summaries by any OpenAI-compatible provider, or without one by an embedded summariser."""
+"""Summaries by any OpenAI-compatible provider, or by an embedded summariser."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from common.ai.types import (
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
-    price_of,
+    find_price,
 )
 
 __all__ = [
@@ -27,15 +27,13 @@ log = structlog.get_logger(__name__)
 
 @cache
 def summarizer() -> Summarizer:
-    """The summariser that the settings name: the provider's with a key, else the embedded one."""
+    """Return the summariser of the settings: the provider's if there is a key."""
     if settings.OPENAI["api_key"]:
         from common.ai.provider.summarizer import OpenAISummarizer
 
         model = settings.OPENAI["model"]
-        if price_of(model, settings.OPENAI["prices"]) is None:
-            log.warning(
-                "model_without_price", model=model, set="OPENAI_PRICES", until_then="costs 0"
-            )
+        if find_price(model, settings.OPENAI["prices"]) is None:
+            log.warning("model_without_price", model=model, hint="Set OPENAI_PRICES.", cost_usd=0)
         return OpenAISummarizer(**settings.OPENAI)
     from common.ai.extractive.summarizer import EmbeddedSummarizer
 

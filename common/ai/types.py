@@ -1,8 +1,8 @@
-"""The words in which Bureau and whatever makes its summaries speak to each other.
+"""The interface between Bureau and its summarisers.
 
-A summariser takes a `SummaryRequest` and gives a `SummaryResult`, or raises one of two errors:
-`SummaryRefused` is final, `ProviderUnavailable` is worth a later try. Their messages are meant for
-a client's eyes: they never hold a key, an address or any of the text.
+A summariser takes a `SummaryRequest` and returns a `SummaryResult` or raises one of two errors:
+`SummaryRefused` is final, `ProviderUnavailable` can be tried again later. Their messages are shown
+to clients: they never contain a key, an address or any of the text.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
 
-Outcome = Literal["ok", "rate_limited", "error", "timeout", "invalid"]
+CallOutcome = Literal["ok", "rate_limited", "error", "timeout", "invalid", "lost"]
 Progress = Callable[[int, int], None]
 
-MILLION = 1_000_000
+TOKENS_PER_PRICE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRequest:
     """What to summarise and how.
 
-    `instructions` is what a template asks for (`prompts.TEMPLATES`, or a company's own words);
-    `language` names the summary's language, "" is the language of the text; `max_words` is kept,
-    in the words of `sentences.cost`.
+    `instructions` are those of a template (`templates.TEMPLATES` or a company's own). `language`
+    names the summary's language; "" means the language of the text. A summary never has more than
+    `max_words` words, as `sentences.cost` counts them.
     """
 
     text: str
@@ -33,9 +33,10 @@ class SummaryRequest:
 
 @dataclass(frozen=True, slots=True)
 class SummaryResult:
-    """A summary, who made it, and what all `calls` behind it used together.
+    """A summary, the model's name, and what all `calls` for it used together.
 
-    `omitted` says in words what was left out, "" when nothing was.
+    Calls whose usage is unknown (`CallRecord.is_estimate`) add nothing to tokens and cost.
+    `omitted` describes what was left out; it is "" if nothing was.
     """
 
     text: str
@@ -50,11 +51,11 @@ class SummaryResult:
 
 
 class SummaryRefused(Exception):
-    """Final: asking again with the same text and settings would fail the same way."""
+    """A final failure: another try with the same text and settings would fail the same way."""
 
 
 class ProviderUnavailable(Exception):
-    """Worth a later try; `retry_after` is the wait in seconds that the provider asked for."""
+    """A temporary failure; `retry_after` is the pause in seconds that the provider asks for."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -63,8 +64,11 @@ class ProviderUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `cached` is the part of `prompt` that the provider had already read,
-    `reasoning` the part of `completion` that was not shown."""
+    """The tokens of one call.
+
+    `cached` is the part of `prompt` that the provider read from its cache, `reasoning` the part of
+    `completion` that is not in the answer.
+    """
 
     prompt: int = 0
     completion: int = 0
@@ -73,16 +77,25 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request to the provider, as the cost ledger keeps it.
+class CostEstimate:
+    """An upper bound of what a request can use and cost, known before it leaves."""
 
-    `status` is the HTTP status, None if none came; `attempt` counts from 1 within one answer that
-    was wanted. A call that brought no answer counts no tokens; what a provider bills for one that
-    comes too late, `Recorder.late_costs` is told.
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """How one request to the provider ended, for the ledger.
+
+    `status` is the HTTP status, `None` if none came. `attempt` counts from 1 for each answer. Where
+    the provider may bill a request whose usage is unknown, all figures are 0 and `is_estimate` is
+    set: the `CostEstimate` given to `Recorder.begin` then stands for them.
     """
 
     model: str
-    outcome: Outcome
+    outcome: CallOutcome
     status: int | None
     attempt: int
     prompt_tokens: int = 0
@@ -90,63 +103,62 @@ class Call:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    is_estimate: bool = False
     duration_ms: int = 0
     error: str = ""
 
 
 class Recorder(Protocol):
-    """The cost ledger. All are called in the thread that called `summarize`, never in parallel,
-    and what they raise ends the summary.
+    """Records calls, and keeps the notes on the parts of a long text.
 
-    `begin` comes before the request leaves, so that a killed worker leaves a trace, and `end` once
-    for each `begin`, unless the process dies. The handle that `begin` gives goes with the request
-    as its `X-Client-Request-Id`, so that the provider's books and these can be held side by side;
-    None for no id.
-
-    `keep` is given the answer for each part of a long text, so that a later try of the same summary
-    need not pay for it again: `recall` gives it then, None where there is none.
-
-    `late_costs` is the management command that puts down what answers cost which were not waited
-    for, or whose asker died; "" where nobody cares. It is called with "-", and reads CSV with the
-    columns id, prompt_tokens, completion_tokens, cached_tokens and reasoning_tokens.
+    Its methods are called in the thread that called `summarize`, never in parallel. What they raise
+    ends the summary.
     """
 
-    late_costs: str
+    def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> object:
+        """Record a request before it leaves, so that a killed worker leaves a trace.
 
-    def begin(self, *, model: str, attempt: int) -> object: ...
+        The returned handle is sent as `X-Client-Request-Id`, by which the provider's export can be
+        compared with the ledger; `None` sends no id.
+        """
+        ...
 
-    def end(self, handle: object, call: Call) -> None: ...
+    def end(self, handle: object, call: CallRecord) -> None:
+        """Record the end of a request: once for each `begin`, unless the process dies."""
+        ...
 
-    def recall(self, key: str) -> str | None: ...
+    def find_notes(self, key: str) -> str | None:
+        """Return the notes that were saved under `key`, if any."""
+        ...
 
-    def keep(self, key: str, answer: str) -> None: ...
+    def save_notes(self, key: str, notes: str) -> None:
+        """Save the notes on a part, so that another try of the summary need not pay for them."""
+        ...
 
 
 class _NoRecorder:
-    late_costs = ""
-
-    def begin(self, *, model: str, attempt: int) -> object:
+    def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> object:
         return None
 
-    def end(self, handle: object, call: Call) -> None:
+    def end(self, handle: object, call: CallRecord) -> None:
         return None
 
-    def recall(self, key: str) -> str | None:
+    def find_notes(self, key: str) -> str | None:
         return None
 
-    def keep(self, key: str, answer: str) -> None:
+    def save_notes(self, key: str, notes: str) -> None:
         return None
 
 
 NO_RECORDER: Recorder = _NoRecorder()
 
 
-def no_progress(done: int, total: int) -> None:
-    """Where progress goes when nobody asks for it."""
+def ignore_progress(done: int, total: int) -> None:
+    """Do nothing: the default for `progress`."""
 
 
 class Summarizer(Protocol):
-    """Anything that makes summaries; `model` names it in each answer."""
+    """Anything that makes summaries; `model` is its name in each result."""
 
     model: str
 
@@ -155,11 +167,11 @@ class Summarizer(Protocol):
         request: SummaryRequest,
         *,
         recorder: Recorder = NO_RECORDER,
-        progress: Progress = no_progress,
+        progress: Progress = ignore_progress,
     ) -> SummaryResult:
-        """The summary of `request.text`.
+        """Return the summary of `request.text`.
 
-        `progress(done, total)` is called after each step, in the calling thread; `total` can grow
+        `progress(done, total)` is called after each step, in the calling thread. `total` can grow
         when the parts of a long text need another round. Raises `SummaryRefused` and
         `ProviderUnavailable`.
         """
@@ -175,20 +187,22 @@ class Price:
     cached: Decimal
 
 
-def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """The price of the longest key of `prices` that `model` begins with."""
+def find_price(model: str, prices: Mapping[str, Price]) -> Price | None:
+    """Return the price under the longest name that `model` begins with."""
     name = max((key for key in prices if model.startswith(key)), key=len, default=None)
     return None if name is None else prices[name]
 
 
-def cost_of(usage: Usage, model: str, prices: Mapping[str, Price]) -> Decimal:
-    """What `usage` cost in USD.
+def compute_cost(usage: Usage, model: str, prices: Mapping[str, Price]) -> Decimal:
+    """Return the cost of `usage` in USD; 0 for a model without a price.
 
-    A model without a price costs 0. Reasoning tokens are part of the completion already.
+    Reasoning tokens are part of the completion already.
     """
-    price = price_of(model, prices)
+    price = find_price(model, prices)
     if price is None:
         return Decimal(0)
-    fresh = usage.prompt - usage.cached
-    total = fresh * price.prompt + usage.cached * price.cached + usage.completion * price.completion
-    return total / MILLION
+    uncached = usage.prompt - usage.cached
+    total = (
+        uncached * price.prompt + usage.cached * price.cached + usage.completion * price.completion
+    )
+    return total / TOKENS_PER_PRICE

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 from common.metrics import instruments as i
 
 if TYPE_CHECKING:
-    from common.ai.types import Call
+    from common.ai.types import CallRecord
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -67,7 +67,7 @@ def sweep_ended(outcome: str) -> None:
     i.SWEEPS.labels(outcome).inc()
 
 
-def ai_request_ended(call: "Call") -> None:
+def ai_request_ended(call: "CallRecord") -> None:
     i.AI_REQUESTS.labels(call.model, call.outcome).inc()
     i.AI_SECONDS.labels(call.model).observe(call.duration_ms / 1000)
     ai_used(

@@ -1,4 +1,4 @@
-"""The OpenAI client against a real local server that misbehaves on command."""
+"""The summariser that uses a provider, against a local server that fails as a test wants."""
 
 import asyncio
 import gzip
@@ -7,9 +7,12 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from email.utils import formatdate
@@ -19,32 +22,34 @@ import pytest
 from common import ai
 from common.ai.provider.summarizer import OpenAISummarizer
 from common.ai.types import (
-    Call,
+    CallRecord,
+    CostEstimate,
     Price,
     ProviderUnavailable,
     SummaryRefused,
     SummaryRequest,
     Usage,
-    cost_of,
+    compute_cost,
 )
 from common.retry_after import retry_after
 from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
-    counted,
+    count_usage,
     cut_off,
-    cut_short,
-    dribble,
     fail,
     garbage,
     hang_up,
     no_choices,
     no_content,
+    no_usage,
     rate_limited,
     refusal,
-    refuses,
+    refuse_parameter,
+    send_byte_by_byte,
     server_error,
     slow,
+    truncated,
 )
 
 KEY = "sk-local-Zq81"
@@ -52,18 +57,19 @@ TEXT = "Ada asked for tea. Bob brought some. They drank it in the garden at noon
 
 
 @dataclass
-class Ledger:
-    """A recorder that checks where it is called."""
+class MemoryRecorder:
+    """A recorder that checks the thread in which it is called."""
 
     thread: int = field(default_factory=threading.get_ident)
     begun: list[tuple[str, int]] = field(default_factory=list)
-    ended: list[Call] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict)
-    late_costs: str = ""
+    estimates: list[CostEstimate] = field(default_factory=list)
+    ended: list[CallRecord] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
-    def begin(self, *, model, attempt):
+    def begin(self, *, model, attempt, estimate):
         self.check()
         self.begun.append((model, attempt))
+        self.estimates.append(estimate)
         return len(self.begun)
 
     def end(self, handle, call):
@@ -71,14 +77,14 @@ class Ledger:
         assert handle <= len(self.begun)
         self.ended.append(call)
 
-    def recall(self, key):
+    def find_notes(self, key):
         self.check()
-        return self.kept.get(key)
+        return self.notes.get(key)
 
-    def keep(self, key, answer):
+    def save_notes(self, key, notes):
         self.check()
-        assert key not in self.kept
-        self.kept[key] = answer
+        assert key not in self.notes
+        self.notes[key] = notes
 
     def check(self):
         assert threading.get_ident() == self.thread
@@ -97,8 +103,8 @@ def provider():
 
 
 @pytest.fixture
-def ledger():
-    return Ledger()
+def recorder():
+    return MemoryRecorder()
 
 
 def summarizer(provider, **options):
@@ -116,12 +122,12 @@ def long_text(parts=30):
 # One request
 
 
-def test_a_text_becomes_a_summary(provider, ledger):
+def test_a_text_becomes_a_summary(provider, recorder):
     provider.then(answer("Tea was had."))
     steps = []
     result = summarizer(provider, temperature=0.3).summarize(
         SummaryRequest(TEXT, language="German", max_words=40),
-        recorder=ledger,
+        recorder=recorder,
         progress=lambda done, total: steps.append((done, total)),
     )
     (request,) = provider.requests
@@ -134,12 +140,12 @@ def test_a_text_becomes_a_summary(provider, ledger):
     assert (request.body["max_tokens"], request.body["temperature"]) == (500, 0.3)
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert steps == [(1, 1)]
-    assert ledger.begun == [("gpt-local", 1)]
-    assert ledger.outcomes == ["ok"]
-    assert ledger.ended[0].status == 200
+    assert recorder.begun == [("gpt-local", 1)]
+    assert recorder.outcomes == ["ok"]
+    assert recorder.ended[0].status == 200
 
 
-def test_an_answer_that_is_too_long_is_cut_and_says_so(provider):
+def test_an_answer_with_too_many_words_is_cut_and_reported_as_cut(provider):
     provider.then(answer("We had tea. It was good. Bob left."))
     result = summarizer(provider).summarize(SummaryRequest(TEXT, max_words=6))
     assert result.text == "We had tea. It was good."
@@ -147,18 +153,18 @@ def test_an_answer_that_is_too_long_is_cut_and_says_so(provider):
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "\x00"])
-def test_nothing_to_summarise(provider, text):
+def test_an_empty_text_is_refused_without_a_request(provider, text):
     with pytest.raises(SummaryRefused, match="no text"):
         summarizer(provider).summarize(SummaryRequest(text))
     assert provider.requests == []
 
 
 @pytest.mark.parametrize("text", ["a\ud800b", "שלום עולם", "👍🏽" * 50, "x" * 9000, "\x00a"])
-def test_odd_texts_arrive(provider, text):
+def test_unusual_characters_can_be_sent(provider, text):
     assert summarizer(provider).summarize(SummaryRequest(text)).calls == 1
 
 
-def test_costs_are_added_up(provider, ledger):
+def test_the_result_has_the_sums_of_all_calls(provider, recorder):
     figures = {
         "prompt_tokens": 1000,
         "completion_tokens": 200,
@@ -168,28 +174,28 @@ def test_costs_are_added_up(provider, ledger):
     provider.then(server_error(), answer("Tea.", usage=figures))
     price = Price(prompt=Decimal("2.5"), cached=Decimal("1.25"), completion=Decimal("10"))
     result = summarizer(provider, prices={"gpt": price}).summarize(
-        SummaryRequest(TEXT), recorder=ledger
+        SummaryRequest(TEXT), recorder=recorder
     )
-    assert result.cost_usd == Decimal("0.00375") == sum(call.cost_usd for call in ledger.ended)
+    assert result.cost_usd == Decimal("0.00375") == sum(call.cost_usd for call in recorder.ended)
     assert (result.prompt_tokens, result.completion_tokens) == (1000, 200)
     assert (result.cached_tokens, result.reasoning_tokens, result.calls) == (600, 150, 2)
 
 
-def test_the_longest_name_has_the_price():
+def test_the_price_of_the_longest_matching_name_is_used():
     cheap, dear = (Price(Decimal(p), Decimal(p), Decimal(p)) for p in (1, 9))
     prices = {"gpt-4o": dear, "gpt-4o-mini": cheap}
-    assert cost_of(Usage(prompt=1_000_000), "gpt-4o-mini-2024", prices) == 1
-    assert cost_of(Usage(prompt=1_000_000), "gpt-4o-2024", prices) == 9
-    assert cost_of(Usage(prompt=1_000_000), "llama", prices) == 0
+    assert compute_cost(Usage(prompt=1_000_000), "gpt-4o-mini-2024", prices) == 1
+    assert compute_cost(Usage(prompt=1_000_000), "gpt-4o-2024", prices) == 9
+    assert compute_cost(Usage(prompt=1_000_000), "llama", prices) == 0
 
 
-@pytest.mark.parametrize(("model", "told"), [("llama", 1), ("gpt-4o-2024", 0)])
-def test_a_model_without_a_price_is_told_of_at_once(settings, caplog, model, told):
+@pytest.mark.parametrize(("model", "logged"), [("llama", 1), ("gpt-4o-2024", 0)])
+def test_a_model_without_a_price_is_logged_at_start(settings, caplog, model, logged):
     settings.OPENAI = settings.OPENAI | {"api_key": KEY, "model": model}
     ai.summarizer.cache_clear()
     assert ai.summarizer().model == model
     ai.summarizer.cache_clear()
-    assert caplog.text.count("model_without_price") == told
+    assert caplog.text.count("model_without_price") == logged
 
 
 @pytest.mark.parametrize(
@@ -211,7 +217,47 @@ def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
     assert result.cached_tokens == result.reasoning_tokens == 0
 
 
-# Failures that another attempt heals
+# Estimates of the cost
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [cut_off(), hang_up(), garbage(), garbage(b" " * 6_000_000), no_usage(), slow(1)],
+    ids=["cut_off", "hang_up", "not_json", "too_large", "no_usage", "timeout"],
+)
+def test_a_sent_request_without_figures_counts_by_its_estimate(provider, recorder, failure):
+    provider.then(failure)
+    price = Price(prompt=Decimal(1), cached=Decimal(1), completion=Decimal(2))
+    with suppress(ProviderUnavailable):
+        summarizer(provider, prices={"gpt": price}, timeout=0.4).summarize(
+            SummaryRequest(TEXT), recorder=recorder
+        )
+    call, estimate = recorder.ended[0], recorder.estimates[0]
+    assert call.is_estimate
+    assert (call.prompt_tokens, call.completion_tokens, call.cost_usd) == (0, 0, 0)
+    assert estimate.completion_tokens == 500
+    assert estimate.cost_usd == Decimal(estimate.prompt_tokens + 1000) / 1_000_000
+
+
+@pytest.mark.parametrize("response", [answer("Tea."), server_error(), rate_limited(), refusal()])
+def test_a_response_with_known_cost_is_no_estimate(provider, recorder, response):
+    provider.then(response)
+    with suppress(SummaryRefused):
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
+    assert not any(call.is_estimate for call in recorder.ended)
+
+
+def test_estimates_are_never_below_the_figures_of_the_provider(provider, recorder):
+    summarizer(provider, context_tokens=4000).summarize(
+        SummaryRequest(long_text()), recorder=recorder
+    )
+    assert len(recorder.ended) > 4
+    for call, estimate in zip(recorder.ended, recorder.estimates, strict=True):
+        assert 0 < call.prompt_tokens <= estimate.prompt_tokens
+        assert 0 < call.completion_tokens <= estimate.completion_tokens
+
+
+# Temporary failures
 
 
 @pytest.mark.parametrize(
@@ -236,17 +282,17 @@ def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
         (answer("\x00\x01\ufffd\u202e" * 50), "invalid", 200),
     ],
 )
-def test_one_failure_is_retried(provider, ledger, failure, outcome, status):
+def test_a_temporary_failure_is_retried(provider, recorder, failure, outcome, status):
     provider.then(failure, answer("Tea."))
-    result = summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+    result = summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert (result.text, result.calls) == ("Tea.", 2)
-    assert ledger.outcomes == [outcome, "ok"]
-    assert [call.attempt for call in ledger.ended] == [1, 2]
-    assert ledger.ended[0].status == status
-    assert ledger.ended[0].error.startswith("the provider ")
+    assert recorder.outcomes == [outcome, "ok"]
+    assert [call.attempt for call in recorder.ended] == [1, 2]
+    assert recorder.ended[0].status == status
+    assert recorder.ended[0].error.startswith("the provider ")
 
 
-def test_a_list_is_taken_out_of_what_is_around_it(provider):
+def test_a_list_loses_its_introduction_and_code_fences(provider):
     provider.default = answer("Here are the points:\n\n```\n* Tea was had.\n2) Cake too.\n```")
     bullets = summarizer(provider).summarize(SummaryRequest(TEXT, "bullets"))
     assert bullets.text == "- Tea was had.\n- Cake too."
@@ -255,21 +301,21 @@ def test_a_list_is_taken_out_of_what_is_around_it(provider):
     assert bullets.text == "- Tea was had.\n- Cake too."
 
 
-def test_no_answer_turns_the_direction_of_what_follows(provider):
+def test_direction_overrides_are_removed_from_answers(provider):
     provider.default = answer("Tea \u202ewas\u202d had.")
     assert summarizer(provider).summarize(SummaryRequest(TEXT)).text == "Tea was had."
 
 
-def test_attempts_are_bounded(provider, ledger):
+def test_requests_stop_after_the_configured_attempts(provider, recorder):
     provider.default = server_error()
     with pytest.raises(ProviderUnavailable) as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert str(caught.value) == "the provider answered 500 three times"
     assert caught.value.retry_after is None
-    assert len(provider.requests) == len(ledger.ended) == 3
+    assert len(provider.requests) == len(recorder.ended) == 3
 
 
-def test_each_reason_is_told(provider):
+def test_the_error_names_every_reason(provider):
     provider.then(garbage(), server_error(502), garbage())
     with pytest.raises(ProviderUnavailable) as caught:
         summarizer(provider).summarize(SummaryRequest(TEXT))
@@ -278,24 +324,24 @@ def test_each_reason_is_told(provider):
     )
 
 
-def test_a_short_retry_after_is_waited_for(provider):
+def test_a_short_retry_after_is_waited_for_in_the_worker(provider):
     provider.then(rate_limited(1))
     summarizer(provider).summarize(SummaryRequest(TEXT))
     first, second = provider.requests
     assert 1 <= second.at - first.ended < 1.5
 
 
-def test_a_long_retry_after_frees_the_worker(provider, ledger):
+def test_a_long_retry_after_postpones_the_job(provider, recorder):
     provider.then(rate_limited(formatdate(time.time() + 90, usegmt=True)))
     began = time.monotonic()
     with pytest.raises(ProviderUnavailable, match="asks for a pause of") as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert time.monotonic() - began < 1
     assert caught.value.retry_after == pytest.approx(90, abs=2)
-    assert ledger.outcomes == ["rate_limited"]
+    assert recorder.outcomes == ["rate_limited"]
 
 
-def test_a_used_up_quota_is_not_retried_at_once(provider):
+def test_an_exhausted_quota_postpones_the_job(provider):
     provider.then(fail(429, code="insufficient_quota"))
     with pytest.raises(ProviderUnavailable, match="quota is used up"):
         summarizer(provider).summarize(SummaryRequest(TEXT))
@@ -325,11 +371,11 @@ def test_a_used_up_quota_is_not_retried_at_once(provider):
         ({"retry-after": "1e12"}, 86_400),
     ],
 )
-def test_retry_after_in_all_its_forms(headers, seconds):
+def test_every_form_of_retry_after_is_parsed(headers, seconds):
     assert retry_after(headers, now=1792567680.0) == seconds
 
 
-# Failures that are final, or wait for later
+# Final failures, and those that postpone the job
 
 
 @pytest.mark.parametrize(
@@ -346,56 +392,70 @@ def test_retry_after_in_all_its_forms(headers, seconds):
         (answer("", refusal="I won't."), "declined to summarise this text"),
     ],
 )
-def test_a_refusal_is_final(provider, ledger, failure, reason):
+def test_a_refusal_is_final(provider, recorder, failure, reason):
     provider.then(failure)
     with pytest.raises(SummaryRefused) as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert reason in str(caught.value)
-    assert ledger.outcomes == ["error"]
+    assert recorder.outcomes == ["error"]
     assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize("silence", [slow(30), dribble(30)])
-def test_a_time_limit_bounds_all_of_a_request(provider, ledger, silence):
+@pytest.mark.parametrize("silence", [slow(30), send_byte_by_byte(30)])
+def test_the_timeout_bounds_the_whole_request(provider, recorder, silence):
     provider.then(silence)
     began = time.monotonic()
     with pytest.raises(ProviderUnavailable, match=r"did not answer within 0\.4 seconds"):
-        summarizer(provider, timeout=0.4).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider, timeout=0.4).summarize(SummaryRequest(TEXT), recorder=recorder)
     assert time.monotonic() - began < 1
-    assert ledger.outcomes == ["timeout"]
+    assert recorder.outcomes == ["timeout"]
+    assert recorder.ended[0].is_estimate
     assert len(provider.requests) == 1
 
 
-def test_nobody_there(ledger):
+def test_the_timeout_bounds_the_name_look_up(recorder, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(2))
+    began = time.monotonic()
+    with pytest.raises(ProviderUnavailable):
+        summarizer(None, base_url="http://provider.test/v1", timeout=0.3).summarize(
+            SummaryRequest(TEXT), recorder=recorder
+        )
+    assert time.monotonic() - began < 1.5
+    assert recorder.outcomes == ["timeout"]
+
+
+def test_a_refused_connection_costs_nothing(recorder):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
         with pytest.raises(ProviderUnavailable, match="could not be reached three times"):
-            summarizer(None, base_url=url).summarize(SummaryRequest(TEXT), recorder=ledger)
-    assert ledger.outcomes == ["error"] * 3
+            summarizer(None, base_url=url).summarize(SummaryRequest(TEXT), recorder=recorder)
+    assert recorder.outcomes == ["error"] * 3
+    assert not any(call.is_estimate for call in recorder.ended)
 
 
-def test_nobody_opens(ledger, monkeypatch):
-    monkeypatch.setattr("common.ai.provider.client.CONNECT_SECONDS", 0.3)
+def test_a_connection_that_is_never_accepted_costs_nothing(recorder, monkeypatch):
+    monkeypatch.setattr("common.ai.provider.client.CONNECT_TIMEOUT_S", 0.3)
     busy = socket.create_server(("127.0.0.1", 0), backlog=0)
-    asker = summarizer(None, base_url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1")
+    shared = summarizer(None, base_url=f"http://127.0.0.1:{busy.getsockname()[1]}/v1")
     with (
         busy,
-        socket.create_connection(busy.getsockname()),  # fills the queue at its door
+        socket.create_connection(busy.getsockname()),  # fills the backlog
         pytest.raises(ProviderUnavailable, match="could not be reached in time"),
     ):
-        asker.summarize(SummaryRequest(TEXT), recorder=ledger)
-    assert ledger.outcomes == ["timeout"]
+        shared.summarize(SummaryRequest(TEXT), recorder=recorder)
+    assert recorder.outcomes == ["timeout"]
+    assert not recorder.ended[0].is_estimate
 
 
 @pytest.mark.parametrize("wrong", [{"api_key": "sk-é"}, {"api_key": "sk-\nb"}, {"base_url": "tea"}])
-def test_malformed_settings_are_told_without_them(provider, wrong):
+def test_malformed_settings_are_reported_without_their_values(provider, wrong):
     with pytest.raises(SummaryRefused, match="its address or key is malformed") as caught:
         summarizer(provider, **wrong).summarize(SummaryRequest(TEXT))
     assert "sk-" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_compressed_flood_is_not_unpacked(provider):
+def test_a_decompression_bomb_is_not_unpacked(provider):
     flood = gzip.compress(b" " * 100_000_000)
     provider.default = lambda exchange: exchange.send(200, flood, {"Content-Encoding": "gzip"})
     with pytest.raises(ProviderUnavailable, match="sent far too much three times"):
@@ -413,26 +473,26 @@ def test_a_compressed_flood_is_not_unpacked(provider):
         hang_up(),
     ],
 )
-def test_neither_key_nor_text_leaks(provider, ledger, failure, caplog, capsys):
+def test_errors_and_logs_contain_neither_key_nor_text(provider, recorder, failure, caplog, capsys):
     caplog.set_level(logging.DEBUG)
     provider.default = failure
     with pytest.raises((SummaryRefused, ProviderUnavailable)) as caught:
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
-    told = [*traceback.format_exception(caught.value), caplog.text, *capsys.readouterr()]
-    told += [repr(ledger.ended), repr(caught.value.__context__)]
-    assert "Ada asked" in provider.requests[0].document  # it could have leaked
-    assert KEY not in "".join(told)
-    assert "Ada" not in "".join(told)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
+    output = [*traceback.format_exception(caught.value), caplog.text, *capsys.readouterr()]
+    output += [repr(recorder.ended), repr(caught.value.__context__)]
+    assert "Ada asked" in provider.requests[0].document  # so the text could have leaked
+    assert KEY not in "".join(output)
+    assert "Ada" not in "".join(output)
 
 
-# What a model does not take
+# Limits and parameters of models
 
 
-def test_a_reasoning_model_is_asked_in_its_dialect(provider, ledger):
-    provider.then(refuses("max_tokens"), refuses("temperature"))
-    asker = summarizer(provider, temperature=0.3)
-    asker.summarize(SummaryRequest(TEXT), recorder=ledger)
-    asker.summarize(SummaryRequest(TEXT))
+def test_unsupported_parameters_are_left_out_from_then_on(provider, recorder):
+    provider.then(refuse_parameter("max_tokens"), refuse_parameter("temperature"))
+    shared = summarizer(provider, temperature=0.3)
+    shared.summarize(SummaryRequest(TEXT), recorder=recorder)
+    shared.summarize(SummaryRequest(TEXT))
     bodies = [set(r.body) - {"model", "messages"} for r in provider.requests]
     assert bodies == [
         {"max_tokens", "temperature"},
@@ -440,41 +500,41 @@ def test_a_reasoning_model_is_asked_in_its_dialect(provider, ledger):
         {"max_completion_tokens"},
         {"max_completion_tokens"},
     ]
-    assert [call.attempt for call in ledger.ended] == [1, 2, 3]
+    assert [call.attempt for call in recorder.ended] == [1, 2, 3]
 
 
-def test_a_wrong_temperature_is_not_taken_for_an_unsupported_one(provider):
+def test_an_invalid_temperature_is_not_treated_as_unsupported(provider):
     provider.then(fail(400, param="temperature", message="temperature must be below 2"))
     with pytest.raises(SummaryRefused, match="400"):
         summarizer(provider, temperature=3).summarize(SummaryRequest(TEXT))
 
 
-def test_a_cut_off_answer_is_asked_for_again(provider):
-    provider.then(cut_short("Tea was had. Th"), answer("Tea was had. There was cake."))
+def test_a_truncated_answer_is_requested_again_with_a_higher_limit(provider):
+    provider.then(truncated("Tea was had. Th"), answer("Tea was had. There was cake."))
     result = summarizer(provider).summarize(SummaryRequest(TEXT))
     assert [r.body["max_tokens"] for r in provider.requests] == [500, 2000]
     assert (result.text, result.omitted) == ("Tea was had. There was cake.", "")
 
 
-def test_an_answer_cut_off_twice_says_so(provider):
-    provider.default = cut_short("Tea was had. There was ca")
+def test_an_answer_truncated_twice_is_reported_as_truncated(provider):
+    provider.default = truncated("Tea was had. There was ca")
     result = summarizer(provider).summarize(SummaryRequest(TEXT))
     assert result.text == "Tea was had."
     assert result.omitted == "the end of the answer, which was cut off at the token limit"
 
 
-def test_a_model_that_only_thinks_is_a_final_failure(provider):
-    provider.default = cut_short("<think>Tea, hm")
+def test_a_model_that_only_reasons_fails_for_good(provider):
+    provider.default = truncated("<think>Tea, hm")
     with pytest.raises(SummaryRefused, match="used up its tokens"):
         summarizer(provider).summarize(SummaryRequest(TEXT))
 
 
-def test_a_long_summary_has_the_tokens_it_needs(provider):
+def test_a_long_summary_uses_the_higher_limit_at_once(provider):
     summarizer(provider).summarize(SummaryRequest(TEXT, max_words=600))
     assert provider.requests[0].body["max_tokens"] == 2000
 
 
-def test_a_context_without_room_is_a_wrong_setting():
+def test_a_context_without_room_for_a_text_is_refused():
     with pytest.raises(ValueError, match="context_tokens"):
         summarizer(None, base_url="http://127.0.0.1:1", context_tokens=1200, max_tokens=500)
 
@@ -482,14 +542,14 @@ def test_a_context_without_room_is_a_wrong_setting():
 # Long texts
 
 
-def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
+def test_every_fact_of_300_pages_reaches_the_model(provider, recorder):
     text, steps = long_text(1500), []
     provider.default = slow(0.03)
     result = summarizer(provider).summarize(
-        SummaryRequest(text), recorder=ledger, progress=lambda *step: steps.append(step)
+        SummaryRequest(text), recorder=recorder, progress=lambda *step: steps.append(step)
     )
     parts = [r for r in provider.requests if "Write dense notes" in r.system]
-    # They are asked for side by side, and may arrive in any order.
+    # Parallel requests can arrive in any order.
     parts.sort(key=lambda r: int(re.search(r"part (\d+) of", r.system)[1]))
     seen = "".join(r.document for r in parts)
     assert len(text) > 700_000
@@ -497,10 +557,10 @@ def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
     assert all(r.document.endswith("\n\n") for r in parts[:-1])
     assert "notes on all parts of a longer one" in provider.requests[-1].system
     assert steps == [(n, len(steps)) for n in range(1, len(steps) + 1)]
-    assert result.calls == len(provider.requests) == len(ledger.ended)
+    assert result.calls == len(provider.requests) == len(recorder.ended)
     assert result.prompt_tokens == provider.tokens("prompt_tokens")
     assert result.completion_tokens == provider.tokens("completion_tokens")
-    assert 1 < provider.busiest <= 4
+    assert 1 < provider.max_parallel_requests <= 4
 
 
 @pytest.mark.parametrize(
@@ -508,7 +568,7 @@ def test_every_fact_of_300_pages_reaches_the_model(provider, ledger):
     [long_text(300), " ".join(f"Mr. Kay had {n} ideas." for n in range(4000)), "漢字。" * 9000],
     ids=["paragraphs", "sentences", "chinese"],
 )
-def test_nothing_is_lost_between_two_parts(provider, text):
+def test_the_parts_together_are_the_whole_text(provider, text):
     provider.default = answer("A note.")
     summarizer(provider, context_tokens=4000).summarize(SummaryRequest(text))
     parts = {
@@ -533,7 +593,7 @@ def test_notes_keep_the_order_of_the_parts(provider):
     assert notes == sorted(notes)
 
 
-def test_too_many_notes_take_another_round(provider):
+def test_long_notes_are_summarised_in_another_round(provider):
     provider.default = answer("Notes that go on. " * 40)
     steps = []
     result = summarizer(provider, context_tokens=2500).summarize(
@@ -546,7 +606,7 @@ def test_too_many_notes_take_another_round(provider):
 
 @pytest.mark.parametrize("context", [2050, 4000])
 @pytest.mark.parametrize("text", [long_text(), "x" * 50_000, "\u0301" * 9000, "a. " * 9000])
-def test_a_model_that_repeats_all_it_hears_comes_to_an_end(provider, context, text):
+def test_the_rounds_end_even_if_a_model_repeats_its_input(provider, context, text):
     provider.default = lambda exchange: answer(exchange.document)(exchange)
     result = summarizer(provider, context_tokens=context).summarize(SummaryRequest(text))
     assert len(result.text.split()) <= 80
@@ -554,7 +614,7 @@ def test_a_model_that_repeats_all_it_hears_comes_to_an_end(provider, context, te
     assert len(provider.requests) < 250
 
 
-def test_a_smaller_context_than_we_were_told(provider):
+def test_shorter_parts_are_tried_when_the_context_is_smaller_than_configured(provider):
     def behave(exchange):
         if len(exchange.document) > 9000:
             fail(400, code="context_length_exceeded")(exchange)
@@ -567,7 +627,7 @@ def test_a_smaller_context_than_we_were_told(provider):
     assert any(r.status == 200 for r in provider.requests)
 
 
-def test_a_failed_part_ends_the_others(provider, ledger):
+def test_the_first_failed_part_ends_all_other_requests(provider, recorder):
     def behave(exchange):
         (fail(401) if "part 2 of" in exchange.system else slow(20))(exchange)
 
@@ -575,42 +635,42 @@ def test_a_failed_part_ends_the_others(provider, ledger):
     began = time.monotonic()
     with pytest.raises(SummaryRefused, match="401"):
         summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=ledger
+            SummaryRequest(long_text()), recorder=recorder
         )
     assert time.monotonic() - began < 2
     assert len(provider.requests) <= 4
-    assert len(ledger.begun) == len(ledger.ended)
-    assert sum("given up" in call.error for call in ledger.ended) == len(ledger.ended) - 1
+    assert len(recorder.begun) == len(recorder.ended)
+    assert sum("given up" in call.error for call in recorder.ended) == len(recorder.ended) - 1
 
 
-def test_a_further_try_asks_for_the_missing_parts_alone(provider, ledger):
-    asker = summarizer(provider, context_tokens=4000, concurrency=2)
+def test_another_try_requests_only_the_missing_parts(provider, recorder):
+    shared = summarizer(provider, context_tokens=4000, concurrency=2)
     request, steps = SummaryRequest(long_text()), []
-    asker.summarize(request)
+    shared.summarize(request)
     *parts, final = provider.requests
     provider.requests.clear()
     provider.then(answer(), answer(), fail(401))
     with pytest.raises(SummaryRefused, match="401"):
-        asker.summarize(request, recorder=ledger)
-    known = len(ledger.kept)
+        shared.summarize(request, recorder=recorder)
+    known = len(recorder.notes)
     assert 2 <= known < len(parts)
     provider.requests.clear()
-    again = asker.summarize(request, recorder=ledger, progress=lambda *step: steps.append(step))
+    again = shared.summarize(request, recorder=recorder, progress=lambda *step: steps.append(step))
     assert len(provider.requests) == again.calls == len(parts) - known + 1
     assert provider.requests[-1].document == final.document
     assert steps == [(n, len(parts) + 1) for n in range(1, len(parts) + 2)]
 
 
-def test_notes_that_were_cut_off_are_asked_for_again(provider, ledger):
-    provider.default = cut_short("The committee listened.")
+def test_truncated_notes_are_not_saved(provider, recorder):
+    provider.default = truncated("The committee listened.")
     result = summarizer(provider, context_tokens=4000).summarize(
-        SummaryRequest(long_text()), recorder=ledger
+        SummaryRequest(long_text()), recorder=recorder
     )
     assert "the notes on" in result.omitted
-    assert ledger.kept == {}
+    assert recorder.notes == {}
 
 
-def test_a_limit_met_by_one_part_holds_for_all(provider):
+def test_a_rate_limit_of_one_part_pauses_all_parts(provider):
     provider.then(rate_limited(1))
     summarizer(provider, context_tokens=4000, concurrency=2).summarize(SummaryRequest(long_text()))
     limited = provider.requests[0].ended
@@ -618,43 +678,43 @@ def test_a_limit_met_by_one_part_holds_for_all(provider):
     assert sum(0.1 < wait < 1 for wait in sent) == 0
 
 
-# Where it runs
+# Threads, processes and interruptions
 
 
-def test_a_recorder_that_fails_ends_the_summary(provider, ledger):
+def test_a_failing_recorder_ends_the_summary(provider, recorder):
     def broken(handle, call):
         raise ConnectionError("no database")
 
-    ledger.end = broken
+    recorder.end = broken
     with pytest.raises(ConnectionError, match="no database"):
-        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=ledger)
+        summarizer(provider).summarize(SummaryRequest(TEXT), recorder=recorder)
 
 
-def test_nothing_is_asked_that_is_not_recorded(provider, ledger):
-    def broken(*, model, attempt):
+def test_no_request_is_sent_that_could_not_be_recorded(provider, recorder):
+    def broken(**_):
         raise ConnectionError("no database")
 
-    ledger.begin = broken
+    recorder.begin = broken
     with pytest.raises(ConnectionError, match="no database"):
         summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=ledger
+            SummaryRequest(long_text()), recorder=recorder
         )
     assert provider.requests == []
 
 
-def test_a_progress_that_objects_ends_the_summary(provider, ledger):
+def test_a_progress_callback_that_raises_ends_the_summary(provider, recorder):
     def lost(done, total):
         raise RuntimeError("the lease is lost")
 
     with pytest.raises(RuntimeError, match="the lease is lost"):
         summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=ledger, progress=lost
+            SummaryRequest(long_text()), recorder=recorder, progress=lost
         )
-    assert len(ledger.begun) == len(ledger.ended)
+    assert len(recorder.begun) == len(recorder.ended)
 
 
-def test_an_interrupted_worker_records_what_it_gives_up(provider, ledger):
-    """As Celery's soft time limit does it: an exception out of a signal handler."""
+def test_an_interrupted_worker_closes_its_calls_as_lost(provider, recorder):
+    """Celery's soft time limit raises an exception from a signal handler, too."""
 
     class TimeIsUpError(Exception):
         pass
@@ -668,22 +728,45 @@ def test_an_interrupted_worker_records_what_it_gives_up(provider, ledger):
     try:
         with pytest.raises(TimeIsUpError):
             summarizer(provider, context_tokens=4000).summarize(
-                SummaryRequest(long_text()), recorder=ledger
+                SummaryRequest(long_text()), recorder=recorder
             )
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert len(ledger.begun) == len(ledger.ended) == 4
-    assert all("given up" in call.error for call in ledger.ended)
+    assert len(recorder.begun) == len(recorder.ended) == 4
+    assert all("given up" in call.error for call in recorder.ended)
+    assert recorder.outcomes == ["lost"] * 4
+    assert all(call.is_estimate for call in recorder.ended)
 
 
-def test_threads_share_one_summarizer(provider):
-    asker, results = summarizer(provider), []
+def test_ctrl_c_closes_the_open_calls_as_lost(provider, recorder):
+    provider.default = slow(20)
+    timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        summarizer(provider, context_tokens=4000).summarize(
+            SummaryRequest(long_text()), recorder=recorder
+        )
+    timer.join()
+    assert len(recorder.begun) == 4
+    assert recorder.outcomes == ["lost"] * 4
+
+
+def test_openai_is_imported_only_for_the_provider():
+    code = (
+        "import sys, django; django.setup(); import config.urls, notes.tasks, common.ai; "
+        "assert 'openai' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_threads_can_share_a_summarizer(provider):
+    shared, results = summarizer(provider), []
 
     def work(number):
-        ledger = Ledger()
+        recorder = MemoryRecorder()
         text = f"Note {number}. {TEXT}"
-        results.append((number, asker.summarize(SummaryRequest(text), recorder=ledger).text))
+        results.append((number, shared.summarize(SummaryRequest(text), recorder=recorder).text))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -695,25 +778,25 @@ def test_threads_share_one_summarizer(provider):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_worker_uses_the_summarizer_of_its_parent(provider):
-    asker = summarizer(provider)
-    asker.summarize(SummaryRequest(TEXT))
+def test_a_forked_process_can_use_the_summarizer_of_its_parent(provider):
+    shared = summarizer(provider)
+    shared.summarize(SummaryRequest(TEXT))
     child = os.fork()
     if child == 0:
         try:
-            ok = asker.summarize(SummaryRequest(TEXT)).calls == 1
+            ok = shared.summarize(SummaryRequest(TEXT)).calls == 1
         except BaseException:
             ok = False
         os._exit(0 if ok else 1)
-    assert asker.summarize(SummaryRequest(TEXT)).calls == 1
+    assert shared.summarize(SummaryRequest(TEXT)).calls == 1
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_the_server_counts_what_it_serves(provider):
-    """The test server's own books, which other tests rely on."""
+def test_the_fake_provider_counts_what_it_serves(provider):
+    """Other tests rely on these figures."""
     provider.then(server_error(), answer("Tea was had."))
     summarizer(provider).summarize(SummaryRequest(TEXT))
     failed, served = provider.requests
     assert (failed.usage, failed.status) == (None, 500)
-    assert served.usage == counted(served, "Tea was had.")
+    assert served.usage == count_usage(served, "Tea was had.")
     assert provider.tokens() == served.usage["total_tokens"]

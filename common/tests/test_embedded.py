@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from common.ai.extractive import sentence_roles
 from common.ai.extractive.selection import MODEL
 from common.ai.extractive.summarizer import EmbeddedSummarizer
-from common.ai.prompts import TEMPLATES
+from common.ai.templates import TEMPLATES
 from common.ai.text import languages
 from common.ai.text.sentences import cost
 from common.ai.types import SummaryRefused, SummaryRequest, SummaryResult

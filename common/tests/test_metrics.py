@@ -17,7 +17,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from common import metrics
-from common.ai.types import Call
+from common.ai.types import CallRecord
 from common.jobs import runner
 from common.jobs.models import JobStatus
 from common.metrics import exporter, scrape
@@ -244,7 +244,7 @@ class TestGuard:
 
 
 def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> None:
-    call = Call(
+    call = CallRecord(
         model="some-model",
         outcome="ok",
         status=200,

@@ -43,7 +43,7 @@ ADMIN_ICONS = {
     "notes.Summary": "summarize",
     "notes.Batch": "stacks",
     "notes.SummaryTemplate": "format_list_bulleted",
-    "notes.Call": "network_intelligence",
+    "notes.ProviderCall": "network_intelligence",
     "catalog.Product": "inventory_2",
     "uploads.Project": "folder_special",
     "uploads.Cycle": "cycle",

@@ -375,7 +375,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Call",
+            name="ProviderCall",
             fields=[
                 (
                     "id",
@@ -412,6 +412,19 @@ class Migration(migrations.Migration):
                 ("cached_tokens", models.PositiveIntegerField(default=0, editable=False)),
                 ("reasoning_tokens", models.PositiveIntegerField(default=0, editable=False)),
                 ("cost_usd", models.DecimalField(decimal_places=9, default=0, max_digits=18)),
+                (
+                    "is_estimate",
+                    models.BooleanField(default=False, verbose_name="only an estimate is known"),
+                ),
+                ("estimated_prompt_tokens", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "estimated_completion_tokens",
+                    models.PositiveIntegerField(default=0, editable=False),
+                ),
+                (
+                    "estimated_cost_usd",
+                    models.DecimalField(decimal_places=9, default=0, max_digits=18),
+                ),
                 (
                     "started_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
@@ -586,15 +599,15 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["company", "key"], name="part_notes_by_key"),
         ),
         migrations.AddIndex(
-            model_name="call",
-            index=models.Index(fields=["company", "started_at"], name="call_of_company"),
+            model_name="providercall",
+            index=models.Index(fields=["company", "started_at"], name="call_by_company"),
         ),
         migrations.AddIndex(
-            model_name="call",
-            index=models.Index(fields=["user", "started_at"], name="call_of_user"),
+            model_name="providercall",
+            index=models.Index(fields=["user", "started_at"], name="call_by_user"),
         ),
         migrations.AddIndex(
-            model_name="call",
+            model_name="providercall",
             index=models.Index(
                 condition=models.Q(("outcome", "open")), fields=["started_at"], name="call_open"
             ),

@@ -6,14 +6,12 @@ import pytest
 from common import ai
 from common.jobs import runner
 from common.tests.support.ai_provider import FakeProvider
-from common.tests.support.worker import database_url
 from notes.models import Summary
 
 
 @pytest.fixture
-def provider(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[FakeProvider]:
-    """A provider of the test's own, which summaries made in this process ask, by a courier."""
-    monkeypatch.setenv("DATABASE_URL", database_url())
+def provider(settings: Any) -> Iterator[FakeProvider]:
+    """A provider for the summaries that are made in this process."""
     with FakeProvider() as provider:
         settings.OPENAI = settings.OPENAI | {
             "api_key": "sk-test",

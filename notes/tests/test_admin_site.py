@@ -6,11 +6,11 @@ from django.test import Client
 from accounts.models import User
 from common.jobs.models import JobStatus
 from notes import services
-from notes.models import Batch, Call, Note, Summary, SummaryTemplate
+from notes.models import Batch, Note, ProviderCall, Summary, SummaryTemplate
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
-LISTS = ["note", "summary", "batch", "call", "summarytemplate"]
+LISTS = ["note", "summary", "batch", "providercall", "summarytemplate"]
 
 
 def log_in_as_staff(user: User) -> Client:
@@ -36,7 +36,7 @@ def rows(owner: User, outsider: User) -> dict[str, list[Any]]:
         options = services.SummaryOptions()
         rows_by_model["batch"].append(services.create_batch(by=user, texts=["a"], options=options))
         rows_by_model["call"].append(
-            Call.objects.create(company=user.company, user=user, model="m", attempt=1)
+            ProviderCall.objects.create(company=user.company, user=user, model="m", attempt=1)
         )
         rows_by_model["summarytemplate"].append(
             SummaryTemplate.objects.create(company=user.company, name=f"For {name}")
@@ -65,12 +65,12 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
         NoteFactory(user=owner)
         TextSummaryFactory(user=owner)
         services.create_batch(by=owner, texts=["a"], options=services.SummaryOptions())
-        Call.objects.create(company=owner.company, user=owner, model="m", attempt=1)
+        ProviderCall.objects.create(company=owner.company, user=owner, model="m", attempt=1)
         SummaryTemplate.objects.create(company=owner.company, name=f"T{number}")
     assert queries(lambda: client.get(f"/admin/notes/{model}/")) == expected_queries
 
 
-@pytest.mark.parametrize("model", ["call", "batch", "summary"])
+@pytest.mark.parametrize("model", ["providercall", "batch", "summary"])
 def test_rows_written_by_the_system_are_read_only(rows: Any, superuser: User, model: str) -> None:
     client, row = log_in_as_staff(superuser), rows[model][0]
     assert client.get(f"/admin/notes/{model}/add/").status_code == 403

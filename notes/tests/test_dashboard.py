@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from common.dashboard import CHART_DAYS, last_days
 from common.jobs.models import JobStatus
-from notes.models import Call, Summary, SummaryOutcome
+from notes.models import ProviderCall, Summary, SummaryOutcome
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def _history(owner: User, outsider: User) -> None:
             }
             SummaryOutcome.objects.create(**owner_fields, **outcome_fields, failed=False)
         SummaryOutcome.objects.create(**owner_fields, **{**outcome_fields, "failed": True})
-        Call.objects.create(
+        ProviderCall.objects.create(
             **owner_fields,
             model="m",
             outcome="ok",

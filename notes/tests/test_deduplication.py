@@ -13,12 +13,13 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from common import ai
+from common.ai.types import CostEstimate
 from common.jobs import LostLease, runner
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
-from notes.ledger import Ledger
-from notes.models import Call, PartNotes, Summary, SummaryOutcome, SummarySource
+from notes.ledger import CallLedger
+from notes.models import PartNotes, ProviderCall, Summary, SummaryOutcome, SummarySource
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
 URL = "/api/v1/summaries"
@@ -33,7 +34,7 @@ class TestStoredSummary:
         provider.then(answer("The pump was replaced."))
         first = run(TextSummaryFactory(user=owner, text=TEXT).pk)
         second = run(TextSummaryFactory(user=colleague, text=TEXT).pk)
-        assert len(provider.requests) == Call.objects.count() == 1
+        assert len(provider.requests) == ProviderCall.objects.count() == 1
         assert (first.cached, second.cached) == (False, True)
         assert (second.summary, second.model) == ("The pump was replaced.", "gpt-4o-mini")
         body = as_user(colleague).get(f"{URL}/{second.pk}").json()
@@ -236,13 +237,17 @@ class TestSummaryInFlight:
             )
             is None
         )
-        Ledger(dead_run).begin(model="gpt-4o-mini", attempt=1)
+        estimate = CostEstimate(100, 500, Decimal(1))
+        CallLedger(dead_run).begin(model="gpt-4o-mini", attempt=1, estimate=estimate)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))
         runner.run(Summary, first.pk)
         first.refresh_from_db()
         assert (first.status, first.attempts, first.cached) == ("completed", 2, False)
-        assert list(Call.objects.order_by("pk").values_list("outcome", flat=True)) == ["lost", "ok"]
+        assert list(ProviderCall.objects.order_by("pk").values_list("outcome", flat=True)) == [
+            "lost",
+            "ok",
+        ]
         assert published == [second.pk]
 
     def test_the_next_job_produces_it_if_the_producer_is_deleted(
@@ -257,7 +262,7 @@ class TestSummaryInFlight:
         provider.then(during_request(wait_and_delete_producer))
         runner.run(Summary, first.pk)
         assert published == [second.pk]
-        assert Call.objects.get().outcome == "ok"
+        assert ProviderCall.objects.get().outcome == "ok"
 
     def test_a_job_is_published_if_the_producer_ends_while_it_begins_to_wait(
         self, duplicates: Any, published: list[Any]
@@ -359,7 +364,7 @@ class TestPartNotes:
         dead_run = Summary.objects.claim(summary.pk)
         Summary.objects.filter(pk=summary.pk).update(run_id=None)
         with pytest.raises(LostLease):
-            Ledger(dead_run).keep("a" * 64, "It failed.")
+            CallLedger(dead_run).save_notes("a" * 64, "It failed.")
         assert not summary.part_notes.exists()
 
 

@@ -1,21 +1,27 @@
-"""Each request to the provider is a row, whatever becomes of it."""
+"""The ledger of requests to the provider, and `reconcile_calls`."""
 
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models.functions import Now
 
 from accounts.models import User
+from common import ai
+from common.ai.types import CallRecord, CostEstimate
 from common.ids import uuid7
 from common.jobs import LostLease
 from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import (
+    Exchange,
     FakeProvider,
     answer,
     cut_off,
@@ -26,12 +32,13 @@ from common.tests.support.ai_provider import (
     server_error,
     slow,
 )
-from notes.ledger import Ledger
-from notes.models import Call, Summary
+from notes.ledger import CallLedger
+from notes.models import ProviderCall, Summary
 from notes.tasks import close_lost_calls
 from notes.tests.factories import TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
+ESTIMATE = CostEstimate(300, 500, Decimal("0.000345"))
 TEXT = "The pump failed on Monday. It was replaced on Tuesday. It has run well since."
 
 
@@ -41,23 +48,23 @@ def summary(owner: User) -> Summary:
 
 
 def outcomes() -> list[tuple[str, int | None, int]]:
-    return list(Call.objects.order_by("pk").values_list("outcome", "status", "attempt"))
+    return list(ProviderCall.objects.order_by("pk").values_list("outcome", "status", "attempt"))
 
 
-def agrees_with(provider: FakeProvider) -> bool:
-    """Row by row, by the ids that the requests carried."""
-    told = {r.headers["x-client-request-id"]: r for r in provider.requests}
-    calls = Call.objects.in_bulk()
-    assert set(told) == {str(pk) for pk in calls}
+def has_figures_of(provider: FakeProvider) -> bool:
+    """Compare the ledger with the provider's figures, by the ids that the requests carried."""
+    requests = {r.headers["x-client-request-id"]: r for r in provider.requests}
+    calls = ProviderCall.objects.in_bulk()
+    assert set(requests) == {str(pk) for pk in calls}
     for pk, call in calls.items():
-        usage = told[str(pk)].usage or {}
+        usage = requests[str(pk)].usage or {}
         if call.outcome == "ok":
             assert call.prompt_tokens == usage["prompt_tokens"]
             assert call.completion_tokens == usage["completion_tokens"]
     return True
 
 
-class TestTrouble:
+class TestFailures:
     @pytest.mark.parametrize(
         ("failure", "outcome", "status"),
         [
@@ -67,7 +74,7 @@ class TestTrouble:
             (garbage(), "invalid", 200),
         ],
     )
-    def test_that_passes(
+    def test_a_temporary_failure_is_a_row_of_its_own(
         self,
         summary: Summary,
         provider: FakeProvider,
@@ -80,9 +87,9 @@ class TestTrouble:
         job = run(summary.pk)
         assert (job.status, job.error, job.attempts) == (JobStatus.COMPLETED, "", 1)
         assert outcomes() == [(outcome, status, 1), ("ok", 200, 2)]
-        assert agrees_with(provider)
+        assert has_figures_of(provider)
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
-        assert job.cost_usd == sum(Call.objects.values_list("cost_usd", flat=True)) > 0
+        assert job.cost_usd == sum(ProviderCall.objects.values_list("cost_usd", flat=True)) > 0
 
     @pytest.mark.parametrize(
         ("failure", "reason"),
@@ -91,16 +98,16 @@ class TestTrouble:
             (refusal(), "the provider declined to summarise this text"),
         ],
     )
-    def test_that_is_final(
+    def test_a_final_failure_fails_the_summary(
         self, summary: Summary, provider: FakeProvider, run: Any, failure: Any, reason: str
     ) -> None:
         provider.default = failure
         job = run(summary.pk)
         assert (job.status, job.error, job.attempts) == (JobStatus.FAILED, reason, 1)
-        assert len(provider.requests) == Call.objects.count() == 1
-        assert job.prompt_tokens == Call.objects.get().prompt_tokens
+        assert len(provider.requests) == ProviderCall.objects.count() == 1
+        assert job.prompt_tokens == ProviderCall.objects.get().prompt_tokens
 
-    def test_that_lasts_is_tried_later(
+    def test_a_lasting_failure_queues_the_summary_again(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         provider.default = rate_limited(120)
@@ -114,11 +121,9 @@ class TestTrouble:
         assert (job.status, job.attempts) == (JobStatus.FAILED, 3)
         assert outcomes() == [("rate_limited", 429, 1)] * 3
 
-    def test_of_a_provider_that_hangs(
+    def test_a_timeout_is_recorded_with_its_estimate(
         self, summary: Summary, provider: FakeProvider, run: Any, settings: Any
     ) -> None:
-        from common import ai
-
         settings.OPENAI = settings.OPENAI | {"timeout": 0.2}
         ai.summarizer.cache_clear()
         provider.default = slow(20)
@@ -128,19 +133,25 @@ class TestTrouble:
             "the provider did not answer within 0.2 seconds",
         )
         assert outcomes() == [("timeout", None, 1)]
-        assert 200 <= Call.objects.get().duration_ms < 2000
+        call = ProviderCall.objects.get()
+        assert 200 <= call.duration_ms < 2000
+        assert (call.is_estimate, call.prompt_tokens, call.cost_usd) == (True, 0, 0)
+        assert call.estimated_prompt_tokens >= provider.requests[0].prompt_tokens
+        assert call.estimated_completion_tokens == 500
+        assert call.estimated_cost_usd > 0
+        assert job.cost_usd == 0
 
-    def test_wrong_figures_are_not_believed(
+    def test_impossible_figures_are_replaced_by_estimates(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         provider.default = answer(usage={"prompt_tokens": -5, "completion_tokens": 10**30})
         run(summary.pk)
-        call = Call.objects.get()
+        call = ProviderCall.objects.get()
         assert 100 < call.prompt_tokens < 1000
         assert 3 <= call.completion_tokens < 50
         assert 0 < call.cost_usd < Decimal("0.001")
 
-    def test_all_kinds_of_tokens_are_kept(
+    def test_all_kinds_of_tokens_are_stored(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         figures = {
@@ -151,7 +162,7 @@ class TestTrouble:
         }
         provider.default = answer("Tea.", usage=figures)
         job = run(summary.pk)
-        call = Call.objects.get()
+        call = ProviderCall.objects.get()
         for row in (job, call):
             assert (row.prompt_tokens, row.completion_tokens) == (1000, 200)
             assert (row.cached_tokens, row.reasoning_tokens) == (600, 150)
@@ -168,65 +179,67 @@ class TestLongTexts:
         filler = "The committee listened to the report and thanked its author for the work. " * 7
         text = "".join(f"Fact number {n:04} is here. {filler}\n\n" for n in range(1500))
         client = as_user(owner)
-        asked = client.post("/api/v1/summaries", {"text": text, "max_words": 200}).json()
-        assert asked["text_length"] == len(text) > 700_000
-        job = run(asked["id"])
+        created = client.post("/api/v1/summaries", {"text": text, "max_words": 200}).json()
+        assert created["text_length"] == len(text) > 700_000
+        job = run(created["id"])
         assert (job.status, job.progress, job.omitted) == (JobStatus.COMPLETED, 1, "")
         seen = "".join(r.document for r in provider.requests if "dense notes" in r.system)
         assert all(f"Fact number {n:04} is here." in seen for n in range(1500))
-        assert agrees_with(provider)
+        assert has_figures_of(provider)
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
         assert job.completion_tokens == provider.tokens("completion_tokens")
 
-    def test_what_is_left_out_is_told(
+    def test_an_omission_is_shown_to_the_client(
         self, as_user: Any, owner: User, provider: FakeProvider, run: Any
     ) -> None:
         provider.default = answer("We had tea. It was good. Bob left.")
         client = as_user(owner)
-        asked = client.post("/api/v1/summaries", {"text": TEXT, "max_words": 6}).json()
-        run(asked["id"])
-        body = client.get(f"/api/v1/summaries/{asked['id']}").json()
+        created = client.post("/api/v1/summaries", {"text": TEXT, "max_words": 6}).json()
+        run(created["id"])
+        body = client.get(f"/api/v1/summaries/{created['id']}").json()
         assert body["summary"] == "We had tea. It was good."
         assert body["omitted"] == "the end of an answer that was longer than 6 words"
 
     def test_each_part_renews_the_lease(
         self, owner: User, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        told: list[float] = []
+        reported: list[float] = []
         renew = Summary.renew
 
-        def watched(job: Summary, **figures: Any) -> None:
-            told.extend(figures.values())
+        def renew_and_report(job: Summary, **figures: Any) -> None:
+            reported.extend(figures.values())
             renew(job, **figures)
 
-        monkeypatch.setattr(Summary, "renew", watched)
+        monkeypatch.setattr(Summary, "renew", renew_and_report)
         summary = TextSummaryFactory(user=owner, text="A pump is a pump. " * 12_000)
         perform(Summary.objects.claim(summary.pk))
-        assert len(told) == len(provider.requests) > 3
-        assert (told, told[-1]) == (sorted(told), 1)
+        assert len(reported) == len(provider.requests) > 3
+        assert (reported, reported[-1]) == (sorted(reported), 1)
 
 
 class TestBegin:
-    def test_nothing_is_asked_for_a_run_that_is_over(
+    def test_a_run_that_lost_its_lease_begins_no_call(
         self, summary: Summary, provider: FakeProvider
     ) -> None:
         job = Summary.objects.claim(summary.pk)
         Summary.objects.get(pk=summary.pk).cancel()
         with pytest.raises(LostLease):
-            Ledger(job).begin(model="gpt-4o-mini", attempt=1)
-        assert not Call.objects.exists()
+            CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        assert not ProviderCall.objects.exists()
 
-    def test_a_cancelled_run_asks_no_more(self, summary: Summary, provider: FakeProvider) -> None:
+    def test_a_cancelled_run_sends_no_more_requests(
+        self, summary: Summary, provider: FakeProvider
+    ) -> None:
         job = Summary.objects.claim(summary.pk)
         provider.then(server_error())
-        end = Ledger.end
+        end = CallLedger.end
 
-        def end_then_cancel(ledger: Ledger, handle: object, call: Any) -> None:
+        def end_then_cancel(ledger: CallLedger, handle: object, call: Any) -> None:
             end(ledger, handle, call)
             Summary.objects.get(pk=summary.pk).cancel()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Ledger, "end", end_then_cancel)
+            patch.setattr(CallLedger, "end", end_then_cancel)
             with pytest.raises(LostLease):
                 perform(job)
         assert len(provider.requests) == 1
@@ -234,110 +247,171 @@ class TestBegin:
 
 
 class TestLost:
-    def test_a_call_of_a_run_that_died_is_lost_with_its_end(self, summary: Summary) -> None:
+    def test_a_call_of_a_dead_worker_is_closed_when_the_summary_fails(
+        self, summary: Summary
+    ) -> None:
         job = Summary.objects.claim(summary.pk)
-        Ledger(job).begin(model="gpt-4o-mini", attempt=1)
+        CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         job.fail("Its worker died.")
         assert outcomes() == [("lost", None, 1)]
+        call = ProviderCall.objects.get()
+        assert (call.is_estimate, call.cost_usd) == (True, 0)
+        assert (call.estimated_prompt_tokens, call.estimated_completion_tokens) == (300, 500)
+        assert call.estimated_cost_usd == ESTIMATE.cost_usd
 
-    def test_one_that_was_only_paused_puts_down_its_figures_after_all(
+    def test_a_worker_that_was_only_paused_replaces_the_estimate(
         self, summary: Summary, provider: FakeProvider
     ) -> None:
         job = Summary.objects.claim(summary.pk)
-        handle = Ledger(job).begin(model="gpt-4o-mini", attempt=1)
-        Call.objects.lose()
-        from common.ai.types import Call as Answered
-
-        Ledger(job).end(handle, Answered("gpt-4o-mini", "ok", 200, 1, prompt_tokens=7))
-        call = Call.objects.get()
+        handle = CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        ProviderCall.objects.close_as_lost()
+        CallLedger(job).end(handle, CallRecord("gpt-4o-mini", "ok", 200, 1, prompt_tokens=7))
+        call = ProviderCall.objects.get()
         assert (call.outcome, call.prompt_tokens, call.error) == ("ok", 7, "")
+        assert not call.is_estimate
 
-    def test_a_deleted_summarys_open_calls_are_closed_in_time(self, summary: Summary) -> None:
+    def test_open_calls_of_a_deleted_summary_are_closed_by_the_sweep(
+        self, summary: Summary
+    ) -> None:
         job = Summary.objects.claim(summary.pk)
-        Ledger(job).begin(model="gpt-4o-mini", attempt=1)
+        CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         summary.delete()
         assert close_lost_calls() == 0
-        Call.objects.update(started_at=Now() - timedelta(hours=1))
+        ProviderCall.objects.update(started_at=Now() - timedelta(hours=1))
         assert close_lost_calls() == 1
         assert outcomes() == [("lost", None, 1)]
 
 
-class TestReconcile:
-    """The provider's own books tell of what nobody read."""
+class TestGivenUp:
+    """Calls of a living worker whose summary fails or is cancelled."""
 
+    def test_parallel_parts_of_a_failed_summary_are_lost(
+        self, owner: User, provider: FakeProvider, run: Any
+    ) -> None:
+        def behave(exchange: Exchange) -> None:
+            (fail(401) if "part 2 of" in exchange.system else slow(0.3))(exchange)
+
+        provider.default = behave
+        text = "The pump was looked at by many people. " * 6000
+        job = run(TextSummaryFactory(user=owner, text=text).pk)
+        assert job.status == JobStatus.FAILED
+        calls = ProviderCall.objects.in_bulk()
+        assert Counter(call.outcome for call in calls.values())["error"] == 1
+        lost = [call for call in calls.values() if call.outcome == "lost"]
+        assert len(lost) == len(provider.requests) - 1 > 0
+        assert all(call.is_estimate for call in lost)
+        assert all(call.error.endswith("before the summary was given up") for call in lost)
+        for request in provider.requests:
+            call = calls[UUID(request.headers["x-client-request-id"])]
+            assert call.estimated_prompt_tokens >= request.prompt_tokens
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_answer_for_a_cancelled_summary_is_counted(
+        self, summary: Summary, provider: FakeProvider, run: Any
+    ) -> None:
+        def cancel(exchange: Exchange) -> None:
+            Summary.objects.get(pk=summary.pk).cancel()
+            connection.close()
+            answer()(exchange)
+
+        provider.default = cancel
+        job = run(summary.pk)
+        assert job.status == JobStatus.CANCELLED
+        call = ProviderCall.objects.get()
+        assert (call.outcome, call.is_estimate) == ("ok", False)
+        assert call.prompt_tokens == job.prompt_tokens == provider.tokens("prompt_tokens") > 0
+        assert call.cost_usd == job.cost_usd > 0
+
+
+class TestReconcile:
     @pytest.fixture
-    def calls(self, owner: User) -> list[Call]:
+    def calls(self, owner: User) -> list[ProviderCall]:
         who = {"company": owner.company, "user": owner, "model": "gpt-4o-mini", "attempt": 1}
+        estimate = {"is_estimate": True, "estimated_cost_usd": "0.01"}
         return [
-            Call.objects.create(**who, outcome="lost"),
-            Call.objects.create(**who, outcome="timeout"),
-            Call.objects.create(**who, outcome="ok", prompt_tokens=5, completion_tokens=1),
-            Call.objects.create(**who, outcome="lost"),
+            ProviderCall.objects.create(**who, outcome="lost", **estimate),
+            ProviderCall.objects.create(**who, outcome="timeout", **estimate),
+            ProviderCall.objects.create(**who, outcome="ok", prompt_tokens=5, completion_tokens=1),
+            ProviderCall.objects.create(**who, outcome="lost", **estimate),
+            ProviderCall.objects.create(**who, outcome="error", status=500),
+            ProviderCall.objects.create(**who),
         ]
 
-    def books(self, path: Path, *lines: str) -> str:
+    def write_export(self, path: Path, *lines: str) -> str:
         path.write_text("\n".join(("id,prompt_tokens,completion_tokens,cached_tokens", *lines)))
         return str(path)
 
-    def test_fills_in_what_was_not_read(self, calls: list[Call], tmp_path: Path) -> None:
-        lines = [f"{call.pk},1000,200,400" for call in calls[:3]]
-        books = self.books(tmp_path / "books.csv", *lines, f"{uuid7()},9,9,9")
-        for told in ("2 calls", "0 calls"):
+    def test_figures_replace_estimates_and_fill_gaps(
+        self, calls: list[ProviderCall], tmp_path: Path
+    ) -> None:
+        pks = [calls[n].pk for n in (0, 1, 2, 4, 5)]
+        lines = [f"{pk},1000,200,400" for pk in pks]
+        export = self.write_export(tmp_path / "books.csv", *lines, f"{uuid7()},9,9,9")
+        for count in ("3 calls", "0 calls"):
             out = StringIO()
-            call_command("reconcile_calls", books, stdout=out)
-            assert out.getvalue().startswith(told)
-            assert "1 of 4 ids are no call" in out.getvalue()
-        figures = Call.objects.order_by("pk").values_list("outcome", "prompt_tokens", "cost_usd")
+            call_command("reconcile_calls", export, stdout=out)
+            assert out.getvalue().startswith(f"Stored the figures of {count}.")
+            assert "1 of 6 ids do not exist in the ledger." in out.getvalue()
+        columns = ("outcome", "prompt_tokens", "cost_usd", "is_estimate")
+        figures = ProviderCall.objects.order_by("pk").values_list(*columns)
         cost = Decimal("0.00024")
         assert list(figures) == [
-            ("lost", 1000, cost),
-            ("timeout", 1000, cost),
-            ("ok", 5, 0),
-            ("lost", 0, 0),
+            ("lost", 1000, cost, False),
+            ("timeout", 1000, cost, False),
+            ("ok", 5, 0, False),
+            ("lost", 0, 0, True),
+            ("error", 1000, cost, False),
+            ("open", 0, 0, False),
         ]
 
     @pytest.mark.parametrize(
-        ("line", "said"),
+        ("line", "message"),
         [
-            ("x,1,2,3", "id: 'x' is no UUID"),
-            ("{0},1,2,3", "id: {0} is there twice"),
+            ("x,1,2,3", "id: 'x' is not a UUID"),
+            ("{0},1,2,3", "id: {0} occurs twice"),
             ("{1},many,2,3", "prompt_tokens: 'many'"),
             ("{1},,2,3", "prompt_tokens: ''"),
             ("{1},1", "completion_tokens: ''"),
             ("{1},1,-2,3", "completion_tokens: '-2'"),
             ("{1},1,99999999999999,3", "completion_tokens: '99999999999999'"),
             ("{1},1,2,3.5", "cached_tokens: '3.5'"),
-            ("{1},1,2,3", "cached_tokens: '3' is no number of tokens from 0 to 1"),
+            ("{1},1,2,3", "cached_tokens: '3' is not a whole number from 0 to 1"),
             ("{1},1,200,2,3", "more cells than the header"),
         ],
     )
-    def test_a_bad_row_is_named_and_nothing_written(
-        self, calls: list[Call], tmp_path: Path, line: str, said: str
+    def test_an_invalid_row_is_reported_and_nothing_is_stored(
+        self, calls: list[ProviderCall], tmp_path: Path, line: str, message: str
     ) -> None:
         pks = [call.pk for call in calls]
-        books = self.books(tmp_path / "books.csv", f"{pks[0]},1,2,0", line.format(*pks))
+        export = self.write_export(tmp_path / "books.csv", f"{pks[0]},1,2,0", line.format(*pks))
         with pytest.raises(CommandError) as raised:
-            call_command("reconcile_calls", books)
+            call_command("reconcile_calls", export)
         assert str(raised.value).startswith("Line 3, ")
-        assert said.format(*pks) in str(raised.value)
-        assert not Call.objects.filter(outcome="lost", prompt_tokens__gt=0).exists()
+        assert message.format(*pks) in str(raised.value)
+        assert not ProviderCall.objects.filter(outcome="lost", prompt_tokens__gt=0).exists()
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
-            (b"id,prompt,completion\n", "no prompt_tokens, completion_tokens"),
-            (b"", "no id, prompt_tokens"),
-            (b"\x89PNG\r\n\x1a\n\xff\xfe", "no CSV file in UTF-8"),
-            (b'id,prompt_tokens,completion_tokens\n"a', "Line 2 is no CSV"),
+            (b"id,prompt,completion\n", "misses the columns prompt_tokens, completion_tokens"),
+            (b"", "misses the columns id, prompt_tokens"),
+            (b"\x89PNG\r\n\x1a\n\xff\xfe", "not a CSV file in UTF-8"),
+            (b'id,prompt_tokens,completion_tokens\n"a', "Line 2 is not valid CSV"),
         ],
     )
-    def test_refuses_other_files(self, tmp_path: Path, content: bytes, said: str) -> None:
-        (books := tmp_path / "books.csv").write_bytes(content)
-        with pytest.raises(CommandError, match=said):
-            call_command("reconcile_calls", str(books))
+    def test_other_files_are_refused(self, tmp_path: Path, content: bytes, message: str) -> None:
+        (export := tmp_path / "books.csv").write_bytes(content)
+        with pytest.raises(CommandError, match=message):
+            call_command("reconcile_calls", str(export))
 
-    def test_a_row_without_tokens_is_no_figure(self, calls: list[Call], tmp_path: Path) -> None:
-        out = StringIO()
-        books = self.books(tmp_path / "books.csv", f"{calls[0].pk},0,0,0")
-        call_command("reconcile_calls", books, stdout=out)
-        assert out.getvalue() == "0 calls have figures now that had none.\n"
+    def test_a_row_of_zeros_replaces_an_estimate(
+        self, calls: list[ProviderCall], tmp_path: Path
+    ) -> None:
+        lines = [f"{calls[n].pk},0,0,0" for n in (0, 4)]
+        export = self.write_export(tmp_path / "books.csv", *lines)
+        for count in (1, 0):
+            out = StringIO()
+            call_command("reconcile_calls", export, stdout=out)
+            assert out.getvalue() == f"Stored the figures of {count} calls.\n"
+        calls[0].refresh_from_db()
+        assert (calls[0].is_estimate, calls[0].cost_usd) == (False, 0)

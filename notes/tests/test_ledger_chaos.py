@@ -1,7 +1,7 @@
-"""The ledger's books and the provider's own, while all goes wrong that can.
+"""The ledger compared with the provider's figures, while requests and workers fail at random.
 
-The provider fails, hangs, breaks off and is slow, and the worker's processes are killed at random,
-one or all of them, while they ask. `make chaos-ai` does it with a thousand calls and more.
+The provider fails, hangs, breaks off and is slow. The processes of the worker are killed, one or
+all of them, during their requests. `make chaos-ai` does it with a thousand calls.
 """
 
 import os
@@ -11,82 +11,81 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from uuid import UUID
 
 import psutil
 import pytest
+from django.core.management import call_command
 from django.db.models import Sum
 from django.db.models.functions import Now
 
 from accounts.models import User
-from common.ai.provider.responses import NO_USAGE
 from common.ai.types import Usage
 from common.jobs.models import ACTIVE, JobStatus
 from common.tests.support import Beat, Broker, Worker, eventually
 from common.tests.support import ai_provider as ai
 from config.local import LocalServices
-from config.local.processes import find_by_environment
 from notes import services
-from notes.models import Call, Summary
+from notes.models import ProviderCall, Summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CALLS = int(os.environ.get("CHAOS_CALLS", "15"))
-MASSACRES = range(8, CALLS, 100)  # after how many calls all of a worker is killed
-TIMEOUT = 1.5  # seconds that the provider has
-ATTEMPTS = 2 if CALLS > 100 else 1  # within one run; each pause before a second takes a second
-PROMPT, COMPLETION = Decimal("0.15"), Decimal("0.60")  # USD for a million tokens
+WORKER_KILLS = range(8, CALLS, 100)  # numbers of calls after which a whole worker is killed
+TIMEOUT_S = 1.5
+ATTEMPTS = 2 if CALLS > 100 else 1  # within one run; the pause before the second takes a second
+PROMPT_PRICE, COMPLETION_PRICE = Decimal("0.15"), Decimal("0.60")  # USD for a million tokens
+NO_USAGE = Usage()
 
 
 class Chaos:
-    """What the provider does with its requests, and to those who ask."""
+    """The provider's behaviour: random failures, and requests during which a worker is killed."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.kills = self.massacres = 0
+        self.child_kills = self.worker_kills = 0
         self.worker: Worker | None = None
 
     def __call__(self, exchange: ai.Exchange) -> None:
-        self._mood(exchange.number)(exchange)
+        self._choose_behaviour(exchange.number)(exchange)
 
-    def _mood(self, number: int) -> ai.Behaviour:
+    def _choose_behaviour(self, number: int) -> ai.Behaviour:
         late = ai.slow(self.random.uniform(0, 0.2))
         if number % 20 == 7:
-            return then(self.kill, late)
+            return in_sequence(self.kill_child, late)
         if number % 20 == 14:
-            return then(late, self.kill)
-        moods = [
+            return in_sequence(late, self.kill_child)
+        weighted = [
             (60, late),
             (12, ai.server_error()),
             (8, ai.rate_limited(0)),
             (5, ai.cut_off()),
             (5, ai.garbage()),
             (4, ai.hang_up()),
-            (2, ai.slow(1.5 * TIMEOUT)),
+            (2, ai.slow(1.5 * TIMEOUT_S)),
         ]
-        weights, behaviours = zip(*moods, strict=True)
+        weights, behaviours = zip(*weighted, strict=True)
         return self.random.choices(behaviours, weights)[0]
 
-    def kill(self, exchange: ai.Exchange) -> None:
-        """SIGKILL for the worker's child that asks."""
-        if self.worker and (child := self.worker.child_at(exchange.port)):
+    def kill_child(self, exchange: ai.Exchange) -> None:
+        """Send SIGKILL to the worker's child that sent the request."""
+        if self.worker and (child := self.worker.find_child_by_port(exchange.port)):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
-                self.kills += 1
+                self.child_kills += 1
 
-    def kill_all(self) -> None:
-        """SIGKILL for the whole process group, and another worker."""
+    def kill_worker(self) -> None:
+        """Send SIGKILL to the whole process group, and start another worker."""
         assert self.worker
         worker, self.worker = self.worker, None
         worker.kill()
-        self.massacres += 1
+        self.worker_kills += 1
         self.worker = worker.start().wait_ready()
 
 
-def then(*behaviours: ai.Behaviour) -> ai.Behaviour:
-    """One after the other."""
-
+def in_sequence(*behaviours: ai.Behaviour) -> ai.Behaviour:
     def behave(exchange: ai.Exchange) -> None:
         for behaviour in behaviours:
             behaviour(exchange)
@@ -115,111 +114,133 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 def worker(
     broker: Broker, tmp_path: Path, provider: ai.FakeProvider, chaos: Chaos
 ) -> Iterator[Worker]:
-    told = {
+    environment = {
         "OPENAI_API_KEY": "sk-test",
         "OPENAI_BASE_URL": provider.url,
-        "OPENAI_TIMEOUT": str(TIMEOUT),
+        "OPENAI_TIMEOUT": str(TIMEOUT_S),
         "OPENAI_ATTEMPTS": str(ATTEMPTS),
         "OPENAI_CONTEXT_TOKENS": "4000",
     }
     with (
         Beat(broker.url, tmp_path),
-        Worker(broker.url, tmp_path, concurrency=3, environment=told) as worker,
+        Worker(broker.url, tmp_path, concurrency=3, environment=environment) as worker,
     ):
         chaos.worker = worker
         yield worker
 
 
-def ask_for_more(by: User, number: int) -> None:
-    """Six texts; one is so long that it goes in parts, several at a time."""
+def create_summaries(by: User, number: int) -> None:
+    """Queue six texts; one is so long that it is sent in parts, several at a time."""
     texts = [f"Text {number}.{n} is about a pump that failed." for n in range(5)]
     texts.append(f"Text {number} is long. " + "The pump was looked at by many people. " * 400)
     services.create_batch(by=by, texts=texts, options=services.SummaryOptions())
 
 
-def no_waits() -> None:
-    """Let the pauses between a job's tries pass at once."""
+def skip_waits() -> None:
+    """End the pauses between the tries of a job."""
     waiting = Summary.objects.filter(status=JobStatus.QUEUED, attempts__gt=0, run_after__gt=Now())
     waiting.update(run_after=Now(), publish_after=Now())
 
 
-def all_ended() -> bool:
-    no_waits()
+def have_all_ended() -> bool:
+    skip_waits()
     return not Summary.objects.filter(status__in=ACTIVE).exists()
 
 
-def agree(provider: ai.FakeProvider) -> bool:
-    """Whether ledger, summaries and provider have the same sums."""
-    books = answers(provider).values()
-    used = {
-        "prompt_tokens": sum(usage.prompt for usage in books),
-        "completion_tokens": sum(usage.completion for usage in books),
-    }
-    summaries = Summary.objects.aggregate(**{name: Sum(name) for name in used})
-    ledger = Call.objects.aggregate(**{name: Sum(name) for name in used})
-    return used == ledger == summaries
-
-
-def answers(provider: ai.FakeProvider) -> dict[UUID, Usage]:
-    """What the provider has counted for the answers that it sent to their end."""
+def read_usage(provider: ai.FakeProvider) -> dict[UUID, Usage]:
+    """Return the provider's figures for every request that it got, 0 where it billed none."""
     return {
         UUID(request.headers["x-client-request-id"]): Usage(
             request.usage["prompt_tokens"], request.usage["completion_tokens"]
         )
-        for request in list(provider.requests)
         if request.served and request.usage
+        else NO_USAGE
+        for request in provider.requests
     }
 
 
-def test_the_ledger_agrees_with_the_provider(
-    owner: User, provider: ai.FakeProvider, worker: Worker, chaos: Chaos
+def compute_price(usage: Usage) -> Decimal:
+    return (PROMPT_PRICE * usage.prompt + COMPLETION_PRICE * usage.completion) / 1_000_000
+
+
+def write_export(usage_by_id: dict[UUID, Usage], path: Path) -> str:
+    """Write the provider's figures as a file for `reconcile_calls`."""
+    rows = [f"{pk},{usage.prompt},{usage.completion}" for pk, usage in usage_by_id.items()]
+    path.write_text("\n".join(("id,prompt_tokens,completion_tokens", *rows)))
+    return str(path)
+
+
+def assert_figures_are_exact_or_bounded(usage_by_id: dict[UUID, Usage]) -> None:
+    """Check that each call has the provider's figures or an estimate that is not below them."""
+    for pk, call in ProviderCall.objects.in_bulk().items():
+        usage = usage_by_id.get(pk, NO_USAGE)
+        if call.is_estimate:
+            assert call.outcome in {"lost", "timeout", "invalid"}
+            assert (call.prompt_tokens, call.completion_tokens, call.cost_usd) == (0, 0, 0)
+            assert call.estimated_prompt_tokens >= usage.prompt
+            assert call.estimated_completion_tokens >= usage.completion
+            assert call.estimated_cost_usd >= compute_price(usage)
+        else:
+            assert Usage(call.prompt_tokens, call.completion_tokens) == usage
+            assert call.cost_usd == compute_price(usage)
+
+
+def assert_sums_are_equal(usage_by_id: dict[UUID, Usage]) -> None:
+    """Check that ledger and summaries have the same sums as the provider."""
+    expected = {
+        "prompt_tokens": sum(usage.prompt for usage in usage_by_id.values()),
+        "completion_tokens": sum(usage.completion for usage in usage_by_id.values()),
+    }
+    sums = {name: Sum(name) for name in expected}
+    assert ProviderCall.objects.aggregate(**sums) == expected
+    assert Summary.objects.aggregate(**sums) == expected
+
+
+def test_figures_are_exact_or_bounded_and_exact_after_reconciling(
+    owner: User, provider: ai.FakeProvider, worker: Worker, chaos: Chaos, tmp_path: Path
 ) -> None:
-    asked = 0
+    batches = 0
     while len(provider.requests) < CALLS:
         if Summary.objects.filter(status__in=ACTIVE).count() < 6:
-            ask_for_more(owner, asked := asked + 1)
-        if chaos.massacres < len(MASSACRES) and len(provider.requests) > MASSACRES[chaos.massacres]:
-            chaos.kill_all()
-        no_waits()
+            create_summaries(owner, batches := batches + 1)
+        kills = chaos.worker_kills
+        if kills < len(WORKER_KILLS) and len(provider.requests) > WORKER_KILLS[kills]:
+            chaos.kill_worker()
+        skip_waits()
         time.sleep(0.1)
-    eventually(all_ended, "all summaries have ended", within=120)
+    eventually(have_all_ended, "all summaries have ended", within=120)
     worker.kill()
-    name = ("PGAPPNAME", worker.name)  # its couriers' too
-    eventually(lambda: not find_by_environment(*name), "all couriers have ended", within=60)
-    assert all(request.ended for request in provider.requests)
-    assert agree(provider)
+    eventually(lambda: all(r.ended for r in provider.requests), "the provider is idle", within=60)
 
-    told = {UUID(r.headers["x-client-request-id"]): r for r in provider.requests}
-    answered = answers(provider)
-    calls = Call.objects.in_bulk()
-    assert len(told) == len(provider.requests)  # no id was sent twice
-    assert not set(told) - set(calls)  # no request without its row
-    assert not Call.objects.open().exists()
-    # A row without a request: before that was sent its worker died, its summary was given up, or
-    # its time was over.
-    unseen = {pk for pk in calls if pk not in told}
-    assert all(calls[pk].status is None for pk in unseen)
-    assert {calls[pk].outcome for pk in unseen} <= {"lost", "error", "timeout"}
+    usage_by_id = read_usage(provider)
+    calls = ProviderCall.objects.in_bulk()
+    assert len(usage_by_id) == len(provider.requests)  # no id was sent twice
+    assert not set(usage_by_id) - set(calls)  # each request has its row
+    assert_figures_are_exact_or_bounded(usage_by_id)
+    statuses = {UUID(r.headers["x-client-request-id"]): r.status for r in provider.requests}
+    assert all(call.status in (None, statuses.get(pk)) for pk, call in calls.items())
+    # Of a row without a request: the worker died or the summary was given up before it was sent.
+    unsent = {pk for pk in calls if pk not in usage_by_id}
+    assert {calls[pk].outcome for pk in unsent} <= {"lost", "timeout", "error"}
+    assert len(calls) - len(unsent) == len(provider.requests) >= CALLS
 
-    for pk, call in calls.items():
-        usage = answered.get(pk, NO_USAGE)
-        assert Usage(call.prompt_tokens, call.completion_tokens) == usage
-        price = PROMPT * usage.prompt + COMPLETION * usage.completion
-        assert call.cost_usd == price / 1_000_000
-        if call.status is not None:
-            assert call.status == told[pk].status
-        if call.outcome == "ok":
-            assert pk in answered
-    # What was answered and is no summary's: who asked had died, had given up or waited no longer.
-    unread = {pk for pk in answered if calls[pk].outcome != "ok"}
-    assert {calls[pk].outcome for pk in unread} <= {"lost", "timeout", "error"}
-    assert len(calls) - len(unseen) == len(provider.requests) >= CALLS
+    estimates = {pk for pk, call in calls.items() if call.is_estimate}
+    assert not ProviderCall.objects.open().exists()
+    assert {pk for pk, call in calls.items() if call.outcome == "lost"} <= estimates
+    call_command(
+        "reconcile_calls", write_export(usage_by_id, tmp_path / "export.csv"), stdout=StringIO()
+    )
+    assert set(ProviderCall.objects.filter(is_estimate=True).in_bulk()) == estimates & unsent
+    assert_figures_are_exact_or_bounded(usage_by_id)
+    assert_sums_are_equal(usage_by_id)
 
     ended = Counter(Summary.objects.values_list("status", flat=True))
     assert set(ended) <= {JobStatus.COMPLETED, JobStatus.FAILED}
-    print(  # noqa: T201 - what `make chaos-ai` is for
-        f"{chaos.kills} children and {chaos.massacres} whole workers killed; summaries "
+    billed = {pk for pk in estimates if usage_by_id.get(pk, NO_USAGE) != NO_USAGE}
+    print(  # noqa: T201 - `make chaos-ai` shows these figures
+        f"{chaos.child_kills} children and {chaos.worker_kills} whole workers killed; summaries "
         f"{dict(ended)}; {len(provider.requests)} requests, "
         f"{len(calls)} rows: {dict(Counter(call.outcome for call in calls.values()))}; "
-        f"{len(unseen)} rows whose request never left; {len(unread)} answers put down late"
+        f"{len(unsent)} rows whose request was not sent; {len(estimates)} estimates, of which "
+        f"{len(billed)} were billed"
     )

@@ -14,7 +14,7 @@ from common.jobs import LostLease
 from common.jobs.handlers import perform
 from common.jobs.models import JobStatus
 from common.tests.support.ai_provider import FakeProvider
-from notes.models import MAX_SOURCE_CHARS, Call, Note, Summary, SummarySource
+from notes.models import MAX_SOURCE_CHARS, Note, ProviderCall, Summary, SummarySource
 from notes.tests.factories import NoteFactory, OwnSummaryFactory, TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -468,7 +468,7 @@ class TestDelete:
         run(summary.pk)
         assert as_user(owner).delete(detail_url(summary)).status_code == 204
         assert not SummarySource.objects.exists()
-        call = Call.objects.get()
+        call = ProviderCall.objects.get()
         assert (call.outcome, call.summary, call.user) == ("ok", None, owner)
         assert call.cost_usd > 0
 

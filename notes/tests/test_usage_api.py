@@ -1,3 +1,5 @@
+"""`GET /summaries/usage`."""
+
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from common.tests.support.ai_provider import FakeProvider, fail, server_error
 from notes import services
-from notes.models import Call, SummaryOutcome
+from notes.models import ProviderCall, SummaryOutcome
 from notes.tests.factories import TextSummaryFactory
 
 pytestmark = pytest.mark.django_db
@@ -16,17 +18,19 @@ URL = "/api/v1/summaries/usage"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def ended(user: User, *times: int, at: datetime = NOON, model: str = "m", **given: Any) -> None:
+def create_outcomes(
+    user: User, *times: int, at: datetime = NOON, model: str = "m", **columns: Any
+) -> None:
     for ms in times:
-        fields = {"failed": False, "cached": False, "duration_ms": ms, **given}
+        fields = {"failed": False, "cached": False, "duration_ms": ms, **columns}
         SummaryOutcome.objects.create(
             company=user.company, user=user, model=model, ended_at=at, **fields
         )
 
 
-def called(user: User, *, at: datetime = NOON, **given: Any) -> None:
-    fields = {"model": "m", "attempt": 1, "outcome": "ok", "started_at": at, **given}
-    Call.objects.create(company=user.company, user=user, **fields)
+def create_call(user: User, *, at: datetime = NOON, **columns: Any) -> None:
+    fields = {"model": "m", "attempt": 1, "outcome": "ok", "started_at": at, **columns}
+    ProviderCall.objects.create(company=user.company, user=user, **fields)
 
 
 @pytest.fixture
@@ -34,13 +38,22 @@ def days() -> dict[str, str]:
     return {"from": "2026-11-01", "to": "2026-11-30"}
 
 
-def test_of_a_day_and_model(as_user: Any, owner: User, days: dict) -> None:
-    ended(owner, *range(100, 2100, 100))
-    ended(owner, 90_000, failed=True)
-    ended(owner, 1, 1, 1, cached=True)
+def test_a_row_describes_a_day_and_a_model(as_user: Any, owner: User, days: dict) -> None:
+    create_outcomes(owner, *range(100, 2100, 100))
+    create_outcomes(owner, 90_000, failed=True)
+    create_outcomes(owner, 1, 1, 1, cached=True)
     for _ in range(2):
-        called(owner, prompt_tokens=100, cached_tokens=40, completion_tokens=10, cost_usd="0.0005")
-    called(owner, outcome="lost")
+        create_call(
+            owner, prompt_tokens=100, cached_tokens=40, completion_tokens=10, cost_usd="0.0005"
+        )
+    estimate = {
+        "is_estimate": True,
+        "estimated_prompt_tokens": 300,
+        "estimated_completion_tokens": 500,
+        "estimated_cost_usd": "0.002",
+    }
+    create_call(owner, outcome="lost", **estimate)
+    create_call(owner, outcome="ok", **{**estimate, "is_estimate": False})
     body = as_user(owner).get(URL, days).json()
     assert body["items"] == [
         {
@@ -49,34 +62,42 @@ def test_of_a_day_and_model(as_user: Any, owner: User, days: dict) -> None:
             "count": 24,
             "failures": 1,
             "reused": 3,
-            "calls": 3,
+            "calls": 4,
             "failed_calls": 1,
             "prompt_tokens": 200,
             "completion_tokens": 20,
             "cached_tokens": 80,
             "reasoning_tokens": 0,
             "cost_usd": "0.001000000",
+            "estimated_calls": 1,
+            "estimated_prompt_tokens": 300,
+            "estimated_completion_tokens": 500,
+            "estimated_cost_usd": "0.002000000",
             "median_ms": 1050,
             "p95_ms": 1905,
         }
     ]
     assert (body["total"], body["totals"]["count"]) == (1, 24)
     assert Decimal(body["totals"]["cost_usd"]) == Decimal("0.001")
+    assert body["totals"]["estimated_calls"] == 1
+    assert body["totals"]["estimated_prompt_tokens"] == 300
+    assert body["totals"]["estimated_completion_tokens"] == 500
+    assert Decimal(body["totals"]["estimated_cost_usd"]) == Decimal("0.002")
 
 
 def test_times_are_whole_milliseconds(as_user: Any, owner: User, days: dict) -> None:
-    ended(owner, 1000, 2003, 4177)
+    create_outcomes(owner, 1000, 2003, 4177)
     (row,) = as_user(owner).get(URL, days).json()["items"]
     assert (repr(row["median_ms"]), repr(row["p95_ms"])) == ("2003", "3960")
 
 
-def test_days_are_utcs_and_the_newest_comes_first(as_user: Any, owner: User, days: dict) -> None:
+def test_days_are_in_utc_with_the_newest_first(as_user: Any, owner: User, days: dict) -> None:
     late = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
-    ended(owner, 1, at=late)
-    ended(owner, 1, at=late + timedelta(seconds=1))
-    ended(owner, 1, at=late, model="a")
-    called(owner, at=datetime(2026, 11, 30, 23, 59, tzinfo=UTC), model="z")
-    ended(owner, 1, at=datetime(2026, 12, 1, tzinfo=UTC))
+    create_outcomes(owner, 1, at=late)
+    create_outcomes(owner, 1, at=late + timedelta(seconds=1))
+    create_outcomes(owner, 1, at=late, model="a")
+    create_call(owner, at=datetime(2026, 11, 30, 23, 59, tzinfo=UTC), model="z")
+    create_outcomes(owner, 1, at=datetime(2026, 12, 1, tzinfo=UTC))
     body = as_user(owner).get(URL, days).json()
     assert [(item["date"], item["model"]) for item in body["items"]] == [
         ("2026-11-30", "z"),
@@ -91,14 +112,16 @@ def test_days_are_utcs_and_the_newest_comes_first(as_user: Any, owner: User, day
     assert only["totals"]["count"] == 1
 
 
-def test_times_stand_for_their_day(as_user: Any, owner: User) -> None:
-    ended(owner, 1)
+def test_a_time_in_the_query_means_its_day(as_user: Any, owner: User) -> None:
+    create_outcomes(owner, 1)
     for at, found in (("2026-11-20T23:00:00Z", 1), ("2026-11-20T23:00:00-05:00", 0)):
         body = as_user(owner).get(URL, {"from": at, "to": "2026-11-30"}).json()
         assert body["totals"]["count"] == found
 
 
-def test_of_real_summaries(as_user: Any, owner: User, provider: FakeProvider, run: Any) -> None:
+def test_summaries_and_their_calls_are_counted(
+    as_user: Any, owner: User, provider: FakeProvider, run: Any
+) -> None:
     provider.then(server_error())
     first = run(TextSummaryFactory(user=owner, text="A pump.").pk)
     run(TextSummaryFactory(user=owner, text="A pump.").pk)
@@ -114,35 +137,37 @@ def test_of_real_summaries(as_user: Any, owner: User, provider: FakeProvider, ru
     assert row["median_ms"] > 0
 
 
-def test_without_a_provider(as_user: Any, owner: User, run: Any) -> None:
+def test_embedded_summaries_count_without_calls(as_user: Any, owner: User, run: Any) -> None:
     run(TextSummaryFactory(user=owner).pk)
     (row,) = as_user(owner).get(URL).json()["items"]
     assert (row["model"], row["count"], row["calls"]) == ("bureau-extractive-3", 1, 0)
 
 
 @pytest.mark.parametrize(
-    ("who", "seen"),
+    ("viewer", "count"),
     [("owner", 1), ("colleague", 2), ("admin", 3), ("superuser", 7), ("outsider", 4)],
 )
-def test_of_those_whom_one_may_see(
+def test_a_user_sees_only_permitted_summaries(
     as_user: Any,
     owner: User,
     colleague: User,
     outsider: User,
     days: dict,
-    who: str,
-    seen: int,
+    viewer: str,
+    count: int,
     request: pytest.FixtureRequest,
 ) -> None:
-    for count, user in ((1, owner), (2, colleague), (4, outsider)):
-        ended(user, *[1] * count)
-        for _ in range(count):
-            called(user)
-    totals = as_user(request.getfixturevalue(who)).get(URL, days).json()["totals"]
-    assert (totals["count"], totals["calls"]) == (seen, seen)
+    for number, user in ((1, owner), (2, colleague), (4, outsider)):
+        create_outcomes(user, *[1] * number)
+        for _ in range(number):
+            create_call(user)
+    totals = as_user(request.getfixturevalue(viewer)).get(URL, days).json()["totals"]
+    assert (totals["count"], totals["calls"]) == (count, count)
 
 
-def test_not_for_machines_and_strangers(as_user: Any, worker_account: User, api: Any) -> None:
+def test_worker_accounts_and_anonymous_users_have_no_access(
+    as_user: Any, worker_account: User, api: Any
+) -> None:
     assert as_user(worker_account).get(URL).status_code == 403
     assert api.get(URL).status_code == 401
 
@@ -160,13 +185,15 @@ def test_not_for_machines_and_strangers(as_user: Any, worker_account: User, api:
     ],
     ids=str,
 )
-def test_bad_value_is_named(as_user: Any, owner: User, query: dict, field: str) -> None:
+def test_an_invalid_parameter_is_reported_by_its_name(
+    as_user: Any, owner: User, query: dict, field: str
+) -> None:
     response = as_user(owner).get(URL, query)
     assert response.status_code == 400
     assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-def test_a_day_that_is_not_yet(as_user: Any, owner: User) -> None:
+def test_a_future_start_is_refused(as_user: Any, owner: User) -> None:
     today = timezone.now().date()
     tomorrow = today + timedelta(days=1)
     (error,) = as_user(owner).get(URL, {"from": tomorrow}).json()["errors"]
@@ -177,18 +204,20 @@ def test_a_day_that_is_not_yet(as_user: Any, owner: User) -> None:
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-def test_any_day_may_be_asked_for(as_user: Any, owner: User, day: str) -> None:
+def test_the_first_and_the_last_possible_day_are_accepted(
+    as_user: Any, owner: User, day: str
+) -> None:
     assert as_user(owner).get(URL, {"from": day, "to": day}).json()["items"] == []
     assert as_user(owner).get(URL, {"to": day}).status_code == 200
 
 
-def test_takes_as_many_queries_for_thirty_days_as_for_one(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     as_user: Any, owner: User, queries: Any, days: dict
 ) -> None:
     client = as_user(owner)
-    ended(owner, 1)
+    create_outcomes(owner, 1)
     few = queries(lambda: client.get(URL, days))
     for number in range(30):
-        ended(owner, 1, model=f"m{number}")
-        called(owner, model=f"m{number}")
+        create_outcomes(owner, 1, model=f"m{number}")
+        create_call(owner, model=f"m{number}")
     assert queries(lambda: client.get(URL, days)) == few

@@ -1,6 +1,6 @@
 from common.ai.extractive import selection, sentence_roles
 from common.ai.extractive.selection import Draft, standing_of
-from common.ai.prompts import TEMPLATES, is_list
+from common.ai.templates import TEMPLATES, is_list_wanted
 from common.ai.text import languages
 from common.ai.text.sentences import Sentence, clip, cost, split
 from common.ai.types import (
@@ -10,7 +10,7 @@ from common.ai.types import (
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
-    no_progress,
+    ignore_progress,
 )
 
 BULLET = "- "
@@ -44,7 +44,7 @@ class EmbeddedSummarizer:
         request: SummaryRequest,
         *,
         recorder: Recorder = NO_RECORDER,
-        progress: Progress = no_progress,
+        progress: Progress = ignore_progress,
     ) -> SummaryResult:
         try:
             source = selection.checked(request.text, request.max_words)
@@ -70,7 +70,7 @@ def _summary(request: SummaryRequest, source: str) -> tuple[str, str]:
 
 def _own(request: SummaryRequest) -> str:
     """By a company's own template, or as bullets: first what the template names, if it does."""
-    bulleted = is_list(request)
+    bulleted = is_list_wanted(request.instructions)
     wanted = _focus(request)
     if not bulleted and not wanted:
         return selection.summarize(request.text, max_words=request.max_words)

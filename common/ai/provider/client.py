@@ -1,7 +1,10 @@
-"""One request to an OpenAI-compatible endpoint, bounded in time and size.
+"""Send one request to an OpenAI-compatible endpoint, bounded in time and size.
 
-Chat Completions, because every compatible server has them. Nothing here retries, and nothing
-raises for what a provider does: `ask` gives a `Reply` that says what came and what to do next.
+It uses Chat Completions, which every compatible server has. It does not retry, and it raises
+nothing for a provider's failures: they are part of the `ProviderResponse`.
+
+Importing this module imports openai, which takes 50 MB: only `common.ai.summarizer()` does it, so
+that processes without AI work stay small and a worker's children share the memory.
 """
 
 import asyncio
@@ -9,105 +12,137 @@ import logging
 from collections.abc import AsyncIterator
 from functools import cache
 from ssl import SSLContext
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx2
 import openai
 
-from common.ai.provider.responses import Reply, did_not_answer, read_answer, read_error
+from common.ai.provider.options import Endpoint
+from common.ai.provider.responses import ProviderResponse, parse_answer, parse_error
 
-CONNECT_SECONDS = 5.0
-KEEP_SECONDS = 2.0
-REQUEST_ID = "X-Client-Request-Id"  # OpenAI's own name for an id that the client gives
-MAX_BYTES = 5_000_000
-MAX_PACKED_BYTES = MAX_BYTES // 100  # of a compressed body, which can unpack to a thousand times
+CONNECT_TIMEOUT_S = 5.0
+KEEPALIVE_S = 2.0
+REQUEST_ID_HEADER = "X-Client-Request-Id"  # OpenAI's name for an id that the client chooses
+MAX_RESPONSE_BYTES = 5_000_000
+MAX_COMPRESSED_BYTES = MAX_RESPONSE_BYTES // 100  # which can grow a thousand times
 
-_MALFORMED = Reply("error", "refuse", error="cannot be asked: its address or key is malformed")
-
-
-class _TooBig(httpx2.ReadError):
-    """More than `MAX_BYTES` came."""
+_MALFORMED = ProviderResponse(
+    "error", "refuse", error="cannot be asked: its address or key is malformed"
+)
 
 
-class _Bounded(httpx2.AsyncByteStream):
+class _ResponseTooLarge(httpx2.ReadError):
+    """More than `MAX_RESPONSE_BYTES` came."""
+
+
+class _LimitedStream(httpx2.AsyncByteStream):
+    """A response's stream that raises `_ResponseTooLarge` after `limit` bytes."""
+
     def __init__(self, stream: httpx2.AsyncByteStream, limit: int) -> None:
-        self._stream, self._left = stream, limit
+        self._stream, self._bytes_left = stream, limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise _TooBig("the response is too big")
+            self._bytes_left -= len(chunk)
+            if self._bytes_left < 0:
+                raise _ResponseTooLarge("the response is too large")
             yield chunk
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-async def _bound(response: httpx2.Response) -> None:
-    packed = "content-encoding" in response.headers
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _Bounded(response.stream, MAX_PACKED_BYTES if packed else MAX_BYTES)
+class ProviderClient:
+    """A client for one event loop; close it there."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._timeout = endpoint.timeout
+        self._client = _create_openai_client(endpoint)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.close()
+
+    async def send(self, body: dict[str, Any], *, request_id: str = "") -> ProviderResponse:
+        """Send one request with our `request_id` as a header.
+
+        The endpoint's timeout bounds all of it, also the name look-up and a server that sends its
+        response byte by byte.
+        """
+        headers = {REQUEST_ID_HEADER: request_id} if request_id else None
+        create = self._client.chat.completions.with_raw_response.create
+        try:
+            async with asyncio.timeout(self._timeout):
+                raw = await create(**body, extra_headers=headers)
+        except (TimeoutError, openai.APITimeoutError) as error:
+            return self._describe_timeout(error)
+        except openai.APIStatusError as error:
+            details = {"code": error.code, "type": error.type, "param": error.param}
+            details["message"] = error.message
+            return parse_error(error.status_code, details, error.response.headers, body)
+        except openai.APIConnectionError as error:
+            return _describe_failure(error.__cause__)
+        except (openai.OpenAIError, httpx2.InvalidURL, UnicodeError):
+            return _MALFORMED
+        return parse_answer(raw.http_response.content, raw.status_code, body)
+
+    def _describe_timeout(self, error: Exception) -> ProviderResponse:
+        if isinstance(error.__cause__, httpx2.ConnectTimeout):  # nothing was sent
+            return ProviderResponse("timeout", "postpone", error="could not be reached in time")
+        reason = f"did not answer within {self._timeout:g} seconds"
+        return ProviderResponse("timeout", "postpone", usage=None, error=reason)
 
 
-@cache
-def _tls() -> SSLContext:
-    return httpx2.create_ssl_context()  # 20 ms to build, and safe to share and to fork
-
-
-def connect(
-    *, api_key: str, base_url: str, timeout: float, late: float = 0.0
-) -> openai.AsyncOpenAI:
-    """A client for one event loop; close it there. `late` is added to `timeout` for what has left
-    already. Redirects are not followed: they would carry the text to another place."""
+def _create_openai_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
+    """Return a client without redirects, which would send the text to another address."""
     for name in ("openai", "httpx2", "httpcore2"):  # below WARNING they log texts and addresses
         logging.getLogger(name).setLevel(logging.WARNING)
-    times = httpx2.Timeout(timeout + late, connect=min(timeout, CONNECT_SECONDS))
-    http = httpx2.AsyncClient(
-        verify=_tls(),
-        # A request that queued could leave too late, and a connection that was idle for as long as
-        # servers keep them (5 seconds) may be closed in the moment in which it is used again.
-        limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEP_SECONDS),
+    connect_timeout = min(endpoint.timeout, CONNECT_TIMEOUT_S)
+    http_client = httpx2.AsyncClient(
+        verify=_create_tls_context(),
+        # A queue for connections would let requests leave late. Servers close connections that are
+        # idle for 5 seconds, perhaps in the moment in which we use them again.
+        limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_S),
         headers={"Accept-Encoding": "identity"},
-        event_hooks={"response": [_bound]},
+        event_hooks={"response": [_limit_size]},
         follow_redirects=False,
     )
     return openai.AsyncOpenAI(
-        api_key=api_key, base_url=base_url, max_retries=0, timeout=times, http_client=http
+        api_key=endpoint.api_key,
+        base_url=endpoint.base_url,
+        max_retries=0,
+        timeout=httpx2.Timeout(endpoint.timeout, connect=connect_timeout),
+        http_client=http_client,
     )
 
 
-async def ask(
-    client: openai.AsyncOpenAI, params: dict[str, Any], timeout: float, *, request_id: str = ""
-) -> Reply:
-    """One request with the body `params`; `timeout` seconds bound all of it, the name's look-up
-    and a server that dribbles bytes included. The provider is told our `request_id`."""
-    headers = {REQUEST_ID: request_id} if request_id else None
-    try:
-        async with asyncio.timeout(timeout):
-            create = client.chat.completions.with_raw_response.create
-            raw = await create(**params, extra_headers=headers)
-    except (TimeoutError, openai.APITimeoutError) as error:
-        if isinstance(error.__cause__, httpx2.ConnectTimeout):
-            return Reply("timeout", "later", error="could not be reached in time")
-        return did_not_answer(timeout)
-    except openai.APIStatusError as error:
-        account = {"code": error.code, "type": error.type, "param": error.param}
-        account["message"] = error.message
-        return read_error(error.status_code, account, error.response.headers, params)
-    except openai.APIConnectionError as error:
-        return _broken(error.__cause__)
-    except (openai.OpenAIError, httpx2.InvalidURL, UnicodeError):
-        return _MALFORMED
-    return read_answer(raw.http_response.content, raw.status_code, params)
+@cache
+def _create_tls_context() -> SSLContext:
+    return httpx2.create_ssl_context()  # takes 20 ms; threads and forks can share it
 
 
-def _broken(cause: BaseException | None) -> Reply:
+async def _limit_size(response: httpx2.Response) -> None:
+    is_compressed = "content-encoding" in response.headers
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    limit = MAX_COMPRESSED_BYTES if is_compressed else MAX_RESPONSE_BYTES
+    response.stream = _LimitedStream(response.stream, limit)
+
+
+def _describe_failure(cause: BaseException | None) -> ProviderResponse:
+    """Return the response for a connection that failed; once sent, a request may be billed."""
     match cause:
         case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol():
             return _MALFORMED
-        case _TooBig():
-            return Reply("invalid", "again", error="sent far too much")
+        case _ResponseTooLarge():
+            return ProviderResponse("invalid", "retry", usage=None, error="sent far too much")
         case httpx2.RemoteProtocolError() | httpx2.ReadError() | httpx2.DecodingError():
-            return Reply("invalid", "again", error="broke off its answer")
-    return Reply("error", "again", error="could not be reached")
+            return ProviderResponse("invalid", "retry", usage=None, error="broke off its answer")
+    return ProviderResponse("error", "retry", error="could not be reached")

@@ -1,6 +1,6 @@
-"""What a provider's response means for us, as plain data.
+"""Parse a provider's response into plain data.
 
-No `Reply` holds a provider's own words, which may quote the key or the text.
+No `ProviderResponse` contains the provider's own words, which may quote the key or the text.
 """
 
 import json
@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from common.ai.prompts import shown
+from common.ai.provider.answer_format import remove_thinking
 from common.ai.text.chunking import estimate_tokens
-from common.ai.types import Outcome, Usage
+from common.ai.types import CallOutcome, Usage
 from common.retry_after import retry_after
 
-MAX_COMPLETION = 1_000_000  # tokens; a usage figure above it is absurd
-HIDDEN_PROMPT = 20_000  # tokens that a provider may add to a prompt of its own
+MAX_COMPLETION_TOKENS = 1_000_000  # a usage figure above it can't be true
+MAX_HIDDEN_PROMPT_TOKENS = 20_000  # that a provider may add to our prompt
 
-Next = Literal["take", "again", "later", "refuse", "shrink"]
+NextStep = Literal["accept", "retry", "postpone", "refuse", "shorten"]
 
 NO_USAGE = Usage()
 
@@ -28,7 +28,7 @@ _too_long = re.compile(
 _unsupported = re.compile(
     r"unsupported|not support|unrecogni|unexpected|not permitted|unknown", re.IGNORECASE
 )
-_OPTIONAL = ("max_tokens", "temperature")
+_OPTIONAL_PARAMETERS = ("max_tokens", "temperature")
 _REFUSALS = {
     401: "refused our key (401)",
     402: "wants to be paid first (402)",
@@ -37,93 +37,103 @@ _REFUSALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What one request brought, and what to do `next`: take the text, try again, try much later,
-    give up, or send a shorter text.
+class ProviderResponse:
+    """The result of one request, and what to do `next`.
 
-    `error` continues "the provider ...". `cut` is an answer that stopped at the token limit,
-    `unsupported` the name of a parameter to ask again without.
+    accept: use the text; retry: send the request again; postpone: try the job again later;
+    refuse: fail the job; shorten: send a shorter text.
+
+    `error` continues a sentence that begins with "the provider". `usage` is `None` where the
+    provider may bill the request but its usage is unknown. `is_truncated` marks an answer that
+    stopped at the token limit. `unsupported_parameter` is the name of a parameter to leave out of
+    the next request.
     """
 
-    outcome: Outcome
-    next: Next = "refuse"
+    outcome: CallOutcome
+    next: NextStep = "refuse"
     status: int | None = None
     text: str = ""
-    cut: bool = False
-    usage: Usage = NO_USAGE
+    is_truncated: bool = False
+    usage: Usage | None = NO_USAGE
     error: str = ""
     retry_after: float | None = None
-    unsupported: str = ""
+    unsupported_parameter: str = ""
 
 
-def did_not_answer(timeout: float) -> Reply:
-    """The reply where none came within `timeout` seconds."""
-    return Reply("timeout", "later", error=f"did not answer within {timeout:g} seconds")
-
-
-def read_error(
+def parse_error(
     status: int,
     error: Mapping[str, Any],
     headers: Mapping[str, str],
-    params: Mapping[str, Any],
-) -> Reply:
-    """The reply in a status that is not 2xx. `error` is the provider's account of it (`code`,
-    `type`, `param`, `message`), `params` the body of the request."""
+    body: Mapping[str, Any],
+) -> ProviderResponse:
+    """Return the response for a status that is not 2xx.
+
+    `error` has the provider's `code`, `type`, `param` and `message`; `body` is what was sent.
+    """
     words = " ".join(str(error.get(key)) for key in ("code", "type", "message"))
     wait = retry_after(headers, time.time())
-    if status == 429 and "insufficient_quota" in words:  # waiting a few seconds will not fill it
-        return Reply("rate_limited", "later", status, error="says that our quota is used up (429)")
+    if status == 429 and "insufficient_quota" in words:  # will not change within seconds
+        reason = "says that our quota is used up (429)"
+        return ProviderResponse("rate_limited", "postpone", status, error=reason)
     if status == 429:
         reason = "answered 429 (too many requests)"
-        return Reply("rate_limited", "again", status, error=reason, retry_after=wait)
+        return ProviderResponse("rate_limited", "retry", status, error=reason, retry_after=wait)
     if status >= 500 or status in (408, 409, 425):
-        return Reply("error", "again", status, error=f"answered {status}", retry_after=wait)
+        reason = f"answered {status}"
+        return ProviderResponse("error", "retry", status, error=reason, retry_after=wait)
     if status == 413 or (status in (400, 422) and _too_long.search(words)):
-        return Reply(
-            "error", "shrink", status, error="says that the text is too long for its model"
-        )
-    unsupported = _unsupported_name(error.get("param"), words, params)
-    reason = _refusal(status, words, params)
-    return Reply("error", "refuse", status, error=reason, unsupported=unsupported)
+        reason = "says that the text is too long for its model"
+        return ProviderResponse("error", "shorten", status, error=reason)
+    return ProviderResponse(
+        "error",
+        "refuse",
+        status,
+        error=_describe_refusal(status, words, body),
+        unsupported_parameter=_find_unsupported_parameter(error.get("param"), words, body),
+    )
 
 
-def _refusal(status: int, words: str, params: Mapping[str, Any]) -> str:
+def _describe_refusal(status: int, words: str, body: Mapping[str, Any]) -> str:
     if "content_filter" in words or "content_policy" in words:
         return "declined to summarise this text"
     if status == 404:
-        return f"does not know the model {params['model']!r}, or its address is wrong (404)"
+        return f"does not know the model {body['model']!r}, or its address is wrong (404)"
     return _REFUSALS.get(status, f"refused the request ({status})")
 
 
-def _unsupported_name(param: object, words: str, params: Mapping[str, Any]) -> str:
-    """Which of the sent parameters that we can do without is refused, "" if none."""
+def _find_unsupported_parameter(param: object, words: str, body: Mapping[str, Any]) -> str:
+    """Return the optional parameter that was sent and refused, "" if none was."""
     if not _unsupported.search(words):
         return ""
-    accused = str(param) if param else words
-    return next((name for name in _OPTIONAL if name in accused and name in params), "")
+    refused = str(param) if param else words
+    return next((name for name in _OPTIONAL_PARAMETERS if name in refused and name in body), "")
 
 
-def read_answer(body: bytes, status: int, params: Mapping[str, Any]) -> Reply:
-    """The reply in a body that came with a 2xx, whatever is in it."""
+def parse_answer(content: bytes, status: int, body: Mapping[str, Any]) -> ProviderResponse:
+    """Return the response for a 2xx status with any `content`; `body` is what was sent."""
     try:
-        payload = json.loads(body)
+        payload = json.loads(content)
     except (ValueError, RecursionError):
-        return Reply("invalid", "again", status, error="sent an answer that is not JSON")
-    choice = _dig(payload, "choices", 0)
-    text = shown(_content(_dig(choice, "message", "content")))
-    usage = read_usage(_dig(payload, "usage"), params["messages"], text)
-    finish = _dig(choice, "finish_reason")
-    if finish == "content_filter" or _dig(choice, "message", "refusal"):
-        return Reply("error", status=status, usage=usage, error="declined to summarise this text")
+        reason = "sent an answer that is not JSON"
+        return ProviderResponse("invalid", "retry", status, usage=None, error=reason)
+    choice = _get(payload, "choices", 0)
+    text = remove_thinking(_join_content(_get(choice, "message", "content")))
+    usage = parse_usage(_get(payload, "usage"), body["messages"], text)
+    finish = _get(choice, "finish_reason")
+    if finish == "content_filter" or _get(choice, "message", "refusal"):
+        reason = "declined to summarise this text"
+        return ProviderResponse("error", "refuse", status, usage=usage, error=reason)
     if finish == "length":
-        outcome: Outcome = "ok" if text else "invalid"
-        return Reply(outcome, "take", status, text, True, usage, "cut its answer off")
+        outcome: CallOutcome = "ok" if text else "invalid"
+        reason = "cut its answer off"
+        return ProviderResponse(outcome, "accept", status, text, True, usage, reason)
     if not text.replace("\ufffd", "").strip():
-        return Reply("invalid", "again", status, usage=usage, error="sent an empty answer")
-    return Reply("ok", "take", status, text, usage=usage)
+        reason = "sent an empty answer"
+        return ProviderResponse("invalid", "retry", status, usage=usage, error=reason)
+    return ProviderResponse("ok", "accept", status, text, usage=usage)
 
 
-def _dig(value: Any, *path: str | int) -> Any:
+def _get(value: Any, *path: str | int) -> Any:
     for key in path:
         try:
             value = value[key]
@@ -132,32 +142,32 @@ def _dig(value: Any, *path: str | int) -> Any:
     return value
 
 
-def _content(content: Any) -> str:
-    """Some servers send a list of parts where others send a string."""
+def _join_content(content: Any) -> str:
+    """Return the text; some servers send a list of parts instead of a string."""
     if isinstance(content, list):
-        return "".join(_content(_dig(part, "text")) for part in content)
+        return "".join(_join_content(_get(part, "text")) for part in content)
     return content if isinstance(content, str) else ""
 
 
-def read_usage(figures: Any, messages: list[dict[str, str]], text: str) -> Usage:
-    """The provider's figures; an estimate where one is missing or cannot be true.
+def parse_usage(figures: Any, messages: list[dict[str, str]], text: str) -> Usage | None:
+    """Return the provider's figures, with estimates where one is missing or can't be true.
 
-    With neither figures nor a text there is nothing to estimate: an empty answer of unknown cost.
+    Returns `None` for an empty answer without figures: nothing tells what it cost.
     """
     if not isinstance(figures, dict) and not text:
-        return NO_USAGE
+        return None
     sent = "".join(message["content"] for message in messages)
-    ceiling = len(sent.encode()) + HIDDEN_PROMPT
-    prompt = _tokens(_dig(figures, "prompt_tokens"), ceiling) or estimate_tokens(sent)
-    completion = _tokens(_dig(figures, "completion_tokens"), MAX_COMPLETION)
+    max_prompt = len(sent.encode()) + MAX_HIDDEN_PROMPT_TOKENS
+    prompt = _parse_tokens(_get(figures, "prompt_tokens"), max_prompt) or estimate_tokens(sent)
+    completion = _parse_tokens(_get(figures, "completion_tokens"), MAX_COMPLETION_TOKENS)
     completion = completion or estimate_tokens(text)
-    cached = _tokens(_dig(figures, "prompt_tokens_details", "cached_tokens"), prompt)
-    reasoning = _dig(figures, "completion_tokens_details", "reasoning_tokens")
-    return Usage(prompt, completion, cached, _tokens(reasoning, completion))
+    cached = _parse_tokens(_get(figures, "prompt_tokens_details", "cached_tokens"), prompt)
+    reasoning = _get(figures, "completion_tokens_details", "reasoning_tokens")
+    return Usage(prompt, completion, cached, _parse_tokens(reasoning, completion))
 
 
-def _tokens(value: Any, ceiling: int) -> int:
-    """`value` if it is a count from 1 to `ceiling`, else 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= ceiling:
+def _parse_tokens(value: Any, maximum: int) -> int:
+    """Return `value` if it is a number from 1 to `maximum`, else 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= maximum:
         return 0
     return int(value)

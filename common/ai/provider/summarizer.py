@@ -1,32 +1,27 @@
 """Summaries by any OpenAI-compatible provider.
 
-A text that fits the model's context goes in one request. A longer one goes in parts, in parallel,
-and the notes made on the parts are summarised in turn, in several rounds if need be.
+A text that fits the model's context takes one request. A longer one is sent in parts, in parallel,
+and the notes on the parts are then summarised, in several rounds if necessary.
 
-It all runs in the calling thread, in an event loop that lives as long as one `summarize`: a time
-limit bounds a whole request, a part's failure ends the others at once, and no thread, loop or
-connection outlives the call or gets carried over a fork. Where costs are recorded, the requests
-themselves are made by a courier, which reads what is not waited for any more.
+Everything runs in the calling thread, in an event loop that lives as long as one `summarize`: a
+timeout bounds a whole request, the first part that fails ends all other requests, and no loop or
+connection outlives the call or is carried over a fork.
 """
 
 import asyncio
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import partial
 
-from common.ai.prompts import (
-    cleaned,
-    final_messages,
-    is_list,
-    part_messages,
-    shaped,
-)
-from common.ai.provider.responses import Reply
-from common.ai.provider.retries import Asker, Settings, TooLongError
-from common.ai.provider.sync_bridge import Desk, drive
-from common.ai.provider.transport import Endpoint, lines
-from common.ai.text.chunking import estimate_tokens, sentence_end, split
+from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
+from common.ai.provider.client import ProviderClient
+from common.ai.provider.event_loop import outside_event_loop, run_in_calling_thread
+from common.ai.provider.options import Endpoint, ProviderOptions
+from common.ai.provider.prompts import build_notes_messages, build_summary_messages
+from common.ai.provider.responses import ProviderResponse
+from common.ai.provider.retries import ProviderSession, TextTooLongError
+from common.ai.templates import is_list_wanted
+from common.ai.text.chunking import estimate_tokens, split
 from common.ai.types import (
     NO_RECORDER,
     Price,
@@ -35,26 +30,27 @@ from common.ai.types import (
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
-    no_progress,
+    ignore_progress,
 )
 
 OPENAI_URL = "https://api.openai.com/v1"
-SMALLEST_PART = 400  # tokens; with less room for a part, notes on it would not be much shorter
-SMALLEST_NOTE = 64  # tokens that the notes on a part may have, however short it is
-PROMPT = 600  # tokens; what Bureau's own instructions need at most
-NOTE_WORDS = 300  # the longest notes on one part
+MIN_PART_TOKENS = 400  # with less room for a part, the notes on it would not be much shorter
+MIN_NOTES_TOKENS = 64  # that the notes on a part may have, however short the part is
+MAX_PROMPT_TOKENS = 600  # of Bureau's own instructions
+MAX_NOTES_WORDS = 300
+MIN_NOTES_WORDS = 30
 
 
 class OpenAISummarizer:
-    """Makes summaries with `model` at `base_url`; safe to share between threads and to fork.
+    """Makes summaries with `model` at `base_url`; threads and forks can share it.
 
-    `max_tokens` bounds an answer, and one that does not fit there is asked for with four times as
-    many. `temperature` None leaves it to the provider. `timeout` is in seconds for each
-    request, `attempts` the requests for one answer. `context_tokens` is what the model takes,
-    prompt and answer together. `concurrency` bounds the requests that one summary has open at a
-    time. The waits between attempts are in seconds: `wait_initial`, doubled up to `wait_max`, plus
-    up to `wait_jitter`. Raises ValueError when `max_tokens` leaves too little
-    of `context_tokens` for a text.
+    `max_tokens` bounds an answer; one that does not fit is requested again with four times as
+    many. With `temperature` None the provider chooses. `timeout` is in seconds for each request,
+    `attempts` is the number of requests for one answer. `context_tokens` is the model's limit for
+    prompt and answer together. `concurrency` bounds the parallel requests of one summary. The waits
+    between attempts are in seconds: `wait_initial`, doubled up to `wait_max`, plus up to
+    `wait_jitter`. Raises ValueError if `max_tokens` leaves too little of `context_tokens` for a
+    text.
     """
 
     def __init__(
@@ -76,7 +72,7 @@ class OpenAISummarizer:
     ) -> None:
         self.model, self.concurrency = model, concurrency
         self._endpoint = Endpoint(api_key, base_url or OPENAI_URL, timeout)
-        self._settings = Settings(
+        self._options = ProviderOptions(
             model=model,
             max_tokens=max_tokens,
             context_tokens=context_tokens,
@@ -87,7 +83,8 @@ class OpenAISummarizer:
             wait_max=wait_max,
             wait_jitter=wait_jitter,
         )
-        if context_tokens - self._settings.more_tokens < PROMPT + SMALLEST_PART:
+        room = context_tokens - self._options.extended_max_tokens
+        if room < MAX_PROMPT_TOKENS + MIN_PART_TOKENS:
             raise ValueError("context_tokens must be larger, or max_tokens smaller")
 
     def summarize(
@@ -95,135 +92,138 @@ class OpenAISummarizer:
         request: SummaryRequest,
         *,
         recorder: Recorder = NO_RECORDER,
-        progress: Progress = no_progress,
+        progress: Progress = ignore_progress,
     ) -> SummaryResult:
-        """See `Summarizer.summarize`. Not for a thread in which an event loop is running."""
-        text = cleaned(request.text).strip()
+        """See `Summarizer.summarize`. Don't call it in a thread with a running event loop."""
+        text = clean_text(request.text).strip()
         if not text:
             raise SummaryRefused("there is no text to summarise")
-        return drive(partial(self._summary, request, text, recorder, progress))
+        return run_in_calling_thread(self._summarize(request, text, recorder, progress))
 
-    async def _summary(
-        self,
-        request: SummaryRequest,
-        text: str,
-        recorder: Recorder,
-        progress: Progress,
-        desk: Desk,
+    async def _summarize(
+        self, request: SummaryRequest, text: str, recorder: Recorder, progress: Progress
     ) -> SummaryResult:
-        async with lines(self._endpoint, recorder.late_costs) as opened:
-            asker = Asker(self._settings, opened, desk, recorder)
-            job = _Job(request, asker, desk, progress, self.concurrency)
-            return await job.run(text)
+        async with ProviderClient(self._endpoint) as client:
+            session = ProviderSession(self._options, client, recorder)
+            return await _SummaryBuilder(request, session, progress, self.concurrency).build(text)
 
 
-class _Job:
-    """One summary in the making: how far it is, and what it left out."""
+class _SummaryBuilder:
+    """Builds one summary, counts its steps and remembers what was left out."""
 
     def __init__(
         self,
         request: SummaryRequest,
-        asker: Asker,
-        desk: Desk,
+        session: ProviderSession,
         progress: Progress,
         concurrency: int,
     ) -> None:
-        self.request, self.asker, self.desk = request, asker, desk
-        self.progress, self.concurrency = progress, concurrency
-        self.done = self.total = 0
-        self.noted = self.clipped = 0  # parts of which there are notes, and incomplete ones
+        self._request, self._session = request, session
+        self._progress, self._concurrency = progress, concurrency
+        self._steps_done = self._steps = 0
+        self._notes = self._incomplete_notes = 0
 
-    async def run(self, text: str) -> SummaryResult:
-        """Tries shorter parts when the provider says that its context is smaller than we think."""
-        room = self._room()
-        while room >= SMALLEST_PART:
+    async def build(self, text: str) -> SummaryResult:
+        """Return the summary of `text`.
+
+        Parts become shorter when the provider says that its context is smaller than configured.
+        """
+        max_tokens = self._compute_part_tokens()
+        while max_tokens >= MIN_PART_TOKENS:
             try:
-                return self._result(await self._whole(text, room))
-            except TooLongError:
-                room = min(room, estimate_tokens(text)) // 2
+                return self._build_result(await self._summarize_text(text, max_tokens))
+            except TextTooLongError:
+                max_tokens = min(max_tokens, estimate_tokens(text)) // 2
         raise SummaryRefused("the model's context has too little room for the text")
 
-    def _room(self) -> int:
-        """How many tokens of text go in one request, beside the prompt and the answer."""
-        longest = part_messages(self.request, "", number=9999, total=9999, words=NOTE_WORDS)
-        prompt = estimate_tokens("".join(message["content"] for message in longest))
-        settings = self.asker.settings
-        return settings.context_tokens - prompt - settings.more_tokens
+    def _compute_part_tokens(self) -> int:
+        """Return how many tokens of text fit in a request, with the prompt and the answer."""
+        messages = build_notes_messages(
+            self._request, "", number=9999, total=9999, max_words=MAX_NOTES_WORDS
+        )
+        prompt = estimate_tokens("".join(message["content"] for message in messages))
+        options = self._session.options
+        return options.context_tokens - prompt - options.extended_max_tokens
 
-    async def _whole(self, text: str, room: int) -> Reply:
-        """The answer for all of `text`. Each round makes it shorter, by a third at the least."""
-        self.noted = self.clipped = 0
-        self.total, parts = self.done + 1, 1
-        while (size := estimate_tokens(text)) > room:
-            even = math.ceil(size / math.ceil(size / room)) + room // 20
-            pieces = list(split(text, min(room, even)))
-            parts = max(parts, len(pieces))
-            self.total += len(pieces)
-            text = "\n\n".join(await self._notes(pieces, room))
-        messages = final_messages(self.request, text, parts=parts)
-        reply = await self.asker.answer(messages, words=self.request.max_words)
-        await self._advance()
-        return reply
+    async def _summarize_text(self, text: str, max_tokens: int) -> ProviderResponse:
+        """Return the answer for all of `text`; each round of notes shortens it by a third."""
+        self._notes = self._incomplete_notes = 0
+        self._steps, max_parts = self._steps_done + 1, 1
+        while (size := estimate_tokens(text)) > max_tokens:
+            even = math.ceil(size / math.ceil(size / max_tokens)) + max_tokens // 20
+            parts = list(split(text, min(max_tokens, even)))
+            max_parts = max(max_parts, len(parts))
+            self._steps += len(parts)
+            text = "\n\n".join(await self._take_notes(parts, max_tokens))
+        messages = build_summary_messages(self._request, text, parts=max_parts)
+        response = await self._session.request_answer(messages, max_words=self._request.max_words)
+        self._report_step()
+        return response
 
-    async def _notes(self, pieces: list[str], room: int) -> list[str]:
-        """Notes on each piece, in order. The first failure ends all requests and is raised."""
-        gate = asyncio.Semaphore(self.concurrency)
-        words = max(30, min(NOTE_WORDS, room // 8, self.asker.settings.max_tokens // 3))
+    async def _take_notes(self, parts: list[str], max_tokens: int) -> list[str]:
+        """Return notes on each part, in order; the first failure ends all requests."""
+        slots = asyncio.Semaphore(self._concurrency)
+        limit = min(MAX_NOTES_WORDS, max_tokens // 8, self._session.options.max_tokens // 3)
+        max_words = max(MIN_NOTES_WORDS, limit)
 
-        async def note(number: int, piece: str) -> str:
-            messages = part_messages(
-                self.request, piece, number=number, total=len(pieces), words=words
+        async def take(number: int, part: str) -> str:
+            messages = build_notes_messages(
+                self._request, part, number=number, total=len(parts), max_words=max_words
             )
-            async with gate:
-                reply = await self.asker.kept_answer(messages, words=words)
-            await self._advance()
-            return self._short(reply, max(SMALLEST_NOTE, estimate_tokens(piece) // 3))
+            await slots.acquire()
+            response = await self._session.request_notes(messages, max_words=max_words)
+            slots.release()  # after a failure it stays taken: no other request may begin
+            self._report_step()
+            return self._shorten_notes(response, part)
 
         failures: list[Exception] = []
         try:
             async with asyncio.TaskGroup() as group:
-                notes = [group.create_task(note(*item)) for item in enumerate(pieces, start=1)]
+                tasks = [group.create_task(take(*item)) for item in enumerate(parts, start=1)]
         except ExceptionGroup as group_failure:
             failures.extend(group_failure.exceptions)
         for failure in failures:
             raise failure
-        return [task.result() for task in notes]
+        return [task.result() for task in tasks]
 
-    def _short(self, reply: Reply, tokens: int) -> str:
-        """The notes in `reply`, at most `tokens` long, so that rounds come to an end."""
-        note = next(split(reply.text, tokens))
-        self.noted += 1
-        self.clipped += reply.cut or len(note) < len(reply.text)
-        return note
+    def _shorten_notes(self, response: ProviderResponse, part: str) -> str:
+        """Return the notes, at most a third as long as the part, so that the rounds end."""
+        max_tokens = max(MIN_NOTES_TOKENS, estimate_tokens(part) // 3)
+        notes = next(split(response.text, max_tokens))
+        self._notes += 1
+        self._incomplete_notes += response.is_truncated or len(notes) < len(response.text)
+        return notes
 
-    async def _advance(self) -> None:
-        self.done += 1
-        await self.desk.ask(partial(self.progress, self.done, self.total))
+    def _report_step(self) -> None:
+        self._steps_done += 1
+        with outside_event_loop():
+            self._progress(self._steps_done, self._steps)
 
-    def _result(self, reply: Reply) -> SummaryResult:
-        answer, omitted = reply.text, []
-        if self.clipped:
-            omitted.append(f"the end of the notes on {self.clipped} of {self.noted} parts")
-        if reply.cut:
-            answer = _complete(answer, in_lines=is_list(self.request))
-            omitted.append("the end of the answer, which was cut off at the token limit")
-        text, left_out = shaped(answer, self.request)
-        calls = self.asker.calls
+    def _build_result(self, response: ProviderResponse) -> SummaryResult:
+        calls = self._session.calls
+        text, omitted = self._format_answer(response)
         return SummaryResult(
             text=text,
-            model=self.asker.settings.model,
+            model=self._session.options.model,
             prompt_tokens=sum(call.prompt_tokens for call in calls),
             completion_tokens=sum(call.completion_tokens for call in calls),
             cached_tokens=sum(call.cached_tokens for call in calls),
             reasoning_tokens=sum(call.reasoning_tokens for call in calls),
             cost_usd=sum((call.cost_usd for call in calls), start=Decimal(0)),
             calls=len(calls),
-            omitted="; ".join([*omitted, left_out] if left_out else omitted),
+            omitted=omitted,
         )
 
-
-def _complete(answer: str, *, in_lines: bool) -> str:
-    """A cut-off `answer` without its unfinished last bullet or sentence, if more than that is
-    there."""
-    end = answer.rfind("\n") + 1 if in_lines else sentence_end(answer, 0, len(answer))
-    return answer[:end].rstrip() or answer
+    def _format_answer(self, response: ProviderResponse) -> tuple[str, str]:
+        """Return the text of the summary and a description of what was left out."""
+        answer, omissions = response.text, []
+        if self._incomplete_notes:
+            omissions.append(
+                f"the end of the notes on {self._incomplete_notes} of {self._notes} parts"
+            )
+        if response.is_truncated:
+            is_list = is_list_wanted(self._request.instructions)
+            answer = remove_unfinished_end(answer, is_list=is_list)
+            omissions.append("the end of the answer, which was cut off at the token limit")
+        text, omission = fit_answer(answer, self._request)
+        return text, "; ".join([*omissions, omission] if omission else omissions)

@@ -1,11 +1,11 @@
-"""A local OpenAI-compatible server that misbehaves on command, for tests.
+"""A local OpenAI-compatible server for tests, with failures on demand.
 
     with FakeProvider(rate_limited(1), server_error(), answer("Fine.")) as provider:
         OpenAISummarizer(base_url=provider.url, ...)
 
-Each request is met by the next behaviour; when they are used up, by `default`. A behaviour is a
-function that takes the `Exchange`; what depends on the request is such a function too. The server
-is a thread of the test's process, and processes that the test starts reach it by `url`.
+Each request gets the next behaviour, and `default` when none is left. A behaviour is a function
+that takes the `Exchange` and may depend on the request. The server is a thread of the test's
+process; other processes reach it by its `url`.
 """
 
 import json
@@ -27,11 +27,11 @@ _document = re.compile(r"\A<document (\w+)>\n(.*)\n</document \1>\Z", re.DOTALL)
 
 @dataclass
 class Exchange:
-    """One request and what became of it.
+    """One request and its response.
 
-    `headers` have lower-case names. `at` and `ended` are `time.monotonic()` seconds, `usage` is
-    what the answer said it used, `served` whether a response was written to the end (a client that
-    had stopped waiting may not have read it).
+    `headers` have lower-case names. `at` (the start) and `ended` are `time.monotonic()` seconds.
+    `usage` are the figures in the answer. `served` is set when the whole response was written; the
+    client may have stopped reading before.
     """
 
     body: Json
@@ -47,28 +47,33 @@ class Exchange:
 
     @property
     def system(self) -> str:
-        """What the model is told to do."""
+        """The instructions to the model."""
         return "\n".join(m["content"] for m in self.body["messages"] if m["role"] == "system")
 
     @property
     def document(self) -> str:
-        """The text that the user's message holds, without its marks."""
+        """The text in the user message, without its marks."""
         content: str = self.body["messages"][-1]["content"]
         match = _document.match(content)
         return match[2] if match else content
 
     @property
+    def prompt_tokens(self) -> int:
+        """The prompt's size as this server counts it: a word is a token."""
+        return sum(len(message["content"].split()) for message in self.body["messages"])
+
+    @property
     def port(self) -> int:
-        """The client's."""
+        """The client's port."""
         assert self.handler is not None
         return self.handler.client_address[1]
 
     def sleep(self, seconds: float) -> None:
-        """Waits, but not for a server that is closing."""
+        """Wait, unless the server is closing."""
         self.closing.wait(seconds)
 
     def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """A whole response."""
+        """Send a whole response."""
         self.send_head(status, {"Content-Length": str(len(body)), **(headers or {})})
         self.write(body)
         self.served = True
@@ -93,7 +98,7 @@ class Exchange:
 
 
 class FakeProvider:
-    """The server, from `with` or `start` to `close`. `requests` are all that came, in order."""
+    """The server; `requests` are all requests that came, in order."""
 
     def __init__(self, *script: Behaviour, default: Behaviour | None = None) -> None:
         self.requests: list[Exchange] = []
@@ -101,22 +106,22 @@ class FakeProvider:
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self._script = deque(script)
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _ProviderServer(("127.0.0.1", 0), _ProviderRequestHandler)
         self._server.provider = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
-        """The base URL for a client."""
+        """The base URL for clients."""
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def then(self, *behaviours: Behaviour) -> None:
-        """Adds to what the next requests meet."""
+        """Append behaviours for the next requests."""
         with self.lock:
             self._script.extend(behaviours)
 
-    def accept(self, body: Json, headers: Mapping[str, str]) -> tuple[Exchange, Behaviour]:
-        """Keeps a request and chooses what it meets."""
+    def receive(self, body: Json, headers: Mapping[str, str]) -> tuple[Exchange, Behaviour]:
+        """Store a request and choose its behaviour."""
         with self.lock:
             number = len(self.requests) + 1
             lower = {name.lower(): value for name, value in headers.items()}
@@ -125,14 +130,14 @@ class FakeProvider:
             return exchange, self._script.popleft() if self._script else self.default
 
     def tokens(self, name: str = "total_tokens") -> int:
-        """The sum of one usage figure over all answers that were served whole."""
+        """Return the sum of one usage figure over all answers that were sent completely."""
         with self.lock:
             served = [exchange.usage for exchange in self.requests if exchange.served]
         return sum(usage[name] for usage in served if isinstance(usage, dict))
 
     @property
-    def busiest(self) -> int:
-        """The most requests that were open at one time."""
+    def max_parallel_requests(self) -> int:
+        """The largest number of requests that were open at the same time."""
         times = [(r.at, 1) for r in self.requests]
         times += [(r.ended, -1) for r in self.requests if r.ended]
         opened, most = 0, 0
@@ -163,22 +168,22 @@ class FakeProvider:
         self.close()
 
 
-class _Server(ThreadingHTTPServer):
+class _ProviderServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
     provider: FakeProvider
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is part of the game."""
+        """Ignore clients that close their connection."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _ProviderRequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _ProviderServer
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        exchange, behaviour = self.server.provider.accept(body, dict(self.headers))
+        exchange, behaviour = self.server.provider.receive(body, dict(self.headers))
         exchange.handler = self
         try:
             if self.path.rstrip("/").endswith("/chat/completions"):
@@ -191,17 +196,17 @@ class _Handler(BaseHTTPRequestHandler):
             exchange.ended = time.monotonic()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Tests read `requests`."""
+        """Write no log: tests read `requests`."""
 
 
-def summary_of(text: str, words: int = 12) -> str:
-    """What the server answers by itself: the first words of the text."""
+def first_words(text: str, words: int = 12) -> str:
+    """Return the first words of a text: the default answer."""
     return " ".join(text.split()[:words]) or "Nothing."
 
 
-def counted(exchange: Exchange, text: str) -> Json:
-    """Usage figures as this server counts: a word is a token."""
-    prompt = sum(len(message["content"].split()) for message in exchange.body["messages"])
+def count_usage(exchange: Exchange, text: str) -> Json:
+    """Return the figures of an answer as this server counts them: a word is a token."""
+    prompt = exchange.prompt_tokens
     completion = len(text.split())
     return {
         "prompt_tokens": prompt,
@@ -218,12 +223,14 @@ _COUNTED = object()
 def answer(
     text: Any = None, *, usage: Any = _COUNTED, finish: str = "stop", refusal: str | None = None
 ) -> Behaviour:
-    """An answer: `text` as the content (None: `summary_of` the document), `usage` instead of the
-    true figures (None: leaves them out)."""
+    """Answer with `text`, by default with the first words of the document.
+
+    `usage` replaces the true figures; `None` leaves them out.
+    """
 
     def behave(exchange: Exchange) -> None:
-        content = summary_of(exchange.document) if text is None else text
-        figures = counted(exchange, str(content)) if usage is _COUNTED else usage
+        content = first_words(exchange.document) if text is None else text
+        figures = count_usage(exchange, str(content)) if usage is _COUNTED else usage
         message = {"role": "assistant", "content": content, "refusal": refusal}
         choice = {"index": 0, "message": message, "finish_reason": finish}
         send_payload(exchange, [choice], figures)
@@ -244,22 +251,28 @@ def send_payload(exchange: Exchange, choices: list[Json], usage: Any) -> None:
 
 
 def no_content() -> Behaviour:
-    """A choice whose content is null."""
+    """Answer with a choice whose content is null."""
     choice = {"index": 0, "message": {"role": "assistant", "content": None}}
-    return lambda exchange: send_payload(exchange, [choice], counted(exchange, ""))
+    return lambda exchange: send_payload(exchange, [choice], count_usage(exchange, ""))
+
+
+def no_usage() -> Behaviour:
+    """Answer with a choice whose content is null, and without figures."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": None}}
+    return lambda exchange: send_payload(exchange, [choice], None)
 
 
 def no_choices() -> Behaviour:
-    return lambda exchange: send_payload(exchange, [], counted(exchange, ""))
+    return lambda exchange: send_payload(exchange, [], count_usage(exchange, ""))
 
 
 def refusal() -> Behaviour:
-    """The provider's content filter at work."""
+    """Answer as the provider's content filter does."""
     return answer("", finish="content_filter")
 
 
-def cut_short(text: str) -> Behaviour:
-    """An answer that met the token limit."""
+def truncated(text: str) -> Behaviour:
+    """Answer with a text that was cut off at the token limit."""
     return answer(text, finish="length")
 
 
@@ -271,7 +284,7 @@ def fail(
     message: str = "It failed.",
     headers: Mapping[str, str] | None = None,
 ) -> Behaviour:
-    """An error in the shape that OpenAI gives it."""
+    """Answer with an error in OpenAI's format."""
     error = {"message": message, "type": "error", "param": param, "code": code}
     return lambda exchange: exchange.send_json(status, {"error": error}, headers)
 
@@ -281,19 +294,19 @@ def server_error(status: int = 500) -> Behaviour:
 
 
 def rate_limited(retry_after: float | str | None = None) -> Behaviour:
-    """429; `retry_after` is the header's value, seconds or an HTTP date."""
+    """Answer 429; `retry_after` is the header's value, seconds or an HTTP date."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return fail(429, code="rate_limit_exceeded", headers=headers)
 
 
-def refuses(param: str) -> Behaviour:
-    """400 as reasoning models answer to a parameter that they do not take."""
+def refuse_parameter(param: str) -> Behaviour:
+    """Answer 400, as reasoning models do to a parameter that they don't support."""
     message = f"Unsupported parameter: '{param}' is not supported with this model."
     return fail(400, code="unsupported_parameter", param=param, message=message)
 
 
 def slow(seconds: float, behaviour: Behaviour | None = None) -> Behaviour:
-    """Silence for a while, then another behaviour."""
+    """Wait before another behaviour."""
 
     def behave(exchange: Exchange) -> None:
         exchange.sleep(seconds)
@@ -303,8 +316,8 @@ def slow(seconds: float, behaviour: Behaviour | None = None) -> Behaviour:
     return behave
 
 
-def dribble(seconds: float, *, pause: float = 0.05) -> Behaviour:
-    """A response that comes byte by byte for so long and is never complete."""
+def send_byte_by_byte(seconds: float, *, pause: float = 0.05) -> Behaviour:
+    """Send a response byte by byte for so many seconds, and never complete it."""
 
     def behave(exchange: Exchange) -> None:
         exchange.send_head(200, {"Content-Length": "1000000"})
@@ -317,7 +330,7 @@ def dribble(seconds: float, *, pause: float = 0.05) -> Behaviour:
 
 
 def cut_off() -> Behaviour:
-    """A body that ends in its middle."""
+    """Close the connection in the middle of the body."""
 
     def behave(exchange: Exchange) -> None:
         exchange.send_head(200, {"Content-Length": "4000"})
@@ -328,12 +341,12 @@ def cut_off() -> Behaviour:
 
 
 def hang_up() -> Behaviour:
-    """No response at all."""
+    """Close the connection without a response."""
     return _hang_up
 
 
 def garbage(body: bytes = b"<html>Bad gateway</html>") -> Behaviour:
-    """200 with a body that is not what it should be."""
+    """Answer 200 with an invalid body."""
     return lambda exchange: exchange.send(200, body)
 
 

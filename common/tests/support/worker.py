@@ -113,19 +113,10 @@ class CeleryProgram:
         self._process = None
 
     def close(self) -> None:
-        """Kill it and its couriers: one that still waits would write while the next test begins."""
+        """Kill it and wait until its database sessions are closed."""
         self.kill()
-        for process in self._left():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
         eventually(lambda: not self.sessions(), f"{self.name} has left the database")
         print(f"--- {self.log} ---\n{self.text()}")  # noqa: T201
-
-    def _left(self) -> Iterator[psutil.Process]:
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get("PGAPPNAME") == self.name:
-                    yield process
 
     def text(self) -> str:
         """All that it has logged."""
@@ -184,9 +175,9 @@ class Worker(CeleryProgram):
         assert self.is_running, self.text()
         return self
 
-    def child_at(self, port: int) -> psutil.Process | None:
-        """The child whose courier's end of a TCP connection has this port, if it still lives."""
-        return next((child for child in self.children if port in _ports_of(child.pid)), None)
+    def find_child_by_port(self, port: int) -> psutil.Process | None:
+        """Return the child whose end of a TCP connection has this port, if it still lives."""
+        return next((child for child in self.children if _has_port(child, port)), None)
 
     def has_unread_task(self) -> bool:
         """Whether a (stopped) child has been given a task that it has not read yet."""
@@ -200,15 +191,10 @@ class Beat(CeleryProgram):
     options = ("--loglevel=info", "--pidfile=")
 
 
-def _ports_of(pid: int) -> set[int]:
-    """Those that the courier of a process uses."""
-    found = set()
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "common.ai.courier" in words and words[-1] == str(pid):
-            with suppress(psutil.Error):
-                found |= {known.laddr.port for known in process.net_connections("tcp")}
-    return found
+def _has_port(process: psutil.Process, port: int) -> bool:
+    with suppress(psutil.Error):
+        return any(tcp.laddr.port == port for tcp in process.net_connections("tcp"))
+    return False
 
 
 def _unread_bytes(pid: int) -> int:

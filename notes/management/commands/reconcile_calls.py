@@ -8,80 +8,82 @@ from django.core.management.base import BaseCommand, CommandError
 from common.ai.types import Usage
 from notes.ledger import reconcile
 
-REQUIRED = ("id", "prompt_tokens", "completion_tokens")
-OPTIONAL = ("cached_tokens", "reasoning_tokens")
-LARGEST = 20_000_000  # tokens; no request to any model holds so many
+REQUIRED_COLUMNS = ("id", "prompt_tokens", "completion_tokens")
+OPTIONAL_COLUMNS = ("cached_tokens", "reasoning_tokens")
+MAX_TOKENS = 20_000_000  # more than any request to a model can have
 
 
 class Command(BaseCommand):
     help = (
-        "Put into the cost ledger what the provider's own books say of answers that nobody read, "
-        "because the worker died or its time was over. Safe to run again and again."
+        "Replace the ledger's estimates by the provider's figures: for calls whose worker died, "
+        "that were given up or that timed out. It can be run again with the same file."
     )
-    requires_system_checks = ()  # which take longer than all else when a courier calls
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "books",
             type=FileType(encoding="utf-8-sig"),
-            help="A CSV file in UTF-8 with a header: id (the request's X-Client-Request-Id), "
-            f"{', '.join((*REQUIRED[1:], *OPTIONAL))}; the last two may be missing.",
+            help="The provider's export as a CSV file in UTF-8 with a header; - reads the standard "
+            "input. The columns are id (the request's X-Client-Request-Id), "
+            f"{', '.join((*REQUIRED_COLUMNS[1:], *OPTIONAL_COLUMNS))}; the last two are optional.",
         )
 
     def handle(self, *, books: IO[str], **_: Any) -> None:
         with books:
-            entries = _read(books)
-        filled, unknown = reconcile(entries)
-        self.stdout.write(f"{filled} calls have figures now that had none.")
+            usage_by_id = _read(books)
+        updated, unknown = reconcile(usage_by_id)
+        self.stdout.write(f"Stored the figures of {updated} calls.")
         if unknown:
-            self.stdout.write(f"{unknown} of {len(entries)} ids are no call of this ledger's.")
+            self.stdout.write(f"{unknown} of {len(usage_by_id)} ids do not exist in the ledger.")
 
 
-def _read(books: IO[str]) -> dict[UUID, Usage]:
-    """All of it, so that books with a mistake change nothing. Raises `CommandError`."""
-    rows = csv.DictReader(books, strict=True)
+def _read(file: IO[str]) -> dict[UUID, Usage]:
+    """Read the whole file, so that an invalid one changes nothing. Raises `CommandError`."""
+    rows = csv.DictReader(file, strict=True)
     try:
-        if missing := [name for name in REQUIRED if name not in (rows.fieldnames or ())]:
-            raise CommandError(f"The header has no {', '.join(missing)}.")
-        return _by_id(rows)
+        header = rows.fieldnames or ()
+        if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
+            raise CommandError(f"The header misses the columns {', '.join(missing)}.")
+        return _parse_rows(rows)
     except UnicodeDecodeError:
-        raise CommandError("This is no CSV file in UTF-8.") from None
+        raise CommandError("This is not a CSV file in UTF-8.") from None
     except csv.Error as error:
-        raise CommandError(f"Line {rows.reader.line_num} is no CSV: {error}.") from None
+        raise CommandError(f"Line {rows.reader.line_num} is not valid CSV: {error}.") from None
 
 
-def _by_id(rows: "csv.DictReader[str]") -> dict[UUID, Usage]:
-    found: dict[UUID, Usage] = {}
+def _parse_rows(rows: "csv.DictReader[str]") -> dict[UUID, Usage]:
+    usage_by_id: dict[UUID, Usage] = {}
     for row in rows:
         try:
-            pk, used = _id(row, found), _usage(row)
+            pk, usage = _parse_id(row, usage_by_id), _parse_usage(row)
         except ValueError as error:
             raise CommandError(f"Line {rows.line_num}, {error}.") from None
-        found[pk] = used
-    return found
+        usage_by_id[pk] = usage
+    return usage_by_id
 
 
-def _id(row: dict[str, str], known: dict[UUID, Usage]) -> UUID:
+def _parse_id(row: dict[str, str], known: dict[UUID, Usage]) -> UUID:
     try:
         pk = UUID(row["id"])
     except (AttributeError, ValueError):
-        raise ValueError(f"id: {row['id']!r} is no UUID") from None
+        raise ValueError(f"id: {row['id']!r} is not a UUID") from None
     if pk in known:
-        raise ValueError(f"id: {pk} is there twice")
+        raise ValueError(f"id: {pk} occurs twice")
     return pk
 
 
-def _usage(row: dict[str, str]) -> Usage:
-    if None in row:  # such as the thousands of 1,200
+def _parse_usage(row: dict[str, str]) -> Usage:
+    if None in row:  # a number such as 1,200 is split
         raise ValueError("it has more cells than the header")
-    prompt, completion = (_figure(row, name, LARGEST) for name in REQUIRED[1:])
-    # These are parts of those.
-    cached, reasoning = map(_figure, (row, row), OPTIONAL, (prompt, completion))
+    prompt, completion = (_parse_tokens(row, name, MAX_TOKENS) for name in REQUIRED_COLUMNS[1:])
+    # Cached tokens are a part of the prompt, reasoning tokens a part of the completion.
+    cached, reasoning = map(_parse_tokens, (row, row), OPTIONAL_COLUMNS, (prompt, completion))
     return Usage(prompt, completion, cached, reasoning)
 
 
-def _figure(row: dict[str, str], name: str, largest: int) -> int:
-    value = (row.get(name) or "").strip() or ("0" if name in OPTIONAL else "")
-    if not (value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= largest):
-        raise ValueError(f"{name}: {value!r} is no number of tokens from 0 to {largest}")
+def _parse_tokens(row: dict[str, str], name: str, maximum: int) -> int:
+    value = (row.get(name) or "").strip() or ("0" if name in OPTIONAL_COLUMNS else "")
+    is_number = value.isascii() and value.isdigit() and len(value) < 20
+    if not is_number or int(value) > maximum:
+        raise ValueError(f"{name}: {value!r} is not a whole number from 0 to {maximum}")
     return int(value)

@@ -1,0 +1,79 @@
+"""Bring a model's answer into the form that the request asked for."""
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate, takewhile
+
+from common.ai.templates import is_list_wanted
+from common.ai.text.chunking import sentence_end
+from common.ai.text.sentences import clip, cost, fit
+from common.ai.types import SummaryRequest
+
+_thinking = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
+# Control characters, and direction overrides, which disguise the text after them.
+_unprintable = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202d\u202e]")
+_space = re.compile(r"\s*")
+_bullet = re.compile(r"^(?:[-*+\u2022\u2023\u25e6\u2013\u2014\u00b7]|\(?\d{1,3}[.)])\s+")
+
+
+def clean_text(text: str) -> str:
+    """Remove what a request or a database can't hold: lone surrogates, control characters."""
+    valid = text.encode("utf-8", "replace").decode()
+    return _unprintable.sub("", valid.replace("\r\n", "\n"))
+
+
+def remove_thinking(answer: str) -> str:
+    """Return the cleaned answer without the model's reasoning, which some servers leave in it."""
+    return clean_text(_thinking.sub("", answer)).strip()
+
+
+def fit_answer(answer: str, request: SummaryRequest) -> tuple[str, str]:
+    """Return the answer as the template promises it, and a description of what was left out.
+
+    The answer has at most `request.max_words` words. Whole bullets or sentences are left out; only
+    a first one that is too long is cut, with an ellipsis. The description is "" if the answer is
+    complete.
+    """
+    is_list = is_list_wanted(request.instructions)
+    text = "\n".join(_find_bullets(answer)) if is_list else answer
+    if cost(text) <= request.max_words:
+        return text, ""
+    fitting = _take_bullets(text, request.max_words) if is_list else ""
+    fitting = fitting or _take_sentences(text, request.max_words)
+    return fitting, f"the end of an answer that was longer than {request.max_words} words"
+
+
+def remove_unfinished_end(answer: str, *, is_list: bool) -> str:
+    """Remove the last, unfinished bullet or sentence of a truncated answer.
+
+    An answer with nothing before it is returned as it is.
+    """
+    end = answer.rfind("\n") + 1 if is_list else sentence_end(answer, 0, len(answer))
+    return answer[:end].rstrip() or answer
+
+
+def _find_bullets(answer: str) -> Iterator[str]:
+    """Yield the lines as bullets, without an introduction and code fences."""
+    lines = [line for raw in answer.splitlines() if not (line := raw.strip()).startswith("```")]
+    first = next((n for n, line in enumerate(lines) if _bullet.match(line)), 0)
+    has_introduction = all(line.endswith(":") for line in lines[:first] if line)
+    for line in lines[first:] if has_introduction else lines:
+        if text := _bullet.sub("", line).strip():
+            yield f"- {text}"
+
+
+def _take_bullets(text: str, max_words: int) -> str:
+    """Return the first bullets that fit as a whole."""
+    lines = text.splitlines()
+    sizes = accumulate(map(cost, lines))
+    return "\n".join(lines[: sum(1 for _ in takewhile(lambda size: size <= max_words, sizes))])
+
+
+def _take_sentences(text: str, max_words: int) -> str:
+    """Return the first sentences that fit as a whole, or the start of the first one."""
+    end = fit(text, max_words)
+    after = _space.match(text, end)  # a sentence ends where the next one begins
+    if whole := text[: sentence_end(text, 0, after.end() if after else end)].rstrip():
+        return whole
+    clipped = clip(text, max_words)  # the ellipsis may need one character more than there is room
+    return clipped if cost(clipped) <= max_words else text[:end]
