@@ -35,7 +35,7 @@ def rows(owner: User, outsider: User) -> dict[str, list[Any]]:
         rows_by_model["summary"].append(TextSummaryFactory(user=user, summary=f"Summary of {name}"))
         options = services.SummaryOptions()
         rows_by_model["batch"].append(services.create_batch(by=user, texts=["a"], options=options))
-        rows_by_model["call"].append(
+        rows_by_model["providercall"].append(
             ProviderCall.objects.create(company=user.company, user=user, model="m", attempt=1)
         )
         rows_by_model["summarytemplate"].append(
