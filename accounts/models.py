@@ -18,7 +18,7 @@ from accounts.querysets import (
     MailQuerySet,
     UserManager,
 )
-from common.caching.invalidation import CachedRows
+from common.caching.invalidation import CachedModel
 from common.jobs import Job
 from common.models import BaseModel, SoftDeleteModel
 
@@ -38,7 +38,7 @@ class Role(models.TextChoices):
     WORKER = "worker"
 
 
-class Company(CachedRows, BaseModel):
+class Company(CachedModel, BaseModel):
     """The tenant: every person and every row belongs to one."""
 
     name = models.CharField(max_length=200, validators=[validate_one_line])

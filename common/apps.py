@@ -6,13 +6,15 @@ class CommonConfig(AppConfig):
     name = "common"
 
     def import_models(self) -> None:
-        """Besides `common.models`, the job that looks after the cache is a model of this app."""
+        """Also load the model that is defined in `common.caching`."""
         super().import_models()
         from common.caching import invalidation  # noqa: F401
 
     def ready(self) -> None:
-        """Import each app's `tasks.py`, where it registers its job handlers."""
-        from common.metrics import connection_pool
+        """Start the metrics and import each app's `tasks.py`, which registers its job handlers."""
+        from common.jobs import queue_metrics
+        from common.metrics import connection_pool, scrape
 
-        connection_pool.watch()
+        connection_pool.monitor()
+        scrape.register_database_collector(queue_metrics.collect)
         autodiscover_modules("tasks")

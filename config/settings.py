@@ -8,7 +8,7 @@ from typing import Any
 
 from common.ai.types import Price
 from common.logs import logging_config
-from common.postgres.options import database
+from common.postgres.options import database_settings
 from config.admin_theme import ADMIN_APPS, ADMIN_ICONS, UNFOLD  # noqa: F401 - settings too
 from config.environment import BASE_DIR, load
 from config.local.services import LocalServices
@@ -108,7 +108,7 @@ TEMPLATES = [
 ]
 
 DATABASE_URL = env.database_url or local.database_url
-DATABASES = {"default": database(DATABASE_URL, pool_size=env.database_pool_size)}
+DATABASES = {"default": database_settings(DATABASE_URL, pool_size=env.database_pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.redis_url or local.redis_url
@@ -186,8 +186,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=env.posts_refresh_seconds),
         "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
     },
-    "forget-idempotency-keys": {
-        "task": "common.tasks.forget_idempotency_keys",
+    "delete-idempotency-records": {
+        "task": "common.tasks.delete_idempotency_records",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600, "queue": "control"},
     },

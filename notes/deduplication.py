@@ -16,7 +16,8 @@ from django.db.models.functions import Now
 
 from common.ai import SummaryRequest
 from common.jobs import LostLease, Postponed
-from common.jobs.models import FIRST_REPUBLISH, JobStatus
+from common.jobs.querysets import MIN_REPUBLISH_DELAY
+from common.jobs.status import JobStatus
 from notes.models import Summary
 from notes.querysets import SummaryQuerySet
 
@@ -91,8 +92,8 @@ def _same(job: Summary) -> SummaryQuerySet:
 
 
 def _wake(waiting: SummaryQuerySet, *, at_most: int | None = None) -> None:
-    jobs = list(waiting.to_publish()[:at_most])
+    jobs = list(waiting.only_for_publish()[:at_most])
     rows = Summary.objects.filter(pk__in=[job.pk for job in jobs], status=JobStatus.QUEUED)
-    if jobs and rows.update(run_after=Now(), publish_after=Now() + FIRST_REPUBLISH):
+    if jobs and rows.update(run_after=Now(), publish_after=Now() + MIN_REPUBLISH_DELAY):
         for job in jobs:
             job.publish()

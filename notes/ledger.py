@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from common import metrics
+from common.ai.metrics import record_usage
 from common.ai.types import Call as Answered
 from common.ai.types import Usage, cost_of
-from common.jobs.runner import through_restarts
+from common.postgres.retries import retry_on_disconnect
 from notes.models import Call, Part, Summary
 
 
@@ -44,7 +44,7 @@ class Ledger:
     def end(self, handle: object, call: Answered) -> None:
         """Store what the call has cost, the moment its answer is read."""
         row = Call.objects.filter(pk=handle)
-        through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
+        retry_on_disconnect(lambda: row.update(**asdict(call), updated_at=Now()))
 
     def recall(self, key: str) -> str | None:
         """The notes on a part that any of the company's summaries, not yet there, has paid for."""
@@ -53,7 +53,7 @@ class Ledger:
 
     def keep(self, key: str, answer: str) -> None:
         """Store the notes on a part; not for a run that is no longer the summary's."""
-        through_restarts(partial(self._keep, key, answer))
+        retry_on_disconnect(partial(self._keep, key, answer))
 
     @transaction.atomic
     def _keep(self, key: str, answer: str) -> None:
@@ -74,10 +74,10 @@ def reconcile(books: Mapping[UUID, Usage]) -> Reconciled:
     Calls whose answer was read are left alone. A summary that has others costs more from now on.
     """
     named = Call.objects.filter(pk__in=books)
-    known = through_restarts(named.count)
-    calls = through_restarts(lambda: list(named.unread()))
+    known = retry_on_disconnect(named.count)
+    calls = retry_on_disconnect(lambda: list(named.unread()))
     paid = [call for call in calls if books[call.pk] != Usage()]
-    filled = sum(through_restarts(partial(_fill_in, call, books[call.pk])) for call in paid)
+    filled = sum(retry_on_disconnect(partial(_fill_in, call, books[call.pk])) for call in paid)
     return Reconciled(filled, len(books) - known)
 
 
@@ -93,7 +93,7 @@ def _fill_in(call: Call, used: Usage) -> int:
         updated_at=Now(),
     )
     if filled:
-        metrics.ai_used(call.model, cost, **asdict(used))
+        record_usage(call.model, cost, **asdict(used))
         sum_up(call.summary_id)
     return filled
 

@@ -135,7 +135,7 @@ class Summary(CompanyOwned, Job):
     same (`notes.deduplication`). `making` is the key of what this row's run makes, or waits for.
     """
 
-    bulk_by = "batch_id"
+    bulk_field = "batch_id"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="summaries")
     note = models.ForeignKey(Note, models.CASCADE, null=True, related_name="summaries")

@@ -13,7 +13,7 @@ from common.ai.text import languages
 from common.ai.text.sentences import cost
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.models import JobStatus
-from common.jobs.runner import through_restarts
+from common.postgres.retries import retry_on_disconnect
 from notes import deduplication
 from notes.ledger import Ledger, sum_up
 from notes.models import Outcome, Part, Source, Summary
@@ -113,7 +113,7 @@ def _made(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
     except ai.ProviderUnavailable as error:
         raise RetryLater(str(error), delay=error.retry_after) from None
     except LostLease:
-        through_restarts(partial(sum_up, job.pk))  # a cancelled one had ended before it was paid
+        retry_on_disconnect(partial(sum_up, job.pk))  # a cancelled one had ended before it was paid
         raise
 
 

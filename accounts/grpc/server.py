@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from accounts.authentication import AccessTokenAuthentication, InvalidToken
 from accounts.grpc import auth_pb2_grpc
 from accounts.grpc.auth_pb2 import DESCRIPTOR, ValidateTokenRequest, ValidateTokenResponse
-from common import metrics
+from accounts.grpc.metrics import record_call
 from common.ids import uuid7
 from common.middleware import REQUEST_ID
 from common.redaction import redacted_message
@@ -141,7 +141,7 @@ def _call(
     context.send_initial_metadata([("x-request-id", request_id)])
     code, answer = _answer(handler, message, context)
     seconds = time.perf_counter() - started
-    metrics.grpc_ended(method, code.name, seconds)
+    record_call(method, code.name, seconds)
     log.info("grpc", method=method, code=code.name, ms=round(seconds * 1000, 1))
     if answer is None:
         context.abort(code, DETAILS[code])

@@ -23,7 +23,7 @@ UNOWNED_MODELS = {
     "catalog.VocabularyState": "says how far those words are collected",
     "posts.Post": "is a post of a public feed",
     "posts.Feed": "is the state of that feed's mirror",
-    "common.CacheBump": "names a part of the cache and no row",
+    "common.Invalidation": "names a part of the cache and no row",
     "common.IdempotencyRecord": "is scoped by the person in its key and shown to nobody",
 }
 # Anybody may read these; to write them one has to be somebody.

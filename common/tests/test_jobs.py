@@ -12,8 +12,8 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from common.jobs import LostLease, runner
-from common.jobs.models import JobStatus
-from common.tests.models import Errand
+from common.jobs.status import JobStatus
+from common.tests.models import SampleJob
 
 pytestmark = pytest.mark.django_db
 
@@ -31,19 +31,19 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return sent
 
 
-def lapse(job: Errand) -> None:
+def lapse(job: SampleJob) -> None:
     """Let the lease of a job be over, as if its worker had died a while ago."""
     past = Now() - timedelta(seconds=1)
-    Errand.objects.filter(pk=job.pk).update(lease_until=past, publish_after=past)
+    SampleJob.objects.filter(pk=job.pk).update(lease_until=past, publish_after=past)
 
 
 def test_enqueue_publishes_once_the_transaction_commits(
     published: list, django_capture_on_commit_callbacks: object
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        job = Errand.objects.enqueue()
+        job = SampleJob.objects.enqueue()
         assert published == []
-    assert published == [("tests.Errand", job.pk)]
+    assert published == [("tests.SampleJob", job.pk)]
     assert job.status == JobStatus.QUEUED
 
 
@@ -54,68 +54,68 @@ def test_a_rolled_back_transaction_leaves_no_row_and_no_message(
         django_capture_on_commit_callbacks(execute=True),  # type: ignore[operator]
         transaction.atomic(),
     ):
-        Errand.objects.enqueue()
+        SampleJob.objects.enqueue()
         transaction.set_rollback(True)
     assert published == []
-    assert not Errand.objects.exists()
+    assert not SampleJob.objects.exists()
 
 
 def test_many_are_enqueued_by_one_statement(
     published: list, django_capture_on_commit_callbacks: object, queries: Any
 ) -> None:
-    jobs = [Errand(action="fail") for _ in range(30)]
+    jobs = [SampleJob(action="fail") for _ in range(30)]
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        assert queries(lambda: Errand.objects.enqueue_many(jobs)) == 1
-    assert published == [("tests.Errand", job.pk) for job in jobs]
-    runner.run(Errand, jobs[7].pk)
-    assert Errand.objects.filter(status=JobStatus.FAILED).get() == jobs[7]
+        assert queries(lambda: SampleJob.objects.enqueue_many(jobs)) == 1
+    assert published == [("tests.SampleJob", job.pk) for job in jobs]
+    runner.run(SampleJob, jobs[7].pk)
+    assert SampleJob.objects.filter(status=JobStatus.FAILED).get() == jobs[7]
 
 
 def test_many_are_queued_again_by_as_many_statements_as_one(
     published: list, django_capture_on_commit_callbacks: object, queries: Any
 ) -> None:
-    def failed(count: int) -> list[Errand]:
+    def failed(count: int) -> list[SampleJob]:
         ended = {"status": JobStatus.FAILED, "attempts": 3, "error": "No."}
-        return [Errand.objects.create(**ended) for _ in range(count)]
+        return [SampleJob.objects.create(**ended) for _ in range(count)]
 
-    rows = Errand.objects.filter(status=JobStatus.FAILED)
+    rows = SampleJob.objects.filter(status=JobStatus.FAILED)
     failed(1)
     few = queries(lambda: rows.requeue_all())
     jobs = failed(30)
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
         assert queries(lambda: rows.requeue_all(result="old")) == few
-    assert published == [("tests.Errand", job.pk) for job in jobs]
-    found = Errand.objects.filter(result="old").values_list("status", "attempts", "error")
+    assert published == [("tests.SampleJob", job.pk) for job in jobs]
+    found = SampleJob.objects.filter(result="old").values_list("status", "attempts", "error")
     assert set(found) == {(JobStatus.QUEUED, 0, "")}
 
 
 def test_many_are_cancelled_and_told_of_their_end() -> None:
-    waiting, done = Errand.objects.create(), Errand.objects.create(status=JobStatus.COMPLETED)
-    running = Errand.objects.claim(Errand.objects.create().pk)
-    assert Errand.objects.all().cancel_all() == 2
-    ends = dict(Errand.objects.values_list("pk", "ends"))
+    waiting, done = SampleJob.objects.create(), SampleJob.objects.create(status=JobStatus.COMPLETED)
+    running = SampleJob.objects.claim(SampleJob.objects.create().pk)
+    assert SampleJob.objects.all().cancel_all() == 2
+    ends = dict(SampleJob.objects.values_list("pk", "ends"))
     assert ends == {waiting.pk: 1, running.pk: 1, done.pk: 0}
     assert running.finish() is False
     with pytest.raises(LostLease):
         running.renew()
-    assert Errand.objects.all().cancel_all() == 0
+    assert SampleJob.objects.all().cancel_all() == 0
 
 
 def test_a_postponed_job_keeps_its_tries() -> None:
-    job = Errand.objects.create(action="wait")
-    for _ in range(Errand.max_attempts + 1):
-        Errand.objects.filter(pk=job.pk).update(run_after=Now())
-        runner.run(Errand, job.pk)
+    job = SampleJob.objects.create(action="wait")
+    for _ in range(SampleJob.max_attempts + 1):
+        SampleJob.objects.filter(pk=job.pk).update(run_after=Now())
+        runner.run(SampleJob, job.pk)
     job.refresh_from_db()
     assert (job.status, job.attempts, job.started_at) == (JobStatus.QUEUED, 0, None)
     assert (job.error, job.run_id, job.lease_until) == ("", None, None)
     assert job.run_after - job.updated_at == timedelta(seconds=60)
-    assert runner.run(Errand, job.pk) is None
+    assert runner.run(SampleJob, job.pk) is None
 
 
 def test_a_claim_counts_a_try_and_sets_a_lease() -> None:
-    job = Errand.objects.create()
-    claimed = Errand.objects.claim(job.pk)
+    job = SampleJob.objects.create()
+    claimed = SampleJob.objects.claim(job.pk)
     assert claimed.attempts == 1
     assert claimed.status == JobStatus.IN_PROGRESS
     assert claimed.run_id is not None
@@ -124,18 +124,18 @@ def test_a_claim_counts_a_try_and_sets_a_lease() -> None:
 
 
 def test_only_one_claim_gets_the_job() -> None:
-    job = Errand.objects.create()
-    assert Errand.objects.claim(job.pk) is not None
-    assert Errand.objects.claim(job.pk) is None
+    job = SampleJob.objects.create()
+    assert SampleJob.objects.claim(job.pk) is not None
+    assert SampleJob.objects.claim(job.pk) is None
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_claims_at_once_one_gets_the_job() -> None:
-    job = Errand.objects.create()
+    job = SampleJob.objects.create()
 
     def claim(_: int) -> bool:
         try:
-            return Errand.objects.claim(job.pk) is not None
+            return SampleJob.objects.claim(job.pk) is not None
         finally:
             connection.close()
 
@@ -146,15 +146,15 @@ def test_of_many_claims_at_once_one_gets_the_job() -> None:
 
 
 def test_a_job_that_is_not_due_is_not_claimed() -> None:
-    job = Errand.objects.create(run_after=timezone.now() + timedelta(minutes=1))
-    assert Errand.objects.claim(job.pk) is None
+    job = SampleJob.objects.create(run_after=timezone.now() + timedelta(minutes=1))
+    assert SampleJob.objects.claim(job.pk) is None
 
 
 def test_a_lapsed_lease_can_be_claimed_and_the_first_run_writes_nothing() -> None:
-    job = Errand.objects.create()
-    first = Errand.objects.claim(job.pk)
+    job = SampleJob.objects.create()
+    first = SampleJob.objects.claim(job.pk)
     lapse(job)
-    second = Errand.objects.claim(job.pk)
+    second = SampleJob.objects.claim(job.pk)
     assert second.attempts == 2
     assert first.finish(result="from the first") is False
     assert first.fail("from the first") is False
@@ -167,7 +167,7 @@ def test_a_lapsed_lease_can_be_claimed_and_the_first_run_writes_nothing() -> Non
 
 
 def test_renewing_moves_the_lease_and_stores_figures() -> None:
-    job = Errand.objects.claim(Errand.objects.create().pk)
+    job = SampleJob.objects.claim(SampleJob.objects.create().pk)
     lapse(job)
     job.renew(result="half")
     job.refresh_from_db()
@@ -185,25 +185,25 @@ def test_renewing_moves_the_lease_and_stores_figures() -> None:
     ],
 )
 def test_run_stores_how_the_work_ended(action: str, status: str, error: str) -> None:
-    job = Errand.objects.create(action=action)
-    assert runner.run(Errand, job.pk) is not None
+    job = SampleJob.objects.create(action=action)
+    assert runner.run(SampleJob, job.pk) is not None
     job.refresh_from_db()
     assert (job.status, job.error, job.attempts) == (status, error, 1)
     assert (job.finished_at is not None) == (status in (JobStatus.COMPLETED, JobStatus.FAILED))
 
 
 def test_run_of_a_finished_job_does_nothing() -> None:
-    job = Errand.objects.create()
-    runner.run(Errand, job.pk)
-    assert runner.run(Errand, job.pk) is None
+    job = SampleJob.objects.create()
+    runner.run(SampleJob, job.pk)
+    assert runner.run(SampleJob, job.pk) is None
     job.refresh_from_db()
     assert (job.attempts, job.ends) == (1, 1)
 
 
 def test_run_of_a_deleted_job_does_nothing() -> None:
-    job = Errand.objects.create()
-    Errand.objects.all().delete()
-    assert runner.run(Errand, job.pk) is None
+    job = SampleJob.objects.create()
+    SampleJob.objects.all().delete()
+    assert runner.run(SampleJob, job.pk) is None
 
 
 @pytest.mark.parametrize(
@@ -217,14 +217,14 @@ def test_run_of_a_deleted_job_does_nothing() -> None:
 def test_a_job_that_is_deleted_as_it_ends_is_told_of(
     monkeypatch: pytest.MonkeyPatch, action: str, status: str, outcome: str
 ) -> None:
-    def store(job: Errand, end: Any) -> bool:
-        return end() and bool(Errand.objects.filter(pk=job.pk).delete())
+    def store(job: SampleJob, end: Any) -> bool:
+        return end() and bool(SampleJob.objects.filter(pk=job.pk).delete())
 
     counted: list[str] = []
     monkeypatch.setattr(runner, "_store", store)
     monkeypatch.setattr(runner.metrics, "job_ended", lambda *end, **_: counted.append(end[1]))
     with capture_logs() as told:
-        assert runner.run(Errand, Errand.objects.create(action=action).pk) is not None
+        assert runner.run(SampleJob, SampleJob.objects.create(action=action).pk) is not None
     assert [(line["event"], line["status"], line["attempts"]) for line in told] == [
         ("job", status, 1)
     ]
@@ -232,30 +232,30 @@ def test_a_job_that_is_deleted_as_it_ends_is_told_of(
 
 
 def test_a_job_whose_tries_are_used_up_has_failed_with_its_last_reason() -> None:
-    job = Errand.objects.create(action="later")
-    for _ in range(Errand.max_attempts):
-        runner.run(Errand, job.pk)
+    job = SampleJob.objects.create(action="later")
+    for _ in range(SampleJob.max_attempts):
+        runner.run(SampleJob, job.pk)
     job.refresh_from_db()
     assert (job.status, job.error, job.attempts) == (JobStatus.FAILED, "Not now.", 3)
 
 
 def test_backoff_doubles_and_is_spread() -> None:
-    waits = [[Errand(attempts=n).backoff() for _ in range(50)] for n in (1, 2, 3)]
+    waits = [[SampleJob(attempts=n).backoff() for _ in range(50)] for n in (1, 2, 3)]
     assert all(2 <= wait <= 6 for wait in waits[0])
     assert all(8 <= wait <= 24 for wait in waits[2])
     assert len(set(waits[1])) > 1
 
 
 def test_requeue_starts_afresh_and_takes_the_lease_away(published: list) -> None:
-    job = Errand.objects.claim(Errand.objects.create(result="old").pk)
-    Errand.objects.get(pk=job.pk).requeue()
+    job = SampleJob.objects.claim(SampleJob.objects.create(result="old").pk)
+    SampleJob.objects.get(pk=job.pk).requeue()
     assert job.finish(result="too late") is False
     job.refresh_from_db()
     assert (job.status, job.attempts, job.result) == (JobStatus.QUEUED, 0, "old")
 
 
 def test_requeue_only_from_a_state_that_is_named(published: list) -> None:
-    job = Errand.objects.claim(Errand.objects.create().pk)
+    job = SampleJob.objects.claim(SampleJob.objects.create().pk)
     assert job.requeue(Q(status=JobStatus.FAILED)) is False
     assert (job.status, job.attempts) == (JobStatus.IN_PROGRESS, 1)
     job.fail("Broken.")
@@ -264,16 +264,16 @@ def test_requeue_only_from_a_state_that_is_named(published: list) -> None:
 
 
 def test_a_kind_of_job_may_end_in_a_way_of_its_own() -> None:
-    job = Errand.objects.claim(Errand.objects.create().pk)
+    job = SampleJob.objects.claim(SampleJob.objects.create().pk)
     assert job.finish(status="partial", error="Half of it.") is True
     job.refresh_from_db()
     assert (job.status, job.error, job.ends) == ("partial", "Half of it.", 1)
-    assert not Errand.objects.due().exists()
+    assert not SampleJob.objects.due().exists()
 
 
 def test_cancel_ends_what_has_not_ended() -> None:
-    running = Errand.objects.claim(Errand.objects.create().pk)
-    assert Errand.objects.get(pk=running.pk).cancel() is True
+    running = SampleJob.objects.claim(SampleJob.objects.create().pk)
+    assert SampleJob.objects.get(pk=running.pk).cancel() is True
     assert running.finish() is False
     running.refresh_from_db()
     assert (running.status, running.ends) == (JobStatus.CANCELLED, 1)
@@ -281,47 +281,47 @@ def test_cancel_ends_what_has_not_ended() -> None:
 
 
 def test_sweep_publishes_what_was_dropped_and_gives_it_time(published: list) -> None:
-    job = Errand.objects.create(publish_after=timezone.now() - timedelta(seconds=1))
-    assert runner.sweep(Errand) == (0, 1)
-    assert published == [("tests.Errand", job.pk)]
-    assert runner.sweep(Errand) == (0, 0)
+    job = SampleJob.objects.create(publish_after=timezone.now() - timedelta(seconds=1))
+    assert sweeper.sweep(SampleJob) == (0, 1)
+    assert published == [("tests.SampleJob", job.pk)]
+    assert sweeper.sweep(SampleJob) == (0, 0)
     job.refresh_from_db()
     assert job.publish_after > timezone.now() + timedelta(seconds=8)
 
 
 def test_sweep_leaves_alone_what_runs_and_what_has_ended(published: list) -> None:
-    Errand.objects.claim(Errand.objects.create().pk)
-    runner.run(Errand, Errand.objects.create().pk)
-    Errand.objects.update(publish_after=Now() - timedelta(hours=1))
-    assert runner.sweep(Errand) == (0, 0)
+    SampleJob.objects.claim(SampleJob.objects.create().pk)
+    runner.run(SampleJob, SampleJob.objects.create().pk)
+    SampleJob.objects.update(publish_after=Now() - timedelta(hours=1))
+    assert sweeper.sweep(SampleJob) == (0, 0)
 
 
 def test_sweep_publishes_an_orphan(published: list) -> None:
-    job = Errand.objects.claim(Errand.objects.create().pk)
+    job = SampleJob.objects.claim(SampleJob.objects.create().pk)
     lapse(job)
-    assert runner.sweep(Errand) == (0, 1)
+    assert sweeper.sweep(SampleJob) == (0, 1)
 
 
 def test_sweep_fails_a_job_whose_worker_died_each_time(published: list) -> None:
-    job = Errand.objects.create(attempts=2)
-    Errand.objects.claim(job.pk)
+    job = SampleJob.objects.create(attempts=2)
+    SampleJob.objects.claim(job.pk)
     lapse(job)
-    assert runner.sweep(Errand) == (1, 0)
+    assert sweeper.sweep(SampleJob) == (1, 0)
     job.refresh_from_db()
     assert job.status == JobStatus.FAILED
-    assert job.error == "Its worker died 3 times while it ran."
+    assert job.error == "The worker process died in the last of 3 attempts."
     assert job.ends == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_sweepers_at_once_publish_each_job_once(published: list) -> None:
-    Errand.objects.bulk_create(
-        Errand(publish_after=timezone.now() - timedelta(seconds=1)) for _ in range(60)
+    SampleJob.objects.bulk_create(
+        SampleJob(publish_after=timezone.now() - timedelta(seconds=1)) for _ in range(60)
     )
 
     def sweep(_: int) -> int:
         try:
-            return runner.sweep(Errand)[1]
+            return sweeper.sweep(SampleJob)[1]
         finally:
             connection.close()
 

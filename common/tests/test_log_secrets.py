@@ -28,10 +28,10 @@ from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.test_guards import routes
 from catalog.tests.factories import ProductFactory
 from common.jobs import JobResult, handles, runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.logs import Discreet, logging_config
-from common.tests.models import Errand
-from common.tests.support import Broker, Worker, eventually, refused
+from common.tests.models import SampleJob
+from common.tests.support import Broker, Worker, eventually, reject_rows
 from config.local import LocalServices
 from notes.models import Note, Summary
 from posts.models import Feed
@@ -230,7 +230,7 @@ class TestGoodWays:
         assert "/password/<str:secret>" in log.text()
 
     def test_a_job_that_raises(self, log: Log, transactional_db: None) -> None:
-        class Poison(Errand):
+        class Poison(SampleJob):
             class Meta:
                 proxy = True
                 app_label = "tests"
@@ -239,10 +239,10 @@ class TestGoodWays:
         def fail(job: Poison) -> JobResult:
             raise ValueError(f"{CANARY} can't be read")
 
-        job = Errand.objects.create(result=CANARY)
+        job = SampleJob.objects.create(result=CANARY)
         runner.run(Poison, job.pk)
-        with refused(Errand, "status = 'completed'"):
-            runner.run(Errand, Errand.objects.create(log="", result=CANARY).pk)
+        with reject_rows(SampleJob, "status = 'completed'"):
+            runner.run(SampleJob, SampleJob.objects.create(log="", result=CANARY).pk)
         assert {
             line["event"] for line in log.lines("job_raised") + log.lines("job_end_raised")
         } == {
@@ -272,7 +272,7 @@ def test_no_worker_tells_and_the_request_id_goes_with_the_job(
         "OPENAI_BASE_URL": httpserver.url_for("/v1"),
     }
     with (
-        refused(Summary, "status = 'completed'"),
+        reject_rows(Summary, "status = 'completed'"),
         Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker,
         Worker(broker.url, tmp_path, environment=environment) as worker,
     ):
@@ -282,9 +282,9 @@ def test_no_worker_tells_and_the_request_id_goes_with_the_job(
                 "/api/v1/notes", {"raw_text": f"{TEXT} {number}", "title": CANARY}, headers=named
             )
         eventually(lambda: Summary.objects.filter(status=JobStatus.FAILED).exists(), "one failed")
-        eventually(lambda: worker.says("job_end_raised"), "the other was refused")
-        eventually(lambda: worker.text().count('"event": "job"') >= 2, "both are logged")
-        text = worker.text()
+        eventually(lambda: worker.has_logged("job_end_raised"), "the other was refused")
+        eventually(lambda: worker.read_log().count('"event": "job"') >= 2, "both are logged")
+        text = worker.read_log()
     assert "IntegrityError" in text
     assert [line for line in text.splitlines() if CANARY in line] == []
     jobs = [json.loads(line) for line in text.splitlines() if '"event": "job"' in line]

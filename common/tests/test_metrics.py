@@ -19,10 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from common import metrics
 from common.ai.types import Call
 from common.jobs import runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.metrics import exporter, scrape
-from common.tests.models import Errand
-from common.tests.support import Broker, Worker, eventually, table_held
+from common.tests.models import SampleJob
+from common.tests.support import Broker, Worker, eventually, lock_table
 from config.local import LocalServices
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -39,7 +39,7 @@ def process(count, *, killed=False):
     child = os.fork()
     if child == 0:
         for _ in range(count):
-            metrics.http_ended("/x", "GET", 200, 0.004)
+            record_http_request("/x", "GET", 200, 0.004)
         instruments.POOL_SIZE.set(count)
         os.write(ready[1], b"1")
         os.read(go[0], 1)
@@ -47,7 +47,7 @@ def process(count, *, killed=False):
     os.read(ready[0], 1)
     return lambda: (os.write(go[1], b"1"), os.waitpid(child, 0))
 
-metrics.http_ended("/x", "GET", 200, 0.004)
+record_http_request("/x", "GET", 200, 0.004)
 living = [process(10), process(20), process(30, killed=True)]
 living.pop()()
 living.pop()()
@@ -139,10 +139,10 @@ class TestContents:
     def test_jobs_by_kind_and_outcome(self, figures: Callable[[], Figures]) -> None:
         before = figures()
         for action in ("work", "fail", "later"):
-            runner.run(Errand, Errand.objects.create(action=action).pk)
-        Errand.objects.create().cancel()
+            runner.run(SampleJob, SampleJob.objects.create(action=action).pk)
+        SampleJob.objects.create().cancel()
         after = figures()
-        kind = {"kind": "tests.Errand"}
+        kind = {"kind": "tests.SampleJob"}
         for outcome in ("completed", "failed", "retried", "cancelled"):
             found = key("bureau_jobs_total", **kind, outcome=outcome)
             assert after[found] - before.get(found, 0) == 1, outcome
@@ -151,32 +151,33 @@ class TestContents:
 
     def test_what_waits_is_read_from_the_database(self, figures: Callable[[], Figures]) -> None:
         now = timezone.now()
-        Errand.objects.create(run_after=now - timezone.timedelta(seconds=90))
-        Errand.objects.create(run_after=now + timezone.timedelta(seconds=90))
-        Errand.objects.create(status=JobStatus.IN_PROGRESS, lease_until=now)
-        Errand.objects.create(status=JobStatus.COMPLETED)
-        found, kind = figures(), {"kind": "tests.Errand", "queue": "jobs"}
+        SampleJob.objects.create(run_after=now - timezone.timedelta(seconds=90))
+        SampleJob.objects.create(run_after=now + timezone.timedelta(seconds=90))
+        SampleJob.objects.create(status=JobStatus.IN_PROGRESS, lease_until=now)
+        SampleJob.objects.create(status=JobStatus.COMPLETED)
+        found, kind = figures(), {"kind": "tests.SampleJob", "queue": "jobs"}
         assert found[key("bureau_database_up")] == 1
         assert found[key("bureau_jobs_queued", **kind)] == 2
         assert found[key("bureau_jobs_in_progress", **kind)] == 1
         assert 90 <= found[key("bureau_jobs_oldest_seconds", **kind)] < 120
 
     def test_a_worker_counts_too(self, figures: Callable[[], Figures], tmp_path: Path) -> None:
-        done = key("bureau_jobs_total", kind="tests.Errand", outcome="completed")
+        done = key("bureau_jobs_total", kind="tests.SampleJob", outcome="completed")
         before = figures().get(done, 0)
         with (
             Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker,
             Worker(broker.url, tmp_path),
         ):
-            jobs = [Errand.objects.enqueue() for _ in range(6)]
+            jobs = [SampleJob.objects.enqueue() for _ in range(6)]
             eventually(
-                lambda: not Errand.objects.exclude(status=JobStatus.COMPLETED).exists(), "all done"
+                lambda: not SampleJob.objects.exclude(status=JobStatus.COMPLETED).exists(),
+                "all done",
             )
         eventually(lambda: figures()[done] - before == len(jobs), "all are counted")
 
     def test_a_database_that_hangs(self, figures: Callable[[], Figures]) -> None:
         scrape.render()  # loads what is loaded lazily
-        with table_held(Errand):
+        with lock_table(SampleJob):
             started = time.monotonic()
             text, _ = scrape.render()
             assert time.monotonic() - started < 2
@@ -256,8 +257,8 @@ def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> N
         duration_ms=1500,
     )
     before = figures()
-    metrics.ai_request_ended(call)
-    metrics.ai_used("some-model", Decimal("0.5"), prompt=7, completion=3)  # of another, later
+    record_request(call)
+    record_usage("some-model", Decimal("0.5"), prompt=7, completion=3)  # of another, later
     after = figures()
 
     def more(name: str, **labels: str) -> float:
@@ -296,11 +297,11 @@ class TestExporter:
 
     def test_by_http(self, settings: Any, unused_port: int) -> None:
         settings.METRICS_PORT, settings.HOST = unused_port, "127.0.0.1"
-        server = exporter.serve_if_wanted()
+        server = exporter.start_exporter()
         assert server is not None
         with urlopen(f"http://127.0.0.1:{unused_port}/metrics") as response:
             assert response.headers["Content-Type"].startswith("text/plain")
         # Where the port is taken the process goes on without.
-        assert exporter.serve_if_wanted() is None
+        assert exporter.start_exporter() is None
         server.shutdown()
         server.server_close()

@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.jobs.models import JobStatus
-from common.tests.support import Beat, Broker, Worker, eventually, held, table_held
+from common.tests.support import Beat, Broker, Worker, block_updates, eventually, lock_table
 from common.tests.support import ai_provider as ai
 from config.local import LocalServices
 from notes.models import Note, Summary
@@ -184,9 +184,9 @@ def test_a_rolled_back_request_leaves_no_row_and_no_message(
     with refused_at_commit():
         answer = client.post("/api/v1/notes", {"raw_text": text("kettle")})
     assert answer.status_code == 500
-    assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (0, 0, 0)
+    assert (Note.objects.count(), Summary.objects.count(), broker.queue_length()) == (0, 0, 0)
     post(client, "kettle")
-    assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (1, 1, 1)
+    assert (Note.objects.count(), Summary.objects.count(), broker.queue_length()) == (1, 1, 1)
 
 
 def test_notes_whose_worker_is_killed_complete_by_themselves(
@@ -199,12 +199,12 @@ def test_notes_whose_worker_is_killed_complete_by_themselves(
         provider.on["asking"] = ai.slow(60)
         asking = post(client, "asking")
         eventually(lambda: provider.asked("asking"), "the provider is asked")
-        with held(Summary, "NEW.status = 'completed'"):
+        with block_updates(Summary, "NEW.status = 'completed'"):
             writing = post(client, "writing")
-            eventually(lambda: worker.held() == 1, "the summary is about to be stored")
-            with table_held(Note):
+            eventually(lambda: worker.lock_wait_count() == 1, "the summary is about to be stored")
+            with lock_table(Note):
                 claimed.requeue()
-                eventually(lambda: worker.held() == 2, "the note is about to be read")
+                eventually(lambda: worker.lock_wait_count() == 2, "the note is about to be read")
                 worker.kill()
     assert set(Summary.objects.values_list("status", "attempts")) == {(JobStatus.IN_PROGRESS, 1)}
     provider.on.clear()
@@ -217,11 +217,13 @@ def test_notes_whose_worker_is_killed_complete_by_themselves(
 def test_the_same_message_five_times_makes_one_summary(
     client: APIClient, broker: Broker, crew: Crew, provider: Provider
 ) -> None:
-    with crew.worker().stopped():
+    with crew.worker().suspend():
         job = post(client, "kettle")
         assert all(job.publish() for _ in range(4))
     assert is_summarized(job, "kettle", attempts=1)
-    eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")
+    eventually(
+        lambda: not broker.queue_length() and not broker.unacknowledged_count(), "all are consumed"
+    )
     assert is_summarized(job, "kettle", attempts=1)
     assert provider.asked("kettle") == 1
 
@@ -265,11 +267,13 @@ def test_a_note_whose_worker_is_killed_before_it_acknowledges_is_not_done_again(
     worker.parent.send_signal(signal.SIGSTOP)
     worker.signal_children(signal.SIGCONT)
     assert is_summarized(job, "kettle", attempts=1)
-    assert broker.unacknowledged() == 1
+    assert broker.unacknowledged_count() == 1
     worker.kill()
-    broker.send_again_unacknowledged()
+    broker.redeliver_unacknowledged()
     crew.worker()
-    eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "it came again")
+    eventually(
+        lambda: not broker.queue_length() and not broker.unacknowledged_count(), "it came again"
+    )
     assert is_summarized(job, "kettle", attempts=1)
     assert provider.asked("kettle") == 1
 
@@ -291,7 +295,7 @@ def test_a_worker_that_slept_past_its_lease_changes_nothing(
         known = Summary.objects.values().get(pk=job.pk)
         assert (known["summary"], known["attempts"]) == ("From the other worker.", 2)
         sleeper.signal(signal.SIGCONT)
-        eventually(lambda: sleeper.says("job_lost_lease"), "the sleeper has noticed")
+        eventually(lambda: sleeper.has_logged("job_lost_lease"), "the sleeper has noticed")
         assert Summary.objects.values().get(pk=job.pk) == known
 
 
@@ -305,7 +309,7 @@ def test_a_note_that_kills_its_worker_each_time_fails_and_others_complete(
         assert is_summarized(post(client, f"tea-{number}"), f"tea-{number}", attempts=1)
     reaches(poison, FAILED)
     assert (poison.attempts, poison.summary) == (3, "")
-    assert poison.error == "Its worker died 3 times while it ran."
+    assert poison.error == "The worker process died in the last of 3 attempts."
     assert provider.asked("poison") == 3
     assert is_summarized(post(client, "kettle"), "kettle", attempts=1)
 
@@ -340,10 +344,10 @@ def test_notes_that_the_broker_has_forgotten_complete(
     client: APIClient, broker: Broker, crew: Crew
 ) -> None:
     worker = crew.worker()
-    with worker.stopped():
+    with worker.suspend():
         jobs = [post(client, f"tea-{number}") for number in range(4)]
         broker.client.flushall()
-        assert broker.waiting() == 0
+        assert broker.queue_length() == 0
     pass_time(10)
     for number, job in enumerate(jobs):
         assert is_summarized(job, f"tea-{number}", attempts=1)
@@ -354,7 +358,7 @@ def test_a_broker_that_hangs_does_not_hold_up_who_posts(
 ) -> None:
     crew.worker()
     jobs: list[Summary] = []
-    with broker.hanging():
+    with broker.suspend():
         assert timed(lambda: jobs.append(post(client, "tea-0"))) < QUICK
         assert timed(lambda: jobs.append(post(client, "tea-1"))) < 0.5
     pass_time(10)

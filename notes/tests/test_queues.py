@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.jobs import runner
+from common.jobs import sweeper
 from common.jobs.models import JobStatus
-from common.jobs.publishing import BULK, JOBS
+from common.jobs.publishing import BULK_QUEUE, DEFAULT_QUEUE
 from common.metrics import scrape
 from notes.deduplication import wake_on_commit
 from notes.models import Batch, Summary
@@ -52,39 +52,39 @@ def item(owner: User) -> Summary:
 
 def test_of_a_batch_alone_go_in_bulk(client: APIClient, sent: list) -> None:
     client.post("/api/v1/summaries/batch", {"texts": ["One text.", "Another text."]})
-    assert [queue for _, queue in sent] == [BULK, BULK]
+    assert [queue for _, queue in sent] == [BULK_QUEUE, BULK_QUEUE]
     client.post("/api/v1/summaries", {"text": "One text."})
     client.post("/api/v1/notes", {"raw_text": "One text."})
-    assert [queue for _, queue in sent[2:]] == [JOBS, JOBS]
+    assert [queue for _, queue in sent[2:]] == [DEFAULT_QUEUE, DEFAULT_QUEUE]
 
 
 def test_of_a_batch_that_is_retried(item: Summary, owner: User, sent: list) -> None:
     Summary.objects.update(status=JobStatus.FAILED)
     assert item.batch
     retry_batch(item.batch, by=owner)
-    assert sent == [(item.pk, BULK)]
+    assert sent == [(item.pk, BULK_QUEUE)]
 
 
 def test_swept(one: Summary, item: Summary, sent: list) -> None:
     Summary.objects.update(publish_after=Now())
-    assert runner.sweep(Summary) == (0, 2)
-    assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+    assert sweeper.sweep(Summary) == (0, 2)
+    assert sent == [(one.pk, DEFAULT_QUEUE), (item.pk, BULK_QUEUE)]
 
 
 def test_a_long_queue_does_not_keep_the_sweeper_from_the_other(
     one: Summary, item: Summary, sent: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    length = {JOBS: 0, BULK: runner.LONGEST_QUEUE}
-    monkeypatch.setattr("common.jobs.runner.backlog", length.get)
+    length = {DEFAULT_QUEUE: 0, BULK_QUEUE: sweeper.MAX_QUEUE_LENGTH}
+    monkeypatch.setattr("common.jobs.sweeper.queue_length", length.get)
     Summary.objects.update(publish_after=Now())
-    assert runner.sweep(Summary) == (0, 1)
-    assert sent == [(one.pk, JOBS)]
+    assert sweeper.sweep(Summary) == (0, 1)
+    assert sent == [(one.pk, DEFAULT_QUEUE)]
 
 
 def test_woken(one: Summary, item: Summary, owner: User, sent: list) -> None:
     Summary.objects.update(making="key")
     wake_on_commit(TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, making="key"))
-    assert sent == [(one.pk, JOBS), (item.pk, BULK)]
+    assert sent == [(one.pk, DEFAULT_QUEUE), (item.pk, BULK_QUEUE)]
 
 
 def test_are_counted_apart(one: Summary, item: Summary) -> None:

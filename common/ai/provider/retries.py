@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import stamina
 
-from common import metrics
+from common.ai.metrics import record_request
 from common.ai.prompts import Message
 from common.ai.provider.responses import Reply
 from common.ai.provider.sync_bridge import Desk
@@ -169,7 +169,7 @@ class Asker:
             call = self._call(reply, attempt, time.monotonic() - started)
             for handle in handles:
                 self.calls.append(call)
-                metrics.ai_request_ended(call)
+                record_request(call)
                 await self.desk.ask(partial(self.recorder.end, handle, call), always=True)
                 line.recorded()
         return reply
