@@ -44,7 +44,9 @@ def _items(label: str, app: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 def first_page(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What works and what has failed today, of what the person may see, and the apps' plots."""
-    visible = [(model, rows) for model in job_models() if (rows := _visible(model, request)) is not None]
+    visible = [
+        (model, rows) for model in job_models() if (rows := _visible(model, request)) is not None
+    ]
     counted = [_card(model, rows) for model, rows in visible]
     failed = [row for _, rows in visible for row in _failed(rows)[:SHOWN_FAILURES]]
     failed.sort(key=lambda job: job.finished_at, reverse=True)
