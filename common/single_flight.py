@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """A function that runs in a thread of its own, at most once at a time.
+    """A function that runs in its own thread, at most once at a time.
 
     A caller that arrives during a run waits for the result of that run. So a server that hangs
     costs one thread and one connection, however many callers there are.

@@ -16,7 +16,7 @@ IDEMPOTENCY_RETENTION = timedelta(days=1)
 
 @shared_task(ignore_result=True)
 def run_job(label: str, pk: str) -> None:
-    """Run the job `pk` of the model `label` ("notes.Summary") if it is due."""
+    """Run a job if it is due; `label` is the label of its model (`app_label.ModelName`)."""
     model = apps.get_model(label)
     assert issubclass(model, Job)
     runner.run(model, pk)

@@ -136,8 +136,8 @@ class Job(BaseModel):
 
     def postpone(self, *, delay: float) -> bool:
         """Queue the job again after `delay` seconds without counting this attempt."""
-        first_start = {"started_at": None} if self.attempts == 1 else {}
-        postponed = self._return_to_queue(delay, attempts=F("attempts") - 1, **first_start)
+        reset_start = {"started_at": None} if self.attempts == 1 else {}
+        postponed = self._return_to_queue(delay, attempts=F("attempts") - 1, **reset_start)
         if postponed:
             run_postpone_hook(self)
         return postponed

@@ -28,7 +28,7 @@ _broker_unavailable_until = 0.0
 def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = None) -> bool:
     """Send the message of one job to `queue`; return `False` if the broker is unavailable.
 
-    `label` names the model ("notes.Summary"), `time_limit` limits the run.
+    `label` is the label of the model (`app_label.ModelName`), `time_limit` limits the run.
 
     Never raises, as the row is committed already: the sweeper sends what could not be sent here.
     After a failure no message is sent for two seconds; then one caller tries while the others

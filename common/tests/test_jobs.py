@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+def sent_messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The messages that would have been sent to the broker."""
     sent: list[tuple[str, str]] = []
 
@@ -38,17 +38,17 @@ def expire_lease(job: SampleJob) -> None:
 
 
 def test_enqueue_publishes_once_the_transaction_commits(
-    published: list, django_capture_on_commit_callbacks: object
+    sent_messages: list, django_capture_on_commit_callbacks: object
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
         job = SampleJob.objects.enqueue()
-        assert published == []
-    assert published == [("tests.SampleJob", job.pk)]
+        assert sent_messages == []
+    assert sent_messages == [("tests.SampleJob", job.pk)]
     assert job.status == JobStatus.QUEUED
 
 
 def test_a_rolled_back_transaction_leaves_no_row_and_no_message(
-    published: list, django_capture_on_commit_callbacks: object
+    sent_messages: list, django_capture_on_commit_callbacks: object
 ) -> None:
     with (
         django_capture_on_commit_callbacks(execute=True),  # type: ignore[operator]
@@ -56,23 +56,23 @@ def test_a_rolled_back_transaction_leaves_no_row_and_no_message(
     ):
         SampleJob.objects.enqueue()
         transaction.set_rollback(True)
-    assert published == []
+    assert sent_messages == []
     assert not SampleJob.objects.exists()
 
 
 def test_many_jobs_are_enqueued_with_one_query(
-    published: list, django_capture_on_commit_callbacks: object, queries: Any
+    sent_messages: list, django_capture_on_commit_callbacks: object, queries: Any
 ) -> None:
     jobs = [SampleJob(action="fail") for _ in range(30)]
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
         assert queries(lambda: SampleJob.objects.enqueue_many(jobs)) == 1
-    assert published == [("tests.SampleJob", job.pk) for job in jobs]
+    assert sent_messages == [("tests.SampleJob", job.pk) for job in jobs]
     runner.run(SampleJob, jobs[7].pk)
     assert SampleJob.objects.filter(status=JobStatus.FAILED).get() == jobs[7]
 
 
 def test_requeue_all_needs_as_many_queries_for_one_job_as_for_thirty(
-    published: list, django_capture_on_commit_callbacks: object, queries: Any
+    sent_messages: list, django_capture_on_commit_callbacks: object, queries: Any
 ) -> None:
     def create_failed(count: int) -> list[SampleJob]:
         columns = {"status": JobStatus.FAILED, "attempts": 3, "error": "No."}
@@ -84,7 +84,7 @@ def test_requeue_all_needs_as_many_queries_for_one_job_as_for_thirty(
     jobs = create_failed(30)
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
         assert queries(lambda: rows.requeue_all(result="old")) == query_count
-    assert published == [("tests.SampleJob", job.pk) for job in jobs]
+    assert sent_messages == [("tests.SampleJob", job.pk) for job in jobs]
     requeued = SampleJob.objects.filter(result="old").values_list("status", "attempts", "error")
     assert set(requeued) == {(JobStatus.QUEUED, 0, "")}
 
@@ -248,7 +248,7 @@ def test_backoff_doubles_and_is_random() -> None:
     assert len(set(delays[1])) > 1
 
 
-def test_requeue_resets_the_job_and_ends_the_lease(published: list) -> None:
+def test_requeue_resets_the_job_and_ends_the_lease(sent_messages: list) -> None:
     job = SampleJob.objects.claim(SampleJob.objects.create(result="old").pk)
     SampleJob.objects.get(pk=job.pk).requeue()
     assert job.finish(result="too late") is False
@@ -256,7 +256,7 @@ def test_requeue_resets_the_job_and_ends_the_lease(published: list) -> None:
     assert (job.status, job.attempts, job.result) == (JobStatus.QUEUED, 0, "old")
 
 
-def test_requeue_only_happens_in_the_given_state(published: list) -> None:
+def test_requeue_only_happens_in_the_given_state(sent_messages: list) -> None:
     job = SampleJob.objects.claim(SampleJob.objects.create().pk)
     assert job.requeue(Q(status=JobStatus.FAILED)) is False
     assert (job.status, job.attempts) == (JobStatus.IN_PROGRESS, 1)
@@ -282,29 +282,29 @@ def test_cancel_ends_a_running_job_once() -> None:
     assert running.cancel() is False
 
 
-def test_sweep_republishes_a_lost_message_and_then_waits(published: list) -> None:
+def test_sweep_republishes_a_lost_message_and_then_waits(sent_messages: list) -> None:
     job = SampleJob.objects.create(publish_after=timezone.now() - timedelta(seconds=1))
     assert sweeper.sweep(SampleJob) == (0, 1)
-    assert published == [("tests.SampleJob", job.pk)]
+    assert sent_messages == [("tests.SampleJob", job.pk)]
     assert sweeper.sweep(SampleJob) == (0, 0)
     job.refresh_from_db()
     assert job.publish_after > timezone.now() + timedelta(seconds=8)
 
 
-def test_sweep_ignores_running_and_ended_jobs(published: list) -> None:
+def test_sweep_ignores_running_and_ended_jobs(sent_messages: list) -> None:
     SampleJob.objects.claim(SampleJob.objects.create().pk)
     runner.run(SampleJob, SampleJob.objects.create().pk)
     SampleJob.objects.update(publish_after=Now() - timedelta(hours=1))
     assert sweeper.sweep(SampleJob) == (0, 0)
 
 
-def test_sweep_republishes_a_job_with_an_expired_lease(published: list) -> None:
+def test_sweep_republishes_a_job_with_an_expired_lease(sent_messages: list) -> None:
     job = SampleJob.objects.claim(SampleJob.objects.create().pk)
     expire_lease(job)
     assert sweeper.sweep(SampleJob) == (0, 1)
 
 
-def test_sweep_fails_a_job_without_attempts_left(published: list) -> None:
+def test_sweep_fails_a_job_without_attempts_left(sent_messages: list) -> None:
     job = SampleJob.objects.create(attempts=2)
     SampleJob.objects.claim(job.pk)
     expire_lease(job)
@@ -316,7 +316,7 @@ def test_sweep_fails_a_job_without_attempts_left(published: list) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_sweepers_publish_each_job_once(published: list) -> None:
+def test_concurrent_sweepers_publish_each_job_once(sent_messages: list) -> None:
     SampleJob.objects.bulk_create(
         SampleJob(publish_after=timezone.now() - timedelta(seconds=1)) for _ in range(60)
     )
@@ -329,4 +329,4 @@ def test_concurrent_sweepers_publish_each_job_once(published: list) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert sum(threads.map(sweep, range(4))) == 60
-    assert len(set(published)) == len(published) == 60
+    assert len(set(sent_messages)) == len(sent_messages) == 60

@@ -215,9 +215,7 @@ def test_a_result_is_stored_after_a_database_outage(worker: Worker, beat: Beat, 
     with beat.suspend():
         with disconnect_database():
             gate.open()
-            eventually(
-                lambda: worker.has_logged("stamina.retry_scheduled"), "the worker tries again"
-            )
+            eventually(lambda: worker.has_logged("stamina.retry_scheduled"), "the worker retries")
         wait_for_status(job, COMPLETED)
     assert outcome(job) == (COMPLETED, 1, "done by attempt 1", 1)
 

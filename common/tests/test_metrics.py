@@ -88,16 +88,16 @@ def test_counters_include_ended_and_killed_processes(tmp_path: Path) -> None:
         check=True,
     )
     files, _, text = completed.stdout.partition("\n")
-    found = parse(text)
+    values = parse(text)
     expected = 1 + 10 + 20 + 30 + 3 * 100 + 1000
-    assert found[key("bureau_http_requests_total", route="/x", method="GET", status="200")] == (
+    assert values[key("bureau_http_requests_total", route="/x", method="GET", status="200")] == (
         expected
     )
     labels = {"route": "/x", "method": "GET"}
-    assert found[key("bureau_http_request_duration_seconds_count", **labels)] == expected
-    assert found[key("bureau_http_request_duration_seconds_bucket", **labels, le="0.0025")] == 0
+    assert values[key("bureau_http_request_duration_seconds_count", **labels)] == expected
+    assert values[key("bureau_http_request_duration_seconds_bucket", **labels, le="0.0025")] == 0
     # The gauges of dead processes are left out.
-    assert found[key("bureau_database_pool_size")] == 10 + 1000
+    assert values[key("bureau_database_pool_size")] == 10 + 1000
     # At most four processes lived at the same time.
     assert int(files) == 4
 
@@ -117,8 +117,8 @@ class TestContents:
         after = samples()
 
         def more(**labels: str) -> float:
-            found = key("bureau_http_requests_total", **labels)
-            return after.get(found, 0) - before.get(found, 0)
+            series = key("bureau_http_requests_total", **labels)
+            return after.get(series, 0) - before.get(series, 0)
 
         assert more(route="/api/v1/notes/<uuid:pk>", method="GET", status="401") == 1
         assert more(route="unmatched", method="GET", status="404") == 1
@@ -153,8 +153,8 @@ class TestContents:
         after = samples()
         kind = {"kind": "tests.SampleJob"}
         for outcome in ("completed", "failed", "retried", "cancelled"):
-            found = key("bureau_jobs_total", **kind, outcome=outcome)
-            assert after[found] - before.get(found, 0) == 1, outcome
+            series = key("bureau_jobs_total", **kind, outcome=outcome)
+            assert after[series] - before.get(series, 0) == 1, outcome
         for name in ("bureau_job_run_seconds_count", "bureau_job_wait_seconds_count"):
             assert after[key(name, **kind)] - before.get(key(name, **kind), 0) == 3
 
@@ -164,11 +164,11 @@ class TestContents:
         SampleJob.objects.create(run_after=now + timezone.timedelta(seconds=90))
         SampleJob.objects.create(status=JobStatus.IN_PROGRESS, lease_until=now)
         SampleJob.objects.create(status=JobStatus.COMPLETED)
-        found, kind = samples(), {"kind": "tests.SampleJob", "queue": "jobs"}
-        assert found[key("bureau_database_up")] == 1
-        assert found[key("bureau_jobs_queued", **kind)] == 2
-        assert found[key("bureau_jobs_in_progress", **kind)] == 1
-        assert 90 <= found[key("bureau_jobs_oldest_seconds", **kind)] < 120
+        values, kind = samples(), {"kind": "tests.SampleJob", "queue": "jobs"}
+        assert values[key("bureau_database_up")] == 1
+        assert values[key("bureau_jobs_queued", **kind)] == 2
+        assert values[key("bureau_jobs_in_progress", **kind)] == 1
+        assert 90 <= values[key("bureau_jobs_oldest_seconds", **kind)] < 120
 
     def test_the_values_of_a_worker_are_included(
         self, samples: Callable[[], Samples], tmp_path: Path
@@ -279,8 +279,8 @@ def test_tokens_and_cost_are_counted_by_model(db: None, samples: Callable[[], Sa
     after = samples()
 
     def more(name: str, **labels: str) -> float:
-        found = key(name, model="some-model", **labels)
-        return after[found] - before.get(found, 0)
+        series = key(name, model="some-model", **labels)
+        return after[series] - before.get(series, 0)
 
     assert more("bureau_ai_requests_total", outcome="ok") == 1
     assert more("bureau_ai_tokens_total", type="prompt") == 107

@@ -1,4 +1,4 @@
-"""An unresponsive database server is given up soon and used again as soon as it responds."""
+"""Queries to an unresponsive database server fail soon, and work once it responds again."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A broker of its own for a test, which can be killed, flushed and suspended."""
+"""A broker for one test, which can be killed, flushed and suspended."""
 
 import json
 import signal

@@ -12,7 +12,7 @@ ADVISORY_LOCK_KEY = 20_261_122
 
 
 class DatabaseLock:
-    """A lock in a session of its own; sessions that need it wait until `release`."""
+    """A lock in a separate database session; other sessions wait for it until `release`."""
 
     def __init__(self, session: BaseDatabaseWrapper) -> None:
         self._session = session
