@@ -90,10 +90,8 @@ def test_counters_include_ended_and_killed_processes(tmp_path: Path) -> None:
     files, _, text = completed.stdout.partition("\n")
     values = parse(text)
     expected = 1 + 10 + 20 + 30 + 3 * 100 + 1000
-    assert values[key("bureau_http_requests_total", route="/x", method="GET", status="200")] == (
-        expected
-    )
     labels = {"route": "/x", "method": "GET"}
+    assert values[key("bureau_http_requests_total", **labels, status="200")] == expected
     assert values[key("bureau_http_request_duration_seconds_count", **labels)] == expected
     assert values[key("bureau_http_request_duration_seconds_bucket", **labels, le="0.0025")] == 0
     # The gauges of dead processes are left out.
@@ -116,15 +114,15 @@ class TestContents:
         client.get("/api/products")
         after = samples()
 
-        def more(**labels: str) -> float:
+        def increase(**labels: str) -> float:
             series = key("bureau_http_requests_total", **labels)
             return after.get(series, 0) - before.get(series, 0)
 
-        assert more(route="/api/v1/notes/<uuid:pk>", method="GET", status="401") == 1
-        assert more(route="unmatched", method="GET", status="404") == 1
-        assert more(route="/health", method="other", status="405") == 1
-        assert more(route="/api/v1/products", method="GET", status="200") == 2
-        assert more(route="/metrics", method="GET", status="200") == 1
+        assert increase(route="/api/v1/notes/<uuid:pk>", method="GET", status="401") == 1
+        assert increase(route="unmatched", method="GET", status="404") == 1
+        assert increase(route="/health", method="other", status="405") == 1
+        assert increase(route="/api/v1/products", method="GET", status="200") == 2
+        assert increase(route="/metrics", method="GET", status="200") == 1
         hits = key("bureau_cache_requests_total", namespace="products", result="hit")
         assert after[hits] - before.get(hits, 0) == 1
 
@@ -278,16 +276,16 @@ def test_tokens_and_cost_are_counted_by_model(db: None, samples: Callable[[], Sa
     record_usage("some-model", Decimal("0.5"), prompt=7, completion=3)  # of another request
     after = samples()
 
-    def more(name: str, **labels: str) -> float:
+    def increase(name: str, **labels: str) -> float:
         series = key(name, model="some-model", **labels)
         return after[series] - before.get(series, 0)
 
-    assert more("bureau_ai_requests_total", outcome="ok") == 1
-    assert more("bureau_ai_tokens_total", type="prompt") == 107
-    assert more("bureau_ai_tokens_total", type="completion") == 23
-    assert more("bureau_ai_tokens_total", type="cached") == 60
-    assert more("bureau_ai_cost_usd_total") == 0.75
-    assert more("bureau_ai_request_duration_seconds_sum") == 1.5
+    assert increase("bureau_ai_requests_total", outcome="ok") == 1
+    assert increase("bureau_ai_tokens_total", type="prompt") == 107
+    assert increase("bureau_ai_tokens_total", type="completion") == 23
+    assert increase("bureau_ai_tokens_total", type="cached") == 60
+    assert increase("bureau_ai_cost_usd_total") == 0.75
+    assert increase("bureau_ai_request_duration_seconds_sum") == 1.5
 
 
 class TestExporter:
