@@ -23,7 +23,7 @@ from accounts.querysets import (
     MailQuerySet,
     UserManager,
 )
-from common.caching.invalidation import CachedRows
+from common.caching.invalidation import CachedModel
 from common.events import record
 from common.jobs import Job
 from common.models import BaseModel, SoftDeleteModel
@@ -48,7 +48,7 @@ class Role(models.TextChoices):
     WORKER = "worker"
 
 
-class Company(CachedRows, BaseModel):
+class Company(CachedModel, BaseModel):
     """Store a tenant; every user and every business row belongs to one."""
 
     name = models.CharField(max_length=MAX_NAME_CHARS, validators=[validate_one_line])

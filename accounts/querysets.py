@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from accounts.identifiers import normalize_email, normalize_username
 from common.caching.invalidation import CachedQuerySet
-from common.jobs.models import JobQuerySet
+from common.jobs.querysets import JobQuerySet
 from common.querysets import SoftDeleteQuerySet
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from accounts.models import CompanyOwned
 from catalog.querysets import ProductQuerySet
 from catalog.search_vectors import HeadingVector, ProductVector
 from catalog.vocabulary import VocabularyState, Word
-from common.caching.invalidation import CachedRows
+from common.caching.invalidation import CachedModel
 from common.models import SoftDeleteModel
 
 __all__ = ["Product", "VocabularyState", "Word"]
@@ -23,7 +23,7 @@ LIVE = Q(deleted_at=None)
 SAMPLE = Q(LessThan(Right(Cast("id", CharField()), 2), Value("08")))
 
 
-class Product(CachedRows, CompanyOwned, SoftDeleteModel):
+class Product(CachedModel, CompanyOwned, SoftDeleteModel):
     """Something that a company offers; anybody may read it as long as it is live."""
 
     cache_namespaces: ClassVar[tuple[str, ...]] = ("products",)

@@ -135,15 +135,15 @@ def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
 def _anchors(queryset: QuerySet) -> list[list[Any]]:
     """Of every thousandth row its ordering columns; kept as long as no product changes."""
     key = hashlib.sha256(str(queryset.query).encode()).hexdigest()
-    slot = store.read("products", f"anchors:{key}")
-    if slot.copy is not None:
-        return json.loads(slot.copy)
+    lookup = store.look_up("products", f"anchors:{key}")
+    if lookup.response is not None:
+        return json.loads(lookup.response)
     place = Window(RowNumber(), order_by=[str(name) for name in queryset.query.order_by])
     numbered = queryset.annotate(first=Mod(place, STEP)).filter(first=1)
     anchors = list(numbered.values_list(*_columns(queryset)))
     copy = json.dumps(anchors, cls=JSONEncoder).encode()
-    if slot.mine:
-        store.write(slot, copy)
+    if lookup.is_locked_by_caller:
+        store.store_response(lookup, copy)
     return json.loads(copy)
 
 

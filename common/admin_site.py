@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from common import dashboard
-from common.jobs.models import ACTIVE, Job, JobStatus
-from common.jobs.runner import kinds
+from common.jobs.models import Job, job_models
+from common.jobs.status import ACTIVE, JobStatus
 
 MAX_FAILURES = 5
 RECENT_AGE = timedelta(days=1)
@@ -74,7 +74,9 @@ def get_dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict
 
     This is Unfold's `DASHBOARD_CALLBACK`.
     """
-    jobs = {model: rows for model in kinds() if (rows := _visible_jobs(model, request)) is not None}
+    jobs = {
+        model: rows for model in job_models() if (rows := _visible_jobs(model, request)) is not None
+    }
     cards = [_job_card(model, rows) for model, rows in jobs.items()]
     failed = [job for rows in jobs.values() for job in _failed_jobs(rows)[:MAX_FAILURES]]
     failed.sort(key=lambda job: job.finished_at, reverse=True)

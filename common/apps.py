@@ -8,16 +8,18 @@ class CommonConfig(AppConfig):
     name = "common"
 
     def import_models(self) -> None:
-        """Besides `common.models`, the job that looks after the cache is a model of this app."""
+        """Also load the model that is defined in `common.caching`."""
         super().import_models()
         from common.caching import invalidation  # noqa: F401
 
     def ready(self) -> None:
-        """Import each app's `tasks.py`, where it registers its job handlers."""
+        """Start checks and metrics, and import the `tasks.py` of each app with its job handlers."""
         from common import migration_checksums
-        from common.metrics import connection_pool
+        from common.jobs import queue_metrics
+        from common.metrics import connection_pool, scrape
 
         post_migrate.connect(migration_checksums.record_applied_migrations, sender=self)
         register(migration_checksums.check_applied_migrations, Tags.database)
-        connection_pool.watch()
+        connection_pool.monitor()
+        scrape.register_database_collector(queue_metrics.collect)
         autodiscover_modules("tasks")

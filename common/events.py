@@ -1,6 +1,6 @@
-"""The record of what was changed, and by whom.
+"""Recording what was changed, and by whom.
 
-For now an event is a log line; the event table will take the same calls.
+An event is a log line for now; later the event table takes the same calls.
 """
 
 from functools import partial
@@ -15,8 +15,8 @@ log = structlog.get_logger(__name__)
 def record(action: str, *, by: AbstractBaseUser | None, target: models.Model) -> None:
     """Log a change when its transaction commits.
 
-    `action` names the kind of row and what happened to it ("product.updated"), `by` is the person
-    who did it, or None for the system.
+    `action` names the kind of row and the change ("product.updated"). `by` is the user who made
+    the change, or `None` for the system.
     """
     company = getattr(target, "company_id", None)
     event = {

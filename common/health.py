@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether all that it needs is there."""
+"""Liveness and readiness of the process."""
 
 import time
 from collections.abc import Callable
@@ -13,42 +13,42 @@ from django.views.decorators.http import require_safe
 
 from common.api.problems import problem
 from common.redaction import redacted_message
-from common.single_flight import Inquiry, TooSlow, within
+from common.single_flight import SingleFlight
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = 1.5
-WORKER_PATIENCE = 1.0
+CHECKS_TIMEOUT_S = 1.5
+WORKER_PING_TIMEOUT_S = 1.0
 
 
 @csrf_exempt
 @require_safe
 def alive(request: HttpRequest) -> JsonResponse:
-    """200 as long as the process answers at all."""
+    """Return 200 whenever the process answers at all."""
     return JsonResponse({"status": "ok"})
 
 
 @csrf_exempt
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when the database, the cache, the broker and a worker answer, else a 503 naming which."""
-    # All at once, so that together they take no longer than the slowest.
+    """Return 200 if database, cache, broker and a worker answer, else 503."""
+    # Started together, the checks take no longer than the slowest of them.
     for check in CHECKS.values():
         check.start()
-    deadline = time.monotonic() + PATIENCE
-    parts = {name: _outcome(name, check, deadline) for name, check in CHECKS.items()}
-    failed = [name for name, outcome in parts.items() if outcome != "ok"]
+    deadline = time.monotonic() + CHECKS_TIMEOUT_S
+    results = {name: _result(name, check, deadline) for name, check in CHECKS.items()}
+    failed = [name for name, result in results.items() if result != "ok"]
     if not failed:
-        return JsonResponse({"status": "ok", "checks": parts})
+        return JsonResponse({"status": "ok", "checks": results})
     document = problem(503, detail=f"Not ready: {', '.join(failed)}.", code="not_ready")
     response = JsonResponse(
-        document | {"checks": parts}, status=503, content_type="application/problem+json"
+        document | {"checks": results}, status=503, content_type="application/problem+json"
     )
     response["Retry-After"] = "2"
     return response
 
 
-def _database() -> None:
+def _check_database() -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -56,35 +56,35 @@ def _database() -> None:
         connection.close()
 
 
-def _cache() -> None:
+def _check_cache() -> None:
     cache.get("ready")
 
 
-def _broker() -> None:
+def _check_broker() -> None:
     with current_app.connection_for_write(connect_timeout=1) as broker:
         broker.ensure_connection(max_retries=1, timeout=1, interval_start=0, interval_step=0)
 
 
-def _worker() -> None:
-    if not current_app.control.inspect(timeout=WORKER_PATIENCE, limit=1).ping():
+def _check_worker() -> None:
+    if not current_app.control.inspect(timeout=WORKER_PING_TIMEOUT_S, limit=1).ping():
         raise LookupError("no worker answers")
 
 
-_parts: dict[str, Callable[[], None]] = {
-    "database": _database,
-    "cache": _cache,
-    "broker": _broker,
-    "worker": _worker,
+_functions: dict[str, Callable[[], None]] = {
+    "database": _check_database,
+    "cache": _check_cache,
+    "broker": _check_broker,
+    "worker": _check_worker,
 }
-CHECKS = {name: Inquiry(f"ready-{name}", check) for name, check in _parts.items()}
+CHECKS = {name: SingleFlight(f"ready-{name}", check) for name, check in _functions.items()}
 
 
-def _outcome(name: str, check: Inquiry[None], deadline: float) -> str:
+def _result(name: str, check: SingleFlight[None], deadline: float) -> str:
     try:
-        check.answer(within(deadline))
-    except TooSlow:
-        return "too slow"
+        check.call(timeout_s=max(0.0, deadline - time.monotonic()))
+    except TimeoutError:
+        return "timeout"
     except Exception as error:
-        log.warning("not_ready", part=name, error=redacted_message(error))
-        return "away"
+        log.warning("not_ready", check=name, error=redacted_message(error))
+        return "unavailable"
     return "ok"

@@ -1,9 +1,8 @@
-"""UUIDv7: ids that sort by the time they were made (RFC 9562)."""
-
 from uuid import UUID
 
 from uuid_utils import compat
 
 
 def uuid7() -> UUID:
+    """Return a new UUIDv7; these ids sort by their time of creation (RFC 9562)."""
     return compat.uuid7()

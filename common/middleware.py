@@ -7,10 +7,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common import metrics
 from common.api.exceptions import ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
+from common.metrics.http_requests import record_http_request
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class RequestLogMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         seconds, route = time.perf_counter() - started, _route(request)
-        metrics.http_ended(route or "unmatched", request.method, response.status_code, seconds)
+        record_http_request(route or "unmatched", request.method, response.status_code, seconds)
         log.info(
             "request",
             method=request.method,

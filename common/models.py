@@ -7,7 +7,7 @@ from common.querysets import SoftDeleteQuerySet
 
 
 class BaseModel(models.Model):
-    """A row with a UUIDv7 id, so that ordering by id is ordering by age, and its two times."""
+    """A row with a UUIDv7 id, whose order is the order of creation, and two timestamps."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -19,7 +19,10 @@ class BaseModel(models.Model):
 
 
 class SoftDeleteModel(BaseModel):
-    """A row that stays when it is deleted; unique rules are to hold among live rows only."""
+    """A row that is only marked when it is deleted.
+
+    Unique constraints must apply to live rows only.
+    """
 
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -30,9 +33,9 @@ class SoftDeleteModel(BaseModel):
 
 
 class IdempotencyRecord(models.Model):
-    """The answer to a POST that carried an `Idempotency-Key`, kept for a day.
+    """The stored response to a POST with an `Idempotency-Key`, kept for a day.
 
-    `scope` names who asked and what (one person's keys never meet another's);
+    `scope` contains the user and the route, so that the keys of different users never collide.
     `fingerprint` is a keyed hash of the body, so that no password can be guessed from it.
     """
 
@@ -46,7 +49,9 @@ class IdempotencyRecord(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["scope", "key"], name="idempotency_key_once_per_scope")
+            models.UniqueConstraint(
+                fields=["scope", "key"], name="idempotency_key_unique_per_scope"
+            )
         ]
 
     def __str__(self) -> str:

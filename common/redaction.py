@@ -1,10 +1,10 @@
-"""Tracebacks that tell where something went wrong, and not what somebody had written there."""
+"""Tracebacks and error messages without the data that people wrote."""
 
 import traceback
 
-# Errors of Python, of the database and of Redis whose messages name code and servers. All others
-# may quote what they could not read or store, as a ValueError or a violated constraint does.
-SPEAKING = frozenset(
+# Errors of Python, the database and Redis whose messages name only code and servers. Messages of
+# other errors may quote data, as those of a ValueError or a violated constraint do.
+SAFE_ERRORS = frozenset(
     {
         "AssertionError",
         "AttributeError",
@@ -23,11 +23,11 @@ SPEAKING = frozenset(
         "UnboundLocalError",
     }
 )
-LONGEST = 300
+MAX_MESSAGE_CHARS = 300
 
 
 def redacted_traceback(error: BaseException) -> str:
-    """The error and those that led to it, oldest first; without local variables."""
+    """Return the traceback of an error and its causes, oldest first, with redacted messages."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     lines = [redacted_traceback(cause), "", "which led to:", ""] if cause else []
     if error.__traceback__:
@@ -39,12 +39,12 @@ def redacted_traceback(error: BaseException) -> str:
 
 
 def redacted_message(error: BaseException) -> str:
-    """The error's name; its message too, where that is not made of people's words.
+    """Return the class name of an error, followed by its message if that cannot quote data.
 
-    Of the database's only the first line: those after it quote statements and rows.
+    Only the first line of the message: in database errors the others quote statements and rows.
     """
     name = type(error).__name__
-    if name not in SPEAKING and not isinstance(error, OSError):
+    if name not in SAFE_ERRORS and not isinstance(error, OSError):
         return name
-    first = str(error).partition("\n")[0][:LONGEST]
-    return f"{name}: {first}" if first else name
+    first_line = str(error).partition("\n")[0][:MAX_MESSAGE_CHARS]
+    return f"{name}: {first_line}" if first_line else name

@@ -1,43 +1,35 @@
-"""Asking what may never answer, without waiting for it and without asking twice."""
+"""Calling a function that may hang, without hanging and without calling it twice at once."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from contextvars import copy_context
 from threading import Lock
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["Inquiry", "TooSlow"]
 
+class SingleFlight(Generic[T]):
+    """A function that runs in its own thread, at most once at a time.
 
-class Inquiry(Generic[T]):
-    """A question that is asked in a thread of its own.
-
-    Who asks while an answer is still outstanding waits for that one: a server that hangs costs one
-    thread and one connection, however often it is asked.
+    A caller that arrives during a run waits for the result of that run. So a server that hangs
+    costs one thread and one connection, however many callers there are.
     """
 
-    def __init__(self, name: str, ask: Callable[[], T]) -> None:
-        self._ask = ask
+    def __init__(self, name: str, function: Callable[[], T]) -> None:
+        self._function = function
         self._lock = Lock()
-        self._outstanding: Future[T] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._future: Future[T] | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def start(self) -> Future[T]:
+        """Return the future of the current run; start a run if there is none."""
         with self._lock:
-            if self._outstanding is None or self._outstanding.done():
-                # In the context of who asks first, whose request id the log lines carry.
-                self._outstanding = self._thread.submit(copy_context().run, self._ask)
-            return self._outstanding
+            if self._future is None or self._future.done():
+                # With the first caller's context, so that log lines have its request id.
+                self._future = self._executor.submit(copy_context().run, self._function)
+            return self._future
 
-    def answer(self, patience: float) -> T:
-        """The answer within so many seconds; raises `TooSlow`, or what the question raised."""
-        return self.start().result(timeout=patience)
-
-
-def within(deadline: float) -> float:
-    """The seconds that are left until `deadline`, by `time.monotonic`; 0 where it has passed."""
-    return max(0.0, deadline - time.monotonic())
+    def call(self, *, timeout_s: float) -> T:
+        """Return the result of the current run; raise `TimeoutError`, or what the run raised."""
+        return self.start().result(timeout=timeout_s)

@@ -5,17 +5,18 @@ from celery import shared_task
 from django.apps import apps
 from django.db.models.functions import Now
 
-from common import metrics
-from common.jobs import runner
-from common.jobs.models import Job
+from common.jobs import metrics, runner, sweeper
+from common.jobs.models import Job, job_models
 from common.models import IdempotencyRecord
 
 log = structlog.get_logger(__name__)
 
+IDEMPOTENCY_RETENTION = timedelta(days=1)
+
 
 @shared_task(ignore_result=True)
 def run_job(label: str, pk: str) -> None:
-    """Do the job `pk` of the model `label` ("notes.Summary"), if it waits to be done."""
+    """Run a job if it is due; `label` is the label of its model (`app_label.ModelName`)."""
     model = apps.get_model(label)
     assert issubclass(model, Job)
     runner.run(model, pk)
@@ -24,22 +25,22 @@ def run_job(label: str, pk: str) -> None:
 @shared_task(ignore_result=True)
 def sweep_jobs() -> None:
     outcome = "ok"
-    for model in runner.kinds():
+    for model in job_models():
         try:
-            failed, published = runner.sweep(model)
+            failed, published = sweeper.sweep(model)
         except Exception:
-            # Whatever is wrong with one kind, the others are looked after.
-            log.exception("sweep_raised", kind=model._meta.label)
+            # The other models are swept even if one fails.
+            log.exception("sweep_error", kind=model._meta.label)
             outcome = "error"
             continue
-        metrics.jobs_swept(model._meta.label, failed=failed, published=published)
+        metrics.record_swept_jobs(model._meta.label, failed=failed, published=published)
         if failed or published:
             log.info("jobs_swept", kind=model._meta.label, failed=failed, published=published)
-    metrics.sweep_ended(outcome)
+    metrics.record_sweep(outcome)
 
 
 @shared_task
-def forget_idempotency_keys() -> int:
-    """Remove the answers that are older than a day; returns how many."""
-    old = IdempotencyRecord.objects.filter(created_at__lt=Now() - timedelta(days=1))
-    return old.delete()[0]
+def delete_idempotency_records() -> int:
+    """Delete the responses that were stored more than a day ago and return their number."""
+    expired = IdempotencyRecord.objects.filter(created_at__lt=Now() - IDEMPOTENCY_RETENTION)
+    return expired.delete()[0]

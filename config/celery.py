@@ -53,9 +53,9 @@ class Scheduler(beat.Scheduler):
 @worker_ready.connect
 @beat_init.connect
 def _serve_metrics(**_: Any) -> None:
-    from common.metrics.exporter import serve_if_wanted
+    from common.metrics.exporter import start_exporter
 
-    serve_if_wanted()
+    start_exporter()
 
 
 @worker_init.connect

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 from notes.models import Summary
 
 

@@ -9,7 +9,7 @@ from django.db.models.functions import TruncDate, TruncHour
 
 from accounts.models import User
 from common.dashboard import Chart, Section, Series, Stat, last_days, last_hours
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 from notes.models import Note, ProviderCall, Summary, SummaryOutcome
 from notes.querysets import between_days
 

@@ -16,7 +16,8 @@ from django.db.models.functions import Now
 
 from common.ai import SummaryRequest
 from common.jobs import LostLease, Postponed
-from common.jobs.models import FIRST_REPUBLISH, JobStatus
+from common.jobs.querysets import MIN_REPUBLISH_DELAY
+from common.jobs.status import JobStatus
 from notes.models import Summary
 from notes.querysets import SummaryQuerySet
 
@@ -95,8 +96,8 @@ def _duplicates(job: Summary) -> SummaryQuerySet:
 
 def _publish_now(waiting: SummaryQuerySet, *, limit: int | None = None) -> None:
     """Make waiting jobs due and publish them."""
-    jobs = list(waiting.to_publish()[:limit])
+    jobs = list(waiting.only_for_publish()[:limit])
     rows = Summary.objects.filter(pk__in=[job.pk for job in jobs], status=JobStatus.QUEUED)
-    if jobs and rows.update(run_after=Now(), publish_after=Now() + FIRST_REPUBLISH):
+    if jobs and rows.update(run_after=Now(), publish_after=Now() + MIN_REPUBLISH_DELAY):
         for job in jobs:
             job.publish()

@@ -1,7 +1,7 @@
 import django_filters
 
 from common.api.filters import BooleanFilter, CreatedFilter, SearchFilter
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from notes.models import Batch, Note, Summary
 
 

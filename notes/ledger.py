@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from common import metrics
+from common.ai.metrics import record_usage
 from common.ai.types import CallRecord, CostEstimate, Usage, compute_cost
-from common.jobs.runner import through_restarts
+from common.postgres.retries import retry_on_disconnect
 from notes.models import PartNotes, ProviderCall, Summary
 
 NO_USAGE = Usage()
@@ -46,7 +46,7 @@ class CallLedger:
     def end(self, handle: object, call: CallRecord) -> None:
         """Store what the call cost as soon as its response is read."""
         row = ProviderCall.objects.filter(pk=handle)
-        through_restarts(lambda: row.update(**asdict(call), updated_at=Now()))
+        retry_on_disconnect(lambda: row.update(**asdict(call), updated_at=Now()))
 
     def find_notes(self, key: str) -> str | None:
         """Return notes that any unfinished summary of the company has paid for."""
@@ -55,7 +55,7 @@ class CallLedger:
 
     def save_notes(self, key: str, notes: str) -> None:
         """Store the notes on a part; raises `LostLease` for a run that has lost its lease."""
-        through_restarts(partial(self._save_notes, key, notes))
+        retry_on_disconnect(partial(self._save_notes, key, notes))
 
     @transaction.atomic
     def _save_notes(self, key: str, notes: str) -> None:
@@ -78,10 +78,10 @@ def reconcile(usage_by_id: Mapping[UUID, Usage]) -> ReconcileResult:
     updated.
     """
     named = ProviderCall.objects.filter(pk__in=usage_by_id)
-    known = through_restarts(named.count)
-    calls = through_restarts(lambda: list(named.without_figures()))
+    known = retry_on_disconnect(named.count)
+    calls = retry_on_disconnect(lambda: list(named.without_figures()))
     updated = sum(
-        through_restarts(partial(_store_usage, call, usage_by_id[call.pk]))
+        retry_on_disconnect(partial(_store_usage, call, usage_by_id[call.pk]))
         for call in calls
         if call.is_estimate or usage_by_id[call.pk] != NO_USAGE
     )
@@ -104,7 +104,7 @@ def _store_usage(call: ProviderCall, usage: Usage) -> int:
         )
     )
     if updated:
-        metrics.ai_used(call.model, cost, **asdict(usage))
+        record_usage(call.model, cost, **asdict(usage))
         update_summary_sums(call.summary_id)
     return updated
 

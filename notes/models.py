@@ -9,7 +9,7 @@ from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
 from common.ai.templates import TEMPLATES
 from common.jobs import Job
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 from notes.querysets import (
     BatchQuerySet,
     NoteQuerySet,
@@ -125,7 +125,7 @@ class Summary(CompanyOwned, Job):
     summary for all jobs with the same `in_flight_key` (see `notes.deduplication`).
     """
 
-    bulk_by = "batch_id"
+    bulk_field = "batch_id"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="summaries")
     note = models.ForeignKey(Note, models.CASCADE, null=True, related_name="summaries")

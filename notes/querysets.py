@@ -20,7 +20,7 @@ from django.db.models.functions import Cast, Lower, Now, TruncDate
 from accounts.models import Role
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 
 USAGE_FIELDS = (
     "prompt_tokens",

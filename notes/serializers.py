@@ -11,7 +11,7 @@ from accounts.viewsets import CompanyRelatedField
 from common import documents
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.api.validation import collect_errors
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from notes import services
 from notes.batch_status import BatchStatus
 from notes.models import (

@@ -10,7 +10,7 @@ from django.http import Http404
 from accounts.models import User
 from common.api.exceptions import Conflict
 from common.events import record
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 from notes.models import Batch, Note, Summary, SummarySource, SummaryTemplate
 from notes.summary_options import SummaryOptions, default_max_words
 

@@ -10,8 +10,8 @@ from django.db.models import Q, QuerySet
 from common import ai, documents
 from common.ai.text import languages
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
-from common.jobs.models import JobStatus
-from common.jobs.runner import through_restarts
+from common.jobs.status import JobStatus
+from common.postgres.retries import retry_on_disconnect
 from notes import deduplication
 from notes.ledger import CallLedger, update_summary_sums
 from notes.models import PartNotes, Summary, SummaryOutcome, SummarySource
@@ -112,7 +112,7 @@ def _call_summarizer(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResu
         raise RetryLater(str(error), delay=error.retry_after) from None
     except LostLease:
         # A cancelled job ended before its last call was recorded, so its totals lack that call.
-        through_restarts(partial(update_summary_sums, job.pk))
+        retry_on_disconnect(partial(update_summary_sums, job.pk))
         raise
 
 

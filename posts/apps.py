@@ -8,4 +8,4 @@ class PostsConfig(AppConfig):
         from common.metrics import scrape
         from posts import metrics
 
-        scrape.SOURCES.append(metrics.read)
+        scrape.register_database_collector(metrics.collect)

@@ -1,4 +1,4 @@
-"""What `/metrics` tells of the mirror."""
+"""Metrics of the mirrored feed."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,27 @@ from django.utils import timezone
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
+from common.metrics.registry import counter
 from posts.models import Feed
 
+REFRESHES = counter(
+    "feed_refreshes_total", "Refreshes of the feed: updated, unchanged, failed.", "outcome"
+)
 
-def read() -> Iterator[Metric]:
-    """Its age and size; nothing before the first copy."""
+
+def record_refresh(outcome: str) -> None:
+    REFRESHES.labels(outcome).inc()
+
+
+def collect() -> Iterator[Metric]:
+    """Return the age and size of the mirror; nothing before the first copy."""
     feed = Feed.objects.exclude(fresh_at=None).first()
     if feed is None:
         return
-    age = (timezone.now() - feed.fresh_at).total_seconds()
+    age_s = (timezone.now() - feed.fresh_at).total_seconds()
     yield GaugeMetricFamily(
-        "bureau_feed_age_seconds", "Since the posts were known to be fresh.", value=max(0.0, age)
+        "bureau_feed_age_seconds",
+        "Time since the posts were known to be fresh.",
+        value=max(0.0, age_s),
     )
     yield GaugeMetricFamily("bureau_feed_posts", "Posts in the mirror.", value=feed.posts)

@@ -2,7 +2,8 @@ from typing import Any
 
 from django.db import transaction
 
-from common.jobs.models import ACTIVE, JobQuerySet, JobStatus, queued_afresh
+from common.jobs.querysets import JobQuerySet, requeue_columns
+from common.jobs.status import ACTIVE, JobStatus
 from common.logs import current_request_id
 
 
@@ -19,7 +20,7 @@ class FeedQuerySet(JobQuerySet):
         with transaction.atomic():
             first = {"request_id": current_request_id()}
             feed, made = self.get_or_create(name=self.model.NAME, defaults=first)
-            queued = self.filter(pk=feed.pk).exclude(status__in=busy).update(**queued_afresh())
+            queued = self.filter(pk=feed.pk).exclude(status__in=busy).update(**requeue_columns())
             if made or queued:
                 feed.publish_on_commit()
         feed.refresh_from_db()

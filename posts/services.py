@@ -9,14 +9,14 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from common import metrics
-from common.caching.invalidation import changing
+from common.caching.invalidation import invalidate_on_commit
 from common.jobs import LostLease, RetryLater, runner
-from common.jobs.models import JobStatus
-from common.single_flight import Inquiry, TooSlow
+from common.jobs.status import JobStatus
+from common.single_flight import SingleFlight
 from posts import fetching, parsing
 from posts.errors import FeedError, NoPosts
 from posts.fetching import Payload, Validators
+from posts.metrics import record_refresh
 from posts.models import Feed, Post
 from posts.parsing import Contents, Item
 
@@ -40,8 +40,8 @@ def mirror() -> Feed:
     if feed and feed.fresh_at:
         return feed
     if feed is None or not _is_put_off(feed):
-        with suppress(TooSlow):
-            _first_copy.answer(PATIENCE)
+        with suppress(TimeoutError):
+            _first_copy.call(timeout_s=PATIENCE)
         feed = Feed.objects.state()
     if feed is None or not feed.fresh_at:
         raise NoPosts(wait=_seconds_until(feed))
@@ -59,7 +59,7 @@ def _fetch_first() -> None:
         connection.close()
 
 
-_first_copy = Inquiry("first-posts", _fetch_first)
+_first_copy = SingleFlight("first-posts", _fetch_first)
 
 
 def _is_put_off(feed: Feed) -> bool:
@@ -86,19 +86,19 @@ def refresh(feed: Feed) -> None:
         _note_failure(feed, f"The feed {error}")
         raise RetryLater(f"The feed {error}", delay=error.retry_after) from None
     outcome = _confirm(feed) if payload is None else _take(feed, payload, contents or Contents())
-    metrics.feed_refreshed(outcome)
+    record_refresh(outcome)
 
 
 def _note_failure(feed: Feed, failure: str) -> None:
-    metrics.feed_refreshed("failed")
-    with changing(NAMESPACE):
+    record_refresh("failed")
+    with invalidate_on_commit(NAMESPACE):
         _locked(feed)
         Feed.objects.filter(pk=feed.pk).update(failed_at=Now(), failure=failure[:500])
 
 
 def _confirm(feed: Feed) -> str:
     """Nothing has changed upstream: the copy is as fresh as if it had been read again."""
-    with changing(NAMESPACE):
+    with invalidate_on_commit(NAMESPACE):
         _locked(feed)
         _store(feed)
     return "unchanged"
@@ -113,7 +113,7 @@ def _take(feed: Feed, payload: Payload, contents: Contents) -> str:
     """
     if contents.refused:
         log.warning("feed_items_refused", reasons=dict(contents.refused))
-    with changing(NAMESPACE):
+    with invalidate_on_commit(NAMESPACE):
         stored = _locked(feed)
         known = {post.id: post for post in Post.objects.all()}
         changed = [item for item in contents.items if _differs(known.get(item.id), item)]

@@ -8,7 +8,7 @@ from django.db.models.functions import TruncDate
 
 from accounts.models import User
 from common.dashboard import Chart, Section, Series, Stat, last_days
-from common.jobs.models import ACTIVE
+from common.jobs.status import ACTIVE
 from uploads.models import Session
 
 MEGABYTE = 1_000_000

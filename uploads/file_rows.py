@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Least
 
 from common.ids import uuid7
-from common.jobs.runner import through_restarts
+from common.postgres.retries import retry_on_disconnect
 from uploads.models import Session, SessionFile
 from uploads.transfer.copying import Fate
 from uploads.transfer.sources import Entry
@@ -79,7 +79,7 @@ class Ledger:
     def _waiting_after(self, key: str) -> list[Task]:
         waiting = self._files.filter(status=SessionFile.Status.PENDING, key__gt=key)
         rows = waiting.order_by("key").values_list("pk", "path", "key", "size", "mtime_ns")
-        return through_restarts(lambda: [Task(*row) for row in rows[:PAGE]])
+        return retry_on_disconnect(lambda: [Task(*row) for row in rows[:PAGE]])
 
     def add(self, entries: list[Entry]) -> list[Task]:
         """Note what a scan has found and return what waits of it, unless some was known already.

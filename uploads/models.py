@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
 from common.jobs import Job
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 from uploads.querysets import (
     OPEN_TO_MACHINES,
     UNENDED,
@@ -187,7 +187,7 @@ class Session(CompanyOwned, Job):
 
     def edit(self, **fields: Any) -> bool:
         """Change what the session is to do, if it is pending."""
-        return self._move(Q(status=SessionStatus.PENDING), **fields)
+        return self.transition(Q(status=SessionStatus.PENDING), **fields)
 
     def start(self) -> bool:
         """Queue the session, if it is pending."""
@@ -199,7 +199,7 @@ class Session(CompanyOwned, Job):
 
     def cancel(self) -> bool:
         """End the session unless it has ended; a run under way loses its lease."""
-        return self._end(Q(status__in=UNENDED), JobStatus.CANCELLED, run_id=None)
+        return self.end(Q(status__in=UNENDED), JobStatus.CANCELLED, run_id=None)
 
     def report(self, *, status: str = "", **figures: int) -> bool:
         """Store what a machine outside says, unless a run of ours holds the session.
@@ -214,13 +214,13 @@ class Session(CompanyOwned, Job):
         if status == SessionStatus.FAILED:
             fields["error"] = "The machine that ran it says that it failed."
         if status and status not in ACTIVE:
-            return self._end(condition, status, **fields)
-        return self._move(condition, **fields, **({"status": status} if status else {}))
+            return self.end(condition, status, **fields)
+        return self.transition(condition, **fields, **({"status": status} if status else {}))
 
     def add_uploaded(self, size: int) -> None:
         """Count one more file of `size` bytes, which a client has sent by itself."""
         files = F("files_uploaded") + F("files_failed") + F("files_skipped") + 1
-        self._move(
+        self.transition(
             Q(),
             files_uploaded=F("files_uploaded") + 1,
             bytes_uploaded=F("bytes_uploaded") + size,
@@ -230,7 +230,7 @@ class Session(CompanyOwned, Job):
 
     def count_files(self) -> None:
         """Set the figures to what the rows of the files say."""
-        self._move(Q(), **self.files.figures())
+        self.transition(Q(), **self.files.figures())
         self.refresh_from_db()
 
 

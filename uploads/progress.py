@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from common.jobs import LostLease
-from common.jobs.runner import through_restarts
+from common.postgres.retries import retry_on_disconnect
 from uploads.file_rows import Ledger
 from uploads.transfer.worker_pool import Settled
 
@@ -34,7 +34,7 @@ class Progress:
             self._write()
 
     def _write(self) -> None:
-        through_restarts(lambda: self._ledger.settle(self._settled))
+        retry_on_disconnect(lambda: self._ledger.settle(self._settled))
         self._settled.clear()
         self._written = time.monotonic()
 

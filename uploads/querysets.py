@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.querysets import CompanyOwnedQuerySet
 from common.jobs import JobQuerySet
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 
 UNENDED = ("pending", *ACTIVE)
 # Neither ended nor held by a run of ours.

@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from accounts.models import User
 from common.api.exceptions import Conflict
-from common.jobs.models import ACTIVE
+from common.jobs.status import ACTIVE
 from uploads.models import (
     FIGURES,
     REPORTABLE,

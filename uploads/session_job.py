@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from common.jobs import JobFailed, JobResult, RetryLater
-from common.jobs.runner import through_restarts
+from common.postgres.retries import retry_on_disconnect
 from uploads.file_rows import PAGE, Ledger
 from uploads.models import Session
 from uploads.progress import Progress
@@ -74,7 +74,7 @@ def upload(session: Session) -> SessionResult:
         has_more |= ledger.has_more
         crew.run(ledger.waiting() if has_more else [], tick=progress.tick)
     store.discard_leftovers(session.pk)
-    return _end(through_restarts(ledger.figures))
+    return _end(retry_on_disconnect(ledger.figures))
 
 
 def _source(session: Session) -> Folder:
@@ -107,14 +107,14 @@ def _listed(
     Once that is done, only folders that could not be read are listed again.
     """
     choice, prefix = Choice(session.include, session.exclude), session.prefix
-    for folder in through_restarts(ledger.take_folders) if session.listed_at else [""]:
+    for folder in retry_on_disconnect(ledger.take_folders) if session.listed_at else [""]:
         found = sources.scan(source, choice, prefix=prefix, below=folder, on_step=tick)
         for page in _pages(found):
             crew.expect(entry.size for entry in page)
-            yield through_restarts(partial(ledger.add, page))
+            yield retry_on_disconnect(partial(ledger.add, page))
             tick()
     if not session.listed_at:
-        through_restarts(partial(session.renew, listed_at=Now()))
+        retry_on_disconnect(partial(session.renew, listed_at=Now()))
 
 
 def _pages(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

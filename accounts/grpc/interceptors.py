@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, r
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common import metrics
+from accounts.grpc.metrics import record_call
 from common.ids import uuid7
 from common.middleware import REQUEST_ID
 from common.redaction import redacted_message
@@ -73,7 +73,7 @@ def _handle_call(
     context.send_initial_metadata([("x-request-id", request_id)])
     code, response = _get_response(handler, message, context)
     seconds = time.perf_counter() - started
-    metrics.grpc_ended(method, code.name, seconds)
+    record_call(method, code.name, seconds)
     log.info("grpc", method=method, code=code.name, ms=round(seconds * 1000, 1))
     if response is None:
         context.abort(code, ERROR_DETAILS[code])

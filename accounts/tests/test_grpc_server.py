@@ -40,7 +40,7 @@ from accounts.grpc.server import AuthServer, AuthService
 from accounts.models import Company, Login, User
 from accounts.services import start_login
 from accounts.tokens import AccessToken, RefreshToken
-from common.tests.support import eventually, table_held
+from common.tests.support import eventually, lock_table
 from common.tests.support.worker import database_url
 
 METHOD = "/auth.AuthService/ValidateToken"
@@ -237,7 +237,7 @@ class TestDatabase:
         self, channel: grpc.Channel, validate: Any, token: AccessToken, caplog: Any
     ) -> None:
         request = ValidateTokenRequest(token=str(token))
-        with table_held(Login):
+        with lock_table(Login):
             calls = [
                 AuthServiceStub(channel).ValidateToken.future(request, timeout=1)
                 for _ in range(5 * THREADS)
@@ -374,7 +374,7 @@ class TestHealth:
         self, channel: grpc.Channel, token: AccessToken
     ) -> None:
         request = ValidateTokenRequest(token=str(token))
-        with table_held(Login):
+        with lock_table(Login):
             calls = [
                 AuthServiceStub(channel).ValidateToken.future(request, timeout=15)
                 for _ in range(2 * THREADS)
@@ -390,7 +390,7 @@ class TestStop:
         with channel_to(server.start()) as channel, ThreadPoolExecutor(1) as stopper:
             watch = HealthStub(channel).Watch(HealthCheckRequest(service="auth.AuthService"))
             assert next(watch).status == SERVING
-            with table_held(Login):
+            with lock_table(Login):
                 request = ValidateTokenRequest(token=str(token))
                 call = AuthServiceStub(channel).ValidateToken.future(request)
                 eventually(count_lock_waits, "the call has arrived")

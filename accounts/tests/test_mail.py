@@ -12,7 +12,7 @@ from accounts.models import Mail, MailKind, PasswordReset, User
 from accounts.tests.factories import PASSWORD, CompanyFactory, UserFactory
 from accounts.tests.support import run_due_jobs
 from common.jobs import runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 
 pytestmark = pytest.mark.django_db
 

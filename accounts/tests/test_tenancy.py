@@ -23,7 +23,7 @@ UNOWNED_MODELS = {
     "catalog.VocabularyState": "is the progress of collecting these words",
     "posts.Post": "is a post of a public feed",
     "posts.Feed": "is the state of that feed's mirror",
-    "common.CacheBump": "names a cache namespace",
+    "common.Invalidation": "names a cache namespace",
     "common.IdempotencyRecord": "is scoped by the user in its key and never shown",
     "common.AppliedMigration": "describes the schema of the database",
 }

@@ -10,7 +10,7 @@ from accounts.models import Company, User
 from catalog.models import Product
 from catalog.tests.factories import ProductFactory
 from common.ids import uuid7
-from common.tests.support.db_blocking import held
+from common.tests.support.db_blocking import block_updates
 from common.tests.support.waiting import eventually
 
 pytestmark = pytest.mark.django_db
@@ -267,7 +267,10 @@ class TestWriting:
             finally:
                 connection.close()
 
-        with held(Product, "NEW.deleted_at IS NOT NULL") as hold, ThreadPoolExecutor(3) as threads:
+        with (
+            block_updates(Product, "NEW.deleted_at IS NOT NULL") as hold,
+            ThreadPoolExecutor(3) as threads,
+        ):
             answers = [threads.submit(delete, as_user(admin)) for _ in range(3)]
             eventually(lambda: waiting() == 3, "all three wait")
             hold.release()

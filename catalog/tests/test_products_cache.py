@@ -23,7 +23,7 @@ URL = "/api/v1/products"
 
 @pytest.fixture(autouse=True)
 def _cache_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_away_until", 0.0)
+    monkeypatch.setattr(store, "unavailable_until", 0.0)
 
 
 @pytest.fixture

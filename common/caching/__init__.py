@@ -1,18 +1,18 @@
-"""Answers kept as rendered bytes, under a version that every write changes.
+"""Responses cached as bytes, under a version that every write to their data replaces.
 
-A namespace ("products") has a state in the cache: its version, a random name, or "" while somebody
-writes. A copy begins with the version that it was computed under, and counts for as long as that is
-the state; the next copy of the same request is written over it.
+A namespace ("products") is a group of cached responses that one write invalidates together. Its
+state in the cache is its version, a random token, or "" during a write. A cached response starts
+with the version it was computed for and is valid only while that is the state of the namespace.
 
     reader                                      writer
-    state v, and the copy is of v ─ hit ──▶     announce: among the writers, state ""
-      │ miss: one computes, others wait         (nobody reads or stores copies)
-      ▼                                         COMMIT
-    stored as v + copy, if the state is         end: not among the writers, state deleted;
-    still v                                     a new version v', if there are no other writers
+    state is v, response has v ── hit ──▶       begin_write: add the writer, state ""
+      │ miss: one caller computes,              (meanwhile nothing is read or stored)
+      ▼ others wait                             COMMIT
+    stored with v, if the state is              end_write: remove the writer; if it was the
+    still v                                     last one, the state is a new version v'
 
-A copy of `v` is stored only if no write began while it was computed, and once one begins `v` never
-comes back. So what a reader gets is never older than what any reader got before. If the end can't
-be told to the cache, a job tells it later (`CacheBump`). A writer that says nothing for half a
-minute counts as dead, and no copy is kept for longer than a minute.
+So a response is stored only if no write began while it was computed, and a version never comes
+back: no reader gets data older than any reader got before. If the cache is unavailable at the end
+of a write, a job invalidates the namespace later (`Invalidation`). A writer that does not end
+within half a minute counts as dead, and a stored response expires after a minute.
 """

@@ -1,4 +1,4 @@
-"""Strong validators of what was rendered (RFC 9110, 8.8.3)."""
+"""Strong validators of response bodies (RFC 9110, 8.8.3)."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ from django.utils.http import parse_etags
 
 
 def etag_of(body: bytes) -> str:
-    """The validator of a representation, quoted as HTTP has it."""
+    """Return the quoted ETag of a body."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def matches(header: str, etag: str, *, weakly: bool = False) -> bool:
-    """Whether `If-Match`, or with `weakly` `If-None-Match`, names this validator."""
-    named = parse_etags(header)
-    return "*" in named or etag in named or (weakly and f"W/{etag}" in named)
+def matches(header: str, etag: str, *, weak: bool = False) -> bool:
+    """Return whether `If-Match`, or with `weak` `If-None-Match`, contains the ETag."""
+    candidates = parse_etags(header)
+    return "*" in candidates or etag in candidates or (weak and f"W/{etag}" in candidates)

@@ -1,4 +1,8 @@
-"""Telling the cache of writes: by hand (`changing`) or for all of a model's (`CachedRows`)."""
+"""Invalidating cached responses when rows change.
+
+Use `invalidate_on_commit` around a write, or derive the model from `CachedModel` and its queryset
+from `CachedQuerySet` to have all writes covered.
+"""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,11 +21,11 @@ log = structlog.get_logger(__name__)
 CACHE_ERRORS = (RedisError, OSError)
 
 
-class CacheBump(Job):
-    """Tells the cache that rows behind a namespace have changed, if their writer could not.
+class Invalidation(Job):
+    """A job that invalidates a namespace if the writer of the rows could not.
 
-    It is inserted with the change itself and removed when the cache has heard; so neither a dead
-    cache nor a dead process leaves old copies in use.
+    It is inserted in the transaction of the write and deleted once the namespace is invalidated.
+    So neither an unavailable cache nor a killed process leaves old responses in use.
     """
 
     max_attempts: ClassVar[int] = 5000
@@ -35,73 +39,74 @@ class CacheBump(Job):
         return self.namespace
 
 
-@handles(CacheBump)
-def end_write(bump: CacheBump) -> JobResult:
+@handles(Invalidation)
+def invalidate(invalidation: Invalidation) -> JobResult:
     try:
-        store.end(bump.namespace)
+        store.invalidate(invalidation.namespace)
     except CACHE_ERRORS as error:
-        raise RetryLater("The cache is away.", delay=5) from error
+        raise RetryLater("The cache is unavailable.", delay=5) from error
     return JobResult()
 
 
 @contextmanager
-def changing(*namespaces: str) -> Iterator[None]:
-    """Change rows whose copies the namespaces hold, in a transaction.
+def invalidate_on_commit(*namespaces: str) -> Iterator[None]:
+    """Open a transaction whose writes invalidate the namespaces.
 
-    From its beginning until the commit nobody is given a copy, and after it only new ones.
+    From here until the commit no cached response is used; after it only new ones are.
     """
-    with transaction.atomic(), ExitStack() as open_writes:
+    with transaction.atomic(), ExitStack() as writes:
         for namespace in namespaces:
-            open_writes.enter_context(_changing_one(namespace))
+            writes.enter_context(_write_to(namespace))
         yield
 
 
 @contextmanager
-def _changing_one(namespace: str) -> Iterator[None]:
-    bump = CacheBump.objects.create(namespace=namespace)
+def _write_to(namespace: str) -> Iterator[None]:
+    invalidation = Invalidation.objects.create(namespace=namespace)
     writer = ""
     with suppress(*CACHE_ERRORS):
-        writer = store.announce(namespace)
-    transaction.on_commit(lambda: _ended(bump, writer))
+        writer = store.begin_write(namespace)
+    transaction.on_commit(lambda: _end_write(invalidation, writer))
     try:
         yield
     except BaseException:
         with suppress(*CACHE_ERRORS):
-            store.end(namespace, writer)
+            store.end_write(namespace, writer)
         raise
 
 
-def _ended(bump: CacheBump, writer: str) -> None:
+def _end_write(invalidation: Invalidation, writer: str) -> None:
+    namespace = invalidation.namespace
     try:
-        store.end(bump.namespace, writer)
+        store.end_write(namespace, writer)
     except CACHE_ERRORS as error:
-        log.warning("cache_not_told", namespace=bump.namespace, error=redacted_message(error))
+        log.warning("cache_not_invalidated", namespace=namespace, error=redacted_message(error))
     else:
-        CacheBump.objects.filter(pk=bump.pk).delete()
+        Invalidation.objects.filter(pk=invalidation.pk).delete()
 
 
 class CachedQuerySet(models.QuerySet):
-    """Tells the cache of every write to many rows at once."""
+    """A queryset whose writes to many rows invalidate the model's namespaces."""
 
     def update(self, **fields: Any) -> int:
-        with changing(*self.model.cache_namespaces):
+        with invalidate_on_commit(*self.model.cache_namespaces):
             return super().update(**fields)
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        with changing(*self.model.cache_namespaces):
+        with invalidate_on_commit(*self.model.cache_namespaces):
             return super().delete()
 
     def bulk_create(self, *args: Any, **kwargs: Any) -> list[Any]:
-        with changing(*self.model.cache_namespaces):
+        with invalidate_on_commit(*self.model.cache_namespaces):
             return super().bulk_create(*args, **kwargs)
 
     def bulk_update(self, *args: Any, **kwargs: Any) -> int:
-        with changing(*self.model.cache_namespaces):
+        with invalidate_on_commit(*self.model.cache_namespaces):
             return super().bulk_update(*args, **kwargs)
 
 
-class CachedRows(models.Model):
-    """A row that is shown in the rendered copies of `cache_namespaces`."""
+class CachedModel(models.Model):
+    """A model whose writes invalidate the responses in `cache_namespaces`."""
 
     cache_namespaces: ClassVar[tuple[str, ...]] = ()
 
@@ -109,9 +114,9 @@ class CachedRows(models.Model):
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        with changing(*self.cache_namespaces):
+        with invalidate_on_commit(*self.cache_namespaces):
             super().save(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
-        with changing(*self.cache_namespaces):
+        with invalidate_on_commit(*self.cache_namespaces):
             return super().delete(*args, **kwargs)

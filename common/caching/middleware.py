@@ -16,32 +16,32 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import resolve
 from django.utils.module_loading import import_string
 
-from common import metrics
 from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
-from common.caching.store import BYPASS, Slot
+from common.caching.metrics import record_read
+from common.caching.store import BYPASS, Lookup
 from common.csp import ContentSecurityPolicyMiddleware
 from common.middleware import ProblemDetailsMiddleware, canonicalize_path
 from common.ratelimit.middleware import RateLimitHeadersMiddleware
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-PATIENCE = 3.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05
+MAX_WAIT_S = 3.0
+MIN_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.002, 0.05
+MAX_KEY_CHARS = 200
 
 
 class ByteCacheMiddleware:
-    """Answers public reads with bytes that were rendered before.
+    """Answers public GET requests with cached bytes.
 
-    `BYTE_CACHE` says which routes belong to which namespace. Only JSON is kept: who asks for HTML
-    gets a page of their own. What a view leaves in `response.cache_note` is kept beside the bytes,
-    and the namespace's function in `BYTE_CACHE_HEADERS` makes headers of it that are true at the
-    time of the answer.
+    `BYTE_CACHE` maps routes to namespaces. Only JSON is cached; a request for HTML passes through.
+    A view may set `response.cache_note`, which is stored with the bytes; the namespace's function
+    in `BYTE_CACHE_HEADERS` turns it into headers that are correct at the time of each answer.
 
-    It stands in front of all that an answer for everybody does not need, which is nearly
-    everything: sessions, cookies, users. A view that has to compute is called past all that too,
-    and every answer gets the security and CORS headers of the middlewares that it overtakes.
+    This middleware comes before sessions, cookies and users, which public responses do not need.
+    On a miss it calls the view directly, past these middlewares too, and adds the security and
+    CORS headers that the skipped middlewares would have added.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -50,41 +50,41 @@ class ByteCacheMiddleware:
             (re.compile(_pattern(route)), route, namespace)
             for route, namespace in settings.BYTE_CACHE.items()
         ]
-        self.headers_of = {
+        self.header_functions = {
             namespace: import_string(name)
             for namespace, name in settings.BYTE_CACHE_HEADERS.items()
         }
         self.cors = CorsMiddleware(get_response)
-        viewed = cast(GetResponse, convert_exception_to_response(self._viewed))
-        self.problems = ProblemDetailsMiddleware(viewed)
+        call_view = cast(GetResponse, convert_exception_to_response(self._call_view))
+        self.problems = ProblemDetailsMiddleware(call_view)
         self.compute = RateLimitHeadersMiddleware(self.problems)
         self.headers = _security_headers() | {"Vary": "Accept, origin"}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = canonicalize_path(request.path_info)
-        found = self._route(request, path)
-        if found is None:
+        match = self._match_route(request, path)
+        if match is None:
             return self.get_response(request)
-        route, namespace = found
+        route, namespace = match
         request.path_info = request.path = path
         request.cached_route = route  # type: ignore[attr-defined]
-        slot = wait_for(namespace, key_of(path, request.META.get("QUERY_STRING", "")))
-        if slot.copy is not None:
-            how, response = "hit", self._copied(namespace, slot.copy)
+        lookup = look_up_or_wait(namespace, cache_key(path, request.META.get("QUERY_STRING", "")))
+        if lookup.response is not None:
+            result, response = "hit", self._cached_response(namespace, lookup.response)
         else:
-            how = "miss" if slot.mine else "bypass"
-            response = self._computed(request, slot)
-        metrics.cache_asked(namespace, how)
+            result = "miss" if lookup.is_locked_by_caller else "bypass"
+            response = self._compute_response(request, lookup)
+        record_read(namespace, result)
         if "HTTP_ORIGIN" in request.META:
             self.cors.add_response_headers(request, response)
         if response.status_code == 200:
-            response["X-Cache"] = how
-            validate(request, response)
+            response["X-Cache"] = result
+            apply_if_none_match(request, response)
         if response.status_code != 304:
             response["Content-Length"] = str(len(response.content))
         return response
 
-    def _route(self, request: HttpRequest, path: str) -> tuple[str, str] | None:
+    def _match_route(self, request: HttpRequest, path: str) -> tuple[str, str] | None:
         if request.method not in ("GET", "HEAD"):
             return None
         for pattern, route, namespace in self.routes:
@@ -92,77 +92,77 @@ class ByteCacheMiddleware:
                 return None if wants_html(request) else (route, namespace)
         return None
 
-    def _copied(self, namespace: str, copy: bytes) -> HttpResponse:
-        head, _, body = copy.partition(b"\n")
+    def _cached_response(self, namespace: str, stored: bytes) -> HttpResponse:
+        head, _, body = stored.partition(b"\n")
         etag, _, note = head.decode().partition(" ")
         headers = self.headers | {"ETag": etag}
         if note:
-            headers |= self.headers_of[namespace](note)
+            headers |= self.header_functions[namespace](note)
         return HttpResponse(body, "application/json", headers=headers)
 
-    def _computed(self, request: HttpRequest, slot: Slot) -> HttpResponse:
-        copy = None
+    def _compute_response(self, request: HttpRequest, lookup: Lookup) -> HttpResponse:
+        stored = None
         try:
             response = self.compute(request)
             if response.status_code == 200:
                 response["ETag"] = etag_of(response.content)
                 note = getattr(response, "cache_note", "")
-                copy = f"{response['ETag']} {note}\n".encode() + response.content
+                stored = f"{response['ETag']} {note}\n".encode() + response.content
         finally:
-            if slot.mine:
-                store.write(slot, copy)
+            if lookup.is_locked_by_caller:
+                store.store_response(lookup, stored)
         for name, value in self.headers.items():
             response[name] = value
         return response
 
-    def _viewed(self, request: HttpRequest) -> HttpResponse:
-        """The view's own answer, as Django's handler would have it."""
+    def _call_view(self, request: HttpRequest) -> HttpResponse:
+        """Call the view as Django's request handler does."""
         match = request.resolver_match = resolve(request.path_info)
         try:
             response = match.func(request, *match.args, **match.kwargs)
             return response.render() if hasattr(response, "render") else response
         except Exception as error:
-            if answer := self.problems.process_exception(request, error):
-                return answer
+            if response := self.problems.process_exception(request, error):
+                return response
             raise
 
 
-def wait_for(namespace: str, key: str) -> Slot:
-    """The copy, or leave to compute it; waits a while for another who computes it already."""
-    slot = store.read(namespace, key)
-    deadline, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
-    while slot.copy is None and not slot.mine and slot is not BYPASS:
+def look_up_or_wait(namespace: str, key: str) -> Lookup:
+    """Look up a response; while another caller computes it, wait for that for a few seconds."""
+    lookup = store.look_up(namespace, key)
+    deadline, interval = time.monotonic() + MAX_WAIT_S, MIN_POLL_INTERVAL_S
+    while lookup.response is None and not lookup.is_locked_by_caller and lookup is not BYPASS:
         if time.monotonic() > deadline:
             break
-        time.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
-        slot = store.read(namespace, key)
-    return slot
+        time.sleep(interval)
+        interval = min(interval * 2, MAX_POLL_INTERVAL_S)
+        lookup = store.look_up(namespace, key)
+    return lookup
 
 
 @lru_cache(maxsize=4096)
-def key_of(path: str, query: str) -> str:
-    """One key for all spellings of a request: the path and its parameters, in order of their names.
+def cache_key(path: str, query: str) -> str:
+    """Return one key for all spellings of a request: the path and its parameters by name.
 
-    The order of one name's values matters: the last is the one that counts.
+    The order of the values of one name is kept, as the last value is the one that counts.
     """
     if not query:
         return path
-    # As Django reads it: WSGI gives the bytes of the address as if they were Latin-1.
-    sent = query.encode("latin-1", "replace").decode(errors="replace")
-    parameters = sorted(parse_qsl(sent, keep_blank_values=True), key=itemgetter(0))
-    text = f"{path}?{urlencode(parameters)}"
-    return text if len(text) <= 200 else hashlib.sha256(text.encode()).hexdigest()
+    # Decoded as Django does: WSGI presents the bytes of the URL as Latin-1.
+    decoded = query.encode("latin-1", "replace").decode(errors="replace")
+    parameters = sorted(parse_qsl(decoded, keep_blank_values=True), key=itemgetter(0))
+    key = f"{path}?{urlencode(parameters)}"
+    return key if len(key) <= MAX_KEY_CHARS else hashlib.sha256(key.encode()).hexdigest()
 
 
-def validate(request: HttpRequest, response: HttpResponse) -> None:
-    """Empty the answer to a 304 where the client has these bytes already."""
-    known = request.META.get("HTTP_IF_NONE_MATCH")
-    if known and matches(known, response["ETag"], weakly=True):
+def apply_if_none_match(request: HttpRequest, response: HttpResponse) -> None:
+    """Turn the response into an empty 304 if the client has these bytes already."""
+    header = request.META.get("HTTP_IF_NONE_MATCH")
+    if header and matches(header, response["ETag"], weak=True):
         response.status_code = 304
         response.content = b""
         del response["Content-Type"]
-    # Copies may be kept by anyone who asks each time whether they still hold.
+    # Clients may store the response but have to revalidate it before each use.
     response["Cache-Control"] = "no-cache"
 
 
@@ -171,7 +171,7 @@ def _pattern(route: str) -> str:
 
 
 def _security_headers() -> dict[str, str]:
-    """What the middlewares that are overtaken would put on an answer that they see."""
+    """Return the headers that the skipped middlewares add to every response."""
     blank, request = HttpResponse(), HttpRequest()
     del blank["Content-Type"]
     request.is_secure = lambda: not settings.DEBUG  # type: ignore[method-assign]

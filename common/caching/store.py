@@ -1,4 +1,7 @@
-"""Versions and copies in Redis. A hit costs one MGET; all else is decided by scripts."""
+"""Versions and cached responses in Redis.
+
+A hit costs one MGET; everything else is done atomically by Lua scripts.
+"""
 
 import hashlib
 import secrets
@@ -18,64 +21,64 @@ from common.redaction import redacted_message
 log = structlog.get_logger(__name__)
 
 PREFIX = "bureau:bytes"
-# Bounds what a lost word of the cache could do: no copy is older than this (milliseconds).
-LIFETIME = 60_000
-# How long one caller may compute while the others wait (milliseconds).
-LOCK = 5_000
-# A writer that says nothing for so long has died (seconds).
-WRITER = 30
-# Seconds for which a cache that failed is left alone.
-PAUSE = 1.0
+# Limits the effect of a write that Redis has lost: no response is used for longer.
+MAX_AGE_MS = 60_000
+# How long one caller may compute a response while the others wait for it.
+LOCK_TIMEOUT_MS = 5_000
+# A writer that has not ended after this time counts as dead.
+WRITER_TIMEOUT_S = 30
+# After an error Redis is not asked for this time.
+RETRY_INTERVAL_S = 1.0
 
-# The state of a namespace is its version, or "" while somebody writes. All scripts take it and
-# the set of writers as their first keys.
-_STATE = """
-local function state(fresh)
+# Returns the state of the namespace: its version, or "" during a write. Where there is no version
+# it stores `new_version`. KEYS of all scripts: the state, the set of writers.
+_STATE_FUNCTION = f"""
+local function state(new_version)
   local now = tonumber(redis.call('TIME')[1])
   if redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0 then
-    redis.call('SET', KEYS[1], '', 'EX', %d)
+    redis.call('SET', KEYS[1], '', 'EX', {WRITER_TIMEOUT_S})
     return ''
   end
-  local known = redis.call('GET', KEYS[1])
-  if not known or known == '' then
-    known = fresh
-    redis.call('SET', KEYS[1], known)
+  local version = redis.call('GET', KEYS[1])
+  if not version or version == '' then
+    version = new_version
+    redis.call('SET', KEYS[1], version)
   end
-  return known
+  return version
 end
 """
 
-# Also the copy and its lock. ARGV: a version for where there is none.
-CLAIM = f"""{_STATE % WRITER}
+# More KEYS: the response, its lock. ARGV: a new version.
+READ_SCRIPT = f"""{_STATE_FUNCTION}
 local version = state(ARGV[1])
 if version == '' then return {{'', false, 0}} end
-local copy = redis.call('GET', KEYS[3])
-if copy and string.sub(copy, 1, #version + 1) == version .. '\\n' then
-  return {{version, copy, 0}}
+local response = redis.call('GET', KEYS[3])
+if response and string.sub(response, 1, #version + 1) == version .. '\\n' then
+  return {{version, response, 0}}
 end
-local mine = redis.call('SET', KEYS[4] .. version, 1, 'NX', 'PX', {LOCK})
-return {{version, false, mine and 1 or 0}}
+local locked = redis.call('SET', KEYS[4] .. version, 1, 'NX', 'PX', {LOCK_TIMEOUT_MS})
+return {{version, false, locked and 1 or 0}}
 """
 
-# Also the copy and its lock. ARGV: the version that the copy was computed under, and the copy.
-STORE = f"""
+# More KEYS: the response, its lock. ARGV: the version it was computed for, the response.
+STORE_SCRIPT = f"""
 redis.call('DEL', KEYS[4] .. ARGV[1])
 if ARGV[2] ~= '' and redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('SET', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2], 'PX', {LIFETIME})
+  redis.call('SET', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2], 'PX', {MAX_AGE_MS})
 end
 """
 
 # ARGV: the writer.
-ANNOUNCE = f"""
+BEGIN_WRITE_SCRIPT = f"""
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-redis.call('ZADD', KEYS[2], now + {WRITER}, ARGV[1])
-redis.call('EXPIRE', KEYS[2], {2 * WRITER})
-redis.call('SET', KEYS[1], '', 'EX', {WRITER})
+redis.call('ZADD', KEYS[2], now + {WRITER_TIMEOUT_S}, ARGV[1])
+redis.call('EXPIRE', KEYS[2], {2 * WRITER_TIMEOUT_S})
+redis.call('SET', KEYS[1], '', 'EX', {WRITER_TIMEOUT_S})
 """
 
-# ARGV: the writer and a new version.
-END = f"""{_STATE % WRITER}
+# ARGV: the writer, a new version.
+END_WRITE_SCRIPT = f"""{_STATE_FUNCTION}
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('DEL', KEYS[1])
 state(ARGV[2])
@@ -83,83 +86,98 @@ state(ARGV[2])
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """What the cache says of a key: a `copy`, or whether the caller is to compute it (`mine`)."""
+class Lookup:
+    """The result of a look-up: a cached `response`, or whether the caller has to compute it.
+
+    If `is_locked_by_caller`, the caller computes the response and passes this to `store_response`.
+    """
 
     keys: tuple[str, ...] = ()
     version: bytes = b""
-    copy: bytes | None = None
-    mine: bool = False
+    response: bytes | None = None
+    is_locked_by_caller: bool = False
 
 
-# Nothing to wait for and nothing to store.
-BYPASS = Slot()
+# Compute the response without waiting and without storing it.
+BYPASS = Lookup()
 
-_away_until = 0.0
+# By `time.monotonic`: until then Redis is not asked.
+unavailable_until = 0.0
 
 
-def read(namespace: str, key: str) -> Slot:
-    """The copy of `key`, or who computes it; `BYPASS` while somebody writes or without a cache."""
-    if time.monotonic() < _away_until:
+def look_up(namespace: str, key: str) -> Lookup:
+    """Look up a response; `BYPASS` during a write to the namespace or without Redis."""
+    if time.monotonic() < unavailable_until:
         return BYPASS
     keys = _keys(namespace, key)
     try:
-        version, copy = _ask("MGET", keys[0], keys[2])
-        if version and copy and copy.startswith(version + b"\n"):
-            return Slot(keys, version, copy[len(version) + 1 :])
-        return BYPASS if version == b"" else _claimed(keys)
+        version, response = _execute("MGET", keys[0], keys[2])
+        if version and response and response.startswith(version + b"\n"):
+            return Lookup(keys, version, response[len(version) + 1 :])
+        return BYPASS if version == b"" else _look_up_or_lock(keys)
     except (RedisError, OSError) as error:
-        _failed(error)
+        _mark_unavailable(error)
         return BYPASS
 
 
-def write(slot: Slot, copy: bytes | None) -> None:
-    """Store what was computed, or with `None` let another caller try."""
+def store_response(lookup: Lookup, response: bytes | None) -> None:
+    """Store a computed response and release the lock; `None` only releases it."""
     try:
-        _run(STORE, slot.keys, slot.version, copy or b"")
+        _run(STORE_SCRIPT, lookup.keys, lookup.version, response or b"")
     except (RedisError, OSError) as error:
-        _failed(error)
+        _mark_unavailable(error)
 
 
-def announce(namespace: str) -> str:
-    """Say that somebody writes; returns the name to end it by. Raises when the cache is away."""
+def begin_write(namespace: str) -> str:
+    """Stop reads and stores in the namespace; return the writer id that `end_write` takes.
+
+    Raises the error of Redis, as do `end_write` and `invalidate`.
+    """
     writer = secrets.token_hex(8)
-    _run(ANNOUNCE, _keys(namespace), writer)
+    _run(BEGIN_WRITE_SCRIPT, _keys(namespace), writer)
     return writer
 
 
-def end(namespace: str, writer: str = "") -> None:
-    """Say that a write has ended: from here on only newer copies count. Raises as `announce`."""
-    _run(END, _keys(namespace), writer, secrets.token_hex(8))
+def end_write(namespace: str, writer: str) -> None:
+    """Remove the writer; without other writers the namespace gets a new version."""
+    _run(END_WRITE_SCRIPT, _keys(namespace), writer, secrets.token_hex(8))
 
 
-def _claimed(keys: tuple[str, ...]) -> Slot:
-    version, copy, mine = _run(CLAIM, keys, secrets.token_hex(8))
+def invalidate(namespace: str) -> None:
+    """Give the namespace a new version, so that all its cached responses are invalid."""
+    end_write(namespace, "")
+
+
+def _look_up_or_lock(keys: tuple[str, ...]) -> Lookup:
+    version, response, locked = _run(READ_SCRIPT, keys, secrets.token_hex(8))
     if not version:
         return BYPASS
-    return Slot(keys, version, copy and copy[len(version) + 1 :], bool(mine))
+    return Lookup(keys, version, response and response[len(version) + 1 :], bool(locked))
 
 
 def _keys(namespace: str, key: str = "") -> tuple[str, ...]:
-    """Of the state, the writers, the copy and its lock."""
+    """Return the Redis keys of the state, the writers, the response and its lock."""
     root = f"{PREFIX}:{namespace}"
-    return f"{root}:state", f"{root}:writers", f"{root}:copy:{key}", f"{root}:lock:{key}:"
+    return f"{root}:state", f"{root}:writers", f"{root}:response:{key}", f"{root}:lock:{key}:"
 
 
 def _run(script: str, keys: tuple[str, ...], *arguments: str | bytes) -> Any:
     try:
-        return _ask("EVALSHA", _sha(script), len(keys), *keys, *arguments)
+        return _execute("EVALSHA", _sha1(script), len(keys), *keys, *arguments)
     except NoScriptError:
-        return _ask("EVAL", script, len(keys), *keys, *arguments)
+        return _execute("EVAL", script, len(keys), *keys, *arguments)
 
 
 @cache
-def _sha(script: str) -> str:
+def _sha1(script: str) -> str:
     return hashlib.sha1(script.encode()).hexdigest()  # noqa: S324 - what EVALSHA takes
 
 
-def _ask(*command: str | bytes | int) -> Any:
-    """The answer to a command. The client around the pool would take as long as the rest of it."""
+def _execute(*command: str | bytes | int) -> Any:
+    """Send a command to Redis and return its reply.
+
+    Uses the connection pool directly: the redis client around it would double the time of a hit.
+    """
     location: Any = settings.CACHES["default"]["LOCATION"]
     pool = _pool(location)
     connection = pool.get_connection()
@@ -172,12 +190,12 @@ def _ask(*command: str | bytes | int) -> Any:
 
 @cache
 def _pool(location: str) -> ConnectionPool:
-    """Django looks its caches up by thread and by name; a pool serves all threads."""
+    """Return the pool for all threads; Django would look the cache up per thread and by name."""
     return get_redis_connection("default").connection_pool
 
 
-def _failed(error: Exception) -> None:
-    """Leave the cache alone for a moment, so that not every request waits for it in vain."""
-    global _away_until
-    _away_until = time.monotonic() + PAUSE
-    log.warning("cache_away", error=redacted_message(error))
+def _mark_unavailable(error: Exception) -> None:
+    """Stop asking Redis for a moment, so that not every request waits for a timeout."""
+    global unavailable_until
+    unavailable_until = time.monotonic() + RETRY_INTERVAL_S
+    log.warning("cache_unavailable", error=redacted_message(error))

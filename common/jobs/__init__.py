@@ -1,9 +1,8 @@
-"""Durable background jobs: a job is a row, and a message only says "look at row X".
+"""Durable background jobs: a job is a row, and its message only says "look at row X".
 
-Subclass `Job`, register a handler with `@handles(...)` in the app's `tasks.py`, and create rows
-with `objects.enqueue(...)`. A worker that
-dies, a broker that loses its messages and a message that comes twice change nothing in the
-outcome: what counts is decided by conditional UPDATEs on the row.
+Subclass `Job`, register its handler with `@handles(...)` in the app's `tasks.py` and create rows
+with `objects.enqueue(...)`. Every transition is a conditional UPDATE of the row. So a worker that
+dies, a broker that loses messages and a message that arrives twice do not change the result.
 """
 
 from common.jobs.errors import JobFailed, LostLease, Postponed, RetryLater

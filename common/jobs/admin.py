@@ -1,6 +1,6 @@
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 
-# How the admin site shows a job's status; the words are Unfold's.
+# The names of the colours are those of the admin theme, Unfold.
 STATUS_COLOURS = {
     JobStatus.QUEUED: "info",
     JobStatus.IN_PROGRESS: "warning",

@@ -1,12 +1,15 @@
+"""Exceptions with which a handler ends a run without a result."""
+
+
 class JobFailed(Exception):
-    """The job can't succeed, however often it is tried; the message is shown to the client."""
+    """The job can never succeed. Clients see the message."""
 
 
 class RetryLater(Exception):
-    """The job may succeed later; the message is shown to the client meanwhile.
+    """The job may succeed later. Clients see the message until then.
 
-    `delay` is in seconds; without it the job's own backoff applies. Either way the try counts,
-    and a job whose tries are used up has failed with this message.
+    `delay` is in seconds; without it the job's backoff applies. The attempt counts, and a job
+    without further attempts fails with this message.
     """
 
     def __init__(self, message: str, *, delay: float | None = None) -> None:
@@ -15,13 +18,15 @@ class RetryLater(Exception):
 
 
 class Postponed(Exception):
-    """It is not this job's turn yet; it runs again after `delay` seconds, and the try is not
-    counted. For a wait that comes to an end by itself, and never for a failure."""
+    """The job has to wait; it runs again after `delay` seconds and the attempt does not count.
+
+    Only for a wait that is certain to end, never for a failure.
+    """
 
     def __init__(self, *, delay: float) -> None:
-        super().__init__(f"not for another {delay:.0f} seconds")
+        super().__init__(f"postponed by {delay:.0f} seconds")
         self.delay = delay
 
 
 class LostLease(Exception):
-    """Another worker, a cancellation or an edit has taken the job from this run."""
+    """The run no longer holds the job: it was claimed again, cancelled or requeued."""

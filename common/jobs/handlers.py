@@ -1,4 +1,4 @@
-"""The registry that connects a kind of job with the code that does its work.
+"""The registry that connects each job model with the functions that do its work.
 
 Each app registers its handlers in its `tasks.py`, which `common.apps` imports at start:
 
@@ -10,20 +10,19 @@ So a model does not import the code that runs it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from common.jobs.models import Job
+from django.db.models import Model
 
-J = TypeVar("J", bound="Job")
+J = TypeVar("J", bound=Model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """What a handler returns: the columns that are stored when the run ends.
+    """The columns to store when a run succeeds.
 
-    A kind of job with further columns subclasses it; a field is named after its column. `status`
-    is for a kind that can end in another state than `completed`.
+    A job model with further columns subclasses it; a field has the name of its column. Set
+    `status` for a job that can end in another state than `completed`.
     """
 
     status: str = "completed"
@@ -32,23 +31,23 @@ class JobResult:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-_handlers: dict[type["Job"], Callable[[Any], JobResult]] = {}
-_end_hooks: dict[type["Job"], Callable[[Any], None]] = {}
-_postpone_hooks: dict[type["Job"], Callable[[Any], None]] = {}
+_handlers: dict[type[Model], Callable[[Any], JobResult]] = {}
+_end_hooks: dict[type[Model], Callable[[Any], None]] = {}
+_postpone_hooks: dict[type[Model], Callable[[Any], None]] = {}
 
 
 def handles(model: type[J]) -> Callable[[Callable[[J], JobResult]], Callable[[J], JobResult]]:
-    """Register a function that does the work of one kind of job.
+    """Register the function that does the work of a job model.
 
-    It raises `RetryLater`, `Postponed` or `JobFailed` to end otherwise than with its result; any
-    other exception is retried. It may run more than once, so its effects outside the row must be
-    safe to repeat.
+    It returns a result or raises `RetryLater`, `Postponed` or `JobFailed`; after any other
+    exception the job is retried. It may run more than once for one job, so its effects outside
+    the row must be safe to repeat.
     """
     return _register(_handlers, model)
 
 
 def on_end(model: type[J]) -> Callable[[Callable[[J], None]], Callable[[J], None]]:
-    """Register a function to call in the transaction that ends a job, however it ends."""
+    """Register a function to call in each transaction that ends a job, in whatever state."""
     return _register(_end_hooks, model)
 
 
@@ -57,26 +56,26 @@ def on_postpone(model: type[J]) -> Callable[[Callable[[J], None]], Callable[[J],
     return _register(_postpone_hooks, model)
 
 
-def _register(registry: dict[Any, Any], model: type["Job"]) -> Callable[[Any], Any]:
+def _register(registry: dict[Any, Any], model: type[Model]) -> Callable[[Any], Any]:
     def register(function: Any) -> Any:
         if model in registry:
-            raise RuntimeError(f"{model._meta.label} has a handler already: {registry[model]}")
+            raise RuntimeError(f"{model._meta.label} already has a handler: {registry[model]}")
         registry[model] = function
         return function
 
     return register
 
 
-def perform(job: "Job") -> JobResult:
+def perform(job: Model) -> JobResult:
     """Do the work of a claimed job."""
     return _handlers[type(job)](job)
 
 
-def run_end_hook(job: "Job") -> None:
+def run_end_hook(job: Model) -> None:
     if hook := _end_hooks.get(type(job)):
         hook(job)
 
 
-def run_postpone_hook(job: "Job") -> None:
+def run_postpone_hook(job: Model) -> None:
     if hook := _postpone_hooks.get(type(job)):
         hook(job)

@@ -1,184 +1,50 @@
 import random
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Greatest, Least, Now
+from django.db.models.functions import Now
 
-from common import metrics
-from common.ids import uuid7
 from common.jobs.errors import LostLease
 from common.jobs.handlers import run_end_hook, run_postpone_hook
-from common.jobs.publishing import BULK, JOBS, publish
-from common.logs import current_request_id
+from common.jobs.metrics import record_cancellation
+from common.jobs.publishing import BULK_QUEUE, DEFAULT_QUEUE, publish
+from common.jobs.querysets import MIN_REPUBLISH_DELAY, JobQuerySet, requeue_columns
+from common.jobs.status import ACTIVE, JobStatus
 from common.models import BaseModel
 
-FIRST_REPUBLISH = timedelta(seconds=10)
-LAST_REPUBLISH = timedelta(minutes=10)
-RETRY_BASE = 4.0
-RETRY_CAP = 600.0
-LONGEST_DELAY = 3600.0
-
-
-class JobStatus(models.TextChoices):
-    QUEUED = "queued"
-    IN_PROGRESS = "in_progress"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-ACTIVE = (JobStatus.QUEUED, JobStatus.IN_PROGRESS)
-ANY_STATE = Q()
-
-
-def queued_afresh() -> dict[str, Any]:
-    """The columns of a job that starts from the beginning."""
-    return {
-        "status": JobStatus.QUEUED,
-        "attempts": 0,
-        "run_id": None,
-        "lease_until": None,
-        "run_after": Now(),
-        "publish_after": Now() + FIRST_REPUBLISH,
-        "started_at": None,
-        "finished_at": None,
-        "error": "",
-        "request_id": current_request_id(),
-        "updated_at": Now(),
-    }
-
-
-class JobQuerySet(models.QuerySet):
-    """Each transition is one UPDATE naming the state it starts from; the clock is the server's."""
-
-    def enqueue(self, **fields: Any) -> Any:
-        """Insert a job within the caller's transaction and publish it once that commits."""
-        job = self.create(request_id=current_request_id(), **fields)
-        job.publish_on_commit()
-        return job
-
-    def enqueue_many(self, jobs: list[Any]) -> list[Any]:
-        """As `enqueue`, for unsaved jobs of one kind, by one statement."""
-        for job in jobs:
-            job.request_id = current_request_id()
-        self.bulk_create(jobs)
-        self._publish_on_commit(jobs)
-        return jobs
-
-    def requeue_all(self, **columns: Any) -> int:
-        """As `Job.requeue`, for each of these rows; returns how many there were."""
-        with transaction.atomic():
-            jobs = self._locked()
-            rows = self.model.objects.filter(pk__in=[job.pk for job in jobs])
-            rows.update(**queued_afresh(), **columns)
-            self._publish_on_commit(jobs)
-        return len(jobs)
-
-    def cancel_all(self) -> int:
-        """As `Job.cancel`, for each of these rows; returns how many had not ended."""
-        with transaction.atomic():
-            active = self.filter(status__in=ACTIVE)._locked()
-            jobs = self.model.objects.filter(pk__in=[job.pk for job in active])
-            cancelled = jobs.update(
-                status=JobStatus.CANCELLED,
-                run_id=None,
-                lease_until=None,
-                finished_at=Now(),
-                updated_at=Now(),
-            )
-            for job in jobs:
-                run_end_hook(job)
-        return cancelled
-
-    def _locked(self) -> list[Any]:
-        return list(self.select_for_update(of=("self",)).order_by("pk").to_publish())
-
-    def _publish_on_commit(self, jobs: list[Any]) -> None:
-        transaction.on_commit(lambda: [job.publish() for job in jobs])
-
-    def to_publish(self) -> Self:
-        """With no more columns than `publish` needs."""
-        columns = ["pk", self.model.bulk_by] if self.model.bulk_by else ["pk"]
-        return self.select_related(None).only(*columns)
-
-    def in_queue(self, queue: str) -> Self:
-        """Those whose messages go by this queue, as `Job.queue` says."""
-        if not self.model.bulk_by:
-            return self if queue == JOBS else self.none()
-        return self.filter(**{f"{self.model.bulk_by}__isnull": queue == JOBS})
-
-    def due(self) -> Self:
-        """Queued and due, or abandoned by a worker whose lease is over."""
-        return self.filter(
-            Q(status=JobStatus.QUEUED, run_after__lte=Now())
-            | Q(status=JobStatus.IN_PROGRESS, lease_until__lt=Now())
-        )
-
-    def unpublished(self) -> Self:
-        """Due, and without a message for so long that it was probably lost."""
-        return self.due().filter(publish_after__lte=Now(), attempts__lt=self.model.max_attempts)
-
-    def exhausted(self) -> Self:
-        """Abandoned by a worker, with no try left."""
-        return self.filter(
-            status=JobStatus.IN_PROGRESS,
-            lease_until__lt=Now(),
-            attempts__gte=self.model.max_attempts,
-        )
-
-    def claim(self, pk: Any) -> Any | None:
-        """Take a job for a new run; `None` where there is nothing to do."""
-        run_id = uuid7()
-        taken = (
-            self.due()
-            .filter(pk=pk, attempts__lt=self.model.max_attempts)
-            .update(
-                status=JobStatus.IN_PROGRESS,
-                run_id=run_id,
-                attempts=F("attempts") + 1,
-                lease_until=Now() + self.model.lease(),
-                # Its message is used up, so an orphan gets the next as soon as the lease is over.
-                publish_after=Now(),
-                started_at=Coalesce("started_at", Now()),
-                error="",
-                updated_at=Now(),
-            )
-        )
-        return self.filter(pk=pk, run_id=run_id).first() if taken else None
-
-    def mark_published(self) -> int:
-        """Give the messages time: as long again as the job has waited, from 10 s to 10 minutes."""
-        waited = Now() - F("run_after")
-        pause = Least(Greatest(waited, FIRST_REPUBLISH), LAST_REPUBLISH)
-        return self.update(publish_after=Now() + pause)
+FIRST_RETRY_DELAY_S = 4.0
+MAX_BACKOFF_S = 600.0
+MAX_RETRY_DELAY_S = 3600.0
+NO_CONDITION = Q()
 
 
 class Job(BaseModel):
     """A row of durable work.
 
-        queued ──claim──▶ in_progress ──▶ completed, or what a kind of job ends as besides
+        queued ──claim──▶ in_progress ──▶ completed, or another end state of the model
           ▲  ▲                │  │  └────▶ failed
           │  └retry, postpone─┘  └───────▶ cancelled
           └── requeue, from any state
 
-    A claim counts a try, sets a new `run_id` and a lease. While the lease runs, only the run
-    that holds the `run_id` may write an end; when it is over, anyone may claim. A worker that
-    was paused past its lease therefore changes nothing.
+    A claim counts an attempt, sets a new `run_id` and a lease. During the lease only the run with
+    that `run_id` may end the job; after it any worker may claim the job again. So a worker that
+    was paused for longer than its lease changes nothing.
 
-    A kind may have further states, in which nobody looks after it: a `status` field of its own,
-    whose choices hold these.
+    A model may have further states, which neither workers nor the sweeper touch: it defines its
+    own `status` field with these as choices.
     """
 
     Status = JobStatus
 
     max_attempts: ClassVar[int] = 3
-    # How long a run may take; None for what any task of Celery's may.
+    # How long a run may take; with None the limit of all Celery tasks applies.
     time_limit: ClassVar[timedelta | None] = None
-    # The column that holds something in a row of many that came together; None where none do.
-    bulk_by: ClassVar[str | None] = None
+    # A nullable column that is set in jobs created in bulk; None for models without bulk jobs.
+    bulk_field: ClassVar[str | None] = None
 
     status = models.CharField(
         max_length=16, choices=JobStatus.choices, default=JobStatus.QUEUED, editable=False
@@ -188,7 +54,7 @@ class Job(BaseModel):
     lease_until = models.DateTimeField(null=True, editable=False)
     run_after = models.DateTimeField(db_default=Now(), editable=False)
     publish_after = models.DateTimeField(
-        db_default=Now() + models.Value(FIRST_REPUBLISH), editable=False
+        db_default=Now() + models.Value(MIN_REPUBLISH_DELAY), editable=False
     )
     started_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
@@ -213,72 +79,78 @@ class Job(BaseModel):
 
     @classmethod
     def queues(cls) -> tuple[str, ...]:
-        """By which the messages of this kind go."""
-        return (JOBS, BULK) if cls.bulk_by else (JOBS,)
+        """Return the names of the queues that jobs of this model use."""
+        return (DEFAULT_QUEUE, BULK_QUEUE) if cls.bulk_field else (DEFAULT_QUEUE,)
 
     @property
     def queue(self) -> str:
-        """By which the message of this row goes, at whatever try."""
-        return BULK if self.bulk_by and getattr(self, self.bulk_by) is not None else JOBS
+        """The queue of this job's messages, the same for every attempt."""
+        is_bulk = self.bulk_field and getattr(self, self.bulk_field) is not None
+        return BULK_QUEUE if is_bulk else DEFAULT_QUEUE
 
     def publish_on_commit(self) -> None:
         transaction.on_commit(self.publish)
 
     def publish(self) -> bool:
-        """Send the message "look at this row"; `False` where the broker is away."""
+        """Send the message "look at this row"; return `False` if the broker is unavailable."""
         return publish(self._meta.label, self.pk, queue=self.queue, time_limit=self.time_limit)
 
-    def requeue(self, condition: Q = ANY_STATE, **columns: Any) -> bool:
-        """Start from the beginning, if the row meets `condition`; a run loses its lease.
+    def requeue(self, condition: Q = NO_CONDITION, **columns: Any) -> bool:
+        """Start the job from the beginning if the row meets `condition`, and set `columns`.
 
-        `columns` are written with it.
+        A current run loses its lease.
         """
         with transaction.atomic():
-            moved = self._move(condition, **queued_afresh(), **columns)
-            if moved:
+            requeued = self.transition(condition, **requeue_columns(), **columns)
+            if requeued:
                 self.publish_on_commit()
         self.refresh_from_db()
-        return moved
+        return requeued
 
     def cancel(self) -> bool:
-        """End the job unless it has ended; a run under way loses its lease."""
-        cancelled = self._end(Q(status__in=ACTIVE), JobStatus.CANCELLED, run_id=None)
+        """Cancel the job unless it has ended; a current run loses its lease."""
+        cancelled = self.end(Q(status__in=ACTIVE), JobStatus.CANCELLED, run_id=None)
         if cancelled:
-            metrics.job_cancelled(self._meta.label)
+            record_cancellation(self._meta.label)
         return cancelled
 
-    def renew(self, **figures: Any) -> None:
-        """Extend the lease and store progress; `LostLease` where the job is not this run's."""
-        if not self._move(self._mine(), lease_until=Now() + self.lease(), **figures):
+    def renew(self, **columns: Any) -> None:
+        """Extend the lease and set `columns`; raise `LostLease` if this run lost the job."""
+        if not self.transition(self._held(), lease_until=Now() + self.lease(), **columns):
             raise LostLease
 
-    def finish(self, *, status: str = JobStatus.COMPLETED, **fields: Any) -> bool:
-        """Complete the job, if it is still this run's."""
-        return self._end(self._mine(), status, **{"error": "", **fields})
+    def finish(self, *, status: str = JobStatus.COMPLETED, **columns: Any) -> bool:
+        """Complete the job and set `columns`, if this run holds it."""
+        return self.end(self._held(), status, **{"error": "", **columns})
 
     def fail(self, error: str) -> bool:
-        """End the job as failed, if it is still this run's."""
-        return self._end(self._mine(), JobStatus.FAILED, error=error)
+        """Fail the job, if this run holds it."""
+        return self.end(self._held(), JobStatus.FAILED, error=error)
 
     def retry_later(self, error: str, *, delay: float | None = None) -> bool:
-        """Queue the job again after `delay` seconds; failed where its tries are used up."""
+        """Queue the job again after `delay` seconds, or fail it if no attempt is left."""
         if self.attempts >= self.max_attempts:
             return self.fail(error)
-        pause = self.backoff() if delay is None else min(delay, LONGEST_DELAY)
-        return self._put_back(pause, error=error)
+        seconds = self.backoff() if delay is None else min(delay, MAX_RETRY_DELAY_S)
+        return self._return_to_queue(seconds, error=error)
 
     def postpone(self, *, delay: float) -> bool:
-        """Queue the job again after `delay` seconds, as if this run had not begun."""
-        never_begun = {"started_at": None} if self.attempts == 1 else {}
-        postponed = self._put_back(delay, attempts=F("attempts") - 1, **never_begun)
+        """Queue the job again after `delay` seconds without counting this attempt."""
+        reset_start = {"started_at": None} if self.attempts == 1 else {}
+        postponed = self._return_to_queue(delay, attempts=F("attempts") - 1, **reset_start)
         if postponed:
             run_postpone_hook(self)
         return postponed
 
-    def _put_back(self, delay: float, **columns: Any) -> bool:
+    def backoff(self) -> float:
+        """Return the seconds until the next attempt: doubled each time, with 50 % jitter."""
+        delay = min(FIRST_RETRY_DELAY_S * 2 ** (self.attempts - 1), MAX_BACKOFF_S)
+        return delay * random.uniform(0.5, 1.5)
+
+    def _return_to_queue(self, delay: float, **columns: Any) -> bool:
         due = Now() + timedelta(seconds=delay)
-        return self._move(
-            self._mine(),
+        return self.transition(
+            self._held(),
             status=JobStatus.QUEUED,
             run_id=None,
             lease_until=None,
@@ -287,23 +159,27 @@ class Job(BaseModel):
             **columns,
         )
 
-    def backoff(self) -> float:
-        """Seconds until the next try: doubled each time, spread so that jobs keep no step."""
-        return min(RETRY_BASE * 2 ** (self.attempts - 1), RETRY_CAP) * random.uniform(0.5, 1.5)
-
-    def _mine(self) -> Q:
+    def _held(self) -> Q:
+        """Return the condition that the run of this instance still holds the job."""
         return Q(status=JobStatus.IN_PROGRESS, run_id=self.run_id)
 
-    def _move(self, condition: Q, **fields: Any) -> bool:
+    def transition(self, condition: Q, **columns: Any) -> bool:
+        """Set `columns` if the row meets `condition`; return whether it did."""
         rows = type(self).objects.filter(condition, pk=self.pk)
-        return rows.update(**{"updated_at": Now(), **fields}) == 1
+        return rows.update(**{"updated_at": Now(), **columns}) == 1
 
-    def _end(self, condition: Q, status: str, **fields: Any) -> bool:
+    def end(self, condition: Q, status: str, **columns: Any) -> bool:
+        """End the job in `status` if the row meets `condition`; return whether it did."""
         with transaction.atomic():
-            ended = self._move(
-                condition, status=status, finished_at=Now(), lease_until=None, **fields
+            ended = self.transition(
+                condition, status=status, finished_at=Now(), lease_until=None, **columns
             )
             if ended:
                 self.refresh_from_db()
                 run_end_hook(self)
         return ended
+
+
+def job_models() -> list[type[Job]]:
+    """Return all concrete job models of the installation."""
+    return [model for model in apps.get_models() if issubclass(model, Job)]

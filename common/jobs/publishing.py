@@ -1,4 +1,4 @@
-"""The message of a job: "look at row X"."""
+"""Sending the message of a job: "look at row X"."""
 
 import time
 from datetime import timedelta
@@ -8,78 +8,86 @@ import structlog
 from celery import current_app
 from kombu.pools import ProducerPool, producers
 
-from common import metrics
+from common.jobs.metrics import record_publish_failure
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
-RUN_JOB = "common.tasks.run_job"
-# Workers take from them in turn, so that a single job does not wait behind hundreds that came
-# together. `config/celery.py` declares both.
-JOBS = "jobs"
-BULK = "bulk"
-PATIENCE = 1.0
-PAUSE_AFTER_FAILURE = 2.0
-_broker_away_until = 0.0
+RUN_JOB_TASK = "common.tasks.run_job"
+# Workers read both queues in turn, so that a single job does not wait behind hundreds that were
+# created in bulk. `config/celery.py` declares the queues.
+DEFAULT_QUEUE = "jobs"
+BULK_QUEUE = "bulk"
+BROKER_TIMEOUT_S = 1.0
+BROKER_RETRY_INTERVAL_S = 2.0
+# With the soft limit a run can still store its end; the hard limit kills its process.
+HARD_LIMIT_MARGIN_S = 60.0
+_broker_unavailable_until = 0.0
 
 
 def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = None) -> bool:
-    """Send the message of one job to `queue`; `False` where the broker is away.
+    """Send the message of one job to `queue`; return `False` if the broker is unavailable.
 
-    `label` names the model ("notes.Summary"), `time_limit` bounds the run.
+    `label` is the label of the model (`app_label.ModelName`), `time_limit` limits the run.
 
-    Never raises: the row is committed already, and the sweeper sends what this could not.
-    After a failure the next two seconds' messages are left to the sweeper at once, and then one
-    is tried for all, so that a broker that hangs delays one request and not all of them.
+    Never raises, as the row is committed already: the sweeper sends what could not be sent here.
+    After a failure no message is sent for two seconds; then one caller tries while the others
+    still skip. So a broker that hangs delays one request instead of all.
     """
-    global _broker_away_until
+    global _broker_unavailable_until
     now = time.monotonic()
-    if now < _broker_away_until:
+    if now < _broker_unavailable_until:
         return False
-    if _broker_away_until:
-        _broker_away_until = now + PATIENCE + PAUSE_AFTER_FAILURE
+    if _broker_unavailable_until:
+        _broker_unavailable_until = now + BROKER_TIMEOUT_S + BROKER_RETRY_INTERVAL_S
     try:
-        with _producers().acquire(block=True, timeout=PATIENCE) as producer:
+        with _producers().acquire(block=True, timeout=BROKER_TIMEOUT_S) as producer:
             current_app.send_task(
-                RUN_JOB,
+                RUN_JOB_TASK,
                 args=(label, str(pk)),
                 queue=queue,
                 producer=producer,
                 retry=False,
-                **_limits(time_limit),
+                **celery_time_limits(time_limit),
             )
     except Exception as error:
-        _broker_away_until = time.monotonic() + PAUSE_AFTER_FAILURE
-        metrics.job_not_published(label)
+        _broker_unavailable_until = time.monotonic() + BROKER_RETRY_INTERVAL_S
+        record_publish_failure(label)
         log.warning("job_not_published", job=str(pk), kind=label, error=redacted_message(error))
         return False
-    _broker_away_until = 0.0
+    _broker_unavailable_until = 0.0
     return True
 
 
-def _limits(time_limit: timedelta | None) -> dict[str, float]:
-    """Return Celery's time limits for a kind of job that has one of its own."""
+def celery_time_limits(time_limit: timedelta | None) -> dict[str, float]:
+    """Return the options for `send_task`; none without a time limit."""
     if time_limit is None:
         return {}
     seconds = time_limit.total_seconds()
-    return {"soft_time_limit": seconds, "time_limit": seconds + 60}
+    return {"soft_time_limit": seconds, "time_limit": seconds + HARD_LIMIT_MARGIN_S}
 
 
-def backlog(queue: str) -> int:
-    """How many messages wait there for a worker; 0 where the broker does not tell."""
+def queue_length(queue: str) -> int:
+    """Return the number of messages in `queue`; 0 if the broker does not answer."""
     try:
-        with _producers().acquire(block=True, timeout=PATIENCE) as producer:
+        with _producers().acquire(block=True, timeout=BROKER_TIMEOUT_S) as producer:
             return producer.channel.queue_declare(queue=queue, passive=True).message_count
     except Exception:
         return 0
 
 
 def _producers() -> ProducerPool:
-    """Connections for people who wait for an answer.
+    """Return a pool of connections with short timeouts, for use during a request.
 
-    Celery's own try for six seconds to reach a broker that is down, and wait five for one that
-    hangs; a worker, which reads through them, needs them so.
+    Celery's default connections try a broker that is down for six seconds and wait five seconds
+    for one that hangs. Workers need these defaults to read from the queues.
     """
-    quick = {"max_retries": 0, "socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
-    connection = current_app.connection_for_write(connect_timeout=PATIENCE, transport_options=quick)
+    options = {
+        "max_retries": 0,
+        "socket_timeout": BROKER_TIMEOUT_S,
+        "socket_connect_timeout": BROKER_TIMEOUT_S,
+    }
+    connection = current_app.connection_for_write(
+        connect_timeout=BROKER_TIMEOUT_S, transport_options=options
+    )
     return producers[connection]

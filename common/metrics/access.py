@@ -1,4 +1,4 @@
-"""Who may read the figures: they tell of every route and of what the installation costs."""
+"""Access to `/metrics`, which shows every route and the cost of the installation."""
 
 import hmac
 from ipaddress import ip_address
@@ -9,11 +9,11 @@ from django.conf import settings
 from common.ratelimit.addresses import client_address, parse_networks
 
 
-def refusal(request: Any) -> int | None:
-    """`None` for who may read, else the status: 401 for a token that is wrong or missing, 403.
+def denied_status(request: Any) -> int | None:
+    """Return `None` if the client may read, 401 for a wrong or missing token, else 403.
 
-    The token of `METRICS_TOKEN` or an address of `METRICS_ALLOW` opens; with neither set nobody
-    is let in, except in development.
+    The token `METRICS_TOKEN` or an address in `METRICS_ALLOW` gives access. If neither is set,
+    access is denied except in development.
     """
     if not settings.METRICS_TOKEN and not settings.METRICS_ALLOW:
         return None if settings.METRICS_OPEN else 403
@@ -28,10 +28,10 @@ def _is_allowed(request: Any) -> bool:
 
 
 def _has_token(request: Any) -> bool:
-    scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     expected = settings.METRICS_TOKEN
     return (
         bool(expected)
         and scheme.lower() == "bearer"
-        and hmac.compare_digest(given.strip().encode(), expected.encode())
+        and hmac.compare_digest(token.strip().encode(), expected.encode())
     )

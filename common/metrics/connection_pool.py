@@ -1,4 +1,4 @@
-"""How the connections to the database are used, looked at every few seconds in each process."""
+"""Gauges of the database connection pool, updated every few seconds in each process."""
 
 import os
 import threading
@@ -8,34 +8,39 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-from common.metrics import instruments as i
+from common.metrics.registry import gauge
 
-PAUSE = 2.0
+UPDATE_INTERVAL_S = 2.0
 
-_watched = 0
+SIZE = gauge("database_pool_size", "Connections to the database.")
+AVAILABLE = gauge("database_pool_available", "Idle connections to the database.")
+WAITING = gauge("database_pool_waiting", "Threads that wait for a connection.")
+MAX = gauge("database_pool_max", "Maximum number of connections.")
 
-
-def watch() -> None:
-    """From a process's first connection on, keep an eye on its pool."""
-    connection_created.connect(_begin, dispatch_uid="metrics")
-
-
-def _begin(**_: Any) -> None:
-    global _watched
-    if _watched != os.getpid():
-        _watched = os.getpid()
-        threading.Thread(target=_look, daemon=True, name="pool-metrics").start()
+_monitored_pid = 0
 
 
-def _look() -> None:
+def monitor() -> None:
+    """Start the updates with the first connection of each process."""
+    connection_created.connect(_start_thread, dispatch_uid="metrics")
+
+
+def _start_thread(**_: Any) -> None:
+    global _monitored_pid
+    if _monitored_pid != os.getpid():
+        _monitored_pid = os.getpid()
+        threading.Thread(target=_update_forever, daemon=True, name="pool-metrics").start()
+
+
+def _update_forever() -> None:
     while True:
-        # Not by its property `pool`, which would make one.
+        # Not the public property `pool`, which would create a pool.
         pools: Any = getattr(connections["default"], "_connection_pools", {})
         pool = pools.get("default")
         if pool is not None:
             stats = pool.get_stats()
-            i.POOL_SIZE.set(stats["pool_size"])
-            i.POOL_AVAILABLE.set(stats["pool_available"])
-            i.POOL_WAITING.set(stats["requests_waiting"])
-            i.POOL_MAX.set(stats["pool_max"])
-        time.sleep(PAUSE)
+            SIZE.set(stats["pool_size"])
+            AVAILABLE.set(stats["pool_available"])
+            WAITING.set(stats["requests_waiting"])
+            MAX.set(stats["pool_max"])
+        time.sleep(UPDATE_INTERVAL_S)

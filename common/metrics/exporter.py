@@ -1,4 +1,4 @@
-"""The figures of processes that serve no HTTP: a worker, beat or gRPC on a machine of its own."""
+"""An HTTP server for the metrics of a process without one: a worker, beat or the gRPC server."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -12,30 +12,33 @@ from django.conf import settings
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from common.metrics import scrape
-from common.metrics.access import refusal
+from common.metrics.access import denied_status
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
 
-class Server(ThreadingWSGIServer):
-    """Each scrape in a thread of its own, which a process that ends does not wait for."""
-
-
-class Handler(WSGIRequestHandler):
+class QuietRequestHandler(WSGIRequestHandler):
     timeout = 5
 
     def log_message(self, *_: Any) -> None:
-        """A scrape each few seconds is no news."""
+        """Log nothing: a scrape every few seconds would fill the log."""
 
 
-def serve_if_wanted() -> WSGIServer | None:
-    """Answer at `METRICS_PORT` from a thread, if that is set; a taken port is no reason to end."""
+def start_exporter() -> WSGIServer | None:
+    """Serve metrics at `METRICS_PORT` from a thread, if that is set.
+
+    If the port cannot be opened, log an error and return `None`: the process itself goes on.
+    """
     if not settings.METRICS_PORT:
         return None
     try:
         server = make_server(
-            settings.HOST, settings.METRICS_PORT, application, Server, handler_class=Handler
+            settings.HOST,
+            settings.METRICS_PORT,
+            application,
+            ThreadingWSGIServer,
+            handler_class=QuietRequestHandler,
         )
     except OSError as error:
         log.error("metrics_not_served", port=settings.METRICS_PORT, error=redacted_message(error))
@@ -46,12 +49,12 @@ def serve_if_wanted() -> WSGIServer | None:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """WSGI: the same as `/metrics` of the web processes, without what they know already."""
+    """Serve `/metrics` as WSGI, without the gauges that are read from the database."""
     status, headers, body = HTTPStatus.OK, [("Cache-Control", "no-store")], b""
     if environ.get("PATH_INFO") != "/metrics" or environ["REQUEST_METHOD"] != "GET":
         status = HTTPStatus.NOT_FOUND
-    elif refused := refusal(SimpleNamespace(META=environ)):
-        status = HTTPStatus(refused)
+    elif denied := denied_status(SimpleNamespace(META=environ)):
+        status = HTTPStatus(denied)
     else:
         body, content_type = scrape.render(environ.get("HTTP_ACCEPT", ""), with_database=False)
         headers.append(("Content-Type", content_type))

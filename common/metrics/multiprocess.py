@@ -1,9 +1,9 @@
-"""Where the figures of several processes are kept: prometheus-client's files, one set a slot.
+"""Sharing values between the processes of one machine, in prometheus-client's files.
 
-That library names its files by process id. A counter of a dead process then has to stay where it
-is, or sums would fall, and the files of each restart are kept for ever. Here a process takes the
-lowest slot that no living one holds and goes on counting in its files: so there are never more
-files than there were processes at once, and no sum ever falls.
+That library names the files by process id. As a counter must not fall, it keeps the files of all
+dead processes, and each restart adds more. Here a process takes the lowest slot that no living
+process has locked, and continues to count in the files of that slot. So there are never more
+files than there were processes at the same time, and no counter falls.
 """
 
 import fcntl
@@ -23,15 +23,15 @@ log = structlog.get_logger(__name__)
 FOLDER: Path = settings.METRICS_DIR
 
 _slot = ""
-_lock = -1
+_lock_fd = -1
 
 
-def prepare() -> None:
-    """Let all values that are made from here on be shared, where there is a folder for that."""
+def enable() -> None:
+    """Share all values declared from here on, if the folder can be written."""
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)
-        values.ValueClass = values.MultiProcessValue(_my_slot)
+        values.ValueClass = values.MultiProcessValue(_current_slot)
     except OSError as error:
         values.ValueClass = values.MutexValue
         log.warning("metrics_not_shared", folder=str(FOLDER), error=redacted_message(error))
@@ -40,46 +40,46 @@ def prepare() -> None:
 
 
 def is_shared() -> bool:
-    """Whether the figures of several processes meet."""
+    """Return whether the values of all processes are stored in one folder."""
     return values.ValueClass is not values.MutexValue
 
 
 def files() -> Iterator[str]:
-    """All files with figures, without the gauges of processes that have died."""
+    """Return all files with values, except the gauges of dead processes."""
     for file in sorted(FOLDER.glob("*.db")):
         kind, _, slot = file.stem.rpartition("_")
         if not kind.startswith("gauge_live") or not _is_free(slot):
             yield str(file)
 
 
-def _my_slot() -> str:
-    """Called by prometheus-client before each write, under a lock of its own."""
+def _current_slot() -> str:
+    """Return this process's slot; prometheus-client calls it before each write, under a lock."""
     return _slot or _take_slot()
 
 
 def _take_slot() -> str:
-    global _slot, _lock
+    global _slot, _lock_fd
     number = 0
-    while (lock := _locked(str(number))) is None:
+    while (lock_fd := _try_lock(str(number))) is None:
         number += 1
-    _slot, _lock = str(number), lock
+    _slot, _lock_fd = str(number), lock_fd
     return _slot
 
 
-def _locked(slot: str) -> int | None:
-    lock = os.open(FOLDER / f"{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _try_lock(slot: str) -> int | None:
+    lock_fd = os.open(FOLDER / f"{slot}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(lock)
+        os.close(lock_fd)
         return None
-    return lock
+    return lock_fd
 
 
 def _is_free(slot: str) -> bool:
     with suppress(FileNotFoundError), open(FOLDER / f"{slot}.lock", "rb") as lock:
         try:
-            # Shared, so that two who look at once don't take each other for the owner.
+            # A shared lock, so that two scrapes at the same time do not block each other.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
@@ -87,8 +87,8 @@ def _is_free(slot: str) -> bool:
 
 
 def _leave_slot() -> None:
-    """A forked child has its parent's lock in hand, but the slot is the parent's."""
-    global _slot, _lock
+    """Give up the slot in a forked child: it inherited the lock, but the slot is its parent's."""
+    global _slot, _lock_fd
     if _slot:
-        os.close(_lock)
-    _slot, _lock = "", -1
+        os.close(_lock_fd)
+    _slot, _lock_fd = "", -1

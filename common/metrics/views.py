@@ -4,14 +4,14 @@ from django.views.decorators.http import require_safe
 
 from common.api.problems import problem_response
 from common.metrics import scrape
-from common.metrics.access import refusal
+from common.metrics.access import denied_status
 
 
 @csrf_exempt
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Figures for Prometheus; `common.metrics` has the list."""
-    if status := refusal(request):
+    """Return the metrics for Prometheus; `docs/metrics.md` lists them."""
+    if status := denied_status(request):
         response: HttpResponse = problem_response(status)
         if status == 401:
             response["WWW-Authenticate"] = 'Bearer realm="metrics"'

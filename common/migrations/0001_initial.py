@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="CacheBump",
+            name="Invalidation",
             fields=[
                 (
                     "id",
@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("status__in", ("queued", "in_progress"))),
                         fields=["publish_after"],
-                        name="common_cachebump_active",
+                        name="common_invalidation_active",
                     )
                 ],
             },
@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("scope", "key"), name="idempotency_key_once_per_scope"
+                        fields=("scope", "key"), name="idempotency_key_unique_per_scope"
                     )
                 ],
             },

@@ -1,7 +1,7 @@
-"""Django's PostgreSQL backend, which gives up a server that has stopped to answer.
+"""Django's PostgreSQL backend, which gives up on a server that does not respond.
 
-A server that is frozen, or a network that swallows what is sent, ends no connection: each thread
-that asks something then waits for ever, and when the last thread of a process does, even
-`/health` gets no answer. So who has waited a while makes sure that the server still takes
-connections. A statement that merely takes long is waited for as long as it takes.
+A frozen server, or a network that drops packets, closes no connection: each thread that runs a
+query would wait for ever, and once all threads of a process wait, even `/health` gets no answer.
+So a thread that has waited a while checks whether the server still accepts connections. A query
+that only takes long is not interrupted.
 """

@@ -1,4 +1,4 @@
-"""What Django loads as `ENGINE`: "common.postgres"."""
+"""The backend that `ENGINE = "common.postgres"` loads."""
 
 from select import POLLIN, poll
 from typing import Any
@@ -7,30 +7,32 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg_pool import PoolTimeout
 
-from common.postgres.liveness import pulse
+from common.postgres.liveness import monitor
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Looks at a connection of the pool instead of asking the server whether it still holds:
-    that would be one question more for each request."""
+    """Checks a pooled connection locally instead of with a query before each request."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        pulse.check_back(conn_params)
+        monitor.check_before_connect(conn_params)
         try:
             connection = super().get_new_connection(conn_params)
             pool: Any = self.pool  # type: ignore[attr-defined]
-            while pool and _has_ended(connection):
-                # The pool replaces what is closed.
+            while pool and _is_closed_by_server(connection):
+                # The pool replaces a closed connection.
                 pool.putconn(connection)
                 connection = super().get_new_connection(conn_params)
         except PoolTimeout:
-            pulse.suspect()
+            monitor.check_after_pool_timeout()
             raise
         return connection
 
 
-def _has_ended(connection: psycopg.Connection) -> bool:
-    """Whether the server has ended the session: what it says unasked is mostly that it goes."""
+def _is_closed_by_server(connection: psycopg.Connection) -> bool:
+    """Return whether the server has ended the session.
+
+    An idle connection with unread data mostly has the server's last message to read.
+    """
     unread = poll()
     unread.register(connection.fileno(), POLLIN)
     if not unread.poll(0):

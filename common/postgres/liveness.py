@@ -1,4 +1,4 @@
-"""Whether the server still answers anybody."""
+"""Detecting a database server that does not respond."""
 
 import time
 from collections.abc import Generator
@@ -9,100 +9,110 @@ import structlog
 from psycopg import OperationalError
 from psycopg.errors import ConnectionTimeout
 
-from common.single_flight import Inquiry, TooSlow
+from common.single_flight import SingleFlight
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# Seconds without a word from the server after which it is asked for a sign of life, and that it
-# has for that; a server that gave none is asked by each who comes, who waits for so long at most.
-SUSPICION, PATIENCE, BRIEFLY = 0.7, 1.0, 0.05
+# A server that was silent for this time is pinged with a new connection.
+MAX_SILENCE_S = 0.7
+PING_TIMEOUT_S = 1.0
+# While the server is known to be unresponsive, each caller waits only this long for a ping.
+SHORT_PING_TIMEOUT_S = 0.05
+
+UNRESPONSIVE = "the database server does not respond"
 
 
-class Pulse:
-    """The state of this process's server, as its threads have found it."""
+class LivenessMonitor:
+    """What the threads of this process know about their database server."""
 
     def __init__(self) -> None:
-        self.is_lost = False
-        self._heard = 0.0
-        self._parameters: dict[str, Any] = {}
-        self._ping: Inquiry[None] = Inquiry("ping", self._connect)
+        self.is_unresponsive = False
+        self.connection_parameters: dict[str, Any] = {}
+        self._last_response = 0.0
+        self._ping: SingleFlight[None] = SingleFlight("ping", self._connect)
 
-    def hear(self) -> None:
-        """The server has answered somebody."""
-        self._heard = time.monotonic()
+    def record_response(self) -> None:
+        self._last_response = time.monotonic()
 
-    def check(self, since: float) -> None:
-        """Raise `OperationalError` if nobody has heard of the server for too long.
+    def check(self, waiting_since: float) -> None:
+        """Raise `OperationalError` if no thread got a response for too long.
 
-        `since` is when the caller began to wait.
+        `waiting_since` is when the caller's query began, by `time.monotonic`.
         """
-        if self.is_lost:
-            raise OperationalError("the database has stopped to answer")
-        if time.monotonic() - max(since, self._heard) > SUSPICION:
-            self._ask(PATIENCE)
+        if self.is_unresponsive:
+            raise OperationalError(UNRESPONSIVE)
+        if time.monotonic() - max(waiting_since, self._last_response) > MAX_SILENCE_S:
+            self._require_ping(PING_TIMEOUT_S)
 
-    def check_back(self, parameters: dict[str, Any]) -> None:
-        """Raise at once while the server is lost, so that nobody queues up for it."""
-        self._parameters = parameters
-        if self.is_lost:
-            self._ask(BRIEFLY)
+    def check_before_connect(self, parameters: dict[str, Any]) -> None:
+        """Raise at once while the server is unresponsive, so that callers do not queue up."""
+        self.connection_parameters = parameters
+        if self.is_unresponsive:
+            self._require_ping(SHORT_PING_TIMEOUT_S)
 
-    def suspect(self) -> None:
-        """No connection was to be had for as long as the pool waits for one."""
-        self._ask(BRIEFLY)
+    def check_after_pool_timeout(self) -> None:
+        """Check the server after the pool could not provide a connection in time."""
+        self._require_ping(SHORT_PING_TIMEOUT_S)
 
-    def _ask(self, patience: float) -> None:
+    def start_ping(self) -> None:
+        """Ping the server in the background; a success ends `is_unresponsive`."""
+        self._ping.start()
+
+    def _require_ping(self, timeout_s: float) -> None:
         try:
-            self._ping.answer(patience)
-        except (TooSlow, ConnectionTimeout):
-            if not self.is_lost:
-                self.is_lost = True
-                log.error("database_lost")
-            raise OperationalError("the database has stopped to answer") from None
+            self._ping.call(timeout_s=timeout_s)
+        except (TimeoutError, ConnectionTimeout):
+            if not self.is_unresponsive:
+                self.is_unresponsive = True
+                log.error("database_unresponsive")
+            raise OperationalError(UNRESPONSIVE) from None
 
     def _connect(self) -> None:
-        """By a connection of its own, as all others may hang; also when nobody waits any more."""
+        """Connect to the server, outside of the pool, whose connections may all hang.
+
+        Goes on after its callers have given up, and so notices when the server is back.
+        """
         try:
-            psycopg.connect(**self._parameters).close()
+            psycopg.connect(**self.connection_parameters).close()
         except ConnectionTimeout:
             raise
         except psycopg.Error:
-            pass  # a refusal is an answer too
-        self.hear()
-        if self.is_lost:
-            self.is_lost = False
-            log.info("database_found")
+            pass  # a server that refuses a connection does respond
+        self.record_response()
+        if self.is_unresponsive:
+            self.is_unresponsive = False
+            log.info("database_responsive")
 
 
-pulse = Pulse()
+monitor = LivenessMonitor()
 
 
-class WatchedConnection(psycopg.Connection):
-    """Waits for an answer only as long as the server gives signs of life."""
+class MonitoredConnection(psycopg.Connection):
+    """A connection that stops waiting when the server is unresponsive."""
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            answer = super().wait(_watched(gen), *args, **kwargs)
+            result = super().wait(_check_while_waiting(gen), *args, **kwargs)
         except OperationalError:
-            if pulse.is_lost:
-                # What it was at is unknown: nobody may use it again.
+            if monitor.is_unresponsive:
+                # The state of its query is unknown, so it must not be used again.
                 self.close()
             raise
-        pulse.hear()
-        return answer
+        monitor.record_response()
+        return result
 
 
-def _watched(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-    """The same generator; psycopg looks in each tenth of a second, with nothing ready."""
-    since = time.monotonic()
+def _check_while_waiting(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Wrap psycopg's generator; it is resumed every 0.1 s while the connection is not ready."""
+    started = time.monotonic()
     try:
         state = next(gen)
         while True:
             ready = yield state
             if not ready:
-                pulse.check(since)
+                monitor.check(started)
             state = gen.send(ready)
     except StopIteration as stop:
         return stop.value

@@ -2,12 +2,13 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from common.postgres.liveness import WatchedConnection
+from common.postgres.liveness import MonitoredConnection
 
 
-def database(url: str, *, pool_size: int) -> dict[str, Any]:
-    """Django's form of a libpq URL; SQLAlchemy's `postgresql+driver://` is read as well."""
+def database_settings(url: str, *, pool_size: int) -> dict[str, Any]:
+    """Return the value of `DATABASES["default"]` for a libpq or SQLAlchemy URL."""
     scheme, _, rest = url.partition("://")
+    # SQLAlchemy's URLs name the driver: `postgresql+psycopg://`.
     parts = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
     return {
         "ENGINE": "common.postgres",
@@ -16,20 +17,20 @@ def database(url: str, *, pool_size: int) -> dict[str, Any]:
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
-        # A lost server is noticed at check-out (`base.py`); a short reconnect_timeout lets the pool
-        # try afresh for each caller, so that answers come back as soon as the database does.
+        # `base.py` checks each connection that the pool gives out.
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
             "connect_timeout": 2,
-            # For the few statements that are prepared; Django's own never are.
+            # Only for statements that are prepared explicitly; Django prepares none.
             "prepare_threshold": 0,
             **parts,
             "pool": {
                 "min_size": 0,
                 "max_size": pool_size,
                 "timeout": 1.5,
+                # Short, so that the pool tries again for each caller and recovers with the server.
                 "reconnect_timeout": 1,
-                "connection_class": WatchedConnection,
+                "connection_class": MonitoredConnection,
             },
         },
     }

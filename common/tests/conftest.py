@@ -11,37 +11,37 @@ from common.ratelimit.limiter import RateLimiter
 from config import urls
 
 
-def _broken(request: HttpRequest) -> None:
+def _raise_zero_division(request: HttpRequest) -> None:
     raise ZeroDivisionError("secret")
 
 
-def _without_database(request: HttpRequest) -> None:
+def _raise_operational_error(request: HttpRequest) -> None:
     raise OperationalError("connection refused")
 
 
 @pytest.fixture
 def route(settings: Any) -> Iterator[Any]:
-    """Add a route for the length of a test."""
-    known = list(urls.urlpatterns)
+    """Add routes that are removed after the test."""
+    original = list(urls.urlpatterns)
 
-    def add(where: str, view: Any) -> str:
-        urls.urlpatterns.append(path(where, view))
+    def add(pattern: str, view: Any) -> str:
+        urls.urlpatterns.append(path(pattern, view))
         clear_url_caches()
-        return f"/{where}"
+        return f"/{pattern}"
 
     yield add
-    urls.urlpatterns[:] = known
+    urls.urlpatterns[:] = original
     clear_url_caches()
 
 
 @pytest.fixture
 def broken_view(route: Any) -> str:
-    return route("broken", _broken)
+    return route("broken", _raise_zero_division)
 
 
 @pytest.fixture
 def view_without_database(route: Any) -> str:
-    return route("no-database", _without_database)
+    return route("no-database", _raise_operational_error)
 
 
 @pytest.fixture

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from django.db.models import F
 
 from common.jobs import JobFailed, JobResult, Postponed, RetryLater, handles, on_end
-from common.tests.models import Errand
+from common.tests.models import SampleJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrandResult(JobResult):
+class SampleResult(JobResult):
     result: str
 
 
-@handles(Errand)
-def run_errand(errand: Errand) -> ErrandResult:
-    if errand.log:
-        with open(errand.log, "a") as file:
-            file.write(f"{errand.pk} {errand.attempts}\n")
-    time.sleep(errand.seconds)
-    match errand.action:
+@handles(SampleJob)
+def run_sample_job(job: SampleJob) -> SampleResult:
+    if job.log_path:
+        with open(job.log_path, "a") as file:
+            file.write(f"{job.pk} {job.attempts}\n")
+    time.sleep(job.seconds)
+    match job.action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "fail":
@@ -31,11 +31,11 @@ def run_errand(errand: Errand) -> ErrandResult:
             raise Postponed(delay=60)
         case "raise":
             raise ZeroDivisionError("secret detail")
-        case "once" if errand.attempts == 1:
+        case "once" if job.attempts == 1:
             raise RetryLater("Not at first.", delay=0)
-    return ErrandResult(result=f"done by try {errand.attempts}")
+    return SampleResult(result=f"done by attempt {job.attempts}")
 
 
-@on_end(Errand)
-def count_end(errand: Errand) -> None:
-    Errand.objects.filter(pk=errand.pk).update(ends=F("ends") + 1)
+@on_end(SampleJob)
+def count_end(job: SampleJob) -> None:
+    SampleJob.objects.filter(pk=job.pk).update(end_count=F("end_count") + 1)

@@ -1,4 +1,4 @@
-"""The byte cache's own rules; `catalog/tests/test_products_cache` has it under real products."""
+"""The rules of the byte cache; `catalog/tests/test_products_cache` tests it with real products."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,132 +7,137 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.db.models.functions import Now
-from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from common.caching import store
 from common.caching.etags import etag_of, matches
-from common.caching.invalidation import CacheBump, changing
-from common.caching.middleware import key_of
+from common.caching.invalidation import Invalidation, invalidate_on_commit
+from common.caching.middleware import cache_key
 from common.jobs import runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 
-NAME = "things"
+NAMESPACE = "things"
 
 
 @pytest.fixture(autouse=True)
-def _cache_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_away_until", 0.0)
+def _cache_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "unavailable_until", 0.0)
 
 
 @pytest.fixture
-def dead_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
-    """Calls to the cache fail until the list is emptied."""
-    dead = [True]
-    real = store._ask
+def cache_failures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
+    """A list: while it has an item, all commands to the cache fail."""
+    failures = [True]
+    execute = store._execute
 
-    def ask(*command: Any) -> Any:
-        if dead:
-            raise RedisAway("refused")
-        return real(*command)
+    def fail_or_execute(*command: Any) -> Any:
+        if failures:
+            raise RedisConnectionError("refused")
+        return execute(*command)
 
-    monkeypatch.setattr(store, "_ask", ask)
-    return dead
+    monkeypatch.setattr(store, "_execute", fail_or_execute)
+    return failures
 
 
-def filled(key: str, copy: bytes) -> None:
-    store.write(store.read(NAME, key), copy)
+def store_response(key: str, response: bytes) -> None:
+    store.store_response(store.look_up(NAMESPACE, key), response)
 
 
 class TestStore:
-    def test_first_caller_computes_and_the_next_gets_the_copy(self) -> None:
-        first, second = store.read(NAME, "a"), store.read(NAME, "a")
-        assert (first.mine, second.mine) == (True, False)
-        assert first.copy is second.copy is None
-        store.write(first, b"1")
-        assert store.read(NAME, "a").copy == b"1"
+    def test_the_first_caller_computes_and_the_next_gets_the_response(self) -> None:
+        first, second = store.look_up(NAMESPACE, "a"), store.look_up(NAMESPACE, "a")
+        assert (first.is_locked_by_caller, second.is_locked_by_caller) == (True, False)
+        assert first.response is second.response is None
+        store.store_response(first, b"1")
+        assert store.look_up(NAMESPACE, "a").response == b"1"
 
-    def test_without_a_result_another_may_try(self) -> None:
-        store.write(store.read(NAME, "a"), None)
-        assert store.read(NAME, "a").mine is True
+    def test_without_a_result_the_next_caller_computes(self) -> None:
+        store.store_response(store.look_up(NAMESPACE, "a"), None)
+        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
 
-    def test_while_somebody_writes_nothing_is_read_and_nothing_stored(self) -> None:
-        filled("a", b"old")
-        writer = store.announce(NAME)
-        assert store.read(NAME, "a") is store.BYPASS
-        store.end(NAME, writer)
-        assert store.read(NAME, "a").copy is None
+    def test_nothing_is_read_or_stored_during_a_write(self) -> None:
+        store_response("a", b"old")
+        writer = store.begin_write(NAMESPACE)
+        assert store.look_up(NAMESPACE, "a") is store.BYPASS
+        store.end_write(NAMESPACE, writer)
+        assert store.look_up(NAMESPACE, "a").response is None
 
-    def test_two_writers(self) -> None:
-        first, second = store.announce(NAME), store.announce(NAME)
-        store.end(NAME, first)
-        assert store.read(NAME, "a") is store.BYPASS
-        store.end(NAME, second)
-        assert store.read(NAME, "a").mine is True
+    def test_the_cache_is_used_again_after_the_last_of_two_writes(self) -> None:
+        first, second = store.begin_write(NAMESPACE), store.begin_write(NAMESPACE)
+        store.end_write(NAMESPACE, first)
+        assert store.look_up(NAMESPACE, "a") is store.BYPASS
+        store.end_write(NAMESPACE, second)
+        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
 
-    def test_what_was_computed_before_a_write_is_not_read_after_it(self) -> None:
-        slow = store.read(NAME, "a")
-        store.end(NAME, store.announce(NAME))
-        store.write(slow, b"old")
-        assert store.read(NAME, "a").copy is None
+    def test_a_response_computed_before_a_write_is_not_read_after_it(self) -> None:
+        slow = store.look_up(NAMESPACE, "a")
+        store.end_write(NAMESPACE, store.begin_write(NAMESPACE))
+        store.store_response(slow, b"old")
+        assert store.look_up(NAMESPACE, "a").response is None
 
-    def test_namespaces_do_not_meet(self) -> None:
-        filled("a", b"1")
-        store.end("other")
-        assert store.read(NAME, "a").copy == b"1"
+    def test_invalidating_one_namespace_keeps_the_others(self) -> None:
+        store_response("a", b"1")
+        store.invalidate("other")
+        assert store.look_up(NAMESPACE, "a").response == b"1"
 
-    def test_a_lost_version_does_not_bring_old_copies_back(self) -> None:
-        filled("a", b"old")
-        store._ask("DEL", f"{store.PREFIX}:{NAME}:state")
-        assert store.read(NAME, "a").copy is None
+    def test_old_responses_are_not_used_after_the_version_was_lost(self) -> None:
+        store_response("a", b"old")
+        store._execute("DEL", f"{store.PREFIX}:{NAMESPACE}:state")
+        assert store.look_up(NAMESPACE, "a").response is None
 
-    def test_a_dead_cache_is_left_alone_for_a_moment(self, dead_cache: list) -> None:
-        assert store.read(NAME, "a") is store.BYPASS
-        dead_cache.clear()
-        assert store.read(NAME, "a") is store.BYPASS
+    def test_a_failed_cache_is_not_asked_for_a_moment(self, cache_failures: list) -> None:
+        assert store.look_up(NAMESPACE, "a") is store.BYPASS
+        cache_failures.clear()
+        assert store.look_up(NAMESPACE, "a") is store.BYPASS
 
 
-class TestWrites:
+class TestInvalidateOnCommit:
     @pytest.mark.django_db(transaction=True)
-    def test_a_commit_moves_the_version_on(self) -> None:
-        filled("a", b"old")
-        with changing(NAME):
-            assert store.read(NAME, "a") is store.BYPASS
-        assert store.read(NAME, "a").mine is True
-        assert not CacheBump.objects.exists()
+    def test_a_commit_changes_the_version(self) -> None:
+        store_response("a", b"old")
+        with invalidate_on_commit(NAMESPACE):
+            assert store.look_up(NAMESPACE, "a") is store.BYPASS
+        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert not Invalidation.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
-    def test_within_a_longer_transaction_it_lasts_until_the_commit(self) -> None:
+    def test_the_write_lasts_until_the_outer_transaction_commits(self) -> None:
         with transaction.atomic():
-            with changing(NAME):
+            with invalidate_on_commit(NAMESPACE):
                 pass
-            assert store.read(NAME, "a") is store.BYPASS
-        assert store.read(NAME, "a").mine is True
+            assert store.look_up(NAMESPACE, "a") is store.BYPASS
+        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
 
     @pytest.mark.django_db(transaction=True)
-    def test_a_rollback_leaves_the_cache_in_use(self) -> None:
-        with pytest.raises(ZeroDivisionError), changing(NAME):
+    def test_the_cache_is_used_again_after_a_rollback(self) -> None:
+        with pytest.raises(ZeroDivisionError), invalidate_on_commit(NAMESPACE):
             raise ZeroDivisionError
-        assert store.read(NAME, "a").mine is True
-        assert not CacheBump.objects.exists()
+        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert not Invalidation.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
-    def test_what_a_dead_cache_did_not_hear_a_job_says_later(self, dead_cache: list) -> None:
-        dead_cache.clear()
-        filled("a", b"old")
-        dead_cache.append(True)
-        with changing(NAME):
+    def test_a_job_invalidates_the_namespace_if_the_cache_was_unavailable(
+        self, cache_failures: list
+    ) -> None:
+        cache_failures.clear()
+        store_response("a", b"old")
+        cache_failures.append(True)
+        with invalidate_on_commit(NAMESPACE):
             pass
-        bump = CacheBump.objects.get()
-        runner.run(CacheBump, bump.pk)
-        bump.refresh_from_db()
-        assert (bump.status, bump.error) == (JobStatus.QUEUED, "The cache is away.")
-        dead_cache.clear()
-        CacheBump.objects.update(run_after=Now() - timedelta(seconds=1))
-        runner.run(CacheBump, bump.pk)
-        assert store.read(NAME, "a").copy is None
+        invalidation = Invalidation.objects.get()
+        runner.run(Invalidation, invalidation.pk)
+        invalidation.refresh_from_db()
+        assert (invalidation.status, invalidation.error) == (
+            JobStatus.QUEUED,
+            "The cache is unavailable.",
+        )
+        cache_failures.clear()
+        Invalidation.objects.update(run_after=Now() - timedelta(seconds=1))
+        runner.run(Invalidation, invalidation.pk)
+        assert store.look_up(NAMESPACE, "a").response is None
 
 
-class TestKeys:
+class TestCacheKey:
     @pytest.mark.parametrize(
         ("one", "other"),
         [
@@ -142,8 +147,8 @@ class TestKeys:
             ("/x?a=\xc3\xa9", "/x?a=%C3%A9"),
         ],
     )
-    def test_spellings_of_one_request(self, one: str, other: str) -> None:
-        assert key_of(*one.split("?")) == key_of(*other.split("?"))
+    def test_spellings_of_one_request_share_a_key(self, one: str, other: str) -> None:
+        assert cache_key(*one.split("?")) == cache_key(*other.split("?"))
 
     @pytest.mark.parametrize(
         ("one", "other"),
@@ -156,16 +161,16 @@ class TestKeys:
             ("/x", "/y"),
         ],
     )
-    def test_different_requests(self, one: str, other: str) -> None:
-        assert key_of(*f"{one}?".split("?")[:2]) != key_of(*f"{other}?".split("?")[:2])
+    def test_different_requests_have_different_keys(self, one: str, other: str) -> None:
+        assert cache_key(*f"{one}?".split("?")[:2]) != cache_key(*f"{other}?".split("?")[:2])
 
 
 class TestEtags:
-    def test_is_of_the_bytes(self) -> None:
+    def test_an_etag_depends_on_the_bytes(self) -> None:
         assert etag_of(b"a") == etag_of(b"a") != etag_of(b"b")
 
     @pytest.mark.parametrize(
-        ("header", "strongly", "weakly"),
+        ("header", "strong", "weak"),
         [
             ('"x"', True, True),
             ('W/"x"', False, True),
@@ -176,6 +181,6 @@ class TestEtags:
             ("x", False, False),
         ],
     )
-    def test_matching(self, header: str, strongly: bool, weakly: bool) -> None:
-        assert matches(header, '"x"') is strongly
-        assert matches(header, '"x"', weakly=True) is weakly
+    def test_headers_match_as_the_rfc_says(self, header: str, strong: bool, weak: bool) -> None:
+        assert matches(header, '"x"') is strong
+        assert matches(header, '"x"', weak=True) is weak

@@ -1,4 +1,4 @@
-"""`/ready` names the part that is away, soon and only as long as it is."""
+"""`/ready` names the service that is unavailable, soon and only while it is unavailable."""
 
 import time
 from collections.abc import Iterator
@@ -21,47 +21,52 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
         yield broker
 
 
-def parts(client: Client) -> dict[str, str]:
+def get_checks(client: Client) -> dict[str, str]:
     started = time.monotonic()
     response = client.get("/ready")
     assert time.monotonic() - started < 2.5
     body = response.json()
-    failed = [name for name, outcome in body["checks"].items() if outcome != "ok"]
+    failed = [name for name, result in body["checks"].items() if result != "ok"]
     assert response.status_code == (503 if failed else 200)
     assert all(name in body.get("detail", "") for name in failed)
     assert (response.get("Retry-After") is not None) == bool(failed)
     return body["checks"]
 
 
-def soon(client: Client, **expected: str) -> None:
-    """Wait until the parts are as expected, within a few seconds."""
+def wait_for_checks(client: Client, **expected: str) -> None:
+    """Wait until the checks are as expected, for a few seconds at most."""
     deadline = time.monotonic() + 8
-    while not expected.items() <= parts(client).items():
-        assert time.monotonic() < deadline, parts(client)
+    while not expected.items() <= get_checks(client).items():
+        assert time.monotonic() < deadline, get_checks(client)
         time.sleep(0.1)
 
 
-def test_workers_that_go_and_come(client: Client, broker: Broker, tmp_path: Path) -> None:
-    assert parts(client) == {"database": "ok", "cache": "ok", "broker": "ok", "worker": "away"}
+def test_workers_that_start_and_die(client: Client, broker: Broker, tmp_path: Path) -> None:
+    assert get_checks(client) == {
+        "database": "ok",
+        "cache": "ok",
+        "broker": "ok",
+        "worker": "unavailable",
+    }
     with Worker(broker.url, tmp_path) as worker:
-        soon(client, worker="ok")
+        wait_for_checks(client, worker="ok")
         worker.kill()
-        soon(client, worker="away")
+        wait_for_checks(client, worker="unavailable")
 
 
-def test_a_broker_that_goes_and_comes(client: Client, broker: Broker) -> None:
+def test_a_broker_that_dies_and_restarts(client: Client, broker: Broker) -> None:
     broker.kill()
-    assert parts(client)["broker"] == "away"
+    assert get_checks(client)["broker"] == "unavailable"
     broker.start()
-    soon(client, broker="ok")
+    wait_for_checks(client, broker="ok")
 
 
-def test_a_cache_that_is_away(client: Client, settings: Any, unused_port: int) -> None:
-    place = f"redis://127.0.0.1:{unused_port}/0"
-    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": place}}
-    assert parts(client)["cache"] == "away"
+def test_an_unavailable_cache(client: Client, settings: Any, unused_port: int) -> None:
+    location = f"redis://127.0.0.1:{unused_port}/0"
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": location}}
+    assert get_checks(client)["cache"] == "unavailable"
 
 
-def test_alive_needs_none_of_them(client: Client, broker: Broker) -> None:
+def test_health_does_not_depend_on_other_services(client: Client, broker: Broker) -> None:
     broker.kill()
     assert client.get("/health").json() == {"status": "ok"}

@@ -1,4 +1,4 @@
-"""Jobs against real workers, a real beat and a broker of their own that die, hang and forget."""
+"""Jobs with real workers, beat and a broker, which are killed, suspended and flushed."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from common.jobs import runner
-from common.jobs.models import JobStatus
-from common.tests.models import Errand
-from common.tests.support import Beat, Broker, Worker, eventually, refused
+from common.jobs import runner, sweeper
+from common.jobs.status import JobStatus
+from common.tests.models import SampleJob
+from common.tests.support import Beat, Broker, Worker, eventually, reject_rows
 from common.tests.support.worker import database_url
 from config.local import LocalServices
 
@@ -62,7 +62,7 @@ def gate(tmp_path: Path) -> Iterator["Gate"]:
 
 
 class Gate:
-    """A pipe as an errand's `log`: claimed, the errand stands before it until `open`."""
+    """A pipe for a job's `log_path`: a run of the job waits for it until `open`."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
@@ -77,162 +77,160 @@ class Gate:
             os.close(self._reader)
 
 
-def is_now(job: Errand, status: JobStatus) -> Callable[[], bool]:
-    return lambda: Errand.objects.filter(pk=job.pk, status=status).exists()
+def has_status(job: SampleJob, status: JobStatus) -> Callable[[], bool]:
+    return lambda: SampleJob.objects.filter(pk=job.pk, status=status).exists()
 
 
-def reaches(job: Errand, status: JobStatus, *, within: float = 20) -> Errand:
-    """The job as it is stored when it has got there."""
-    eventually(is_now(job, status), f"{job.pk} is {status}", within=within)
+def wait_for_status(job: SampleJob, status: JobStatus, *, within: float = 20) -> SampleJob:
+    """Wait until the job has the status and return it as it is stored."""
+    eventually(has_status(job, status), f"{job.pk} is {status}", within=within)
     job.refresh_from_db()
     return job
 
 
-def outcome(job: Errand) -> tuple[str, int, str, int]:
-    return job.status, job.attempts, job.result, job.ends
+def outcome(job: SampleJob) -> tuple[str, int, str, int]:
+    return job.status, job.attempts, job.result, job.end_count
 
 
 def pass_time(seconds: float) -> None:
-    """Let all jobs have waited for so much longer."""
+    """Move the times of all jobs into the past, as if they had waited longer."""
     step = timedelta(seconds=seconds)
-    Errand.objects.update(run_after=F("run_after") - step, publish_after=F("publish_after") - step)
+    SampleJob.objects.update(
+        run_after=F("run_after") - step, publish_after=F("publish_after") - step
+    )
 
 
 @contextmanager
-def database_away() -> Iterator[None]:
-    """As in a restart: all connections end, and new ones are refused until it is over."""
+def disconnect_database() -> Iterator[None]:
+    """End all connections and refuse new ones, as a restart of the database does."""
     name = connection.settings_dict["NAME"]
     connection.close()
     connection.close_pool()
-    with psycopg.connect(database_url(), dbname="postgres", autocommit=True) as elsewhere:
-        elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    with psycopg.connect(database_url(), dbname="postgres", autocommit=True) as admin_session:
+        admin_session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         try:
-            elsewhere.execute(
+            admin_session.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
             )
             yield
         finally:
-            elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            admin_session.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
-def test_publications_of_a_waiting_job_get_rarer(broker: Broker) -> None:
-    Errand.objects.create()
+def test_a_waiting_job_is_republished_less_and_less_often(broker: Broker) -> None:
+    SampleJob.objects.create()
     for _ in range(6 * 60):
         pass_time(60)
-        runner.sweep(Errand)
-    # Doubling pauses up to ten minutes, then six an hour.
-    assert broker.waiting() <= 6 * 6 + 10
+        sweeper.sweep(SampleJob)
+    # The delay doubles up to ten minutes; then there are six messages an hour.
+    assert broker.queue_length() <= 6 * 6 + 10
 
 
-def test_a_backlog_is_not_published_again(broker: Broker) -> None:
-    Errand.objects.bulk_create([Errand() for _ in range(1200)])
+def test_a_long_queue_is_not_published_again(broker: Broker) -> None:
+    SampleJob.objects.bulk_create([SampleJob() for _ in range(1200)])
     for _ in range(20):
         pass_time(600)
-        runner.sweep(Errand)
-    assert broker.waiting() == runner.LONGEST_QUEUE
+        sweeper.sweep(SampleJob)
+    assert broker.queue_length() == sweeper.MAX_QUEUE_LENGTH
 
 
-def test_what_a_sweep_cannot_publish_is_due_at_the_next(broker: Broker) -> None:
-    Errand.objects.create()
+def test_a_job_that_a_sweep_cannot_publish_is_published_by_the_next(broker: Broker) -> None:
+    SampleJob.objects.create()
     pass_time(3600)
     broker.kill()
-    assert runner.sweep(Errand) == (0, 0)
+    assert sweeper.sweep(SampleJob) == (0, 0)
     broker.start()
-    eventually(lambda: runner.sweep(Errand) == (0, 1), "the job is published")
+    eventually(lambda: sweeper.sweep(SampleJob) == (0, 1), "the job is published")
 
 
-def test_a_result_that_the_row_does_not_take_is_the_reason_of_the_failure() -> None:
-    job = Errand.objects.create(attempts=2)
-    with refused(Errand, "status = 'completed'"):
-        runner.run(Errand, job.pk)
+def test_a_result_that_the_database_rejects_becomes_the_error_of_the_job() -> None:
+    job = SampleJob.objects.create(attempts=2)
+    with reject_rows(SampleJob, "status = 'completed'"):
+        runner.run(SampleJob, job.pk)
     job.refresh_from_db()
     assert outcome(job) == (FAILED, 3, "", 1)
     assert job.error == "Unexpected error: IntegrityError."
 
 
-def test_a_job_whose_end_raises_does_not_keep_others_from_being_swept(broker: Broker) -> None:
+def test_an_error_while_failing_a_job_does_not_stop_the_sweep(broker: Broker) -> None:
     past = Now() - timedelta(seconds=1)
     dead = {"status": JobStatus.IN_PROGRESS, "attempts": 3, "lease_until": past}
-    Errand.objects.create(action="bad", **dead)
-    good = Errand.objects.create(**dead)
-    with refused(Errand, "action = 'bad' AND status = 'failed'"):
-        assert runner.sweep(Errand) == (1, 0)
+    SampleJob.objects.create(action="bad", **dead)
+    good = SampleJob.objects.create(**dead)
+    with reject_rows(SampleJob, "action = 'bad' AND status = 'failed'"):
+        assert sweeper.sweep(SampleJob) == (1, 0)
     good.refresh_from_db()
     assert good.status == FAILED
-    assert runner.sweep(Errand) == (1, 0)
+    assert sweeper.sweep(SampleJob) == (1, 0)
 
 
-def test_beat_sweeps_while_there_is_no_worker_and_piles_nothing_up(
-    broker: Broker, beat: Beat
-) -> None:
-    Errand.objects.create(publish_after=Now())
-    eventually(lambda: broker.waiting("jobs") == 1, "beat publishes")
-    Errand.objects.create(publish_after=Now())
-    eventually(lambda: broker.waiting("jobs") == 2, "beat publishes a second time")
-    assert broker.waiting("control") == 0
+def test_beat_sweeps_without_a_worker_and_queues_no_sweeps(broker: Broker, beat: Beat) -> None:
+    SampleJob.objects.create(publish_after=Now())
+    eventually(lambda: broker.queue_length("jobs") == 1, "beat publishes")
+    SampleJob.objects.create(publish_after=Now())
+    eventually(lambda: broker.queue_length("jobs") == 2, "beat publishes a second time")
+    assert broker.queue_length("control") == 0
 
 
-def test_the_same_message_five_times_runs_a_job_once(
+def test_a_message_that_arrives_five_times_runs_the_job_once(
     broker: Broker, worker: Worker, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    jobs = [Errand.objects.create(log=str(log), seconds=0.02) for _ in range(20)]
+    jobs = [SampleJob.objects.create(log_path=str(log), seconds=0.02) for _ in range(20)]
     for job in jobs:
         for _ in range(5):
             job.publish()
     for job in jobs:
-        assert outcome(reaches(job, COMPLETED)) == (COMPLETED, 1, "done by try 1", 1)
-    eventually(lambda: not broker.waiting() and not broker.unacknowledged(), "all are consumed")
+        assert outcome(wait_for_status(job, COMPLETED)) == (COMPLETED, 1, "done by attempt 1", 1)
+    eventually(
+        lambda: not broker.queue_length() and not broker.unacknowledged_count(), "all are consumed"
+    )
     assert sorted(log.read_text().splitlines()) == sorted(f"{job.pk} 1" for job in jobs)
 
 
-def test_a_job_whose_process_is_killed_is_done_by_another(
+def test_a_job_whose_process_is_killed_is_run_by_another(
     worker: Worker, beat: Beat, gate: Gate
 ) -> None:
-    job = Errand.objects.enqueue(log=gate.path)
-    reaches(job, JobStatus.IN_PROGRESS)
+    job = SampleJob.objects.enqueue(log_path=gate.path)
+    wait_for_status(job, JobStatus.IN_PROGRESS)
     worker.signal_children(signal.SIGKILL)
     gate.open()
-    assert outcome(reaches(job, COMPLETED)) == (COMPLETED, 2, "done by try 2", 1)
+    assert outcome(wait_for_status(job, COMPLETED)) == (COMPLETED, 2, "done by attempt 2", 1)
 
 
-def test_a_job_that_kills_its_last_worker_fails_and_others_complete(
-    worker: Worker, beat: Beat
-) -> None:
-    poison = Errand.objects.enqueue(action="kill", attempts=2)
-    others = [Errand.objects.enqueue(seconds=0.01) for _ in range(10)]
+def test_a_job_that_kills_its_worker_fails_and_others_complete(worker: Worker, beat: Beat) -> None:
+    poison = SampleJob.objects.enqueue(action="kill", attempts=2)
+    others = [SampleJob.objects.enqueue(seconds=0.01) for _ in range(10)]
     for other in others:
-        assert outcome(reaches(other, COMPLETED))[1:3] == (1, "done by try 1")
-    assert outcome(reaches(poison, FAILED)) == (FAILED, 3, "", 1)
-    assert poison.error == "Its worker died 3 times while it ran."
-    assert outcome(reaches(Errand.objects.enqueue(), COMPLETED))[1] == 1
+        assert outcome(wait_for_status(other, COMPLETED))[1:3] == (1, "done by attempt 1")
+    assert outcome(wait_for_status(poison, FAILED)) == (FAILED, 3, "", 1)
+    assert poison.error == "The worker process died in the last of 3 attempts."
+    assert outcome(wait_for_status(SampleJob.objects.enqueue(), COMPLETED))[1] == 1
 
 
-def test_a_result_is_stored_through_a_loss_of_the_database(
-    worker: Worker, beat: Beat, gate: Gate
-) -> None:
-    job = Errand.objects.enqueue(log=gate.path)
-    reaches(job, JobStatus.IN_PROGRESS)
-    # Awake, it could give the job away first: this loss is longer than the tests' short lease.
-    with beat.stopped():
-        with database_away():
+def test_a_result_is_stored_after_a_database_outage(worker: Worker, beat: Beat, gate: Gate) -> None:
+    job = SampleJob.objects.enqueue(log_path=gate.path)
+    wait_for_status(job, JobStatus.IN_PROGRESS)
+    # Beat could requeue the job first: the outage is longer than the short lease of the tests.
+    with beat.suspend():
+        with disconnect_database():
             gate.open()
-            eventually(lambda: worker.says("stamina.retry_scheduled"), "the worker tries again")
-        reaches(job, COMPLETED)
-    assert outcome(job) == (COMPLETED, 1, "done by try 1", 1)
+            eventually(lambda: worker.has_logged("stamina.retry_scheduled"), "the worker retries")
+        wait_for_status(job, COMPLETED)
+    assert outcome(job) == (COMPLETED, 1, "done by attempt 1", 1)
 
 
-def test_sweeps_do_not_wait_behind_the_jobs_they_look_after(
-    worker: Worker, beat: Beat, gate: Gate
-) -> None:
-    busy = [Errand.objects.enqueue(log=gate.path) for _ in range(2 * worker.concurrency)]
+def test_sweeps_do_not_wait_for_busy_workers(worker: Worker, beat: Beat, gate: Gate) -> None:
+    busy = [SampleJob.objects.enqueue(log_path=gate.path) for _ in range(2 * worker.concurrency)]
     eventually(
-        lambda: Errand.objects.filter(status=JobStatus.IN_PROGRESS).count() == worker.concurrency,
+        lambda: (
+            SampleJob.objects.filter(status=JobStatus.IN_PROGRESS).count() == worker.concurrency
+        ),
         "all processes are busy",
     )
     past = Now() - timedelta(seconds=1)
-    dead = Errand.objects.create(status=JobStatus.IN_PROGRESS, attempts=3, lease_until=past)
-    reaches(dead, FAILED)
+    dead = SampleJob.objects.create(status=JobStatus.IN_PROGRESS, attempts=3, lease_until=past)
+    wait_for_status(dead, FAILED)
     gate.open()
     for job in busy:
-        reaches(job, COMPLETED)
+        wait_for_status(job, COMPLETED)

@@ -1,8 +1,8 @@
-"""What people write and what opens doors is in no line of a log, whatever happens to it.
+"""No log line contains data that people wrote, or a secret, whatever happens to a request.
 
-Every text here holds `CANARY`, and every secret that Bureau makes is collected as it is made. All
-is sent to every route, by every method, with good answers, refusals and crashes; then the logs are
-searched, of a web process and of a real worker, in both formats and with all that DEBUG adds.
+Every text here contains `CANARY`, and every secret that Bureau creates is collected. They are sent
+to every route with every method, to get successes, errors and crashes. Then the logs of a web
+process and of a real worker are searched, in both formats and at level DEBUG.
 """
 
 import io
@@ -28,26 +28,26 @@ from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.support import iter_routes
 from catalog.tests.factories import ProductFactory
 from common.jobs import JobResult, handles, runner
-from common.jobs.models import JobStatus
-from common.logs import Discreet, logging_config
-from common.tests.models import Errand
-from common.tests.support import Broker, Worker, eventually, refused
+from common.jobs.status import JobStatus
+from common.logs import RedactingFilter, logging_config
+from common.tests.models import SampleJob
+from common.tests.support import Broker, Worker, eventually, reject_rows
 from config.local import LocalServices
 from notes.models import Note, Summary
 from posts.models import Feed
 
 CANARY = "Kanarienvogel81"
 TEXT = f"{CANARY}: the pump failed on Monday. {CANARY} replaced it on Tuesday, with the spare one."
-# What bodies of the API are made of; what a route does not know it refuses by name.
-NAMES = (
+# Fields of request bodies; a route rejects those it does not know by name.
+FIELD_NAMES = (
     "email username password full_name company_name invitation refresh_token token new_password "
     "current_password old_password name code description sku category price raw_text title text "
     "template language url secret q search local_directory prefix metadata"
 ).split()
 
 
-class Log:
-    """All that a process would write, as people in a terminal and as programs read it."""
+class CapturedLog:
+    """Everything that this process logs, in both formats."""
 
     def __init__(self) -> None:
         self.streams = [io.StringIO(), io.StringIO()]
@@ -58,7 +58,7 @@ class Log:
         make = config.pop("()")
         handler = logging.StreamHandler(stream)
         handler.setFormatter(make(**config))
-        handler.addFilter(Discreet())
+        handler.addFilter(RedactingFilter())
         return handler
 
     def text(self) -> str:
@@ -68,18 +68,18 @@ class Log:
         lines = map(json.loads, self.streams[1].getvalue().splitlines())
         return [line for line in lines if line["event"] == event]
 
-    def tells(self, *secrets: str) -> list[str]:
-        """Each line with a secret in it."""
+    def leaks(self, *secrets: str) -> list[str]:
+        """Return each line that contains the canary or a secret."""
         lines = self.text().splitlines()
         return [line for line in lines if any(secret in line for secret in (CANARY, *secrets))]
 
 
 @pytest.fixture
-def log() -> Iterator[Log]:
-    root, log = logging.getLogger(), Log()
+def log() -> Iterator[CapturedLog]:
+    root, log = logging.getLogger(), CapturedLog()
     loggers = [root, *(logging.getLogger(name) for name in ("django", "django.request"))]
     levels = [logger.level for logger in loggers]
-    # In front of pytest's own, and behind the filter that stands before all handlers.
+    # Before the handlers of pytest.
     root.handlers[:0] = log.handlers
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
@@ -91,7 +91,7 @@ def log() -> Iterator[Log]:
 
 
 def crash(request: HttpRequest, secret: str = "") -> None:
-    """Fail with what was sent in the message, as libraries do, at the end of a chain."""
+    """Raise a chain of errors whose messages quote the request, as libraries do."""
     body = request.body.decode(errors="replace")
     try:
         try:
@@ -100,26 +100,26 @@ def crash(request: HttpRequest, secret: str = "") -> None:
             raise ValueError(f"can't read {body}, {secret}, {request.headers}") from error
     except ValueError:
         message = f"duplicate key\nDETAIL: Key (email)=({body}) exists. {request.headers}"
-        kinds = {"GET": DataError, "POST": IntegrityError, "PUT": OperationalError}
-        raise kinds.get(request.method or "", RuntimeError)(message)  # noqa: B904
+        errors = {"GET": DataError, "POST": IntegrityError, "PUT": OperationalError}
+        raise errors.get(request.method or "", RuntimeError)(message)  # noqa: B904
 
 
 @pytest.fixture
 def crashing(route: Callable[..., str]) -> None:
-    """Two routes that always crash."""
+    """Add two routes that always crash."""
     for where in ("crash", "crash/<str:secret>"):
         route(where, csrf_exempt(crash))
 
 
-def filled(where: str, known: dict[str, str]) -> str:
+def fill_template(where: str, ids: dict[str, str]) -> str:
     path = "/" + where.replace("<str:secret>", f"{CANARY}-secret").replace("<int:pk>", "1")
-    kind = next((kind for kind in known if f"v1/{kind}" in where), "")
-    return path.replace("<uuid:pk>", known.get(kind, "0" * 8 + "-0000-0000-0000-" + "0" * 12))
+    kind = next((kind for kind in ids if f"v1/{kind}" in where), "")
+    return path.replace("<uuid:pk>", ids.get(kind, "0" * 8 + "-0000-0000-0000-" + "0" * 12))
 
 
 def bodies() -> Iterator[dict[str, Any]]:
-    words = {name: f"{CANARY}-{name}" for name in NAMES}
-    yield {"data": words, "format": "json"}
+    fields = {name: f"{CANARY}-{name}" for name in FIELD_NAMES}
+    yield {"data": fields, "format": "json"}
     yield {"data": f'{{"{CANARY}": ', "content_type": "application/json"}
     file = SimpleUploadedFile(f"{CANARY}.csv", TEXT.encode(), "text/csv")
     yield {"data": {"file": file, "password": CANARY}, "format": "multipart"}
@@ -134,38 +134,41 @@ HEADERS = {
 }
 
 
-def send_everywhere(sign_in: Callable[[], APIClient], known: dict[str, str]) -> set[int]:
-    """All methods to all routes; returns the statuses that came back."""
+def send_everywhere(sign_in: Callable[[], APIClient], ids: dict[str, str]) -> set[int]:
+    """Send all methods to all routes and return the statuses of the responses."""
     statuses = set()
     for where in [where for where, _ in iter_routes()] + ["no/such/" + CANARY]:
         client = sign_in()  # each time, as some routes end the login
-        address = f"{filled(where, known)}?q={CANARY}&token={CANARY}&email={CANARY}&page={CANARY}"
-        words, *odd = bodies()
-        answers = [getattr(client, method)(address, headers=HEADERS) for method in ("get", "head")]
-        answers += [client.post(address, **body, headers=HEADERS) for body in (words, *odd)]
+        query = f"q={CANARY}&token={CANARY}&email={CANARY}&page={CANARY}"
+        address = f"{fill_template(where, ids)}?{query}"
+        body, *other_bodies = bodies()
+        responses = [
+            getattr(client, method)(address, headers=HEADERS) for method in ("get", "head")
+        ]
+        responses += [client.post(address, **b, headers=HEADERS) for b in (body, *other_bodies)]
         for method in ("put", "patch", "delete"):
-            answers.append(getattr(client, method)(address, **words, headers=HEADERS))
-        statuses |= {answer.status_code for answer in answers}
+            responses.append(getattr(client, method)(address, **body, headers=HEADERS))
+        statuses |= {response.status_code for response in responses}
     return statuses
 
 
 @pytest.mark.django_db
-def test_no_route_tells(
-    log: Log, api: APIClient, as_user: Any, superuser: User, crashing: None, settings: Any
+def test_no_route_logs_data_or_tokens(
+    log: CapturedLog, api: APIClient, as_user: Any, superuser: User, crashing: None, settings: Any
 ) -> None:
     settings.API_RATE_LIMIT = settings.AUTH_RATE_LIMIT = "off"
-    # Not the person who asks, whose login a deletion would end.
+    # Another user, as deleting the sender would end the login.
     other = UserFactory(company=superuser.company)
-    known = {
+    ids = {
         "notes": str(Note.objects.create(company=other.company, user=other, raw_text=TEXT).pk),
         "products": str(ProductFactory(description=TEXT).pk),
         "users": str(other.pk),
         "companies": str(Company.objects.get(pk=other.company_id).pk),
     }
-    # With a copy there, no request waits for a feed.
+    # With a fresh copy no request waits for the feed.
     Feed.objects.create(name=Feed.NAME, fresh_at=timezone.now())
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {CANARY}")
-    assert {200, 400, 401, 404, 405, 500, 503} <= send_everywhere(lambda: api, known)
+    assert {200, 400, 401, 404, 405, 500, 503} <= send_everywhere(lambda: api, ids)
     tokens = []
 
     def sign_in() -> APIClient:
@@ -173,23 +176,25 @@ def test_no_route_tells(
         tokens.append(client._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
         return client
 
-    assert {200, 400, 404, 405, 500, 503} <= send_everywhere(sign_in, known)
+    assert {200, 400, 404, 405, 500, 503} <= send_everywhere(sign_in, ids)
     assert any(line.get("user") == str(superuser.pk) for line in log.lines("request"))
     assert log.text().count("Traceback") > 20
-    assert log.tells(*tokens) == []
+    assert log.leaks(*tokens) == []
 
 
 @pytest.mark.django_db
-class TestGoodWays:
-    def test_retries(self, log: Log) -> None:
+class TestScenarios:
+    def test_a_retry_logs_no_message(self, log: CapturedLog) -> None:
         for attempt in stamina.retry_context(ValueError, attempts=2, wait_max=0.01):
             with attempt:
                 if attempt.num == 1:
                     raise ValueError(CANARY)
         assert [line["error"] for line in log.lines("stamina.retry_scheduled")] == ["ValueError"]
-        assert log.tells() == []
+        assert log.leaks() == []
 
-    def test_in_and_out(self, log: Log, api: APIClient, settings: Any) -> None:
+    def test_signup_login_and_password_change_log_no_secret(
+        self, log: CapturedLog, api: APIClient, settings: Any
+    ) -> None:
         settings.SIGNUP, password = "open", f"{CANARY}-violet-42"
         person = {"email": "mia@example.org", "password": password}
         assert api.post("/api/v1/auth/signup", person).status_code == 201
@@ -202,10 +207,16 @@ class TestGoodWays:
         tokens = [pair[name] for pair in (login, again) for name in pair if name.endswith("_token")]
         assert len(tokens) == 4
         assert len(log.lines("request")) == 5
-        assert log.tells(*tokens) == []
+        assert log.leaks(*tokens) == []
 
-    def test_mailed_links(
-        self, log: Log, api: APIClient, as_user: Any, admin: User, owner: User, settings: Any
+    def test_mailed_links_are_not_logged(
+        self,
+        log: CapturedLog,
+        api: APIClient,
+        as_user: Any,
+        admin: User,
+        owner: User,
+        settings: Any,
     ) -> None:
         settings.SIGNUP = "invite"
         as_user(admin).post("/api/v1/invitations", {"email": "new@example.org", "role": "agent"})
@@ -220,17 +231,17 @@ class TestGoodWays:
         api.post("/api/v1/auth/password/reset/confirm", form)
         body = {"email": "new@example.org", "password": PASSWORD, "invitation": invitation}
         api.post("/api/v1/auth/signup", body)
-        # And where the page breaks: Django's own line has the address.
+        # If the page raises, Django logs a line with the URL.
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE accounts_passwordreset RENAME TO gone")
         form = {"new_password": f"{CANARY}-blue-45"}
         broken = api.post(f"/password/{reset}", form, format="multipart")
         assert broken.status_code == 500
-        assert log.tells(invitation, reset, PASSWORD) == []
+        assert log.leaks(invitation, reset, PASSWORD) == []
         assert "/password/<str:secret>" in log.text()
 
-    def test_a_job_that_raises(self, log: Log, transactional_db: None) -> None:
-        class Poison(Errand):
+    def test_a_failing_job_logs_no_message(self, log: CapturedLog, transactional_db: None) -> None:
+        class Poison(SampleJob):
             class Meta:
                 proxy = True
                 app_label = "tests"
@@ -239,21 +250,21 @@ class TestGoodWays:
         def fail(job: Poison) -> JobResult:
             raise ValueError(f"{CANARY} can't be read")
 
-        job = Errand.objects.create(result=CANARY)
+        job = SampleJob.objects.create(result=CANARY)
         runner.run(Poison, job.pk)
-        with refused(Errand, "status = 'completed'"):
-            runner.run(Errand, Errand.objects.create(log="", result=CANARY).pk)
+        with reject_rows(SampleJob, "status = 'completed'"):
+            runner.run(SampleJob, SampleJob.objects.create(log_path="", result=CANARY).pk)
         assert {
-            line["event"] for line in log.lines("job_raised") + log.lines("job_end_raised")
+            line["event"] for line in log.lines("job_handler_error") + log.lines("job_end_error")
         } == {
-            "job_raised",
-            "job_end_raised",
+            "job_handler_error",
+            "job_end_error",
         }
-        assert log.tells() == []
+        assert log.leaks() == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_worker_tells_and_the_request_id_goes_with_the_job(
+def test_a_worker_logs_no_data_but_the_request_id(
     tmp_path: Path, as_user: Any, owner: User, httpserver: HTTPServer
 ) -> None:
     def answer(text: str) -> dict[str, Any]:
@@ -261,7 +272,8 @@ def test_no_worker_tells_and_the_request_id_goes_with_the_job(
         return {"choices": [{"message": message, "finish_reason": "stop"}], "usage": {}}
 
     chat = ("/v1/chat/completions", "POST")
-    # First an answer that the row refuses, quoting all of it; then refusals that quote the key.
+    # First a summary that the database rejects, with an error that quotes it; then errors that
+    # quote the API key.
     httpserver.expect_oneshot_request(*chat).respond_with_json(answer(f"{CANARY} was busy."))
     httpserver.expect_request(*chat).respond_with_json(
         {"error": {"message": f"Incorrect API key provided: {CANARY}-key. {TEXT}"}}, status=401
@@ -272,7 +284,7 @@ def test_no_worker_tells_and_the_request_id_goes_with_the_job(
         "OPENAI_BASE_URL": httpserver.url_for("/v1"),
     }
     with (
-        refused(Summary, "status = 'completed'"),
+        reject_rows(Summary, "status = 'completed'"),
         Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker,
         Worker(broker.url, tmp_path, environment=environment) as worker,
     ):
@@ -282,9 +294,9 @@ def test_no_worker_tells_and_the_request_id_goes_with_the_job(
                 "/api/v1/notes", {"raw_text": f"{TEXT} {number}", "title": CANARY}, headers=named
             )
         eventually(lambda: Summary.objects.filter(status=JobStatus.FAILED).exists(), "one failed")
-        eventually(lambda: worker.says("job_end_raised"), "the other was refused")
-        eventually(lambda: worker.text().count('"event": "job"') >= 2, "both are logged")
-        text = worker.text()
+        eventually(lambda: worker.has_logged("job_end_error"), "the other was rejected")
+        eventually(lambda: worker.read_log().count('"event": "job"') >= 2, "both are logged")
+        text = worker.read_log()
     assert "IntegrityError" in text
     assert [line for line in text.splitlines() if CANARY in line] == []
     jobs = [json.loads(line) for line in text.splitlines() if '"event": "job"' in line]

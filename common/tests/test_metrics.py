@@ -1,4 +1,4 @@
-"""`/metrics`: right over processes and restarts, bounded, guarded, and there without a database."""
+"""`/metrics`: sums over processes and restarts, labels, access, and no database."""
 
 import os
 import subprocess
@@ -16,51 +16,52 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from common import metrics
+from common.ai.metrics import record_request, record_usage
 from common.ai.types import CallRecord
+from common.jobs import metrics as job_metrics
 from common.jobs import runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.metrics import exporter, scrape
-from common.tests.models import Errand
-from common.tests.support import Broker, Worker, eventually, table_held
+from common.tests.models import SampleJob
+from common.tests.support import Broker, Worker, eventually, lock_table
 from config.local import LocalServices
 
-Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-# Forks processes that count, restarts some and kills others, and prints what a scrape tells.
-HOUSE = """
+# Forks processes that count, lets some exit and kills others, and prints a scrape.
+FORKING_PROGRAM = """
 import os, signal, sys
 import django; django.setup()
-from common import metrics
-from common.metrics import instruments, multiprocess, scrape
+from common.metrics import connection_pool, multiprocess, scrape
+from common.metrics.http_requests import record_http_request
 
-def process(count, *, killed=False):
+def start_process(count, *, killed=False):
     ready, go = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         for _ in range(count):
-            metrics.http_ended("/x", "GET", 200, 0.004)
-        instruments.POOL_SIZE.set(count)
+            record_http_request("/x", "GET", 200, 0.004)
+        connection_pool.SIZE.set(count)
         os.write(ready[1], b"1")
         os.read(go[0], 1)
         os.kill(os.getpid(), signal.SIGKILL) if killed else os._exit(0)
     os.read(ready[0], 1)
     return lambda: (os.write(go[1], b"1"), os.waitpid(child, 0))
 
-metrics.http_ended("/x", "GET", 200, 0.004)
-living = [process(10), process(20), process(30, killed=True)]
+record_http_request("/x", "GET", 200, 0.004)
+living = [start_process(10), start_process(20), start_process(30, killed=True)]
 living.pop()()
 living.pop()()
 for _ in range(3):
-    process(100)()
-living.append(process(1000))
+    start_process(100)()
+living.append(start_process(1000))
 print(len(list(multiprocess.FOLDER.glob("counter_*.db"))))
 print(scrape.render(with_database=False)[0].decode())
 [end() for end in living]
 """
 
 
-def read(text: str) -> Figures:
+def parse(text: str) -> Samples:
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -73,177 +74,192 @@ def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
 
 
 @pytest.fixture
-def figures(client: Client) -> Callable[[], Figures]:
-    return lambda: read(client.get("/metrics").content.decode())
+def samples(client: Client) -> Callable[[], Samples]:
+    return lambda: parse(client.get("/metrics").content.decode())
 
 
-def test_sums_hold_over_processes_restarts_and_kills(tmp_path: Path) -> None:
+def test_counters_include_ended_and_killed_processes(tmp_path: Path) -> None:
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", HOUSE], env=environment, capture_output=True, text=True, check=True
+    completed = subprocess.run(
+        [sys.executable, "-c", FORKING_PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    files, _, text = done.stdout.partition("\n")
-    found = read(text)
-    counted = 1 + 10 + 20 + 30 + 3 * 100 + 1000
-    assert found[key("bureau_http_requests_total", route="/x", method="GET", status="200")] == (
-        counted
-    )
-    times = {"route": "/x", "method": "GET"}
-    assert found[key("bureau_http_request_duration_seconds_count", **times)] == counted
-    assert found[key("bureau_http_request_duration_seconds_bucket", **times, le="0.0025")] == 0
-    # Of the dead nothing is said that was true of them while they lived.
-    assert found[key("bureau_database_pool_size")] == 10 + 1000
-    # At most four lived at once.
+    files, _, text = completed.stdout.partition("\n")
+    values = parse(text)
+    expected = 1 + 10 + 20 + 30 + 3 * 100 + 1000
+    labels = {"route": "/x", "method": "GET"}
+    assert values[key("bureau_http_requests_total", **labels, status="200")] == expected
+    assert values[key("bureau_http_request_duration_seconds_count", **labels)] == expected
+    assert values[key("bureau_http_request_duration_seconds_bucket", **labels, le="0.0025")] == 0
+    # The gauges of dead processes are left out.
+    assert values[key("bureau_database_pool_size")] == 10 + 1000
+    # At most four processes lived at the same time.
     assert int(files) == 4
 
 
 @pytest.mark.django_db(transaction=True)
 class TestContents:
-    def test_requests_by_template(self, client: Client, figures: Callable[[], Figures]) -> None:
-        before = figures()
+    def test_requests_are_counted_by_route_template(
+        self, client: Client, samples: Callable[[], Samples]
+    ) -> None:
+        before = samples()
         pk = "0" * 8 + "-0000-0000-0000-" + "0" * 12
         client.get(f"/api/v1/notes/{pk}")
         client.get("/no/such/place")
         client.generic("FROBNICATE", "/health")
         client.get("/api/products")
         client.get("/api/products")
-        after = figures()
+        after = samples()
 
-        def more(**labels: str) -> float:
-            found = key("bureau_http_requests_total", **labels)
-            return after.get(found, 0) - before.get(found, 0)
+        def increase(**labels: str) -> float:
+            series = key("bureau_http_requests_total", **labels)
+            return after.get(series, 0) - before.get(series, 0)
 
-        assert more(route="/api/v1/notes/<uuid:pk>", method="GET", status="401") == 1
-        assert more(route="unmatched", method="GET", status="404") == 1
-        assert more(route="/health", method="other", status="405") == 1
-        assert more(route="/api/v1/products", method="GET", status="200") == 2
-        assert more(route="/metrics", method="GET", status="200") == 1
+        assert increase(route="/api/v1/notes/<uuid:pk>", method="GET", status="401") == 1
+        assert increase(route="unmatched", method="GET", status="404") == 1
+        assert increase(route="/health", method="other", status="405") == 1
+        assert increase(route="/api/v1/products", method="GET", status="200") == 2
+        assert increase(route="/metrics", method="GET", status="200") == 1
         hits = key("bureau_cache_requests_total", namespace="products", result="hit")
         assert after[hits] - before.get(hits, 0) == 1
 
-    def test_labels_are_bounded(self, client: Client, figures: Callable[[], Figures]) -> None:
+    def test_unknown_paths_and_methods_add_no_labels(
+        self, client: Client, samples: Callable[[], Samples]
+    ) -> None:
         client.get("/no")
         client.get("/static/no")
-        before = set(figures())
+        before = set(samples())
         for number in range(30):
             client.get(f"/no/{number}")
             client.get(f"/static/{number}")
             client.get(f"/no?{number}")
             client.generic(f"VERB{number}", "/no")
-        new = [dict(labels) for _, labels in set(figures()) - before]
+        new = [dict(labels) for _, labels in set(samples()) - before]
         values = {value for labels in new for value in labels.values()}
         assert not [v for v in values if v.startswith(("/no", "/static/n", "/static/1", "VERB"))]
-        # Room for the one label that all unknown methods share; other tests may add their routes.
+        # All unknown methods share one label; other tests may have added routes.
         assert len([labels for labels in new if labels.get("route") == "unmatched"]) <= 20
 
-    def test_jobs_by_kind_and_outcome(self, figures: Callable[[], Figures]) -> None:
-        before = figures()
+    def test_jobs_are_counted_by_kind_and_outcome(self, samples: Callable[[], Samples]) -> None:
+        before = samples()
         for action in ("work", "fail", "later"):
-            runner.run(Errand, Errand.objects.create(action=action).pk)
-        Errand.objects.create().cancel()
-        after = figures()
-        kind = {"kind": "tests.Errand"}
+            runner.run(SampleJob, SampleJob.objects.create(action=action).pk)
+        SampleJob.objects.create().cancel()
+        after = samples()
+        kind = {"kind": "tests.SampleJob"}
         for outcome in ("completed", "failed", "retried", "cancelled"):
-            found = key("bureau_jobs_total", **kind, outcome=outcome)
-            assert after[found] - before.get(found, 0) == 1, outcome
+            series = key("bureau_jobs_total", **kind, outcome=outcome)
+            assert after[series] - before.get(series, 0) == 1, outcome
         for name in ("bureau_job_run_seconds_count", "bureau_job_wait_seconds_count"):
             assert after[key(name, **kind)] - before.get(key(name, **kind), 0) == 3
 
-    def test_what_waits_is_read_from_the_database(self, figures: Callable[[], Figures]) -> None:
+    def test_active_jobs_are_read_from_the_database(self, samples: Callable[[], Samples]) -> None:
         now = timezone.now()
-        Errand.objects.create(run_after=now - timezone.timedelta(seconds=90))
-        Errand.objects.create(run_after=now + timezone.timedelta(seconds=90))
-        Errand.objects.create(status=JobStatus.IN_PROGRESS, lease_until=now)
-        Errand.objects.create(status=JobStatus.COMPLETED)
-        found, kind = figures(), {"kind": "tests.Errand", "queue": "jobs"}
-        assert found[key("bureau_database_up")] == 1
-        assert found[key("bureau_jobs_queued", **kind)] == 2
-        assert found[key("bureau_jobs_in_progress", **kind)] == 1
-        assert 90 <= found[key("bureau_jobs_oldest_seconds", **kind)] < 120
+        SampleJob.objects.create(run_after=now - timezone.timedelta(seconds=90))
+        SampleJob.objects.create(run_after=now + timezone.timedelta(seconds=90))
+        SampleJob.objects.create(status=JobStatus.IN_PROGRESS, lease_until=now)
+        SampleJob.objects.create(status=JobStatus.COMPLETED)
+        values, kind = samples(), {"kind": "tests.SampleJob", "queue": "jobs"}
+        assert values[key("bureau_database_up")] == 1
+        assert values[key("bureau_jobs_queued", **kind)] == 2
+        assert values[key("bureau_jobs_in_progress", **kind)] == 1
+        assert 90 <= values[key("bureau_jobs_oldest_seconds", **kind)] < 120
 
-    def test_a_worker_counts_too(self, figures: Callable[[], Figures], tmp_path: Path) -> None:
-        done = key("bureau_jobs_total", kind="tests.Errand", outcome="completed")
-        before = figures().get(done, 0)
+    def test_the_values_of_a_worker_are_included(
+        self, samples: Callable[[], Samples], tmp_path: Path
+    ) -> None:
+        done = key("bureau_jobs_total", kind="tests.SampleJob", outcome="completed")
+        before = samples().get(done, 0)
         with (
             Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker,
             Worker(broker.url, tmp_path),
         ):
-            jobs = [Errand.objects.enqueue() for _ in range(6)]
+            jobs = [SampleJob.objects.enqueue() for _ in range(6)]
             eventually(
-                lambda: not Errand.objects.exclude(status=JobStatus.COMPLETED).exists(), "all done"
+                lambda: not SampleJob.objects.exclude(status=JobStatus.COMPLETED).exists(),
+                "all done",
             )
-        eventually(lambda: figures()[done] - before == len(jobs), "all are counted")
+        eventually(lambda: samples()[done] - before == len(jobs), "all are counted")
 
-    def test_a_database_that_hangs(self, figures: Callable[[], Figures]) -> None:
-        scrape.render()  # loads what is loaded lazily
-        with table_held(Errand):
+    def test_a_scrape_does_not_wait_for_a_hanging_database(
+        self, samples: Callable[[], Samples]
+    ) -> None:
+        scrape.render()  # warm up
+        with lock_table(SampleJob):
             started = time.monotonic()
             text, _ = scrape.render()
             assert time.monotonic() - started < 2
-            assert read(text.decode())[key("bureau_database_up")] == 0
-        eventually(lambda: figures()[key("bureau_database_up")] == 1, "it is up again")
+            assert parse(text.decode())[key("bureau_database_up")] == 0
+        eventually(lambda: samples()[key("bureau_database_up")] == 1, "the database is up")
 
-    def test_a_database_that_is_away(
-        self, figures: Callable[[], Figures], monkeypatch: pytest.MonkeyPatch
+    def test_an_unavailable_database_is_reported_as_down(
+        self, samples: Callable[[], Samples], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refused(*_: Any) -> Any:
             raise OperationalError("connection refused")
 
         monkeypatch.setattr(scrape.transaction, "atomic", refused)
-        assert figures()[key("bureau_database_up")] == 0
+        assert samples()[key("bureau_database_up")] == 0
 
 
 @pytest.mark.django_db
-class TestForm:
-    def test_openmetrics_on_request(self, client: Client) -> None:
+class TestFormat:
+    def test_openmetrics_is_sent_on_request(self, client: Client) -> None:
         accept = "application/openmetrics-text; version=1.0.0"
         response = client.get("/metrics", headers={"accept": accept})
         assert response["Content-Type"].startswith("application/openmetrics-text")
         assert response.content.endswith(b"# EOF\n")
 
     @pytest.mark.parametrize("accept", ["", "text/html", "text/plain; version=x", "*/*;q=y"])
-    def test_plain_otherwise(self, client: Client, accept: str) -> None:
+    def test_plain_text_is_the_default(self, client: Client, accept: str) -> None:
         response = client.get("/metrics", headers={"accept": accept})
         assert response.status_code == 200
         assert response["Content-Type"].startswith("text/plain")
 
-    def test_nothing_is_written(self, client: Client) -> None:
+    def test_post_is_not_allowed(self, client: Client) -> None:
         assert client.post("/metrics").status_code == 405
 
 
 @pytest.mark.django_db
-class TestGuard:
-    def status(self, client: Client, **headers: str) -> int:
+class TestAccess:
+    def get_status(self, client: Client, **headers: str) -> int:
         return client.get("/metrics", headers=headers, REMOTE_ADDR="203.0.113.9").status_code
 
-    def test_open_in_development(self, client: Client, settings: Any) -> None:
+    def test_access_is_open_in_development(self, client: Client, settings: Any) -> None:
         settings.METRICS_OPEN = True
-        assert self.status(client) == 200
+        assert self.get_status(client) == 200
 
-    def test_closed_elsewhere(self, client: Client, settings: Any) -> None:
+    def test_access_is_denied_in_production_without_settings(
+        self, client: Client, settings: Any
+    ) -> None:
         settings.METRICS_OPEN = False
         response = client.get("/metrics")
         assert (response.status_code, response.json()["status"]) == (403, 403)
-        assert self.status(client, authorization="Bearer ") == 403
+        assert self.get_status(client, authorization="Bearer ") == 403
 
     @pytest.mark.parametrize("debug", [True, False])
-    def test_a_token_holds_everywhere(self, client: Client, settings: Any, debug: bool) -> None:
+    def test_a_token_is_required_in_development_and_production(
+        self, client: Client, settings: Any, debug: bool
+    ) -> None:
         settings.METRICS_OPEN, settings.METRICS_TOKEN = debug, "right-ünicode"
-        assert self.status(client, authorization="Bearer right-ünicode") == 200
-        assert self.status(client, authorization="bearer right-ünicode") == 200
+        assert self.get_status(client, authorization="Bearer right-ünicode") == 200
+        assert self.get_status(client, authorization="bearer right-ünicode") == 200
         for wrong in ("Bearer wrong", "Bearer", "right-ünicode", "Basic right-ünicode", ""):
-            assert self.status(client, authorization=wrong) == 401
+            assert self.get_status(client, authorization=wrong) == 401
         assert "WWW-Authenticate" in client.get("/metrics")
 
-    def test_addresses(self, client: Client, settings: Any) -> None:
+    def test_an_allowed_address_gives_access(self, client: Client, settings: Any) -> None:
         settings.METRICS_OPEN, settings.METRICS_ALLOW = False, ["203.0.113.0/24"]
-        assert self.status(client) == 200
+        assert self.get_status(client) == 200
         assert client.get("/metrics", REMOTE_ADDR="198.51.100.1").status_code == 403
         forged = {"x-forwarded-for": "203.0.113.9"}
         assert client.get("/metrics", headers=forged, REMOTE_ADDR="198.51.100.1").status_code == 403
 
 
-def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> None:
+def test_tokens_and_cost_are_counted_by_model(db: None, samples: Callable[[], Samples]) -> None:
     call = CallRecord(
         model="some-model",
         outcome="ok",
@@ -255,52 +271,52 @@ def test_tokens_and_cost_by_model(db: None, figures: Callable[[], Figures]) -> N
         cost_usd=Decimal("0.25"),
         duration_ms=1500,
     )
-    before = figures()
-    metrics.ai_request_ended(call)
-    metrics.ai_used("some-model", Decimal("0.5"), prompt=7, completion=3)  # of another, later
-    after = figures()
+    before = samples()
+    record_request(call)
+    record_usage("some-model", Decimal("0.5"), prompt=7, completion=3)  # of another request
+    after = samples()
 
-    def more(name: str, **labels: str) -> float:
-        found = key(name, model="some-model", **labels)
-        return after[found] - before.get(found, 0)
+    def increase(name: str, **labels: str) -> float:
+        series = key(name, model="some-model", **labels)
+        return after[series] - before.get(series, 0)
 
-    assert more("bureau_ai_requests_total", outcome="ok") == 1
-    assert more("bureau_ai_tokens_total", type="prompt") == 107
-    assert more("bureau_ai_tokens_total", type="completion") == 23
-    assert more("bureau_ai_tokens_total", type="cached") == 60
-    assert more("bureau_ai_cost_usd_total") == 0.75
-    assert more("bureau_ai_request_duration_seconds_sum") == 1.5
+    assert increase("bureau_ai_requests_total", outcome="ok") == 1
+    assert increase("bureau_ai_tokens_total", type="prompt") == 107
+    assert increase("bureau_ai_tokens_total", type="completion") == 23
+    assert increase("bureau_ai_tokens_total", type="cached") == 60
+    assert increase("bureau_ai_cost_usd_total") == 0.75
+    assert increase("bureau_ai_request_duration_seconds_sum") == 1.5
 
 
 class TestExporter:
-    """What a worker on a machine of its own answers at `METRICS_PORT`."""
+    """The server of a worker at `METRICS_PORT`."""
 
-    def answer(self, path: str = "/metrics", **environ: str) -> tuple[str, str]:
-        given: dict[str, str] = {"PATH_INFO": path, "REQUEST_METHOD": "GET", **environ}
+    def get(self, path: str = "/metrics", **environ: str) -> tuple[str, str]:
+        request: dict[str, str] = {"PATH_INFO": path, "REQUEST_METHOD": "GET", **environ}
         status: list[str] = []
-        body = b"".join(exporter.application(given, lambda line, _: status.append(line)))
+        body = b"".join(exporter.application(request, lambda line, _: status.append(line)))
         return status[0], body.decode()
 
-    def test_its_own_figures(self) -> None:
-        metrics.sweep_ended("ok")
-        status, body = self.answer()
+    def test_it_serves_the_shared_values_without_the_database(self) -> None:
+        job_metrics.record_sweep("ok")
+        status, body = self.get()
         assert status == "200 OK"
-        assert key("bureau_job_sweeps_total", outcome="ok") in read(body)
+        assert key("bureau_job_sweeps_total", outcome="ok") in parse(body)
         assert "bureau_jobs_queued" not in body
-        assert self.answer("/")[0] == "404 Not Found"
+        assert self.get("/")[0] == "404 Not Found"
 
-    def test_the_same_guard(self, settings: Any) -> None:
+    def test_it_checks_access(self, settings: Any) -> None:
         settings.METRICS_TOKEN = "right"
-        assert self.answer()[0] == "401 Unauthorized"
-        assert self.answer(HTTP_AUTHORIZATION="Bearer right")[0] == "200 OK"
+        assert self.get()[0] == "401 Unauthorized"
+        assert self.get(HTTP_AUTHORIZATION="Bearer right")[0] == "200 OK"
 
-    def test_by_http(self, settings: Any, unused_port: int) -> None:
+    def test_it_listens_at_the_port_if_that_is_free(self, settings: Any, unused_port: int) -> None:
         settings.METRICS_PORT, settings.HOST = unused_port, "127.0.0.1"
-        server = exporter.serve_if_wanted()
+        server = exporter.start_exporter()
         assert server is not None
         with urlopen(f"http://127.0.0.1:{unused_port}/metrics") as response:
             assert response.headers["Content-Type"].startswith("text/plain")
-        # Where the port is taken the process goes on without.
-        assert exporter.serve_if_wanted() is None
+        # The port is in use now: the process goes on without an exporter.
+        assert exporter.start_exporter() is None
         server.shutdown()
         server.server_close()

@@ -1,10 +1,10 @@
 """PostgreSQL, and the cache in Valkey or Redis."""
 
-from common.postgres.options import database
+from common.postgres.options import database_settings
 from config.settings.env import env, local
 
 DATABASE_URL = env.database_url or local.database_url
-DATABASES = {"default": database(DATABASE_URL, pool_size=env.database_pool_size)}
+DATABASES = {"default": database_settings(DATABASE_URL, pool_size=env.database_pool_size)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.redis_url or local.redis_url

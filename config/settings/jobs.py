@@ -71,8 +71,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=env.posts_refresh_seconds),
         "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
     },
-    "forget-idempotency-keys": {
-        "task": "common.tasks.forget_idempotency_keys",
+    "delete-idempotency-records": {
+        "task": "common.tasks.delete_idempotency_records",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600, "queue": "control"},
     },

@@ -29,7 +29,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "accounts.models.Role",
         "RoleOrUserEnum": "accounts.serializer_fields.ROLE_CHOICES",
-        "JobStatusEnum": "common.jobs.models.JobStatus",
+        "JobStatusEnum": "common.jobs.status.JobStatus",
         "CycleStatusEnum": "uploads.models.CYCLE_STATUSES",
         "SessionStatusEnum": "uploads.models.SessionStatus",
         "FileStatusEnum": "uploads.models.SessionFile.Status",

@@ -10,13 +10,18 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from common import metrics
-from common.metrics import instruments, scrape
+from accounts.grpc import metrics as grpc_metrics
+from common.metrics import registry, scrape
 from config.environment import BASE_DIR
 
 DOCKER = BASE_DIR / "docker"
 DASHBOARD = json.loads((DOCKER / "grafana" / "dashboards" / "bureau.json").read_text())
 RULES = yaml.safe_load((DOCKER / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+METRICS_PAGE = (BASE_DIR / "docs" / "metrics.md").read_text()
+DOCUMENTED_LABELS = {
+    name: set(re.findall(r"\w+", labels))
+    for name, labels in re.findall(r"^\| `(bureau_\w+)` \| ([\w, ]*)\|", METRICS_PAGE, re.M)
+}
 HISTOGRAM_SUFFIXES = ("", "_bucket", "_count", "_sum")
 # Prometheus adds these to each scrape.
 PROMETHEUS_METRICS = {"up", "ALERTS"}
@@ -38,11 +43,10 @@ def expressions() -> Iterator[tuple[str, str]]:
 def known() -> dict[str, set[str]]:
     """Return the labels of every metric by its name."""
     found = {}
-    for family in vars(instruments).values():
-        if hasattr(family, "_labelnames"):
-            for name in (metric.name for metric in family.describe()):
-                ends = HISTOGRAM_SUFFIXES if family._type == "histogram" else ("", "_total")
-                found |= {name + end: {*family._labelnames, "le"} for end in ends}
+    for family in list(registry.REGISTRY._collector_to_names):
+        for name in (metric.name for metric in family.describe()):
+            ends = HISTOGRAM_SUFFIXES if family._type == "histogram" else ("", "_total")
+            found |= {name + end: {*family._labelnames, "le"} for end in ends}
     return found
 
 
@@ -50,15 +54,24 @@ def known() -> dict[str, set[str]]:
 def test_every_metric_and_label_exists(known: dict[str, set[str]]) -> None:
     families = text_string_to_metric_families(scrape.render()[0].decode())
     gauges = {sample.name: set(sample.labels) for family in families for sample in family.samples}
-    table = re.findall(r"^    (bureau_\w+)", metrics.__doc__ or "", re.M)
-    documented: dict[str, set[str]] = {name: set() for name in table}
-    known = documented | gauges | known
+    known = DOCUMENTED_LABELS | gauges | known
     for where, expression in expressions():
         names = set(re.findall(r"\b(?:bureau_\w+|up|ALERTS)\b", expression)) - PROMETHEUS_METRICS
         assert names <= set(known), where
         labels = {label for name in names for label in known[name]} | {"job"}
         for listed in re.findall(r"\bby \(([^)]*)\)|(\w+)(?:=~|!=|=)\"", expression):
             assert set(re.findall(r"\w+", listed[0] or listed[1])) <= labels, where
+
+
+def test_every_declared_metric_is_documented_with_its_labels() -> None:
+    declared = {
+        f"{family._name}_total" if family._type == "counter" else family._name: {
+            *family._labelnames
+        }
+        for family in registry.REGISTRY._collector_to_names
+    }
+    assert f"{grpc_metrics.CALLS._name}_total" in declared
+    assert declared.items() <= DOCUMENTED_LABELS.items()
 
 
 @pytest.mark.parametrize(("where", "expression"), list(expressions()))

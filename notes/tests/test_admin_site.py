@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from notes import services
 from notes.models import Batch, Note, ProviderCall, Summary, SummaryTemplate
 from notes.tests.factories import NoteFactory, TextSummaryFactory

@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.jobs import runner
-from common.jobs.models import JobStatus
-from common.jobs.publishing import BULK, JOBS
+from common.jobs import sweeper
+from common.jobs.publishing import BULK_QUEUE, DEFAULT_QUEUE
+from common.jobs.status import JobStatus
 from common.metrics import scrape
 from notes.deduplication import publish_waiting_on_commit
 from notes.models import Batch, Summary
@@ -52,10 +52,10 @@ def batch_item(owner: User) -> Summary:
 
 def test_only_summaries_of_batches_use_the_bulk_queue(client: APIClient, published: list) -> None:
     client.post("/api/v1/summaries/batch", {"texts": ["One text.", "Another text."]})
-    assert [queue for _, queue in published] == [BULK, BULK]
+    assert [queue for _, queue in published] == [BULK_QUEUE, BULK_QUEUE]
     client.post("/api/v1/summaries", {"text": "One text."})
     client.post("/api/v1/notes", {"raw_text": "One text."})
-    assert [queue for _, queue in published[2:]] == [JOBS, JOBS]
+    assert [queue for _, queue in published[2:]] == [DEFAULT_QUEUE, DEFAULT_QUEUE]
 
 
 def test_a_retried_batch_uses_the_bulk_queue(
@@ -64,25 +64,25 @@ def test_a_retried_batch_uses_the_bulk_queue(
     Summary.objects.update(status=JobStatus.FAILED)
     assert batch_item.batch
     retry_batch(batch_item.batch, by=owner)
-    assert published == [(batch_item.pk, BULK)]
+    assert published == [(batch_item.pk, BULK_QUEUE)]
 
 
 def test_the_sweeper_publishes_to_the_queue_of_each_job(
     single: Summary, batch_item: Summary, published: list
 ) -> None:
     Summary.objects.update(publish_after=Now())
-    assert runner.sweep(Summary) == (0, 2)
-    assert published == [(single.pk, JOBS), (batch_item.pk, BULK)]
+    assert sweeper.sweep(Summary) == (0, 2)
+    assert published == [(single.pk, DEFAULT_QUEUE), (batch_item.pk, BULK_QUEUE)]
 
 
 def test_a_long_bulk_queue_does_not_keep_the_sweeper_from_the_other_queue(
     single: Summary, batch_item: Summary, published: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    length = {JOBS: 0, BULK: runner.LONGEST_QUEUE}
-    monkeypatch.setattr("common.jobs.runner.backlog", length.get)
+    length = {DEFAULT_QUEUE: 0, BULK_QUEUE: sweeper.MAX_QUEUE_LENGTH}
+    monkeypatch.setattr("common.jobs.sweeper.queue_length", length.get)
     Summary.objects.update(publish_after=Now())
-    assert runner.sweep(Summary) == (0, 1)
-    assert published == [(single.pk, JOBS)]
+    assert sweeper.sweep(Summary) == (0, 1)
+    assert published == [(single.pk, DEFAULT_QUEUE)]
 
 
 def test_jobs_that_waited_for_a_producer_use_their_own_queue(
@@ -92,7 +92,7 @@ def test_jobs_that_waited_for_a_producer_use_their_own_queue(
     publish_waiting_on_commit(
         TextSummaryFactory(user=owner, status=JobStatus.COMPLETED, in_flight_key="key")
     )
-    assert published == [(single.pk, JOBS), (batch_item.pk, BULK)]
+    assert published == [(single.pk, DEFAULT_QUEUE), (batch_item.pk, BULK_QUEUE)]
 
 
 def test_metrics_count_each_queue_separately(single: Summary, batch_item: Summary) -> None:

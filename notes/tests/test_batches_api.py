@@ -6,7 +6,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.ids import uuid7
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.tests.support.ai_provider import FakeProvider, fail
 from notes.models import Batch, Summary
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from common.dashboard import CHART_DAYS, last_days
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from notes.models import ProviderCall, Summary, SummaryOutcome
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 

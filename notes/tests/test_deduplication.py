@@ -15,7 +15,7 @@ from accounts.models import User
 from common import ai
 from common.ai.types import CostEstimate
 from common.jobs import LostLease, runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
 from notes.ledger import CallLedger

@@ -19,7 +19,7 @@ from common.ai.types import CallRecord, CostEstimate
 from common.ids import uuid7
 from common.jobs import LostLease
 from common.jobs.handlers import perform
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.tests.support.ai_provider import (
     Exchange,
     FakeProvider,

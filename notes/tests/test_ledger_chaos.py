@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from common.ai.types import Usage
-from common.jobs.models import ACTIVE, JobStatus
+from common.jobs.status import ACTIVE, JobStatus
 from common.tests.support import Beat, Broker, Worker, eventually
 from common.tests.support import ai_provider as ai
 from config.local import LocalServices

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from common.ids import uuid7
 from common.jobs import runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from notes.models import MAX_NOTE_CHARS, Note, Summary
 from notes.tests.factories import NoteFactory
 

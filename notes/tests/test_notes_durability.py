@@ -18,8 +18,8 @@ from django.db.models import F
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.jobs.models import JobStatus
-from common.tests.support import Beat, Broker, Worker, eventually, held, table_held
+from common.jobs.status import JobStatus
+from common.tests.support import Beat, Broker, Worker, block_updates, eventually, lock_table
 from common.tests.support import ai_provider as ai
 from config.local import LocalServices
 from notes.models import Note, Summary
@@ -188,9 +188,9 @@ def test_a_rolled_back_request_leaves_no_row_and_no_message(
     with fail_at_commit():
         response = client.post("/api/v1/notes", {"raw_text": build_text("kettle")})
     assert response.status_code == 500
-    assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (0, 0, 0)
+    assert (Note.objects.count(), Summary.objects.count(), broker.queue_length()) == (0, 0, 0)
     post_note(client, "kettle")
-    assert (Note.objects.count(), Summary.objects.count(), broker.waiting()) == (1, 1, 1)
+    assert (Note.objects.count(), Summary.objects.count(), broker.queue_length()) == (1, 1, 1)
 
 
 def test_notes_of_a_killed_worker_are_completed_by_another(
@@ -203,12 +203,12 @@ def test_notes_of_a_killed_worker_are_completed_by_another(
         provider.on["asking"] = ai.slow(60)
         asking = post_note(client, "asking")
         eventually(lambda: provider.count_requests("asking"), "the provider has the request")
-        with held(Summary, "NEW.status = 'completed'"):
+        with block_updates(Summary, "NEW.status = 'completed'"):
             writing = post_note(client, "writing")
-            eventually(lambda: worker.held() == 1, "the summary is about to be stored")
-            with table_held(Note):
+            eventually(lambda: worker.lock_wait_count() == 1, "the summary is about to be stored")
+            with lock_table(Note):
                 claimed.requeue()
-                eventually(lambda: worker.held() == 2, "the note is about to be read")
+                eventually(lambda: worker.lock_wait_count() == 2, "the note is about to be read")
                 worker.kill()
     assert set(Summary.objects.values_list("status", "attempts")) == {(JobStatus.IN_PROGRESS, 1)}
     provider.on.clear()
@@ -221,12 +221,13 @@ def test_notes_of_a_killed_worker_are_completed_by_another(
 def test_five_messages_for_one_job_make_one_summary(
     client: APIClient, broker: Broker, workers: WorkerManager, provider: WordProvider
 ) -> None:
-    with workers.current().stopped():
+    with workers.current().suspend():
         job = post_note(client, "kettle")
         assert all(job.publish() for _ in range(4))
     assert completes(job, "kettle", attempts=1)
     eventually(
-        lambda: not broker.waiting() and not broker.unacknowledged(), "all messages are consumed"
+        lambda: not broker.queue_length() and not broker.unacknowledged_count(),
+        "all messages are consumed",
     )
     assert completes(job, "kettle", attempts=1)
     assert provider.count_requests("kettle") == 1
@@ -274,12 +275,12 @@ def test_a_redelivered_message_of_a_completed_note_is_ignored(
     worker.parent.send_signal(signal.SIGSTOP)
     worker.signal_children(signal.SIGCONT)
     assert completes(job, "kettle", attempts=1)
-    assert broker.unacknowledged() == 1
+    assert broker.unacknowledged_count() == 1
     worker.kill()
-    broker.send_again_unacknowledged()
+    broker.redeliver_unacknowledged()
     workers.current()
     eventually(
-        lambda: not broker.waiting() and not broker.unacknowledged(),
+        lambda: not broker.queue_length() and not broker.unacknowledged_count(),
         "the message was delivered again",
     )
     assert completes(job, "kettle", attempts=1)
@@ -303,7 +304,7 @@ def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
         stored = Summary.objects.values().get(pk=job.pk)
         assert (stored["summary"], stored["attempts"]) == ("From the other worker.", 2)
         sleeper.signal(signal.SIGCONT)
-        eventually(lambda: sleeper.says("job_lost_lease"), "the sleeper has noticed")
+        eventually(lambda: sleeper.has_logged("job_lost_lease"), "the sleeper has noticed")
         assert Summary.objects.values().get(pk=job.pk) == stored
 
 
@@ -317,7 +318,7 @@ def test_a_note_that_kills_its_worker_each_time_fails_and_others_complete(
         assert completes(post_note(client, f"tea-{number}"), f"tea-{number}", attempts=1)
     wait_for_status(killer, FAILED)
     assert (killer.attempts, killer.summary) == (3, "")
-    assert killer.error == "Its worker died 3 times while it ran."
+    assert killer.error == "The worker process died in the last of 3 attempts."
     assert provider.count_requests("killer") == 3
     assert completes(post_note(client, "kettle"), "kettle", attempts=1)
 
@@ -352,10 +353,10 @@ def test_notes_complete_after_the_broker_lost_their_messages(
     client: APIClient, broker: Broker, workers: WorkerManager
 ) -> None:
     worker = workers.current()
-    with worker.stopped():
+    with worker.suspend():
         jobs = [post_note(client, f"tea-{number}") for number in range(4)]
         broker.client.flushall()
-        assert broker.waiting() == 0
+        assert broker.queue_length() == 0
     age_queued_jobs(10)
     for number, job in enumerate(jobs):
         assert completes(job, f"tea-{number}", attempts=1)
@@ -366,7 +367,7 @@ def test_a_hanging_broker_does_not_delay_posts(
 ) -> None:
     workers.current()
     jobs: list[Summary] = []
-    with broker.hanging():
+    with broker.suspend():
         assert measure_s(lambda: jobs.append(post_note(client, "tea-0"))) < MAX_POST_S
         assert measure_s(lambda: jobs.append(post_note(client, "tea-1"))) < 0.5
     age_queued_jobs(10)

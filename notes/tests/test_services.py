@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from accounts.models import User
 from common.api.exceptions import Conflict
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from notes import services
 from notes.models import Batch, Note, Summary, SummaryTemplate
 from notes.summary_options import SummaryOptions

@@ -12,7 +12,7 @@ from accounts.models import User
 from common.ids import uuid7
 from common.jobs import LostLease
 from common.jobs.handlers import perform
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from common.tests.support.ai_provider import FakeProvider
 from notes.models import MAX_SOURCE_CHARS, Note, ProviderCall, Summary, SummarySource
 from notes.tests.factories import NoteFactory, OwnSummaryFactory, TextSummaryFactory

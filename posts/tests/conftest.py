@@ -57,7 +57,7 @@ def upstream(
     # A request of another test may have made one, in a thread and thus a transaction of its own.
     Feed.objects.all().delete()
     monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(store, "_away_until", 0.0)
+    monkeypatch.setattr(store, "unavailable_until", 0.0)
     upstream = Upstream(httpserver)
     settings.POSTS_API_URL = upstream.url
     return upstream

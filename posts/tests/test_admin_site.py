@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from posts.models import Feed
 from posts.tests.conftest import Upstream
 

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
-from common.caching.invalidation import changing
+from common.caching.invalidation import invalidate_on_commit
 from posts import freshness, services
 from posts.models import Feed
 from posts.tests.conftest import Upstream, entry
@@ -36,7 +36,7 @@ def listed(api: APIClient, **parameters: Any) -> list[int]:
 
 
 def pass_time(seconds: float) -> None:
-    with changing("posts"):
+    with invalidate_on_commit("posts"):
         Feed.objects.update(fresh_at=F("fresh_at") - timedelta(seconds=seconds))
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from werkzeug import Response
 
 from common.jobs import runner
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from posts import services, tasks
 from posts.models import WITHOUT_A_COPY, Feed, Post
 from posts.tests.conftest import Upstream, entry

@@ -5,7 +5,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.ids import uuid7
-from common.jobs.models import JobStatus
+from common.jobs.status import JobStatus
 from uploads.models import Cycle, Project, Session
 from uploads.tests.factories import ProjectFactory
 

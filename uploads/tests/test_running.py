@@ -400,10 +400,10 @@ def test_tries_that_get_on_do_not_use_up_the_session(
 
 
 def test_a_session_may_take_longer_than_a_task() -> None:
-    from common.jobs.publishing import _limits
+    from common.jobs.publishing import celery_time_limits
 
-    assert _limits(Session.time_limit)["soft_time_limit"] >= 24 * 3600
-    assert _limits(PasswordReset.time_limit) == {}
+    assert celery_time_limits(Session.time_limit)["soft_time_limit"] >= 24 * 3600
+    assert celery_time_limits(PasswordReset.time_limit) == {}
 
 
 def test_an_unexpected_error_is_one_files_own(

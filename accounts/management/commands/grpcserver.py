@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.grpc.server import AuthServer
-from common.metrics.exporter import serve_if_wanted
+from common.metrics.exporter import start_exporter
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         with _block_signals(SIGNALS):
             server = AuthServer(host, port, threads=pool["max_size"])
             _start(server, host, port)
-            serve_if_wanted()
+            start_exporter()
             signal.sigwait(SIGNALS)
             log.info("grpc_stopping")
             server.stop(STOP_TIMEOUT_S)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import stamina
 
-from common import metrics
+from common.ai.metrics import record_request
 from common.ai.provider.client import ProviderClient
 from common.ai.provider.event_loop import outside_event_loop
 from common.ai.provider.options import ProviderOptions
@@ -156,7 +156,7 @@ class ProviderSession:
     ) -> None:
         call = self._build_record(response, attempt, seconds)
         self.calls.append(call)
-        metrics.ai_request_ended(call)
+        record_request(call)
         with outside_event_loop():
             self._recorder.end(handle, call)
 

@@ -1,4 +1,4 @@
-"""A broker of a test's own, to be killed, flushed and stopped."""
+"""A broker for one test, which can be killed, flushed and suspended."""
 
 import json
 import signal
@@ -19,16 +19,16 @@ from common.tests.support.waiting import eventually
 
 
 class Services(AbstractContextManager, Protocol):
-    """What starts and stops a server: `config.local.LocalServices`."""
+    """The part of `config.local.LocalServices` that starts and stops a server."""
 
     @property
     def redis_socket(self) -> Path: ...
 
 
 class Broker:
-    """A server that this process publishes to as well, from `with` on.
+    """A Valkey server that this process publishes to within `with`.
 
-    `make` gives what starts it; it is called again for each start.
+    `make` returns the services to start; it is called for each start.
     """
 
     def __init__(self, make: Callable[[], Services]) -> None:
@@ -39,15 +39,15 @@ class Broker:
         self.url = f"redis+socket://{quote(str(socket))}?virtual_host=0"
         self.client = redis.Redis(unix_socket_path=str(socket), socket_timeout=5)
 
-    def waiting(self, queue: str = "jobs") -> int:
-        """How many messages nobody has fetched."""
+    def queue_length(self, queue: str = "jobs") -> int:
+        """Return the number of messages that no worker has fetched."""
         return int(self.client.llen(queue))  # type: ignore[arg-type]
 
-    def unacknowledged(self) -> int:
+    def unacknowledged_count(self) -> int:
         return int(self.client.hlen("unacked"))  # type: ignore[arg-type]
 
-    def send_again_unacknowledged(self) -> None:
-        """What the broker does when it has waited for an hour."""
+    def redeliver_unacknowledged(self) -> None:
+        """Put unacknowledged messages back, as the broker does after an hour."""
         for packed in self.client.hvals("unacked"):  # type: ignore[union-attr]
             message, _, queue = json.loads(packed)
             self.client.lpush(queue, json.dumps(message))
@@ -59,13 +59,13 @@ class Broker:
         self._services.__exit__(None, None, None)
 
     def start(self) -> None:
-        """Start it, anew after `kill`, on the data that it had."""
+        """Start the server; after `kill` it has the same data."""
         self._services = self._make()
         self._services.__enter__()
 
     @contextmanager
-    def hanging(self) -> Iterator[None]:
-        """Inside, it keeps its connections, accepts new ones and answers nothing."""
+    def suspend(self) -> Iterator[None]:
+        """Suspend the server: it keeps and accepts connections but answers nothing."""
         process = self._process()
         process.send_signal(signal.SIGSTOP)
         try:
@@ -89,7 +89,7 @@ class Broker:
     ) -> None:
         self._patch.undo()
         pools.reset()
-        # Celery keeps some of these pools, which are closed now, until it believes in a fork.
+        # Celery would keep using some of these closed pools; this makes it drop them.
         current_app._after_fork()
         self.client.close()
         self._services.__exit__(None, None, None)

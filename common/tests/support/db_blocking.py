@@ -1,4 +1,4 @@
-"""A place in the database where whoever comes is held, so that a test can act at that moment."""
+"""Making other database sessions wait or fail at a chosen statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-KEY = 20_261_122
+ADVISORY_LOCK_KEY = 20_261_122
 
 
-class Hold:
-    """A connection of its own that keeps a lock until `release`."""
+class DatabaseLock:
+    """A lock in a separate database session; other sessions wait for it until `release`."""
 
     def __init__(self, session: BaseDatabaseWrapper) -> None:
         self._session = session
 
-    def take(self, statement: str) -> Self:
+    def acquire(self, statement: str) -> Self:
         self._session.set_autocommit(False)
         with self._session.cursor() as cursor:
             cursor.execute(statement)
@@ -29,52 +29,54 @@ class Hold:
 
 
 @contextmanager
-def _hold(statement: str) -> Iterator[Hold]:
+def _lock(statement: str) -> Iterator[DatabaseLock]:
     session = connection.copy()
     try:
-        hold = Hold(session).take(statement)
-        yield hold
-        hold.release()
+        lock = DatabaseLock(session).acquire(statement)
+        yield lock
+        lock.release()
     finally:
         session.close()
 
 
 @contextmanager
-def table_held(model: type[Model]) -> Iterator[Hold]:
-    """Nobody else reads or writes the model's rows."""
-    with _hold(f"LOCK TABLE {model._meta.db_table} IN ACCESS EXCLUSIVE MODE") as hold:
-        yield hold
+def lock_table(model: type[Model]) -> Iterator[DatabaseLock]:
+    """Make all reads and writes of the model's table wait."""
+    with _lock(f"LOCK TABLE {model._meta.db_table} IN ACCESS EXCLUSIVE MODE") as lock:
+        yield lock
 
 
 @contextmanager
-def held(model: type[Model], when: str) -> Iterator[Hold]:
-    """Hold each UPDATE of the model's rows for which `when` is true of OLD and NEW."""
+def block_updates(model: type[Model], condition: str) -> Iterator[DatabaseLock]:
+    """Make those UPDATEs of the model's rows wait for which `condition` on OLD and NEW is true."""
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN PERFORM pg_advisory_xact_lock_shared({KEY}); RETURN NEW; END $$;
-            CREATE TRIGGER held BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({when})
-            EXECUTE FUNCTION held();
+            CREATE FUNCTION block_update() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_advisory_xact_lock_shared({ADVISORY_LOCK_KEY}); RETURN NEW; END $$;
+            CREATE TRIGGER block_update BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({condition})
+            EXECUTE FUNCTION block_update();
             """
         )
     try:
-        with _hold(f"SELECT pg_advisory_xact_lock({KEY})") as hold:
-            yield hold
+        with _lock(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_KEY})") as lock:
+            yield lock
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(f"DROP TRIGGER held ON {table}; DROP FUNCTION held;")
+            cursor.execute(f"DROP TRIGGER block_update ON {table}; DROP FUNCTION block_update;")
 
 
 @contextmanager
-def refused(model: type[Model], when: str) -> Iterator[None]:
-    """The table takes no row for which `when` is true."""
+def reject_rows(model: type[Model], condition: str) -> Iterator[None]:
+    """Make writes of rows fail for which `condition` is true."""
     table = model._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT refused CHECK (NOT ({when})) NOT VALID")
+        cursor.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT rejected CHECK (NOT ({condition})) NOT VALID"
+        )
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT refused")
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT rejected")

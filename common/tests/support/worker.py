@@ -1,11 +1,11 @@
-"""Celery's own programs as subprocesses of a test, on its database and a broker of its choice.
+"""Celery programs as subprocesses of a test, with the test's database and any broker.
 
     with Beat(broker.url, tmp_path), Worker(broker.url, tmp_path) as worker:
         ...
         worker.signal(signal.SIGKILL)
 
-What a test kills it need not clean up. The log is printed at the end, so that pytest shows it
-with a test that failed.
+A program that was killed needs no cleanup. The log is printed at the end, so that pytest shows it
+for a test that failed.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ _numbers = count(1)
 
 
 class CeleryProgram:
-    """A program of Celery's in a process group of its own, from `start` to `close`."""
+    """A Celery program in a process group of its own, from `start` to `close`."""
 
     program = ""
     options: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class CeleryProgram:
         self.log = folder / f"{self.name}.log"
         self.environment = {
             **os.environ,
-            # Settings keep what is given here: see `config.settings_for_tests`.
+            # With this `settings_for_tests` keeps the values given here.
             "ENV_FILE": os.devnull,
             "DJANGO_SETTINGS_MODULE": "config.settings_for_tests",
             "DATABASE_URL": database_url(),
@@ -54,7 +54,7 @@ class CeleryProgram:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        """Start without waiting; `wait_ready` waits."""
+        """Start the program without waiting for it."""
         command = [sys.executable, "-m", "celery", "--app", "config", self.program, *self.options]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -77,7 +77,7 @@ class CeleryProgram:
 
     @property
     def children(self) -> list[psutil.Process]:
-        """The processes that do a worker's jobs."""
+        """The processes in which a worker runs jobs."""
         return self.parent.children()
 
     @property
@@ -85,18 +85,18 @@ class CeleryProgram:
         return self._process is not None and self._process.poll() is None
 
     def signal(self, number: int) -> None:
-        """Send a signal to the parent and all of its children."""
+        """Send a signal to the parent and its children."""
         assert self._process is not None
         os.killpg(self._process.pid, number)
 
     def signal_children(self, number: int) -> None:
-        """Send a signal to the children alone."""
+        """Send a signal only to the children."""
         for child in self.children:
             child.send_signal(number)
 
     @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Inside, parent and children stand still (SIGSTOP)."""
+    def suspend(self) -> Iterator[None]:
+        """Suspend parent and children (SIGSTOP)."""
         self.signal(signal.SIGSTOP)
         try:
             yield
@@ -104,7 +104,7 @@ class CeleryProgram:
             self.signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL for parent and children, stopped ones too."""
+        """Kill parent and children, even if they are suspended."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):
@@ -115,26 +115,25 @@ class CeleryProgram:
     def close(self) -> None:
         """Kill it and wait until its database sessions are closed."""
         self.kill()
-        eventually(lambda: not self.sessions(), f"{self.name} has left the database")
-        print(f"--- {self.log} ---\n{self.text()}")  # noqa: T201
+        eventually(lambda: not self.session_count(), f"{self.name} has left the database")
+        print(f"--- {self.log} ---\n{self.read_log()}")  # noqa: T201
 
-    def text(self) -> str:
-        """All that it has logged."""
+    def read_log(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def says(self, words: str) -> bool:
-        return words in self.text()
+    def has_logged(self, text: str) -> bool:
+        return text in self.read_log()
 
-    def sessions(self, condition: str = "true") -> int:
-        """How many of its connections to the database there are, of those where it holds that."""
+    def session_count(self, condition: str = "true") -> int:
+        """Return how many of its database sessions meet a condition on `pg_stat_activity`."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND "
         with connection.cursor() as cursor:
             cursor.execute(query + condition, [self.name])
             return int(cursor.fetchone()[0])
 
-    def held(self) -> int:
-        """How many of its connections wait for a lock."""
-        return self.sessions("wait_event_type = 'Lock'")
+    def lock_wait_count(self) -> int:
+        """Return how many of its database sessions wait for a lock."""
+        return self.session_count("wait_event_type = 'Lock'")
 
     def __enter__(self) -> Self:
         return self.start().wait_ready()
@@ -149,7 +148,7 @@ class CeleryProgram:
 
 
 class Worker(CeleryProgram):
-    """A worker as in production; beat is a program of its own."""
+    """A worker as in production, without beat."""
 
     program = "worker"
 
@@ -170,9 +169,11 @@ class Worker(CeleryProgram):
         )
 
     def wait_ready(self) -> Self:
-        """Return when it takes jobs."""
-        eventually(lambda: self.says(" ready.") or not self.is_running, f"{self.name} is ready")
-        assert self.is_running, self.text()
+        """Wait until the worker accepts jobs."""
+        eventually(
+            lambda: self.has_logged(" ready.") or not self.is_running, f"{self.name} is ready"
+        )
+        assert self.is_running, self.read_log()
         return self
 
     def find_child_by_port(self, port: int) -> psutil.Process | None:
@@ -180,12 +181,12 @@ class Worker(CeleryProgram):
         return next((child for child in self.children if _has_port(child, port)), None)
 
     def has_unread_task(self) -> bool:
-        """Whether a (stopped) child has been given a task that it has not read yet."""
+        """Return whether a (suspended) child was sent a task that it has not read yet."""
         return any(_unread_bytes(child.pid) for child in self.children)
 
 
 class Beat(CeleryProgram):
-    """The scheduler, whose sweeps publish again what was lost."""
+    """The scheduler, which sweeps jobs."""
 
     program = "beat"
     options = ("--loglevel=info", "--pidfile=")
@@ -210,8 +211,8 @@ def _unread_in(pipe: Path) -> int:
 
 
 def database_url() -> str:
-    """The database of the running tests, as libpq and our settings read it."""
-    known = connection.settings_dict
-    parts = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
-    given = {part: str(known[key]) for part, key in parts.items() if known[key]}
-    return f"postgresql:///{known['NAME']}?{urlencode(given, quote_via=quote)}"
+    """Return the URL of the test database, for libpq and our settings."""
+    settings = connection.settings_dict
+    keys = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+    parameters = {name: str(settings[key]) for name, key in keys.items() if settings[key]}
+    return f"postgresql:///{settings['NAME']}?{urlencode(parameters, quote_via=quote)}"
