@@ -296,7 +296,7 @@ OPENAI: dict[str, Any] = {
     "prices": {name: Price(*map(Decimal, price)) for name, price in _PRICES.items()},
 }
 
-# See `common.documents.Limits`.
+# See `common.documents.DocumentLimits`.
 DOCUMENTS: dict[str, int] = {
     "max_bytes": env.document_max_bytes,
     "max_unpacked_bytes": env.document_max_unpacked_bytes,

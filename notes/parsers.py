@@ -7,7 +7,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.parsers import MultiPartParser
 
 from common.api.request_body import discard
-from common.documents.limits import limits
+from common.documents.limits import get_limits
 
 FORM = 1_048_576  # bytes for the other fields, and for what stands between fields
 
@@ -18,7 +18,7 @@ class DocumentParser(MultiPartParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping | None = None
     ) -> Any:
-        most = limits().max_bytes
+        most = get_limits().max_bytes
         request = (parser_context or {})["request"]._request
         if int(request.META.get("CONTENT_LENGTH") or 0) > _most(request, most + FORM):
             discard(request)

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from common import ai, documents
 from common.ai.text import languages
-from common.ai.text.sentences import cost
+from common.ai.text.sentences import count_words
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.models import JobStatus
 from common.jobs.runner import through_restarts
@@ -27,7 +27,7 @@ def measured(text: str) -> dict[str, Any]:
 
     A third of the text, within what people read as a summary.
     """
-    words = max(SHORTEST, min(cost(text[:ENOUGH]) // 3, LONGEST))
+    words = max(SHORTEST, min(count_words(text[:ENOUGH]) // 3, LONGEST))
     return {"text_length": len(text), "max_words": words}
 
 
@@ -56,7 +56,7 @@ def summarize(job: Summary) -> StoredSummary:
     request = ai.SummaryRequest(
         text=text,
         instructions=job.instructions,
-        language=languages.spelt(job.language),
+        language=languages.normalize_language(job.language),
         max_words=job.max_words or LONGEST,
     )
     key = deduplication.key_of(request, model=ai.summarizer().model, omitted=missing)
@@ -91,7 +91,7 @@ def text_of(job: Summary) -> tuple[str, str]:
 def _read_file(job: Summary, source: Source, file: bytes | memoryview) -> None:
     """Put the file's text in its place."""
     try:
-        found = documents.extract(bytes(file), documents.Kind(source.kind))
+        found = documents.extract(bytes(file), documents.DocumentType(source.kind))
     except documents.DocumentRefused as error:
         Source.objects.filter(pk=source.pk).update(file=None)
         raise JobFailed(str(error)) from None

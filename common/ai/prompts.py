@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate, takewhile
 from types import MappingProxyType
 
-from common.ai.text.chunking import sentence_end
-from common.ai.text.sentences import clip, cost, fit
+from common.ai.text.chunking import find_sentence_end
+from common.ai.text.sentences import count_words, find_cut, truncate
 from common.ai.types import SummaryRequest
 
 Message = dict[str, str]
@@ -120,7 +120,7 @@ def shaped(answer: str, request: SummaryRequest) -> tuple[str, str]:
     """
     bulleted = is_list(request)
     text = "\n".join(_bullets(answer)) if bulleted else answer
-    if cost(text) <= request.max_words:
+    if count_words(text) <= request.max_words:
         return text, ""
     kept = _leading_bullets(text, request.max_words) if bulleted else ""
     kept = kept or _leading_sentences(text, request.max_words)
@@ -140,14 +140,14 @@ def _bullets(answer: str) -> Iterator[str]:
 def _leading_bullets(text: str, words: int) -> str:
     """The bullets that fit as a whole."""
     lines = text.splitlines()
-    sizes = accumulate(map(cost, lines))
+    sizes = accumulate(map(count_words, lines))
     return "\n".join(lines[: sum(1 for _ in takewhile(lambda size: size <= words, sizes))])
 
 
 def _leading_sentences(text: str, words: int) -> str:
-    end = fit(text, words)
+    end = find_cut(text, words)
     after = _space.match(text, end)  # a sentence ends where the next one begins
-    if whole := text[: sentence_end(text, 0, after.end() if after else end)].rstrip():
+    if whole := text[: find_sentence_end(text, 0, after.end() if after else end)].rstrip():
         return whole
-    clipped = clip(text, words)  # an ellipsis can be one character too many in a run of hundreds
-    return clipped if cost(clipped) <= words else text[:end]
+    clipped = truncate(text, words)  # the ellipsis can add one character too many
+    return clipped if count_words(clipped) <= words else text[:end]

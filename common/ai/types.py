@@ -22,7 +22,7 @@ class SummaryRequest:
 
     `instructions` is what a template asks for (`prompts.TEMPLATES`, or a company's own words);
     `language` names the summary's language, "" is the language of the text; `max_words` is kept,
-    in the words of `sentences.cost`.
+    in the words of `sentences.count_words`.
     """
 
     text: str

@@ -7,8 +7,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from common.ai.prompts import TEMPLATES, cleaned, final_messages, shaped, shown
-from common.ai.text.chunking import SMALLEST, estimate_tokens, sentence_end, split
-from common.ai.text.sentences import cost
+from common.ai.text.chunking import (
+    MIN_CHUNK_TOKENS,
+    estimate_tokens,
+    find_sentence_end,
+    split_chunks,
+)
+from common.ai.text.sentences import count_words
 from common.ai.types import SummaryRequest
 
 # The same sentence, nearly, with its length in tokens of cl100k_base (counted with bpe-openai).
@@ -48,10 +53,10 @@ prose = st.lists(
 ).map("".join)
 
 
-@given(any_text | prose, st.integers(SMALLEST, 80))
+@given(any_text | prose, st.integers(MIN_CHUNK_TOKENS, 80))
 @settings(deadline=None)
 def test_the_parts_are_the_text_and_each_fits(text, tokens):
-    parts = list(split(text, tokens))
+    parts = list(split_chunks(text, tokens))
     assert "".join(parts) == text
     assert all(0 < estimate_tokens(part) <= tokens for part in parts)
 
@@ -68,25 +73,25 @@ def test_the_estimate_errs_upwards(text, tokens):
 
 def test_parts_end_with_a_paragraph():
     text = "It began well. It went on.\n\n" * 40
-    assert all(part.endswith("on.\n\n") for part in split(text, 100))
+    assert all(part.endswith("on.\n\n") for part in split_chunks(text, 100))
 
 
 def test_parts_end_with_a_sentence_and_not_after_a_title():
     text = "Dr. Smith met Mrs. Jones at 5 p.m. in Oslo. " * 60
-    assert {part[-7:] for part in split(text, 100)} == {" Oslo. "}
+    assert {part[-7:] for part in split_chunks(text, 100)} == {" Oslo. "}
 
 
 def test_chinese_parts_end_with_a_sentence():
-    assert all(part.endswith("。") for part in split("董事会决定终止供货合同。" * 90, 200))
+    assert all(part.endswith("。") for part in split_chunks("董事会决定终止供货合同。" * 90, 200))
 
 
 def test_parts_of_a_text_without_sentences_end_between_words():
-    assert all(part.endswith("word ") for part in split("word " * 2000, 100))
+    assert all(part.endswith("word ") for part in split_chunks("word " * 2000, 100))
 
 
 def test_what_a_reader_sees_as_one_character_stays_whole():
     family = "👨\u200d👩\u200d👧\u200d👦"
-    parts = list(split(family * 200, 50))
+    parts = list(split_chunks(family * 200, 50))
     assert all(part.count(family) * len(family) == len(part) for part in parts)
 
 
@@ -98,17 +103,17 @@ def test_what_a_reader_sees_as_one_character_stays_whole():
 )  # fmt: skip
 def test_odd_texts_are_cut_quickly(text):
     began = time.process_time()
-    assert "".join(split(text, 4000)) == text
+    assert "".join(split_chunks(text, 4000)) == text
     assert time.process_time() - began < 2
 
 
 def test_too_small_parts_are_a_programming_error():
     with pytest.raises(ValueError, match="at least 16"):
-        list(split("text", SMALLEST - 1))
+        list(split_chunks("text", MIN_CHUNK_TOKENS - 1))
 
 
 def test_no_sentence_end_in_one_sentence():
-    assert sentence_end("Only one sentence here", 0, 22) == 0
+    assert find_sentence_end("Only one sentence here", 0, 22) == 0
 
 
 def prose_request(words):
@@ -156,7 +161,7 @@ def test_too_many_bullets_lose_whole_bullets():
 @settings(deadline=None)
 def test_an_answer_never_has_more_words_than_asked_for(answer, words, template):
     request = SummaryRequest("text", instructions=TEMPLATES[template], max_words=words)
-    assert cost(shaped(answer, request)[0]) <= words
+    assert count_words(shaped(answer, request)[0]) <= words
 
 
 def test_the_text_stands_between_marks_that_it_cannot_contain():

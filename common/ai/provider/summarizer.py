@@ -26,7 +26,7 @@ from common.ai.provider.responses import Reply
 from common.ai.provider.retries import Asker, Settings, TooLongError
 from common.ai.provider.sync_bridge import Desk, drive
 from common.ai.provider.transport import Endpoint, lines
-from common.ai.text.chunking import estimate_tokens, sentence_end, split
+from common.ai.text.chunking import estimate_tokens, find_sentence_end, split_chunks
 from common.ai.types import (
     NO_RECORDER,
     Price,
@@ -156,7 +156,7 @@ class _Job:
         self.total, parts = self.done + 1, 1
         while (size := estimate_tokens(text)) > room:
             even = math.ceil(size / math.ceil(size / room)) + room // 20
-            pieces = list(split(text, min(room, even)))
+            pieces = list(split_chunks(text, min(room, even)))
             parts = max(parts, len(pieces))
             self.total += len(pieces)
             text = "\n\n".join(await self._notes(pieces, room))
@@ -191,7 +191,7 @@ class _Job:
 
     def _short(self, reply: Reply, tokens: int) -> str:
         """The notes in `reply`, at most `tokens` long, so that rounds come to an end."""
-        note = next(split(reply.text, tokens))
+        note = next(split_chunks(reply.text, tokens))
         self.noted += 1
         self.clipped += reply.cut or len(note) < len(reply.text)
         return note
@@ -225,5 +225,5 @@ class _Job:
 def _complete(answer: str, *, in_lines: bool) -> str:
     """A cut-off `answer` without its unfinished last bullet or sentence, if more than that is
     there."""
-    end = answer.rfind("\n") + 1 if in_lines else sentence_end(answer, 0, len(answer))
+    end = answer.rfind("\n") + 1 if in_lines else find_sentence_end(answer, 0, len(answer))
     return answer[:end].rstrip() or answer
