@@ -1,4 +1,4 @@
-"""Parse the text of a Word document in reading order. Runs only in `parser_process`.
+"""Parse the text of a Word document. Runs only in `parser_process`.
 
 Parts are parsed while they are unpacked and no tree is built: a tree takes a hundred times the
 size of its file. Deleted text is left out, a footnote follows the paragraph that refers to it,
@@ -65,7 +65,7 @@ class Paragraph:
 
 
 class PartParser:
-    """Parses the parts of a document one by one, footnotes before the parts that refer to them.
+    """Parses the parts of a document, footnotes before their references.
 
     Characters are counted as they are found, so that parsing stops at the limit. A separator
     counts as its shortest form; `parser_process` checks the length of the whole text.
@@ -154,7 +154,7 @@ class PartParser:
         self._open_runs -= 1
 
     def _add_character(self, tag: str, attributes: Attributes) -> None:
-        """Add the character of an element in a run; outside runs, "tab" defines a tab stop."""
+        """Add the character of an element. Outside runs, "tab" defines a tab stop."""
         if self._open_runs and self._paragraphs:
             self._paragraphs[-1].texts.append(self._count(_CHARACTERS[tag]))
 
@@ -171,7 +171,7 @@ class PartParser:
             self._add_blocks(block)
 
     def _add_blocks(self, *blocks: str) -> None:
-        """Add `blocks`, whose separators have been counted, to the open part, cell or note."""
+        """Add `blocks`, with counted separators, to the open part, cell or note."""
         if self._blocks[-1]:
             self._count("\n")  # the shortest separator from the blocks before
         self._blocks[-1] += blocks
@@ -229,7 +229,7 @@ def _get_attribute(attributes: Attributes, name: str) -> str:
 
 
 def _join_blocks(blocks: list[str]) -> str:
-    """Return `blocks` with blank lines between them, but none within a list or a table."""
+    """Return `blocks` with blank lines between them, except in lists and tables."""
     return "".join(
         block + ("\n" if _line_marker(block) == _line_marker(after) != "" else "\n\n")
         for block, after in pairwise([*blocks, ""])

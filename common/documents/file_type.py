@@ -22,7 +22,7 @@ _RTF_SIGNATURE = b"{\\rtf"
 
 
 def sniff(stream: IO[bytes], size: int) -> DocumentType:
-    """Return the type of the file in `stream`, which is `size` bytes long, and rewind it.
+    """Return the type of the file of `size` bytes in `stream`, and rewind it.
 
     Raises `DocumentRefused` for what can be detected without parsing: an empty or too large file,
     another type, an encrypted Word document, and an archive that unpacks to too much.

@@ -43,7 +43,7 @@ def main(arguments: dict[str, Any]) -> None:
 
 
 def _limit_lifetime(parent_pid: int, timeout_s: int) -> None:
-    """End by SIGALRM after `timeout_s` seconds and, on Linux, together with the parent."""
+    """End by SIGALRM after `timeout_s` seconds and, on Linux, with the parent."""
     signal.setitimer(signal.ITIMER_REAL, timeout_s)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -52,7 +52,7 @@ def _limit_lifetime(parent_pid: int, timeout_s: int) -> None:
 
 
 def _limit_resources(limits: DocumentLimits) -> None:
-    """Set hard limits, which this process cannot raise again. macOS ignores the one of memory."""
+    """Set limits that this process cannot raise. macOS ignores that of memory."""
     max_output_bytes = MAX_BYTES_PER_CHARACTER * limits.max_characters + BYTES_PER_MB
     for resource_type, limit in (
         (resource.RLIMIT_AS, limits.memory_mb * BYTES_PER_MB),

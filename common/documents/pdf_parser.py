@@ -17,7 +17,7 @@ from common.documents.types import DocumentLimits, ExtractedText
 
 
 def parse_pdf(stream: IO[bytes], limits: DocumentLimits) -> ExtractedText:
-    """Return the text of all pages. `omitted` names the damaged ones, which are left out."""
+    """Return the text of all pages. Damaged ones are left out and `omitted`."""
     overwrite_configuration(
         page_tree_maximum_entries=4 * limits.max_pages,
         zlib_maximum_output_length=limits.max_unpacked_bytes,
@@ -57,7 +57,10 @@ def _decrypt(reader: PdfReader) -> None:
 
 
 def _check_page_count(reader: PdfReader, limits: DocumentLimits) -> None:
-    """Refuse too many pages, by the declared count first: counting 10,000 pages takes 1 s."""
+    """Refuse too many pages.
+
+    The declared count is checked first, because counting 10,000 pages takes a second.
+    """
     declared = reader.root_object["/Pages"].get("/Count")  # type: ignore[attr-defined]
     exceeds = isinstance(declared, int) and declared > limits.max_pages
     if exceeds or len(reader.pages) > limits.max_pages:

@@ -1,4 +1,4 @@
-"""Decode plain text, normalise it, and join lines that were wrapped at a fixed width."""
+"""Decode and normalise plain text, and join wrapped lines."""
 
 import codecs
 import re
@@ -35,9 +35,10 @@ _LIGATURES = str.maketrans(
 
 
 def decode(data: bytes) -> str:
-    """Return the text in `data`: UTF-8, UTF-16 with a byte order mark, or likely Windows-1252.
+    """Return the text in `data`.
 
-    Raises `DocumentRefused` for data that is not text.
+    It is UTF-8, UTF-16 with a byte order mark, or Windows-1252 if that is plausible. Raises
+    `DocumentRefused` for data that is not text.
     """
     if data.startswith(_BOMS):
         return _decode_utf_16(data)
@@ -73,7 +74,7 @@ def _decode_windows_1252(data: bytes) -> str:
 
 
 def normalize(text: str) -> str:
-    """Return `text` in a form that is valid in PostgreSQL and JSON and pleasant to read.
+    """Return `text` in a readable form that is valid in PostgreSQL and JSON.
 
     Line ends are unified. Control characters, lone surrogates, ligatures, runs of spaces and
     repeated blank lines are removed.
@@ -85,7 +86,7 @@ def normalize(text: str) -> str:
 
 
 def unwrap_lines(text: str) -> str:
-    """Return `text` with the lines of each paragraph joined, if it is prose wrapped to a width.
+    """Return `text` with the lines of each paragraph joined, if it is wrapped prose.
 
     In wrapped prose, full lines end without a full stop and the next line starts in lower case.
     The lines of lists and tables do not, and are kept.
@@ -117,7 +118,7 @@ def _starts_mid_sentence(line: str) -> bool:
 
 
 def _add_separator(line: str, after: str, width: int) -> str:
-    """Return `line` with the separator to the line `after` it: a line end, a space or nothing."""
+    """Return `line` with a line end, a space or nothing before the line `after`."""
     ratio = CONTINUED_LINE_RATIO if continues_sentence(line, after) else FULL_LINE_RATIO
     if not after or len(line) < ratio * width or _list_item.match(after):
         return line + "\n"

@@ -26,9 +26,10 @@ class DocumentLimits:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedText:
-    """The text of a document, valid in PostgreSQL and JSON, with blank lines between paragraphs.
+    """The text of a document, valid in PostgreSQL and JSON.
 
-    `omitted` says in words which parts of the document are missing, "" if none.
+    Blank lines separate paragraphs. `omitted` says in words which parts of the document are
+    missing, "" if none.
     """
 
     text: str

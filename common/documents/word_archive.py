@@ -24,7 +24,7 @@ _ZIP64_LOCATOR_BYTES = 20
 
 
 def open_archive(stream: IO[bytes]) -> zipfile.ZipFile:
-    """Return the archive in `stream` with its directory read. Raises `DocumentRefused`."""
+    """Return the archive in `stream`. Raises `DocumentRefused` if it is damaged."""
     if _read_directory_size(stream) > MAX_DIRECTORY_BYTES:
         raise _too_many_members_error()
     try:
@@ -37,7 +37,7 @@ def open_archive(stream: IO[bytes]) -> zipfile.ZipFile:
 
 
 def _read_directory_size(stream: IO[bytes]) -> int:
-    """Return the size of the directory in bytes, from the record that zipfile uses too.
+    """Return the size of the directory in bytes, as zipfile will read it.
 
     Archives with 64-bit sizes are refused: no document needs them.
     """
@@ -62,7 +62,7 @@ def find_main_part(names: Iterable[str]) -> str:
 
 
 def check_word_document(stream: IO[bytes], limits: DocumentLimits) -> None:
-    """Raise `DocumentRefused` unless the archive in `stream` is a Word document (DOCX).
+    """Raise `DocumentRefused` unless `stream` is a Word document (DOCX).
 
     It must also unpack to no more than the limit, by the sizes that its directory declares.
     """

@@ -18,14 +18,28 @@ from common.documents import (
     plain_text,
     sniff,
 )
-from common.tests.support import documents
+from common.tests.support.documents import (
+    FONT,
+    PAGE_CONTENT,
+    build_docx,
+    build_pdf,
+    build_single_page_pdf,
+    make_docx,
+    make_pdf,
+    make_plain_pdf,
+    make_scan_pdf,
+    make_zip,
+    pdf_stream,
+    word_paragraph,
+    word_part,
+)
 
 PUMP = (
     "The pump in the eastern hall failed on Monday morning, shortly before the first shift began. "
     "Bob replaced it on Tuesday with the spare one, which had been in store for eleven years. "
     "A new spare has to be ordered before December, and the supplier wants to be paid in advance."
 )
-ROOF = "The roof is tight again. It cost 4,800 euros and took the three of them a pdf week."
+ROOF = "The roof is tight again. It cost 4,800 euros and took the three of them a whole week."
 
 
 def detect_type(data: bytes) -> DocumentType:
@@ -67,11 +81,9 @@ def test_plain_text_is_detected_by_content(data):
 
 
 def test_pdf_and_docx_are_detected_by_content():
-    assert detect_type(documents.make_pdf("Hello")) is DocumentType.PDF
-    assert (
-        detect_type(b"\x01\x02junk before it\n" + documents.make_pdf("Hello")) is DocumentType.PDF
-    )
-    assert detect_type(documents.make_docx("Hello")) is DocumentType.DOCX
+    assert detect_type(make_pdf("Hello")) is DocumentType.PDF
+    assert detect_type(b"\x01\x02junk before it\n" + make_pdf("Hello")) is DocumentType.PDF
+    assert detect_type(make_docx("Hello")) is DocumentType.DOCX
 
 
 @pytest.mark.parametrize(
@@ -92,10 +104,10 @@ def test_pdf_and_docx_are_detected_by_content():
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512, "encrypted"),
         (b"PK\x05\x06" + b"\0" * 18, "unsupported"),
         (b"PK\x03\x04 and no more", "broken"),
-        (documents.make_docx("Hello")[:-40], "broken"),
-        (documents.make_zip({"[Content_Types].xml": "", "xl/workbook.xml": ""}), "unsupported"),
-        (documents.make_zip({"mimetype": "", "content.xml": ""}), "unsupported"),
-        (documents.make_zip({"META-INF/MANIFEST.MF": "", "word/document.xml": ""}), "unsupported"),
+        (make_docx("Hello")[:-40], "broken"),
+        (make_zip({"[Content_Types].xml": "", "xl/workbook.xml": ""}), "unsupported"),
+        (make_zip({"mimetype": "", "content.xml": ""}), "unsupported"),
+        (make_zip({"META-INF/MANIFEST.MF": "", "word/document.xml": ""}), "unsupported"),
     ],
 )
 def test_other_files_are_refused_without_parsing(data, code):
@@ -103,12 +115,12 @@ def test_other_files_are_refused_without_parsing(data, code):
 
 
 def test_encrypted_documents_and_macros_are_refused():
-    document = documents.word_part(documents.word_paragraph("Hello"))
-    macros = documents.make_zip(
+    document = word_part(word_paragraph("Hello"))
+    macros = make_zip(
         {"[Content_Types].xml": "", "word/document.xml": document, "word/vbaProject.bin": b"x"}
     )
     assert sniff_error_code(macros) == "unsupported"
-    encrypted = bytearray(documents.build_docx(document))
+    encrypted = bytearray(build_docx(document))
     encrypted[encrypted.rindex(b"PK\x01\x02") + 8] |= 1
     assert sniff_error_code(bytes(encrypted)) == "encrypted"
 
@@ -121,22 +133,18 @@ def test_bytes_and_characters_are_limited(settings):
     assert detect_type("é".encode() * 100) is DocumentType.TEXT
 
 
-NOTE = (
-    '<w:footnote w:id="2">'
-    f"{documents.word_paragraph('A note.')}{documents.word_paragraph('More.')}</w:footnote>"
-)
+NOTE = f'<w:footnote w:id="2">{word_paragraph("A note.")}{word_paragraph("More.")}</w:footnote>'
 ITEM = '<w:pPr><w:numPr><w:numId w:val="3"/></w:numPr></w:pPr>'
-ROW = "".join(f"<w:tc>{documents.word_paragraph(word)}</w:tc>" for word in ("one", "two", "three"))
+ROW = "".join(f"<w:tc>{word_paragraph(word)}</w:tc>" for word in ("one", "two", "three"))
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         ("<w:p><w:r><w:t>a</w:t><w:br/><w:t>b</w:t><w:tab/><w:t>c</w:t></w:r></w:p>", "a\nb c"),
-        (documents.word_paragraph("One.") + documents.word_paragraph("Two."), "One.\n\nTwo."),
+        (word_paragraph("One.") + word_paragraph("Two."), "One.\n\nTwo."),
         (
-            documents.word_paragraph("one", before=ITEM)
-            + documents.word_paragraph("two", before=ITEM),
+            word_paragraph("one", before=ITEM) + word_paragraph("two", before=ITEM),
             "- one\n- two",
         ),
         (f"<w:tr>{ROW}</w:tr><w:tr>{ROW}</w:tr>", "one | two | three\none | two | three"),
@@ -145,23 +153,21 @@ ROW = "".join(f"<w:tc>{documents.word_paragraph(word)}</w:tc>" for word in ("one
             '<w:p><w:r><w:t>a</w:t><w:footnoteReference w:id="2"/></w:r></w:p>',
             "a\n\nA note.\n\nMore.",
         ),
-        (documents.word_paragraph("\ufb03\ufb03"), "ffiffi"),
+        (word_paragraph("\ufb03\ufb03"), "ffiffi"),
     ],
-    ids=["signs", "paragraphs", "a list", "a table", "a frame", "a note", "ligatures"],
+    ids=["characters", "paragraphs", "a list", "a table", "a frame", "a note", "ligatures"],
 )
 def test_all_characters_added_to_a_docx_text_count(settings, content, text):
-    notes = (
-        {"footnotes": documents.word_part(NOTE, name="footnotes")} if "footnote" in content else {}
-    )
-    assert_exact_length(settings, documents.build_docx(documents.word_part(content), **notes), text)
+    notes = {"footnotes": word_part(NOTE, name="footnotes")} if "footnote" in content else {}
+    assert_exact_length(settings, build_docx(word_part(content), **notes), text)
 
 
 def test_separators_between_pdf_pages_count(settings):
     page = b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
-    data = documents.build_pdf(
+    data = build_pdf(
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R 6 0 R] /Count 2 >>",
-        page, documents.pdf_stream(documents.PAGE_CONTENT), documents.FONT, page,
+        page, pdf_stream(PAGE_CONTENT), FONT, page,
     )  # fmt: skip
     assert_exact_length(settings, data, "The pump works well.\nThe pump works well.")
 
@@ -171,7 +177,7 @@ def test_a_ligature_counts_as_its_letters(settings):
 
 
 def assert_exact_length(settings, data, text):
-    """Assert that `data` has `text`, is accepted at its length and refused one character below."""
+    """Assert that `data` has `text` and that each of its characters counts."""
     settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": len(text)}
     assert sniff_and_extract(data).text == text
     settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": len(text) - 1}
@@ -183,9 +189,7 @@ def assert_exact_length(settings, data, text):
 def test_wrapped_lines_of_a_pdf_are_joined():
     """Also in a sentence that continues on the next page."""
     first, last = PUMP.split("on Tuesday")
-    text = sniff_and_extract(
-        documents.make_pdf(f"Minutes\n\n{ROOF}\n\n{first}", f"on Tuesday{last}")
-    ).text
+    text = sniff_and_extract(make_pdf(f"Minutes\n\n{ROOF}\n\n{first}", f"on Tuesday{last}")).text
     assert "Minutes\n" in text
     assert PUMP in text.replace("\n", " ")
     assert all(sentence in text for sentence in (ROOF.split(". ")[1], PUMP.split(". ")[1]))
@@ -193,7 +197,7 @@ def test_wrapped_lines_of_a_pdf_are_joined():
 
 def test_a_long_pdf_is_read_to_its_end(tmp_path):
     file = tmp_path / "long.pdf"
-    file.write_bytes(documents.make_plain_pdf(300, ["The pump works well."] * 20))
+    file.write_bytes(make_plain_pdf(300, ["The pump works well."] * 20))
     text = sniff_and_extract(file).text
     assert text.startswith("Page 1.")
     assert [f"Page {n}." in text for n in (150, 300, 301)] == [True, True, False]
@@ -201,42 +205,40 @@ def test_a_long_pdf_is_read_to_its_end(tmp_path):
 
 def test_too_many_pages_are_refused():
     with pytest.raises(DocumentRefused, match="more than 1,000 pages"):
-        sniff_and_extract(documents.make_plain_pdf(1001))
+        sniff_and_extract(make_plain_pdf(1001))
 
 
 def test_a_pdf_with_a_password_is_refused():
     with pytest.raises(DocumentRefused, match="encrypted"):
-        sniff_and_extract(documents.make_pdf(PUMP, password="secret"))
-    assert "eastern hall" in sniff_and_extract(documents.make_pdf(PUMP, password="")).text
+        sniff_and_extract(make_pdf(PUMP, password="secret"))
+    assert "eastern hall" in sniff_and_extract(make_pdf(PUMP, password="")).text
 
 
 def test_a_scan_is_refused_because_it_has_no_text():
     with pytest.raises(DocumentRefused, match=r"contains no text: it may be a scan\."):
-        sniff_and_extract(documents.make_scan_pdf())
+        sniff_and_extract(make_scan_pdf())
 
 
 def test_a_damaged_page_is_reported_as_omitted():
-    good, bad = (
-        documents.pdf_stream(documents.PAGE_CONTENT),
-        b"<< /Filter [1 2] /Length 3 >>\nstream\nxyz\nendstream",
-    )
+    content = pdf_stream(PAGE_CONTENT)
+    damaged = b"<< /Filter [1 2] /Length 3 >>\nstream\nxyz\nendstream"
     page = (
         b"<< /Type /Page /Parent 2 0 R /Contents %d 0 R /Resources << /Font << /F1 7 0 R >> >> >>"
     )
-    found = sniff_and_extract(
-        documents.build_pdf(
+    extracted = sniff_and_extract(
+        build_pdf(
             b"<< /Type /Catalog /Pages 2 0 R >>",
             b"<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
-            page % 5, page % 6, good, bad, documents.FONT,
+            page % 5, page % 6, content, damaged, FONT,
         )
     )  # fmt: skip
-    assert found == ExtractedText("The pump works well.", "1 of 2 pages, which are damaged")
+    assert extracted == ExtractedText("The pump works well.", "1 of 2 pages, which are damaged")
 
 
 def test_a_pdf_with_a_wrong_cross_reference_offset_is_read():
-    pdf = documents.build_single_page_pdf(documents.pdf_stream(documents.PAGE_CONTENT))
-    at = pdf.rindex(b"startxref")
-    assert sniff_and_extract(pdf[:at] + b"startxref\n7\n%%EOF").text == "The pump works well."
+    pdf = build_single_page_pdf(pdf_stream(PAGE_CONTENT))
+    offset = pdf.rindex(b"startxref")
+    assert sniff_and_extract(pdf[:offset] + b"startxref\n7\n%%EOF").text == "The pump works well."
 
 
 def test_a_word_document_is_read_in_order():
@@ -248,8 +250,8 @@ def test_a_word_document_is_read_in_order():
     document.add_paragraph("Paint it", style="List Bullet")
     document.add_paragraph("Pay Bob", style="List Number")
     table = document.add_table(2, 2)
-    for at, cell in enumerate(cell for row in table.rows for cell in row.cells):
-        cell.text = f"cell {at}"
+    for n, cell in enumerate(cell for row in table.rows for cell in row.cells):
+        cell.text = f"cell {n}"
     table.cell(1, 1).add_table(1, 2).cell(0, 1).text = "inner"
     file = BytesIO()
     document.save(file)
@@ -265,7 +267,7 @@ def test_revisions_text_boxes_and_notes_of_word():
         '<w:pPr><w:tabs><w:tab w:val="left"/></w:tabs>'
         '<w:numPr><w:numId w:val="%d"/></w:numPr></w:pPr>'
     )
-    box = f"<w:txbxContent>{documents.word_paragraph('In a box.')}</w:txbxContent>"
+    box = f"<w:txbxContent>{word_paragraph('In a box.')}</w:txbxContent>"
     both = f"<x:Choice xmlns:x='y'>{box}</x:Choice><x:Fallback xmlns:x='y'>{box}</x:Fallback>"
     changed = (
         "<w:p><w:r><w:t>We </w:t></w:r><w:ins><w:r><w:t>do</w:t></w:r></w:ins>"
@@ -276,17 +278,15 @@ def test_revisions_text_boxes_and_notes_of_word():
     body = (
         changed
         + f"<w:p><w:r>{both}<w:t>Beside it.</w:t></w:r></w:p>"
-        + documents.word_paragraph("An item", before=number % 3)
-        + documents.word_paragraph("No item", before=number % 0)
+        + word_paragraph("An item", before=number % 3)
+        + word_paragraph("No item", before=number % 0)
         + "<w:p><w:r><w:instrText>DATE</w:instrText></w:r><w:r><w:t>Today</w:t></w:r></w:p>"
     )
-    note = f'<w:footnote w:id="2">{documents.word_paragraph("Not all of us.")}</w:footnote>'
-    found = sniff_and_extract(
-        documents.build_docx(
-            documents.word_part(body), footnotes=documents.word_part(note, name="footnotes")
-        )
+    note = f'<w:footnote w:id="2">{word_paragraph("Not all of us.")}</w:footnote>'
+    extracted = sniff_and_extract(
+        build_docx(word_part(body), footnotes=word_part(note, name="footnotes"))
     )
-    assert found.text.split("\n\n") == [
+    assert extracted.text.split("\n\n") == [
         "We do agree.", "Not all of us.", "In a box.", "Beside it.", "- An item", "No item",
         "Today",
     ]  # fmt: skip
@@ -294,7 +294,7 @@ def test_revisions_text_boxes_and_notes_of_word():
 
 def test_an_empty_word_document_has_no_text():
     with pytest.raises(DocumentRefused, match="no text"):
-        sniff_and_extract(documents.make_docx(""))
+        sniff_and_extract(make_docx(""))
 
 
 @pytest.mark.parametrize(

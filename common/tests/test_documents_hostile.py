@@ -26,11 +26,24 @@ from common.documents import (
 )
 from common.documents.parser_process import build_answer
 from common.subprocesses import INHERITED_VARIABLES, ROOT
-from common.tests.support import documents, eventually
+from common.tests.support import eventually
+from common.tests.support.documents import (
+    PAGE_CONTENT,
+    build_docx,
+    build_pdf,
+    build_single_page_pdf,
+    compressed_stream,
+    make_docx,
+    make_pdf,
+    make_zip,
+    pdf_stream,
+    word_paragraph,
+    word_part,
+)
 
 MB = 1_000_000
 LINUX = sys.platform == "linux"
-WORD_PART = documents.word_part(documents.word_paragraph("The pump works well."))
+WORD_PART = word_part(word_paragraph("The pump works well."))
 NESTED_ENTITIES = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
 ENTITY_DOCTYPE = (
     f'<!DOCTYPE w [<!ENTITY l0 "lol">{NESTED_ENTITIES}<!ENTITY x SYSTEM "file:///etc/passwd">]>'
@@ -53,59 +66,45 @@ def extract_or_error_code(data: bytes) -> str:
 def form_object(number: int, content: bytes) -> bytes:
     """Return a form XObject that may draw the form of this object number."""
     drawn = b"/Resources << /Font << /F1 5 0 R >> /XObject << /X %d 0 R >> >>" % number
-    return documents.pdf_stream(
-        content, b"/Type /XObject /Subtype /Form /BBox [0 0 600 800] " + drawn
-    )
+    return pdf_stream(content, b"/Type /XObject /Subtype /Form /BBox [0 0 600 800] " + drawn)
 
 
 def nested_forms_pdf() -> bytes:
     """Return a PDF whose forms each draw the next one twenty times."""
     forms = [form_object(number + 1, b"/X Do " * 20) for number in range(6, 18)]
-    forms.append(form_object(18, documents.PAGE_CONTENT))
+    forms.append(form_object(18, PAGE_CONTENT))
     start = b"/XObject << /X 6 0 R >>"
-    return documents.build_single_page_pdf(
-        documents.pdf_stream(b"/X Do " * 20), *forms, resources=start
-    )
+    return build_single_page_pdf(pdf_stream(b"/X Do " * 20), *forms, resources=start)
 
 
 def cross_reference_pdf(entries: int) -> bytes:
     packed = zlib.compress(bytes(3) * entries, 9)
     what = b"/Type /XRef /Size %d /W [1 1 1] /Root 1 0 R /Filter /FlateDecode" % entries
-    return (
-        b"%PDF-1.5\n1 0 obj\n"
-        + documents.pdf_stream(packed, what)
-        + b"\nendobj\nstartxref\n9\n%%EOF"
-    )
+    return b"%PDF-1.5\n1 0 obj\n" + pdf_stream(packed, what) + b"\nendobj\nstartxref\n9\n%%EOF"
 
 
 CATALOGUE = b"<< /Type /Catalog /Pages 2 0 R >>"
 HOSTILE_PDFS = {
-    "a gigabyte of content": documents.build_single_page_pdf(
-        documents.compressed_stream(b"\n" * MB, 1000)
-    ),
-    "millions of words": documents.build_single_page_pdf(
-        documents.compressed_stream(documents.PAGE_CONTENT * 1000, 200)
-    ),
-    "deeply nested brackets": documents.build_single_page_pdf(
-        documents.compressed_stream(b"[" * MB, 50)
-    ),
-    "a form that draws itself": documents.build_single_page_pdf(
-        documents.pdf_stream(b"/X Do"),
+    "a gigabyte of content": build_single_page_pdf(compressed_stream(b"\n" * MB, 1000)),
+    "millions of words": build_single_page_pdf(compressed_stream(PAGE_CONTENT * 1000, 200)),
+    "deeply nested brackets": build_single_page_pdf(compressed_stream(b"[" * MB, 50)),
+    "a form that draws itself": build_single_page_pdf(
+        pdf_stream(b"/X Do"),
         form_object(6, b"/X Do"),
         resources=b"/XObject << /X 6 0 R >>",
     ),
-    "pages that contain themselves": documents.build_pdf(
+    "pages that contain themselves": build_pdf(
         CATALOGUE, b"<< /Type /Pages /Kids [2 0 R 2 0 R] /Count 2 >>"
     ),
-    "one page a thousand times": documents.build_pdf(
+    "one page a thousand times": build_pdf(
         CATALOGUE,
         b"<< /Type /Pages /Count 1 /Kids [%b] >>" % (b"3 0 R " * 50_000),
         b"<< /Type /Page >>",
     ),
-    "objects in a circle": documents.build_pdf(b"2 0 R", b"1 0 R"),
-    "a deeply nested object": documents.build_pdf(CATALOGUE, b"[" * 200_000),
+    "objects in a circle": build_pdf(b"2 0 R", b"1 0 R"),
+    "a deeply nested object": build_pdf(CATALOGUE, b"[" * 200_000),
     "a huge table of objects": cross_reference_pdf(9 * MB),
-    "no pages": documents.build_pdf(b"<< /Type /Catalog >>"),
+    "no pages": build_pdf(b"<< /Type /Catalog >>"),
     "only a signature": b"%PDF-1.7\n",
     "noise": b"%PDF-1.7\n" + bytes(range(256)) * 400,
 }
@@ -127,14 +126,10 @@ def test_nested_forms_are_drawn_a_limited_number_of_times():
 
 
 HOSTILE_WORD_PARTS = {
-    "entities that multiply": documents.word_part(
-        documents.word_paragraph("&l11;"), before=ENTITY_DOCTYPE
-    ),
-    "a file of the server": documents.word_part(
-        documents.word_paragraph("&x;"), before=ENTITY_DOCTYPE
-    ),
+    "entities that multiply": word_part(word_paragraph("&l11;"), before=ENTITY_DOCTYPE),
+    "a file of the server": word_part(word_paragraph("&x;"), before=ENTITY_DOCTYPE),
     "nested cells": "<w:p xmlns:w='w'>" + "<w:tc>" * 4 * MB,
-    "many empty paragraphs": documents.word_part("<w:p/>" * 6 * MB),
+    "many empty paragraphs": word_part("<w:p/>" * 6 * MB),
     "no XML": "The pump works well.",
     "a cut-off part": WORD_PART[:-40],
 }
@@ -143,14 +138,14 @@ HOSTILE_WORD_PARTS = {
 @pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("name", HOSTILE_WORD_PARTS)
 def test_a_hostile_word_document_is_refused(name):
-    assert extract_or_error_code(documents.build_docx(HOSTILE_WORD_PARTS[name])) in {
+    assert extract_or_error_code(build_docx(HOSTILE_WORD_PARTS[name])) in {
         "broken",
         "too_expensive",
     }
 
 
 LONG_WORD_CONTENTS = {
-    "words": documents.word_paragraph("word " * MB),
+    "words": word_paragraph("word " * MB),
     "line breaks": f"<p><r>{'<br/><t>a</t>' * MB}</r></p>",
     "paragraphs": "<p><t>a</t></p>" * MB,
     "cells": f"<tr>{'<tc><p><t>a</t></p></tc>' * MB}</tr>",
@@ -161,14 +156,11 @@ LONG_WORD_CONTENTS = {
 def test_too_long_word_text_is_refused(settings, name):
     """Except for "words", the letters alone would be within the limit."""
     settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": MB}
-    assert (
-        extract_or_error_code(documents.build_docx(documents.word_part(LONG_WORD_CONTENTS[name])))
-        == "too_long"
-    )
+    assert extract_or_error_code(build_docx(word_part(LONG_WORD_CONTENTS[name]))) == "too_long"
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_without_parsing():
-    data = documents.build_docx(WORD_PART + " " * 101 * MB)
+    data = build_docx(WORD_PART + " " * 101 * MB)
     with pytest.raises(DocumentRefused) as error:
         sniff(io.BytesIO(data), len(data))
     assert error.value.code == "unpacked_too_large"
@@ -177,36 +169,30 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_without_parsing():
 def test_an_archive_with_a_false_size_is_refused():
     content = WORD_PART + " " * 20 * MB
     actual, declared = struct.pack("<I", len(content)), struct.pack("<I", len(WORD_PART))
-    assert (
-        extract_or_error_code(documents.build_docx(content).replace(actual, declared)) == "broken"
-    )
+    assert extract_or_error_code(build_docx(content).replace(actual, declared)) == "broken"
 
 
 @pytest.mark.parametrize("count", [6_000, 30_000])
 def test_an_archive_of_too_many_files_is_refused_without_parsing(count):
     """The directory of 30,000 files is not read."""
     members = {f"{number:0>40}": "" for number in range(count)}
-    data = documents.make_zip(
-        {"[Content_Types].xml": "", "word/document.xml": WORD_PART, **members}
-    )
+    data = make_zip({"[Content_Types].xml": "", "word/document.xml": WORD_PART, **members})
     with pytest.raises(DocumentRefused) as error:
         sniff(io.BytesIO(data), len(data))
     assert error.value.code == "too_many_members"
 
 
 def test_other_files_of_an_archive_are_not_unpacked(tmp_path):
-    inner = documents.make_zip({"bomb": "0" * MB})
+    inner = make_zip({"bomb": "0" * MB})
     members = {"../../outside.txt": "x", "/tmp/outside.txt": "x", "word/media/inner.zip": inner}
-    data = documents.make_zip(
-        {"[Content_Types].xml": "", "word/document.xml": WORD_PART, **members}
-    )
+    data = make_zip({"[Content_Types].xml": "", "word/document.xml": WORD_PART, **members})
     assert extract_or_error_code(data) == "The pump works well."
 
 
 def test_the_child_process_stays_within_its_memory_limit(settings):
     """And this process does not grow with it."""
     settings.DOCUMENTS = settings.DOCUMENTS | {"memory_mb": 200, "seconds": 20}
-    data = documents.build_docx("<w:p xmlns:w='w'>" + "<w:p>" * 4 * MB)
+    data = build_docx("<w:p xmlns:w='w'>" + "<w:p>" * 4 * MB)
     rss_before, child_rss, finished = psutil.Process().memory_info().rss, [0], threading.Event()
 
     def watch():
@@ -245,7 +231,7 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_worker_leaves_no_child_process():
-    data = documents.build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"])
+    data = build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"])
 
     def interrupt(*_):
         raise Interrupted
@@ -273,7 +259,7 @@ def test_an_interrupted_worker_leaves_no_child_process():
 def test_a_killed_worker_leaves_no_child_process(tmp_path):
     """On other systems than Linux, the child ends when its time is up."""
     file = tmp_path / "slow.docx"
-    file.write_bytes(documents.build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"]))
+    file.write_bytes(build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"]))
     settings = dict.fromkeys(DocumentLimits.__slots__, 1000) | {"seconds": 4}
     code = f"""
 from pathlib import Path
@@ -292,7 +278,7 @@ extract(Path({str(file)!r}), DocumentType.DOCX)"""
 @pytest.mark.usefixtures("small_limits")
 def test_the_child_process_inherits_no_secrets(monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "swordfish")
-    data = documents.build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"])
+    data = build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"])
     thread = threading.Thread(target=extract_or_error_code, args=[data])
     thread.start()
     eventually(parser_processes, "a child parses")
@@ -305,7 +291,7 @@ def test_the_child_process_inherits_no_secrets(monkeypatch):
 def test_a_parser_that_cannot_start_does_not_refuse_the_document(monkeypatch, tmp_path):
     monkeypatch.setattr("common.subprocesses.ROOT", tmp_path)
     with pytest.raises(RuntimeError, match="status 1"):
-        extract(documents.make_docx("Hello"), DocumentType.DOCX)
+        extract(make_docx("Hello"), DocumentType.DOCX)
 
 
 def test_a_too_large_answer_is_refused(monkeypatch):
@@ -314,16 +300,16 @@ def test_a_too_large_answer_is_refused(monkeypatch):
     monkeypatch.setattr(
         subprocesses, "start", lambda _, arguments, **kw: start_unbounded(arguments, **kw)
     )
-    assert extract_or_error_code(documents.make_docx("Hello")) == "too_long"
+    assert extract_or_error_code(make_docx("Hello")) == "too_long"
 
 
 LIMITS = DocumentLimits(10 * MB, 10 * MB, 100, 100_000, 500, 60)
 FILES = {
     DocumentType.PDF: [
-        documents.make_pdf("One. Two.", "Three."),
-        documents.build_single_page_pdf(documents.pdf_stream(documents.PAGE_CONTENT)),
+        make_pdf("One. Two.", "Three."),
+        build_single_page_pdf(pdf_stream(PAGE_CONTENT)),
     ],
-    DocumentType.DOCX: [documents.make_docx("One.", "Two."), documents.build_docx(WORD_PART)],
+    DocumentType.DOCX: [make_docx("One.", "Two."), build_docx(WORD_PART)],
 }
 damage_strategy = st.lists(
     st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8

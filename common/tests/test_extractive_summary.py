@@ -26,7 +26,7 @@ def join_lines(text: str) -> str:
 
 
 def is_word_of(word: str, source_word: str) -> bool:
-    """Return whether `word` is `source_word`, perhaps truncated or with a full stop added."""
+    """Return whether `word` is `source_word`, perhaps cut or with a full stop."""
     if word in (source_word, f"{source_word}.", f"{source_word}。"):
         return True
     return word.endswith("…") and source_word.startswith(word[:-1])

@@ -38,7 +38,7 @@ class WordTable(NamedTuple):
 
 
 def stem_tokens(tokens: Iterable[str]) -> Iterator[str]:
-    """Yield the stem of each token, or each character of a token in a script without spaces."""
+    """Yield the stem of each token; in scripts without spaces, each character."""
     for token in tokens:
         if token.isascii() or not has_unspaced_script(token):
             yield token.casefold()[:STEM_CHARS]
@@ -47,7 +47,7 @@ def stem_tokens(tokens: Iterable[str]) -> Iterator[str]:
 
 
 def build_word_table(sentences: list[Sentence], common: Container[str]) -> WordTable:
-    """Return the words of `sentences`; the stems in `common` have weights of their own."""
+    """Return the words of `sentences`, of which `common` have their own weights."""
     numbers: dict[str, int] = {}
     first_sentences: list[int] = []  # per word
     rows: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""Summarise a text in one paragraph of its own sentences, with numpy and no network.
+"""Summarise a text in one paragraph of its own sentences.
 
 Each word of the text gets a probability of being in a summary: a logistic model over a few
 features, fitted on meetings (`weights.py`). The sentences with the most of such words for their
@@ -26,7 +26,7 @@ CHECKBOX = "[ ] "
 
 
 def summarize(text: str, *, max_words: int = 80) -> str:
-    """Return a summary of `text` in at most `max_words` words: sentences of it, in its order.
+    """Return sentences of `text`, in its order, as a summary of `max_words` words.
 
     A text that is short enough is returned whole, with single spaces and without marks of
     Markdown. A summary is never longer than its text. Raises ValueError if `text` has no visible
@@ -79,7 +79,7 @@ def validate_source(text: str, max_words: int) -> str:
 
 
 def join_sentences(sentences: list[str]) -> str:
-    """Return the sentences as prose, without checkboxes and with missing full stops added."""
+    """Return the sentences as prose: without checkboxes, with full stops."""
     texts = [sentence.removeprefix(CHECKBOX) for sentence in sentences]
     return "".join([*map(_add_stop, texts[:-1], texts[1:]), *texts[-1:]]).rstrip()
 
@@ -94,7 +94,7 @@ def _add_stop(sentence: str, after: str) -> str:
 
 
 def _add_labels(sentences: Iterable[Sentence]) -> Iterator[str]:
-    """Yield the text of each sentence, with its speaker's label where the speaker changes."""
+    """Yield the text of each sentence, with its label where the speaker changes."""
     speaker = ""
     for sentence in sentences:
         yield sentence.text if sentence.speaker == speaker else sentence.label + sentence.text

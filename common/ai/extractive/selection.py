@@ -93,7 +93,7 @@ class SentenceSelector:
         return self._factors[n] * total / length**LENGTH_EXPONENT
 
     def _added_words(self, n: int) -> int:
-        """Return the words that sentence `n` adds, with the labels that change because of it."""
+        """Return the words that sentence `n` adds, changes of labels included."""
         if self._standalone:
             return self._lengths[n] + self._label_lengths[n] + self._extra_words
         place = bisect(self._selected, n)

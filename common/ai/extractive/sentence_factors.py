@@ -78,7 +78,7 @@ def _speech_factors(sentences: list[Sentence], lengths: list[int]) -> list[float
 
 
 def _prose_factors(sentences: list[Sentence]) -> list[float]:
-    """Weigh as an inverted pyramid, which is flatter for a longer text: a book has no lead."""
+    """Weigh as an inverted pyramid, flatter for longer texts: a book has no lead."""
     floor = len(sentences) / SENTENCES_PER_FLOOR_UNIT
     floor = min(MAX_POSITION_FLOOR, max(MIN_POSITION_FLOOR, floor))
     return [

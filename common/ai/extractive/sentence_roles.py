@@ -1,4 +1,4 @@
-"""Recognise the role of a sentence by its words: a task, a decision, a figure, a risk.
+"""Recognise tasks, decisions, figures and risks by the words of a sentence.
 
 In English, German, French and Spanish. There is no grammar, so single sentences are mistaken.
 """

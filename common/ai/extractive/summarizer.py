@@ -1,4 +1,4 @@
-"""The summariser that needs no provider: it selects the most important sentences of a text."""
+"""The summariser without a provider: it selects sentences of the text."""
 
 from common.ai.extractive import paragraph
 from common.ai.extractive.features import WORD, stem_tokens
@@ -92,7 +92,7 @@ def _summarize(request: SummaryRequest, source: str) -> tuple[str, str]:
 
 
 def _summarize_by_topic(request: SummaryRequest) -> str:
-    """Summarise as bullets, or by a company's own template, preferring the words it names."""
+    """Summarise as bullets, or by the topic that a company's own template names."""
     has_bullets, topic = is_list(request), _topic_stems(request)
     if not has_bullets and not topic:
         return paragraph.summarize(request.text, max_words=request.max_words)
@@ -110,7 +110,7 @@ def _summarize_by_topic(request: SummaryRequest) -> str:
 
 
 def _topic_factor(sentence: Sentence, factor: float, topic: set[str]) -> float:
-    """Return a factor by the topic words of `sentence`, or the given one if it has none."""
+    """Return a factor by the topic words in `sentence`, or `factor` without any."""
     if not factor:
         return factor
     count = len(topic & _singular_stems(WORD.findall(sentence.text)))
@@ -157,7 +157,7 @@ def _summarize_for_manager(request: SummaryRequest) -> str:
 
 
 def _manager_factor(role: SentenceRole, factor: float) -> float:
-    """Return the factor of a sentence by its role; position matters little for key sentences."""
+    """Return the factor of a sentence, in which its role outweighs its position."""
     if factor and role != SentenceRole.OTHER:
         factor = max(factor, MIN_ROLE_FACTOR)
     return factor * ROLE_FACTORS[role]

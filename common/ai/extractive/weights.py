@@ -1,4 +1,4 @@
-"""The fitted weights of the summariser. `benchmarks/summariser.py --fit` prints this module."""
+"""Weights of the summariser, printed by `benchmarks/summariser.py --fit`."""
 
 from typing import NamedTuple
 

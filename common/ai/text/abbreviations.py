@@ -36,7 +36,7 @@ _german_month = re.compile(
 
 
 def is_mid_sentence(before: str, after: str) -> bool:
-    """Return whether the sentence that ends `before` at a full stop continues in `after`."""
+    """Return whether the sentence at the end of `before` continues in `after`."""
     end = before[-_LOOKBEHIND_CHARS:]
     if not end.endswith("."):
         return False

@@ -1,4 +1,4 @@
-"""Split long texts into chunks that fit a model's context, and estimate token counts.
+"""Split long texts into chunks that fit a model's context, and estimate tokens.
 
 The chunks joined are the text. Tokens are estimated because each provider has its own tokenizer,
 whose tables would have to be downloaded. The estimate is rather too high than too low:
@@ -31,7 +31,7 @@ _CONTINUATION = 0  # the class of a byte that continues a character
 
 
 def _build_byte_classes() -> bytes:
-    """Return the table that maps each byte to the class of the character that it starts."""
+    """Return the table from each byte to the class of the character it starts."""
     table = bytearray([_OTHER_ASCII]) * 256
     table[ord(" ")] = _SPACE
     table[ord("a") : ord("z") + 1] = bytes([_LOWERCASE]) * 26
@@ -53,7 +53,10 @@ _full_stop = re.compile(
 
 
 def estimate_tokens(text: str) -> int:
-    """Return an upper estimate of the tokens of `text`, for prose 1.2 to 2 times the real count."""
+    """Return an upper estimate of the tokens of `text`.
+
+    For prose it is 1.2 to 2 times the real count.
+    """
     classes = text.encode("utf-8", "surrogatepass").translate(_BYTE_CLASSES)
     hundredths = sum(classes.count(c) * tokens for c, tokens in _TOKEN_HUNDREDTHS.items())
     return math.ceil(hundredths / 100)
@@ -91,7 +94,7 @@ def _find_max_end(text: str, start: int, max_tokens: int) -> int:
 
 
 def _find_best_end(text: str, start: int, end: int) -> int:
-    """Return the best end, in its second half, of a chunk that may reach from `start` to `end`."""
+    """Return the best end in the second half of the chunk `text[start:end]`."""
     half = start + (end - start) // 2
     paragraph_ends = [m.end() for m in _paragraph_end.finditer(text, half, end)]
     return (

@@ -1,4 +1,4 @@
-"""Remove the parts of a mail that are no sentences: headers, quote markers and the signature."""
+"""Remove headers, quote markers and signatures of mails."""
 
 import re
 
@@ -22,7 +22,10 @@ def strip_quote_marker(line: str) -> str:
 
 
 def strip_signature(lines: list[str]) -> list[str]:
-    """Return `lines` without the last "--" and what follows, if that has no sentence or list."""
+    """Return `lines` without the signature of a mail.
+
+    It starts at the last "--" and has neither sentences nor list items.
+    """
     if "--" not in lines[-MAX_SIGNATURE_LINES - 1 :]:
         return lines
     last = len(lines) - 1 - lines[::-1].index("--")

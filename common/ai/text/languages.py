@@ -70,7 +70,7 @@ def language_code(language: str) -> str:
 
 
 def normalize_language(language: str) -> str:
-    """Return one spelling for all names of a language: "German" for "GERMAN", "Deutsch", "de".
+    """Return the English name of a language: "German" for "GERMAN", "Deutsch" or "de".
 
     Unknown languages and regional codes such as "de-AT" are returned unchanged.
     """

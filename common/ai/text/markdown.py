@@ -20,9 +20,9 @@ _link = re.compile(r"!?\[([^\]]{1,200})\]\([^()\s]{0,500}\)")
 
 
 def strip_blocks(lines: list[str]) -> list[str]:
-    """Return `lines` without fenced code and images, and without tables unless they are most of it.
+    """Return `lines` without fenced code, images and tables.
 
-    A table that stays is returned as rows of "cell | cell".
+    Tables are kept, as lines of "cell | cell", if they are most of the text.
     """
     lines = _strip_code_and_images(lines)
     rows = [line for line in lines if _table_row.match(line)]
@@ -37,9 +37,9 @@ def strip_blocks(lines: list[str]) -> list[str]:
 
 
 def _strip_code_and_images(lines: list[str]) -> list[str]:
-    """Return `lines` without fenced code and images, or all but the fences if nothing else is left.
+    """Return `lines` without fenced code and images.
 
-    With an odd number of fences, no code is removed.
+    Only the fences are removed if their number is odd or if nothing else would be left.
     """
     fences = [bool(CODE_FENCE.match(line)) for line in lines]
     all_closed = sum(fences) % 2 == 0
@@ -50,15 +50,15 @@ def _strip_code_and_images(lines: list[str]) -> list[str]:
 
 
 def is_numbered_list(lines: list[str]) -> bool:
-    """Return whether numbers at the start of `lines` count up: "12. März" begins a sentence."""
+    """Return whether numbers at the start of lines count up, unlike "12. März"."""
     numbers = [int(number[1]) for line in lines if (number := LIST_NUMBER.match(line))]
     return any(b == a + 1 for a, b in pairwise(numbers))
 
 
 def strip_inline_marks(line: str, *, numbered: bool) -> str:
-    """Return `line` without marks of lists, links, emphasis and code, and without deleted text.
+    """Return `line` without marks of lists, links, emphasis and code.
 
-    A number at its start is removed only from a `numbered` list.
+    Deleted text is removed too. A number at its start is removed only from a `numbered` list.
     """
     for mark in (BULLET, LIST_NUMBER) if numbered else (BULLET,):
         if found := mark.match(line):

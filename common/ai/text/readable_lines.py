@@ -13,7 +13,7 @@ MAX_REPEATS = 10  # of one line in a text, and of one sentence in a line
 
 @lru_cache(1)  # one summary asks for the same text several times
 def readable_lines(text: str) -> tuple[str, ...]:
-    """Return the lines of `text` that hold its sentences, or its turns if it is a transcript."""
+    """Return the lines of `text` with its sentences, or the turns of a transcript."""
     lines = list(limit_repeats(" ".join(line.split()) for line in text.splitlines()))
     if turns := parse_transcript(lines):
         return tuple(turns)
@@ -22,7 +22,7 @@ def readable_lines(text: str) -> tuple[str, ...]:
 
 
 def limit_repeats(texts: Iterable[str]) -> Iterator[str]:
-    """Yield `texts` without those that came `MAX_REPEATS` times before, such as page headers.
+    """Yield at most `MAX_REPEATS` equal texts, because page headers repeat.
 
     Empty lines and code fences are all kept, because their position matters.
     """

@@ -1,4 +1,4 @@
-"""Split any text into sentences in linear time: by lines, by nupunkt, then by length.
+"""Split any text into sentences in linear time: by lines, nupunkt and length.
 
 Lengths are counted in words: runs of characters between spaces. Scripts without spaces are
 counted by the character, and a run of more than 100 characters counts as several words, so that
@@ -77,7 +77,7 @@ def has_unspaced_script(text: str) -> bool:
 
 
 def find_grapheme_boundary(text: str, end: int) -> int:
-    """Return the last index up to `end` that does not split a user-perceived character, or 0.
+    """Return the last index up to `end` that splits no grapheme, or 0.
 
     An approximation of UAX 29, which the standard library lacks: combining marks, joiners, emoji
     modifiers, conjoining Jamo, flags and surrogate pairs stay together.
@@ -144,7 +144,10 @@ def _strip_end(text: str) -> str:
 
 
 def parse_speaker_label(line: str) -> tuple[str, int]:
-    """Return the speaker of "Project Manager: Right." and where the words start, or ("", 0)."""
+    """Return the speaker's name in `line` and the index of what they say.
+
+    That is ("Project Manager", 17) for "Project Manager: Right." and ("", 0) without a name.
+    """
     match = _speaker_label.match(line)
     if not match or match[1][0].islower() or len(_bracket.sub("", match[1]).split()) > 6:
         return "", 0
@@ -152,13 +155,13 @@ def parse_speaker_label(line: str) -> tuple[str, int]:
 
 
 def is_dialogue(lines: Sequence[str]) -> bool:
-    """Return whether most lines start with a speaker's name and one speaker has several lines."""
+    """Return whether most lines start with a name, one of them repeatedly."""
     speakers = [name for name, _ in map(parse_speaker_label, lines) if name]
     return len(speakers) * 2 > len(lines) and len(set(speakers)) < len(speakers)
 
 
 def split_sentences(text: str, *, max_words: int) -> list[Sentence]:
-    """Return the sentences of `text` in order, with their speakers if it is a dialogue.
+    """Return the sentences of `text` in order, in a dialogue with their speakers.
 
     A sentence that is longer than `max_words`, its label included, is truncated or split.
     """
@@ -200,7 +203,10 @@ def _load_tokenizer() -> "PunktSentenceTokenizer":
 
 
 def _split_with_nupunkt(line: str) -> Iterator[str]:
-    """Yield the sentences of `line`, read in windows that start where the last sentence did."""
+    """Yield the sentences of `line`, tokenized in windows of limited length.
+
+    Each window starts where the last sentence of the one before started.
+    """
     start = 0
     while len(line) - start > TOKENIZER_WINDOW_CHARS:
         end = line.rfind(" ", start + 1, start + TOKENIZER_WINDOW_CHARS)
@@ -235,7 +241,7 @@ def _shorten(sentence: str, max_words: int) -> Iterator[str]:
 
 
 def _split_pieces(text: str, max_words: int) -> Iterator[str]:
-    """Yield all of `text` in pieces of at most `max_words` words, each but the last with "…"."""
+    """Yield all of `text` in pieces of at most `max_words` words, ended with "…"."""
     start, window_chars = 0, (max_words + 1) * MAX_WORD_CHARS + 1  # no piece is longer
     while start < len(text):
         window = text[start : start + window_chars]

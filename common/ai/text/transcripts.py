@@ -1,4 +1,4 @@
-"""Parse transcripts of meeting tools and chats into lines of "Name: what was said"."""
+"""Parse transcripts of meetings and chats into lines of "Name: what was said"."""
 
 import re
 from collections.abc import Iterator

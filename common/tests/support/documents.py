@@ -1,4 +1,4 @@
-"""Documents for tests: made by the usual libraries, or built by hand if they must be malformed."""
+"""Documents for tests, made by libraries or, if malformed, by hand."""
 
 import zlib
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def compressed_stream(unit: bytes, repeats: int) -> bytes:
 
 
 def build_single_page_pdf(content: bytes, *others: bytes, resources: bytes = b"") -> bytes:
-    """Return a PDF of one page with the stream `content`; `others` are objects from number 6 on."""
+    """Return a PDF of one page. `others` are its objects from number 6 on."""
     page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources "
     page += b"<< /Font << /F1 5 0 R >> %b >> >>" % resources
     pages = b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"

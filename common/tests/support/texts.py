@@ -1,4 +1,4 @@
-"""Texts for the tests of summaries: news, a meeting, and samples of several languages."""
+"""Texts to summarise in tests: news, a meeting, samples of several languages."""
 
 NEWS = """By Anna Reporter
 The city council voted on Tuesday to close the old harbour bridge for two years of repairs.

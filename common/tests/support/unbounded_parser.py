@@ -1,4 +1,4 @@
-"""A replacement for `common.documents.parser_process` that answers with too much text."""
+"""A replacement for `parser_process` that answers with too much text."""
 
 import json
 import sys
