@@ -23,7 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common.ai.extractive.features import FEATURE_NAMES, WORD, build_word_table, stem_tokens
-from common.ai.extractive.paragraph import summary_sentences
+from common.ai.extractive.paragraph import select_summary_sentences
 from common.ai.extractive.weights import WEIGHTS, Weights
 from common.ai.text.sentences import count_words, split_sentences
 
@@ -151,8 +151,8 @@ def format_weights(weights: Weights) -> str:
     return WEIGHTS_MODULE.format(features=features, table=table, steps=weights.steps)
 
 
-def summarizer_of(weights: Weights) -> Callable[[str], list[str]]:
-    return lambda text: summary_sentences(text, max_words=MAX_WORDS, weights=weights)
+def make_summarizer(weights: Weights) -> Callable[[str], list[str]]:
+    return lambda text: select_summary_sentences(text, max_words=MAX_WORDS, weights=weights)
 
 
 def summarize_lead(text: str) -> list[str]:
@@ -204,7 +204,7 @@ def cross_validate(passages: list[Passage], count: int, seed: int = 0) -> list[l
         weights = fit_weights([p for p, fold in zip(passages, folds, strict=True) if fold != k])
         for i, p in enumerate(passages):
             if folds[i] == k:
-                summaries[i] = summarizer_of(weights)(p["text"])
+                summaries[i] = make_summarizer(weights)(p["text"])
     return summaries
 
 
@@ -281,7 +281,7 @@ def compare_time(rouge: Rouge, passages: list[Passage]) -> None:
     if summarize is None:
         print("sumy is not installed: no comparison of time")
         return
-    _, our_seconds = summarize_timed(summarizer_of(WEIGHTS), passages)
+    _, our_seconds = summarize_timed(make_summarizer(WEIGHTS), passages)
     summaries, lexrank_seconds = summarize_timed(summarize, passages)
     print_scores("sumy LexRank", rouge, passages, summaries)
     print(f"CPU for {len(passages)} passages: ours {our_seconds:.2f} s,", end=" ")
@@ -306,7 +306,7 @@ def main() -> None:
     print_scores("lead, 80 words", rouge, passages, leads)
     name = f"ours, {args.folds} folds"
     print_scores(name, rouge, passages, cross_validate(passages, args.folds, args.seed))
-    summaries = [summarizer_of(WEIGHTS)(p["text"]) for p in passages]
+    summaries = [make_summarizer(WEIGHTS)(p["text"]) for p in passages]
     print_scores("ours, weights.py (fitted on these)", rouge, passages, summaries)
     if args.oracle:
         print_scores("oracle", rouge, passages, [select_oracle(p, rouge) for p in passages])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.ai.extractive.paragraph import summarize, summary_sentences
+from common.ai.extractive.paragraph import select_summary_sentences, summarize
 from common.ai.text.sentences import (
     count_words,
     find_grapheme_boundary,
@@ -40,7 +40,7 @@ def has_words_in_order(summary: str, source: str) -> bool:
 
 def test_a_short_text_is_returned_whole():
     assert summarize("  Two  words.\n\nAnd three more. ") == "Two words. And three more."
-    assert summary_sentences("Two words. And three more.") == ["Two words. And three more."]
+    assert select_summary_sentences("Two words. And three more.") == ["Two words. And three more."]
 
 
 def test_news_keeps_its_lead_without_the_byline():
@@ -79,17 +79,18 @@ Ben: My train was late again and then somebody had taken my usual seat."""
 
 @pytest.mark.parametrize("text", [MEETING, NEWS])
 def test_sentences_are_not_truncated(text):
-    assert not summary_sentences(text, max_words=70)[-1].endswith("…")
+    assert not select_summary_sentences(text, max_words=70)[-1].endswith("…")
 
 
 def test_sentences_are_copied_from_the_text():
     assert all(
-        sentence in " ".join(NEWS.split()) for sentence in summary_sentences(NEWS, max_words=60)
+        sentence in " ".join(NEWS.split())
+        for sentence in select_summary_sentences(NEWS, max_words=60)
     )
 
 
 def test_sentences_of_a_meeting_have_content_and_names():
-    lines = summary_sentences(MEETING, max_words=50)
+    lines = select_summary_sentences(MEETING, max_words=50)
     assert all(len(line.split()) > 4 for line in lines)
     assert "rubber" in " ".join(lines)
     assert parse_speaker_label(lines[0])[0] in {
@@ -111,7 +112,7 @@ def test_a_sentence_starts_with_its_speakers_name():
             ("Ben", "brochure", "visitors from Oslo"),
         ]
     )
-    lines = summary_sentences(talk, max_words=34)
+    lines = select_summary_sentences(talk, max_words=34)
     assert len(lines) > 1
     for line in lines:
         assert f"the {parse_speaker_label(line)[0]} project" in line
@@ -162,7 +163,7 @@ def test_chinese_sentences_are_joined_without_spaces():
 
 def test_right_to_left_sentences_are_copied_from_the_text():
     text = " ".join(f"המשפט מספר {i} מדבר על עניין אחר לגמרי." for i in range(30))
-    assert all(sentence in text for sentence in summary_sentences(text, max_words=40))
+    assert all(sentence in text for sentence in select_summary_sentences(text, max_words=40))
 
 
 @pytest.mark.parametrize("cluster", ["👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "e\u0301", "각", "❤️"])

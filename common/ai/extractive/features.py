@@ -96,7 +96,7 @@ def _collect_label_stems(sentences: list[Sentence]) -> set[str]:
     return {stem for label in labels for stem in stem_tokens(WORD.findall(label))}
 
 
-def word_values(words: WordTable, weights: Weights) -> list[list[float]]:
+def compute_word_values(words: WordTable, weights: Weights) -> list[list[float]]:
     """Return per word the value of its first, second, third… occurrence in a summary.
 
     It is the probability that a summary written by a person has the word that often.

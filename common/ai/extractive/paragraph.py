@@ -33,11 +33,13 @@ def summarize(text: str, *, max_words: int = 80) -> str:
     character or `max_words` is below 1.
     """
     source = validate_source(text, max_words)
-    result = join_sentences(summary_sentences(text, max_words=max_words))
+    result = join_sentences(select_summary_sentences(text, max_words=max_words))
     return result if len(result) <= len(source) else truncate(source, max_words)
 
 
-def summary_sentences(text: str, *, max_words: int = 80, weights: Weights = WEIGHTS) -> list[str]:
+def select_summary_sentences(
+    text: str, *, max_words: int = 80, weights: Weights = WEIGHTS
+) -> list[str]:
     """Return the sentences of a summary of `text`.
 
     A sentence longer than `max_words` is cut and ends in "…". In a dialogue, a sentence starts
@@ -45,7 +47,7 @@ def summary_sentences(text: str, *, max_words: int = 80, weights: Weights = WEIG
     than allowed if the other sentences are unimportant. Raises ValueError as `summarize` does.
     """
     source = validate_source(text, max_words)
-    max_words = summary_limit(text, max_words)
+    max_words = max_summary_words(text, max_words)
     if count_words(source) <= max_words:
         return [_whole_text(text)]
     sentences = split_sentences(text, max_words=max_words)
@@ -60,7 +62,7 @@ def _whole_text(text: str) -> str:
     return " ".join(lines) if readable == lines else join_sentences(readable)
 
 
-def summary_limit(text: str, max_words: int) -> int:
+def max_summary_words(text: str, max_words: int) -> int:
     """Return the words that a summary may have: of a dialogue, half of it at most."""
     if not is_dialogue(readable_lines(text)):
         return max_words

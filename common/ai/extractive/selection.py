@@ -4,8 +4,8 @@ import heapq
 from bisect import bisect
 from collections import Counter
 
-from common.ai.extractive.features import build_word_table, word_values
-from common.ai.extractive.sentence_factors import sentence_factors
+from common.ai.extractive.features import build_word_table, compute_word_values
+from common.ai.extractive.sentence_factors import compute_factors
 from common.ai.extractive.weights import WEIGHTS, Weights
 from common.ai.text.sentences import Sentence, count_words
 
@@ -37,8 +37,8 @@ class SentenceSelector:
         words = build_word_table(sentences, weights.common)
         self._sentences = sentences
         self._rows = words.rows
-        self._values = word_values(words, weights)
-        self._factors = sentence_factors(sentences) if factors is None else factors
+        self._values = compute_word_values(words, weights)
+        self._factors = compute_factors(sentences) if factors is None else factors
         self._standalone, self._extra_words = standalone, extra_words
         self._lengths = [count_words(s.text) for s in sentences]
         self._label_lengths = [count_words(s.label) for s in sentences]
@@ -54,19 +54,19 @@ class SentenceSelector:
         gains = [(-self._gain(n), n) for n in self._candidates()]
         heap = heapq.nsmallest(MIN_CANDIDATES + max_words, gains)  # sorted, and so a heap
         min_gain = -heap[0][0] * MIN_GAIN_RATIO if heap and not self._standalone else 0.0
-        spare_words = max_words * (1 - FULL_RATIO)
-        while heap and max_words > 0:
+        words_left, spare_words = max_words, max_words * (1 - FULL_RATIO)
+        while heap and words_left > 0:
             n = heap[0][1]
-            if (added_words := self._added_words(n)) > max_words:
+            if (added_words := self._added_words(n)) > words_left:
                 heapq.heappop(heap)
             elif (gain := self._gain(n)) < -heap[0][0]:
                 heapq.heapreplace(heap, (-gain, n))
-            elif gain < min_gain and max_words < spare_words:
+            elif gain < min_gain and words_left < spare_words:
                 break
             else:
                 heapq.heappop(heap)
                 self._add(n)
-                max_words -= added_words
+                words_left -= added_words
         return [self._sentences[n] for n in self._selected]
 
     def _candidates(self) -> list[int]:

@@ -37,7 +37,7 @@ _boilerplate = re.compile(
 )
 
 
-def sentence_factors(sentences: list[Sentence], *, use_roles: bool = True) -> list[float]:
+def compute_factors(sentences: list[Sentence], *, use_roles: bool = True) -> list[float]:
     """Return the factor of each sentence.
 
     Without `use_roles` it depends on the sentence's form and position only, not on whether it

@@ -3,7 +3,7 @@
 from common.ai.extractive import paragraph
 from common.ai.extractive.features import WORD, stem_tokens
 from common.ai.extractive.selection import SentenceSelector
-from common.ai.extractive.sentence_factors import sentence_factors
+from common.ai.extractive.sentence_factors import compute_factors
 from common.ai.extractive.sentence_roles import (
     DEFAULT_NO_TASKS_TEXT,
     LANGUAGES,
@@ -96,15 +96,11 @@ def _summarize_by_topic(request: SummaryRequest) -> str:
     has_bullets, topic = is_list(request), _topic_stems(request)
     if not has_bullets and not topic:
         return paragraph.summarize(request.text, max_words=request.max_words)
-    max_words = paragraph.summary_limit(request.text, request.max_words)
+    max_words = paragraph.max_summary_words(request.text, request.max_words)
     bullet_words = count_words(BULLET) if has_bullets else 0
     sentences = split_sentences(request.text, max_words=max(1, max_words - bullet_words))
-    factors = [
-        _topic_factor(sentence, factor, topic)
-        for sentence, factor in zip(
-            sentences, sentence_factors(sentences, use_roles=not topic), strict=True
-        )
-    ]
+    factors = compute_factors(sentences, use_roles=not topic)
+    factors = [_topic_factor(s, f, topic) for s, f in zip(sentences, factors, strict=True)]
     selected = _select(sentences, factors, max_words, extra_words=bullet_words)
     return _join_bullets(selected) if has_bullets else _join_prose(selected)
 
@@ -143,13 +139,11 @@ def _summarize_tasks(request: SummaryRequest) -> tuple[str, str]:
 
 def _summarize_for_manager(request: SummaryRequest) -> str:
     """Return outcomes first, then figures, other sentences, risks and open questions."""
-    max_words = paragraph.summary_limit(request.text, request.max_words)
+    max_words = paragraph.max_summary_words(request.text, request.max_words)
     sentences = split_sentences(request.text, max_words=max_words)
+    factors = compute_factors(sentences, use_roles=False)
     factors = [
-        _manager_factor(find_role(sentence.text), factor)
-        for sentence, factor in zip(
-            sentences, sentence_factors(sentences, use_roles=False), strict=True
-        )
+        _manager_factor(find_role(s.text), f) for s, f in zip(sentences, factors, strict=True)
     ]
     selected = _select(sentences, factors, max_words)
     selected.sort(key=lambda sentence: find_role(sentence.text))
