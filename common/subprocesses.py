@@ -1,7 +1,7 @@
-"""Processes beside a worker, each a fresh interpreter that does one thing.
+"""Start a module of Bureau as a fresh interpreter beside a worker.
 
-Not forks: a worker has threads, connections and locks, and a copy of it has them in any state.
-They have neither Bureau's secrets in their environment nor, unless they import it, Django.
+A fork would copy the worker's threads, connections and locks in an arbitrary state. These
+processes have neither Bureau's secrets in their environment nor, unless they import it, Django.
 """
 
 import json
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+INHERITED_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
-def start(module: str, orders: dict[str, Any], **options: Any) -> subprocess.Popen[bytes]:
-    """Run `python -m module`, with its orders as JSON in its first argument.
+def start(module: str, arguments: dict[str, Any], **options: Any) -> subprocess.Popen[bytes]:
+    """Run `python -m module` with `arguments` as JSON in its only argument.
 
-    They name the `parent` besides. A terminal's Ctrl-C, which is sent to a whole group of
-    processes, is the parent's to act on.
+    The id of this process is added to them as `parent`. `options` go to `Popen`. The child gets a
+    session of its own, so that Ctrl-C in a terminal reaches only the parent, which decides.
     """
     return subprocess.Popen(  # noqa: S603 - this interpreter and our own modules
-        [sys.executable, "-m", module, json.dumps({"parent": os.getpid(), **orders})],
+        [sys.executable, "-m", module, json.dumps({"parent": os.getpid(), **arguments})],
         cwd=ROOT,
-        env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        env={name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ},
         start_new_session=True,
         **options,
     )

@@ -7,7 +7,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.parsers import MultiPartParser
 
 from common.api.request_body import drain_request_body
-from common.documents.limits import limits
+from common.documents.limits import get_limits
 
 # The other fields, and the boundaries and headers between fields.
 MAX_FORM_OVERHEAD_BYTES = 1_048_576
@@ -19,7 +19,7 @@ class DocumentParser(MultiPartParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping | None = None
     ) -> Any:
-        max_file_bytes = limits().max_bytes
+        max_file_bytes = get_limits().max_bytes
         request = (parser_context or {})["request"]._request
         if _content_length(request) > _max_body_bytes(request, max_file_bytes):
             drain_request_body(request)

@@ -51,7 +51,7 @@ def summarize(job: Summary) -> StoredSummary:
     request = ai.SummaryRequest(
         text=source.text,
         instructions=job.instructions,
-        language=languages.spelt(job.language),
+        language=languages.normalize_language(job.language),
         max_words=job.max_words or MAX_DEFAULT_WORDS,
     )
     key = deduplication.request_key(request, model=ai.summarizer().model, omitted=source.omitted)
@@ -90,7 +90,7 @@ def load_source_text(job: Summary) -> SourceText:
 def _extract_file(job: Summary, source: SummarySource, file: bytes | memoryview) -> None:
     """Replace the stored file by its text."""
     try:
-        document = documents.extract(bytes(file), documents.Kind(source.file_type))
+        document = documents.extract(bytes(file), documents.DocumentType(source.file_type))
     except documents.DocumentRefused as error:
         SummarySource.objects.filter(pk=source.pk).update(file=None)
         raise JobFailed(str(error)) from None

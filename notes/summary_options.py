@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from common.ai.text.sentences import cost
+from common.ai.text.sentences import count_words
 from notes.models import Summary
 from notes.summary_templates import DEFAULT_TEMPLATE, TemplateSnapshot
 
@@ -13,7 +13,7 @@ MAX_COUNTED_CHARS = 40_000
 
 def default_max_words(text: str) -> int:
     """Return the length of a summary for which no `max_words` was chosen: a third of its text."""
-    third = cost(text[:MAX_COUNTED_CHARS]) // 3
+    third = count_words(text[:MAX_COUNTED_CHARS]) // 3
     return max(MIN_DEFAULT_WORDS, min(third, MAX_DEFAULT_WORDS))
 
 

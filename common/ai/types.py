@@ -22,7 +22,7 @@ class SummaryRequest:
 
     `instructions` are those of a template (`templates.TEMPLATES` or a company's own). `language`
     names the summary's language; "" means the language of the text. A summary never has more than
-    `max_words` words, as `sentences.cost` counts them.
+    `max_words` words, as `sentences.count_words` counts them.
     """
 
     text: str

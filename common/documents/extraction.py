@@ -1,7 +1,7 @@
-"""The text of a document, read in a child process that may use only so much.
+"""Extract the text of a document in a child process with limited resources.
 
-The child has neither Bureau's secrets nor Django (`common.subprocesses`), and sets itself limits
-before it reads (`child.py`). Whatever happens to it, its document alone is refused.
+The child has neither Bureau's secrets nor Django (`common.subprocesses`) and limits its own memory
+and time before it reads (`parser_process.py`). If it crashes, only its document is refused.
 """
 
 import json
@@ -18,53 +18,53 @@ from typing import IO
 
 from common import subprocesses
 from common.documents import plain_text
-from common.documents.limits import limits, too_long
-from common.documents.types import (
+from common.documents.errors import (
     DocumentRefused,
-    Extracted,
-    Kind,
-    Limits,
-    broken,
-    no_text,
-    too_expensive,
+    damaged_error,
+    no_text_error,
+    too_expensive_error,
+    too_long_error,
 )
+from common.documents.limits import get_limits
+from common.documents.types import DocumentLimits, DocumentType, ExtractedText
 
-# Exit statuses. Out of room is an answer that takes more bytes than the longest text can.
-OUT_OF_MEMORY, OUT_OF_ROOM = 3, 4
-PATIENCE = 2  # the time on the clock, for each second of CPU that a document may cost
+# Exit statuses of the child. Its output is too large if it is longer than the longest text can be.
+EXIT_OUT_OF_MEMORY, EXIT_OUTPUT_TOO_LARGE = 3, 4
+WALL_SECONDS_PER_CPU_SECOND = 2
 
-_OVERDRAWN = {OUT_OF_MEMORY, -signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL}
-_CRASHED = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE}
+_LIMIT_STATUSES = {EXIT_OUT_OF_MEMORY, -signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL}
+_CRASH_STATUSES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE}
 
 
-def extract(source: bytes | Path, kind: Kind) -> Extracted:
-    """The text of the file in `source`, which `sniff` has found to be of `kind`.
+def extract(source: bytes | Path, document_type: DocumentType) -> ExtractedText:
+    """Return the text of the file in `source`, whose type `sniff` has detected.
 
-    Raises `DocumentRefused`. Any other exception means that the reading itself could not be done
-    and is worth another try.
+    Raises `DocumentRefused`. Any other exception means that the child could not run, and that
+    a later try may succeed.
     """
-    most = limits()
-    if kind is Kind.TEXT:
-        return _plain(source, most)
-    with _opened(source) as file, TemporaryFile() as answer:
-        status = _run_child(file, answer, kind, most)
-        answer.seek(0)
-        return _understood(status, answer.read(), kind, most)
+    limits = get_limits()
+    if document_type is DocumentType.TEXT:
+        return _extract_plain_text(source, limits)
+    with _open_source(source) as file, TemporaryFile() as output:
+        status = _run_parser(file, output, document_type, limits)
+        output.seek(0)
+        return _parse_output(status, output.read(), document_type, limits)
 
 
-def _plain(source: bytes | Path, most: Limits) -> Extracted:
-    """No parser is at work here, so no child is needed."""
+def _extract_plain_text(source: bytes | Path, limits: DocumentLimits) -> ExtractedText:
+    """Decode a plain text in this process, because it needs no parser."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        text = plain_text.tidied(plain_text.decoded(file.read(most.max_bytes)))
+        text = plain_text.normalize(plain_text.decode(file.read(limits.max_bytes)))
     if not text:
-        raise no_text()
-    if len(text) > most.max_characters:
-        raise too_long(most)
-    return Extracted(plain_text.unwrapped(text))
+        raise no_text_error()
+    if len(text) > limits.max_characters:
+        raise too_long_error(limits)
+    return ExtractedText(plain_text.unwrap_lines(text))
 
 
 @contextmanager
-def _opened(source: bytes | Path) -> Iterator[IO[bytes]]:
+def _open_source(source: bytes | Path) -> Iterator[IO[bytes]]:
+    """Yield a file with a descriptor that a child can read."""
     if isinstance(source, Path):
         with source.open("rb") as file:
             yield file
@@ -75,40 +75,45 @@ def _opened(source: bytes | Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _run_child(file: IO[bytes], answer: IO[bytes], kind: Kind, most: Limits) -> int:
-    """Its exit status, negative for the signal that ended it."""
+def _run_parser(
+    file: IO[bytes], output: IO[bytes], document_type: DocumentType, limits: DocumentLimits
+) -> int:
+    """Return the exit status of the child, negative for the signal that ended it."""
+    timeout_s = limits.seconds * WALL_SECONDS_PER_CPU_SECOND
     child = subprocesses.start(
         "common.documents.parser_process",
-        {"kind": kind, "patience": most.seconds * PATIENCE, **asdict(most)},
+        {"document_type": document_type, "timeout_s": timeout_s, "limits": asdict(limits)},
         stdin=file,
-        stdout=answer,
+        stdout=output,
         stderr=subprocess.DEVNULL,
     )
     try:
-        return child.wait(timeout=most.seconds * PATIENCE)
+        return child.wait(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         return -signal.SIGKILL
     finally:
-        _end(child)
+        _kill(child)
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _kill(child: "subprocess.Popen[bytes]") -> None:
     if child.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
-def _understood(status: int, answer: bytes, kind: Kind, most: Limits) -> Extracted:
-    if status in _OVERDRAWN:
-        raise too_expensive()
-    if status == OUT_OF_ROOM:
-        raise too_long(most)
-    if status in _CRASHED:
-        raise broken(kind.upper())
+def _parse_output(
+    status: int, output: bytes, document_type: DocumentType, limits: DocumentLimits
+) -> ExtractedText:
+    if status in _LIMIT_STATUSES:
+        raise too_expensive_error()
+    if status == EXIT_OUTPUT_TOO_LARGE:
+        raise too_long_error(limits)
+    if status in _CRASH_STATUSES:
+        raise damaged_error(document_type.upper())
     if status:
-        raise RuntimeError(f"the reader of documents ended with status {status}")
-    found = json.loads(answer)
-    if "code" in found:
-        raise DocumentRefused(**found)
-    return Extracted(**found)
+        raise RuntimeError(f"the document parser ended with status {status}")
+    answer = json.loads(output)
+    if "code" in answer:
+        raise DocumentRefused(**answer)
+    return ExtractedText(**answer)

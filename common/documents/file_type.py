@@ -1,68 +1,75 @@
-"""What a file is, told by its content alone and cheaply enough for a web request."""
+"""Detect the type of a file by its content, cheaply enough for a web request."""
 
 import re
 from typing import IO
 
-from common.documents import archive, plain_text
-from common.documents.limits import limits, too_long
-from common.documents.types import DocumentRefused, Kind, Limits, no_text, unsupported
+from common.documents import plain_text, word_archive
+from common.documents.errors import (
+    DocumentRefused,
+    no_text_error,
+    too_long_error,
+    unsupported_error,
+)
+from common.documents.limits import get_limits
+from common.documents.types import DocumentLimits, DocumentType
 
-HEAD = 1024  # bytes in which readers of PDF look for its mark
-TAIL = 2048
+HEAD_BYTES = 1024  # in which PDF readers search for "%PDF-"
+TAIL_BYTES = 2048
 
 _pdf_start = re.compile(rb"(?:\xef\xbb\xbf)?\s*%PDF-")
-_OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_RTF = b"{\\rtf"
+_OLE2_SIGNATURE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_RTF_SIGNATURE = b"{\\rtf"
 
 
-def sniff(stream: IO[bytes], size: int) -> Kind:
-    """The kind of the file in `stream`, which is `size` bytes long and is left at its start.
+def sniff(stream: IO[bytes], size: int) -> DocumentType:
+    """Return the type of the file of `size` bytes in `stream`, and rewind it.
 
-    Raises `DocumentRefused` for what can be told without parsing: an empty or too large file,
-    another kind, an encrypted Word document, and a zip archive that unpacks to too much.
+    Raises `DocumentRefused` for what can be detected without parsing: an empty or too large file,
+    another type, an encrypted Word document, and an archive that unpacks to too much.
     """
-    most = limits()
+    limits = get_limits()
     if not size:
         raise DocumentRefused("The file is empty.", "empty")
-    if size > most.max_bytes:
-        raise DocumentRefused(f"It is larger than {most.max_bytes:,} bytes.", "too_large")
+    if size > limits.max_bytes:
+        raise DocumentRefused(f"The file is larger than {limits.max_bytes:,} bytes.", "too_large")
     try:
-        return _kind(stream, most)
+        return _detect_type(stream, limits)
     finally:
         stream.seek(0)
 
 
-def _kind(stream: IO[bytes], most: Limits) -> Kind:
+def _detect_type(stream: IO[bytes], limits: DocumentLimits) -> DocumentType:
     stream.seek(0)
-    head = stream.read(HEAD)
-    if head.startswith(archive.MARKS):
-        archive.check_word_document(stream, most)
-        return Kind.DOCX
-    if head.startswith(_OLE2):
+    head = stream.read(HEAD_BYTES)
+    if head.startswith(word_archive.ZIP_SIGNATURES):
+        word_archive.check_word_document(stream, limits)
+        return DocumentType.DOCX
+    if head.startswith(_OLE2_SIGNATURE):
         raise DocumentRefused(
-            "It is an encrypted document or one of an old Office program.", "encrypted"
+            "The file is encrypted or in an old Office format. Save it as DOCX without a password.",
+            "encrypted",
         )
-    if head.startswith(_RTF):
-        raise unsupported()
+    if head.startswith(_RTF_SIGNATURE):
+        raise unsupported_error()
     if _pdf_start.match(head):
-        return Kind.PDF
+        return DocumentType.PDF
     stream.seek(0)
-    return _text_or_late_pdf(stream.read(most.max_bytes), most)
+    return _detect_text_or_pdf(stream.read(limits.max_bytes), limits)
 
 
-def _text_or_late_pdf(data: bytes, most: Limits) -> Kind:
-    """A PDF may have something before it, and a text may speak of PDF."""
-    is_pdf = b"%PDF-" in data[:HEAD]
-    if is_pdf and b"startxref" in data[-TAIL:]:
-        return Kind.PDF
+def _detect_text_or_pdf(data: bytes, limits: DocumentLimits) -> DocumentType:
+    """Tell a PDF with other bytes before its start from a text that mentions "%PDF-"."""
+    mentions_pdf = b"%PDF-" in data[:HEAD_BYTES]
+    if mentions_pdf and b"startxref" in data[-TAIL_BYTES:]:
+        return DocumentType.PDF
     try:
-        text = plain_text.decoded(data)
+        text = plain_text.decode(data)
     except DocumentRefused:
-        if is_pdf:
-            return Kind.PDF
+        if mentions_pdf:
+            return DocumentType.PDF
         raise
     if not text.strip():
-        raise no_text()
-    if len(text) > most.max_characters:
-        raise too_long(most)
-    return Kind.TEXT
+        raise no_text_error()
+    if len(text) > limits.max_characters:
+        raise too_long_error(limits)
+    return DocumentType.TEXT

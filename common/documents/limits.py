@@ -1,14 +1,8 @@
-from common.documents.types import DocumentRefused, Limits
+from common.documents.types import DocumentLimits
 
 
-def limits() -> Limits:
-    """The limits that the settings give."""
-    from django.conf import settings  # 80 ms that the child, which is handed them, need not wait
+def get_limits() -> DocumentLimits:
+    """Return the limits of the settings."""
+    from django.conf import settings  # deferred: the child process does without Django (80 ms)
 
-    return Limits(**settings.DOCUMENTS)
-
-
-def too_long(limits: Limits) -> DocumentRefused:
-    return DocumentRefused(
-        f"It holds more than {limits.max_characters:,} characters of text.", "too_long"
-    )
+    return DocumentLimits(**settings.DOCUMENTS)

@@ -1,6 +1,7 @@
-"""The process that reads one document: from standard input, to standard output, within limits.
+"""The child process that parses one document from standard input, within limits.
 
-`extraction.py` starts it. It ends by itself when its time is up or its parent is gone.
+`extraction.py` starts it and reads the answer from its standard output, as JSON. It ends when its
+time is up or its parent process has ended.
 """
 
 import ctypes
@@ -15,85 +16,89 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
-from common.documents.extraction import OUT_OF_MEMORY, OUT_OF_ROOM
-from common.documents.limits import too_long
-from common.documents.types import DocumentRefused, Extracted, Kind, Limits, broken
+from common.documents.errors import DocumentRefused, damaged_error, too_long_error
+from common.documents.extraction import EXIT_OUT_OF_MEMORY, EXIT_OUTPUT_TOO_LARGE
+from common.documents.types import DocumentLimits, DocumentType, ExtractedText
 
-MEGABYTE = 1_000_000
-OPEN_FILES = 32
-SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
+BYTES_PER_MB = 1_000_000
+MAX_BYTES_PER_CHARACTER = 4  # in UTF-8
+MAX_OPEN_FILES = 32
+PR_SET_PDEATHSIG = 1  # from Linux's <sys/prctl.h>
 
 
-def main(task: dict[str, Any]) -> None:
-    kind, parent, patience = Kind(task.pop("kind")), task.pop("parent"), task.pop("patience")
-    most = Limits(**task)
-    _end_with(parent, patience)
-    _restrict(most)
+def main(arguments: dict[str, Any]) -> None:
+    document_type = DocumentType(arguments["document_type"])
+    limits = DocumentLimits(**arguments["limits"])
+    _limit_lifetime(arguments["parent"], arguments["timeout_s"])
+    _limit_resources(limits)
     try:
-        answer = answer_to(kind, sys.stdin.buffer, most)
+        answer = build_answer(document_type, sys.stdin.buffer, limits)
         sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode())
         sys.stdout.flush()
     except MemoryError:
-        os._exit(OUT_OF_MEMORY)
-    except OSError as error:  # of the writing alone; a full disk is no fault of the document
-        os._exit(OUT_OF_ROOM if error.errno == errno.EFBIG else 1)
-    os._exit(0)  # no tidying up of what is thrown away as a whole
+        os._exit(EXIT_OUT_OF_MEMORY)
+    except OSError as error:  # only from writing; a full disk is not the document's fault
+        os._exit(EXIT_OUTPUT_TOO_LARGE if error.errno == errno.EFBIG else 1)
+    os._exit(0)  # skip the clean-up of objects
 
 
-def _end_with(parent: int, patience: int) -> None:
-    """Die by SIGALRM after `patience` seconds and, where the system can do that, with `parent`."""
-    signal.setitimer(signal.ITIMER_REAL, patience)
+def _limit_lifetime(parent_pid: int, timeout_s: int) -> None:
+    """End by SIGALRM after `timeout_s` seconds and, on Linux, with the parent."""
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we could ask
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it ended before the call above
         os._exit(1)
 
 
-def _restrict(most: Limits) -> None:
-    """Limits that nothing here can raise again. macOS does not keep that of memory."""
-    for what, limit in (
-        (resource.RLIMIT_AS, most.memory_mb * MEGABYTE),
-        (resource.RLIMIT_CPU, most.seconds),
-        (resource.RLIMIT_FSIZE, 4 * most.max_characters + MEGABYTE),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
+def _limit_resources(limits: DocumentLimits) -> None:
+    """Set limits that this process cannot raise. macOS ignores that of memory."""
+    max_output_bytes = MAX_BYTES_PER_CHARACTER * limits.max_characters + BYTES_PER_MB
+    for resource_type, limit in (
+        (resource.RLIMIT_AS, limits.memory_mb * BYTES_PER_MB),
+        (resource.RLIMIT_CPU, limits.seconds),
+        (resource.RLIMIT_FSIZE, max_output_bytes),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         with suppress(ValueError, OSError):
-            resource.setrlimit(what, (limit, limit))
+            resource.setrlimit(resource_type, (limit, limit))
 
 
-def answer_to(kind: Kind, stream: IO[bytes], most: Limits) -> dict[str, str]:
-    """The fields of an `Extracted`, or of a `DocumentRefused`."""
+def build_answer(
+    document_type: DocumentType, stream: IO[bytes], limits: DocumentLimits
+) -> dict[str, str]:
+    """Return the fields of an `ExtractedText`, or of a `DocumentRefused`."""
     try:
-        return asdict(_read(kind, stream, most))
-    except DocumentRefused as refused:
-        return _told(refused)
+        return asdict(_parse(document_type, stream, limits))
+    except DocumentRefused as error:
+        refusal = error
     except MemoryError:
         raise
-    except Exception:  # parsers raise anything at all on what is broken
-        return _told(broken(kind.upper()))
+    except Exception:  # parsers raise errors of any type on damaged files
+        refusal = damaged_error(document_type.upper())
+    return {"message": refusal.message, "code": refusal.code}
 
 
-def _read(kind: Kind, stream: IO[bytes], most: Limits) -> Extracted:
-    found = _reader(kind)(stream, most)
-    if len(found.text) > most.max_characters:  # by what divides its parts, or by ligatures
-        raise too_long(most)
-    return found
+def _parse(document_type: DocumentType, stream: IO[bytes], limits: DocumentLimits) -> ExtractedText:
+    extracted = _load_parser(document_type)(stream, limits)
+    if len(extracted.text) > limits.max_characters:  # with separators and expanded ligatures
+        raise too_long_error(limits)
+    return extracted
 
 
-def _told(refused: DocumentRefused) -> dict[str, str]:
-    return {"message": refused.message, "code": refused.code}
+def _load_parser(
+    document_type: DocumentType,
+) -> Callable[[IO[bytes], DocumentLimits], ExtractedText]:
+    """Return the parser of a type, and import no other."""
+    if document_type is DocumentType.PDF:
+        from common.documents.pdf_parser import parse_pdf
 
+        return parse_pdf
+    from common.documents.docx_parser import parse_docx
 
-def _reader(kind: Kind) -> Callable[[IO[bytes], Limits], Extracted]:
-    if kind is Kind.PDF:
-        from common.documents import pdf
-
-        return pdf.read
-    from common.documents import docx
-
-    return docx.read
+    return parse_docx
 
 
 if __name__ == "__main__":

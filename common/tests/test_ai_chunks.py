@@ -10,8 +10,13 @@ from common.ai.provider.answer_format import clean_text, fit_answer, remove_thin
 from common.ai.provider.options import ProviderOptions
 from common.ai.provider.prompts import build_summary_messages
 from common.ai.templates import TEMPLATES
-from common.ai.text.chunking import SMALLEST, estimate_tokens, sentence_end, split
-from common.ai.text.sentences import cost
+from common.ai.text.chunking import (
+    MIN_CHUNK_TOKENS,
+    estimate_tokens,
+    find_sentence_end,
+    split_chunks,
+)
+from common.ai.text.sentences import count_words
 from common.ai.types import SummaryRequest
 
 # Translations of one sentence, with their lengths in tokens of cl100k_base (by bpe-openai).
@@ -51,10 +56,10 @@ prose = st.lists(
 ).map("".join)
 
 
-@given(any_text | prose, st.integers(SMALLEST, 80))
+@given(any_text | prose, st.integers(MIN_CHUNK_TOKENS, 80))
 @settings(deadline=None)
 def test_the_parts_are_the_text_and_each_fits(text, tokens):
-    parts = list(split(text, tokens))
+    parts = list(split_chunks(text, tokens))
     assert "".join(parts) == text
     assert all(0 < estimate_tokens(part) <= tokens for part in parts)
 
@@ -80,25 +85,25 @@ def test_the_estimated_cost_of_a_prompt_is_an_upper_bound(text, tokens):
 
 def test_a_part_ends_with_a_paragraph_if_possible():
     text = "It began well. It went on.\n\n" * 40
-    assert all(part.endswith("on.\n\n") for part in split(text, 100))
+    assert all(part.endswith("on.\n\n") for part in split_chunks(text, 100))
 
 
 def test_a_part_ends_with_a_sentence_and_not_after_an_abbreviation():
     text = "Dr. Smith met Mrs. Jones at 5 p.m. in Oslo. " * 60
-    assert {part[-7:] for part in split(text, 100)} == {" Oslo. "}
+    assert {part[-7:] for part in split_chunks(text, 100)} == {" Oslo. "}
 
 
 def test_a_chinese_part_ends_with_a_sentence():
-    assert all(part.endswith("。") for part in split("董事会决定终止供货合同。" * 90, 200))
+    assert all(part.endswith("。") for part in split_chunks("董事会决定终止供货合同。" * 90, 200))
 
 
 def test_a_part_of_a_text_without_sentences_ends_between_words():
-    assert all(part.endswith("word ") for part in split("word " * 2000, 100))
+    assert all(part.endswith("word ") for part in split_chunks("word " * 2000, 100))
 
 
 def test_grapheme_clusters_are_not_split():
     family = "👨\u200d👩\u200d👧\u200d👦"
-    parts = list(split(family * 200, 50))
+    parts = list(split_chunks(family * 200, 50))
     assert all(part.count(family) * len(family) == len(part) for part in parts)
 
 
@@ -110,17 +115,17 @@ def test_grapheme_clusters_are_not_split():
 )  # fmt: skip
 def test_pathological_texts_are_split_quickly(text):
     started = time.process_time()
-    assert "".join(split(text, 4000)) == text
+    assert "".join(split_chunks(text, 4000)) == text
     assert time.process_time() - started < 2
 
 
 def test_a_part_size_below_the_minimum_raises():
     with pytest.raises(ValueError, match="at least 16"):
-        list(split("text", SMALLEST - 1))
+        list(split_chunks("text", MIN_CHUNK_TOKENS - 1))
 
 
 def test_a_single_sentence_has_no_inner_end():
-    assert sentence_end("Only one sentence here", 0, 22) == 0
+    assert find_sentence_end("Only one sentence here", 0, 22) == 0
 
 
 def prose_request(words):
@@ -168,7 +173,7 @@ def test_a_long_list_loses_whole_bullets():
 @settings(deadline=None)
 def test_an_answer_never_has_more_words_than_requested(answer, words, template):
     request = SummaryRequest("text", instructions=TEMPLATES[template], max_words=words)
-    assert cost(fit_answer(answer, request)[0]) <= words
+    assert count_words(fit_answer(answer, request)[0]) <= words
 
 
 def test_the_marks_around_a_text_cannot_occur_in_it():

@@ -1,18 +1,18 @@
-"""Where sentences end, in the languages that people write minutes and mails in."""
+"""Sentence boundaries in the languages of minutes and mails."""
 
 import pytest
 
-from common.ai.text.abbreviations import mid_sentence
-from common.ai.text.chunking import sentence_end
-from common.ai.text.sentences import split
+from common.ai.text.abbreviations import is_mid_sentence
+from common.ai.text.chunking import find_sentence_end
+from common.ai.text.sentences import split_sentences
 
 
-def sentences(text):
-    return [sentence.text for sentence in split(text, longest=80)]
+def split_texts(text):
+    return [sentence.text for sentence in split_sentences(text, max_words=80)]
 
 
 @pytest.mark.parametrize(
-    "whole",
+    "sentence",
     [
         "Die Abteilung Nr. 7 wird zum 31. Dezember geschlossen.",
         "Ab dem 1. Januar übernimmt Hr. Kurz die Leitung.",
@@ -32,10 +32,10 @@ def sentences(text):
         "1. Approval of the minutes.",
     ],
 )
-def test_that_abbreviations_and_ordinals_do_not_end(whole):
-    assert sentences(f"It rained. {whole} The sun came out.") == [
+def test_abbreviations_and_ordinals_do_not_end_a_sentence(sentence):
+    assert split_texts(f"It rained. {sentence} The sun came out.") == [
         "It rained.",
-        whole,
+        sentence,
         "The sun came out.",
     ]
 
@@ -51,33 +51,33 @@ def test_that_abbreviations_and_ordinals_do_not_end(whole):
         "He said no. She agreed.",
     ],
 )
-def test_that_end_at_a_number_or_a_short_word(text):
-    assert len(sentences(text)) == 2
+def test_a_number_or_a_short_word_can_end_a_sentence(text):
+    assert len(split_texts(text)) == 2
 
 
-def test_an_answer_is_not_cut_at_a_date():
+def test_the_last_sentence_end_is_not_at_a_date():
     text = "Der Vertrag endet. Er endet am 30. Juni. Dann ist Schluss."
-    assert sentence_end(text, 0, len("Der Vertrag endet. Er endet am 30. ")) == 19
+    assert find_sentence_end(text, 0, len("Der Vertrag endet. Er endet am 30. ")) == 19
 
 
-def test_what_ends_in_no_stop_is_not_judged():
-    assert not mid_sentence("Hr", "Kurz")
-    assert not mid_sentence("", "Kurz")
+def test_text_without_a_full_stop_is_not_mid_sentence():
+    assert not is_mid_sentence("Hr", "Kurz")
+    assert not is_mid_sentence("", "Kurz")
 
 
-def test_a_mail_with_lines_of_one_width_is_read_as_one():
+def test_wrapped_lines_of_a_mail_are_joined():
     mail = """the council met on Monday evening in the town hall and after a long
 debate decided to close the old harbour bridge for two years. The
 work will cost 48 million euros and start in March. Most of the people
 who spoke were against it."""
-    assert sentences(mail)[1:] == [
+    assert split_texts(mail)[1:] == [
         "The work will cost 48 million euros and start in March.",
         "Most of the people who spoke were against it.",
     ]
 
 
-def test_a_line_that_comes_on_every_page_is_weighed_a_few_times():
+def test_a_line_repeated_on_every_page_is_limited():
     text = "\n".join(f"Bureau AG, confidential.\nPage {n} tells of pump {n}." for n in range(40))
-    found = sentences(text)
+    found = split_texts(text)
     assert found.count("Bureau AG, confidential.") == 10
     assert len(found) == 50

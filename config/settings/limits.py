@@ -11,7 +11,7 @@ RATE_LIMIT_PER_HOUR = env.rate_limit_per_hour
 
 # Bytes of a request body, files excepted. Uploaded documents have limits of their own.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
-# See `common.documents.Limits`.
+# See `common.documents.DocumentLimits`.
 DOCUMENTS: dict[str, int] = {
     "max_bytes": env.document_max_bytes,
     "max_unpacked_bytes": env.document_max_unpacked_bytes,

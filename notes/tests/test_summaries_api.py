@@ -410,7 +410,7 @@ class TestFileSource:
         body = upload(as_user(owner), b"%PDF-1.7\nand then nothing", "a.pdf").json()
         summary = run(body["id"])
         assert (summary.status, summary.attempts) == (JobStatus.FAILED, 1)
-        assert summary.error == "It is a damaged PDF file."
+        assert summary.error == "The PDF file is damaged."
         assert summary.source.file is None
 
 

@@ -1,30 +1,29 @@
-"""What a sentence is good for, by words that betray it: a task, a decision, a risk.
+"""Recognise tasks, decisions, figures and risks by the words of a sentence.
 
-In English, German, French and Spanish. No grammar, so an odd one slips in or is missed.
+In English, German, French and Spanish. There is no grammar, so single sentences are mistaken.
 """
 
 import re
+from enum import IntEnum
 
 LANGUAGES = {"en": "English", "de": "German", "fr": "French", "es": "Spanish"}
-NO_TASK = {"de": "Keine Aufgaben.", "fr": "Aucune tâche.", "es": "Ninguna tarea."}
-NO_TASK_IN_ENGLISH = "No action items."
+NO_TASKS_TEXTS = {"de": "Keine Aufgaben.", "fr": "Aucune tâche.", "es": "Ninguna tarea."}
+DEFAULT_NO_TASKS_TEXT = "No action items."
 
-_I = re.IGNORECASE
-
-# "Can you hear me?" asks for nothing.
-_would_you = r"(?:can|could|would|will) you(?!(?: all| both| guys)? (?:hear|see|imagine|believe)\b)"
-_would_you_elsewhere = (
+# "Can you hear me?" is no request.
+_CAN_YOU = r"(?:can|could|would|will) you(?!(?: all| both| guys)? (?:hear|see|imagine|believe)\b)"
+_CAN_YOU_OTHER_LANGUAGES = (
     r"(?:kannst|könntest|würdest) du|(?:könnt|könntet|würdet) ihr|(?:können|könnten|würden) Sie|"
     r"(?:pouvez|pourriez)-vous|(?:peux|pourrais)-tu|(?:puede|puedes|podría|podrías)"
 )
-# What a list of tasks has before each: "[ ]" of Markdown, "ACTION:", "Aufgabe:".
-_marked = re.compile(
+# Labels of tasks in a list: "[ ]" of Markdown, "ACTION:", "Aufgabe:".
+_task_label = re.compile(
     r"\[ \]\s|[\W\d]{0,9}(?:actions?|action items?|to-?dos?|tasks?|aufgaben?|tâches?|"
     r"actions? à mener|tareas?|acción|acciones)\s?:",
-    _I,
+    re.IGNORECASE,
 )
-# "Dana to call the supplier", as minutes say it.
-_assigned = re.compile(
+# "Dana to call the supplier", a form used in minutes.
+_assigned_task = re.compile(
     r"(?:\d[\d.)]{0,8}\s)?(?:[A-ZÀ-Þ][\w.'-]{0,40}(?:\s|,\s|\sand\s|\s&\s)){1,4}to (?:also )?"
     r"(?:add|arrange|ask|book|buy|call|check|collect|compare|complete|confirm|contact|create|"
     r"deliver|discuss|draft|draw|email|find|finish|fix|follow|get|install|investigate|invite|"
@@ -32,15 +31,15 @@ _assigned = re.compile(
     r"provide|remove|repair|replace|report|research|review|schedule|send|set|share|speak|"
     r"submit|talk|tell|test|update|write)\b"
 )
-_asked = re.compile(
+_request_phrase = re.compile(
     r"\b(?:please|let's|let us|let me|make sure|don't forget|do not forget|remember to|to-?do|"
     r"action items?|take care of|follow(?:ing)? up|assigned to|(?:is|are) responsible for|"
-    rf"{_would_you}|{_would_you_elsewhere}|"
+    rf"{_CAN_YOU}|{_CAN_YOU_OTHER_LANGUAGES}|"
     r"(?:have|has|had|need|needs) to be|(?:must|should|shall) be|"
     r"bitte|kümmer[tn]?|übernimmt|übernehme|erledigt|zu erledigen|"
     r"veuillez|merci de|il faut|s'il (?:te|vous) plaît|se charge|"
     r"por favor|hay que|se encarga)\b",
-    _I,
+    re.IGNORECASE,
 )
 _duty = re.compile(
     r"\b(?:(?:i|we|you|he|she|they|someone|somebody|everyone|everybody|nobody)(?:'ll|'d better)|"
@@ -51,16 +50,18 @@ _duty = re.compile(
     r"debe|deben|deberá|deberán|tiene que|tienen que|va a|van a|"
     r"\w{2,30}(?:rá|rán|ré)|"  # the Spanish future, and the French before an article
     r"\w{2,30}(?:ra|ront|rai)(?=\s(?:les?|la|une?|aux?|du|des|à|avec|de|l'|d')))\b",
-    _I,
+    re.IGNORECASE,
 )
-# "12 % werden falsch gebucht" is no task, and "Bob wird gewartet" none of his.
-_passive = re.compile(r"\b(?:wird|werden)\b.{0,200}\b\w*(?:ge\w{2,20}(?:t|en)|iert)\W{0,3}$", _I)
+# "12 % werden falsch gebucht" states a fact and is no task.
+_passive = re.compile(
+    r"\b(?:wird|werden)\b.{0,200}\b\w*(?:ge\w{2,20}(?:t|en)|iert)\W{0,3}$", re.IGNORECASE
+)
 _firm_duty = re.compile(
     r"\b(?:must|has to|have to|needs? to|muss|müssen|soll|sollen|doit|doivent|devra|devront|"
     r"debe|deben|deberán?|tienen? que|\w{2,30}[aei]remos)\b",
-    _I,
+    re.IGNORECASE,
 )
-_somebody = re.compile(
+_person = re.compile(
     r"(?:\b(?:I|[Ww]e|[Yy]ou|[Hh]e|[Ss]he|[Tt]hey|[Ss]omeone|[Ss]omebody|[Ee]veryone|"
     r"[Ee]verybody|[Ww]ir|[Ii]hr|[Nn]ous|[Vv]ous|[Nn]osotros|"
     r"(?:[Tt]he|[Oo]ur|[Yy]our|[Dd](?:as|ie|er)|[Ll][ea]s?|[Ee]l)\s+(?:\w{1,40}\s+)?(?:team|manager|"
@@ -78,12 +79,12 @@ _deadline = re.compile(
     r"\w+tag|mittwoch|morgen|ende|januar|februar|märz|juni|juli|oktober|dezember|"
     r"lundi|mardi|mercredi|jeudi|vendredi|demain|fin|"
     r"lunes|martes|miércoles|jueves|viernes|mañana|fin)|\b(?:deadline|asap|frist)\b",
-    _I,
+    re.IGNORECASE,
 )
-_request = re.compile(
-    rf"\b(?:{_would_you}|{_would_you_elsewhere}|(?:can|could|would|will) (?:somebody|someone)|"
+_question_request = re.compile(
+    rf"\b(?:{_CAN_YOU}|{_CAN_YOU_OTHER_LANGUAGES}|(?:can|could|would|will) (?:somebody|someone)|"
     r"bitte|please|s'il (?:te|vous) plaît|por favor|let's|let us)\b",
-    _I,
+    re.IGNORECASE,
 )
 
 _outcome = re.compile(
@@ -91,18 +92,18 @@ _outcome = re.compile(
     r"result|outcome|final|so we(?:'ll| will)|beschl|entsch(?:ied|eid)|vereinbar|genehmig|ergebnis|"
     r"décid|convenu|approuv|résult|conclu|decidi|acord|aprob|resultad|deciso|delibera|besloten|"
     r"решил|решен|постанов|утвержд|قرر)|决定|決定|决议|批准",
-    _I,
+    re.IGNORECASE,
 )
 _risk = re.compile(
     r"\b(?:risk|danger|threat|delay|problem|warn|fear|concern|worr|fail|shortage|"
     r"risik|gefahr|verzöger|warn|sorge|risqu|retard|problèm|crain|riesgo|retras|peligr)",
-    _I,
+    re.IGNORECASE,
 )
-_open = re.compile(
+_open_question = re.compile(
     r"\b(?:to be decided|(?:have|has|need|needs) to (?:be )?(?:decide|agree|choose|approve)|"
     r"open question|undecided|not (?:yet )?(?:been )?decided|whether|"
     r"zu entscheiden|noch offen|ob\b|à décider|por decidir)",
-    _I,
+    re.IGNORECASE,
 )
 _figure = re.compile(r"\d")
 _greeting = re.compile(
@@ -111,36 +112,57 @@ _greeting = re.compile(
     r"thank you|welcome|nice to|guten (?:morgen|tag|abend)|hallo|danke|"
     r"tschüss|bis (?:bald|dann|morgen)|bonjour|bonsoir|salut|merci(?! de)|au revoir|hola|"
     r"buen[oa]s|gracias|adiós)\b",
-    _I,
+    re.IGNORECASE,
 )
 
 
 def is_task(text: str) -> bool:
-    """Whether somebody has to do something by what `text`, a sentence, says."""
-    if text.rstrip().endswith("?") and not _request.search(text):
+    """Return whether the sentence `text` says that someone has to do something."""
+    if text.rstrip().endswith("?") and not _question_request.search(text):
         return False
-    if _marked.match(text) or _assigned.match(text) or _asked.search(text):
+    if _task_label.match(text) or _assigned_task.match(text) or _request_phrase.search(text):
         return True
     duty = _duty.search(text) or _firm_duty.search(text)
     if not duty or (_passive.search(text) and not _deadline.search(text)):
         return False
-    by_whom = any(m.end() >= duty.start() for m in _somebody.finditer(text, 0, duty.end() + 1))
-    return bool(by_whom or _firm_duty.search(text) or _deadline.search(text))
+    people = _person.finditer(text, 0, duty.end() + 1)
+    has_subject = any(person.end() >= duty.start() for person in people)
+    return bool(has_subject or _firm_duty.search(text) or _deadline.search(text))
 
 
 def is_greeting(text: str) -> bool:
-    """Whether `text` begins as people do when they meet, thank and part."""
+    """Return whether `text` starts with a greeting, thanks or a goodbye."""
     return _greeting.match(text) is not None
 
 
-# What a manager reads, in order, and how much more it counts.
-OUTCOME, FIGURE, OTHER, RISK, OPEN = range(5)
-WEIGHTS = {OUTCOME: 1.8, FIGURE: 1.4, OTHER: 1.0, RISK: 1.3, OPEN: 1.3}
+class SentenceRole(IntEnum):
+    """What a sentence tells a manager, in the order of an executive summary."""
+
+    OUTCOME = 0
+    FIGURE = 1
+    OTHER = 2
+    RISK = 3
+    OPEN_QUESTION = 4
 
 
-def matter(text: str) -> int:
-    """What `text`, a sentence, tells a manager: OUTCOME, FIGURE, OTHER, RISK or OPEN."""
-    for kind, cue in ((OPEN, _open), (OUTCOME, _outcome), (RISK, _risk), (FIGURE, _figure)):
-        if cue.search(text):
-            return kind
-    return OTHER
+ROLE_FACTORS = {
+    SentenceRole.OUTCOME: 1.8,
+    SentenceRole.FIGURE: 1.4,
+    SentenceRole.OTHER: 1.0,
+    SentenceRole.RISK: 1.3,
+    SentenceRole.OPEN_QUESTION: 1.3,
+}
+_PATTERNS = {  # the first that matches decides
+    SentenceRole.OPEN_QUESTION: _open_question,
+    SentenceRole.OUTCOME: _outcome,
+    SentenceRole.RISK: _risk,
+    SentenceRole.FIGURE: _figure,
+}
+
+
+def find_role(text: str) -> SentenceRole:
+    """Return the role of the sentence `text`."""
+    for role, pattern in _PATTERNS.items():
+        if pattern.search(text):
+            return role
+    return SentenceRole.OTHER

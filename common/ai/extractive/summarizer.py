@@ -1,8 +1,22 @@
-from common.ai.extractive import selection, sentence_roles
-from common.ai.extractive.selection import Draft, standing_of
+"""The summariser without a provider: it selects sentences of the text."""
+
+from common.ai.extractive import paragraph
+from common.ai.extractive.features import WORD, stem_tokens
+from common.ai.extractive.selection import SentenceSelector
+from common.ai.extractive.sentence_factors import compute_factors
+from common.ai.extractive.sentence_roles import (
+    DEFAULT_NO_TASKS_TEXT,
+    LANGUAGES,
+    NO_TASKS_TEXTS,
+    ROLE_FACTORS,
+    SentenceRole,
+    find_role,
+    is_task,
+)
+from common.ai.extractive.weights import WEIGHTS
 from common.ai.templates import TEMPLATES, is_list_wanted
-from common.ai.text import languages
-from common.ai.text.sentences import Sentence, clip, cost, split
+from common.ai.text.languages import detect_language, is_in_language
+from common.ai.text.sentences import Sentence, count_words, split_sentences, truncate
 from common.ai.types import (
     NO_RECORDER,
     Progress,
@@ -13,31 +27,39 @@ from common.ai.types import (
     ignore_progress,
 )
 
+MODEL = "bureau-extractive-3"
 BULLET = "- "
-FOCUS = 1.5  # for each word that a company's own template names; where it stands is then no matter
-MANY = 10  # of such words in one sentence; more make it no dearer
-ANYWHERE = 0.6  # the least standing of what a manager looks for
-_NAMES = {instructions: name for name, instructions in TEMPLATES.items()}
-# Words by which instructions speak of the summary and not of what it should be about.
-_ABOUT = frozenset(
-    selection.stems(
-        "answer article begin brief bullet bullets choose client concise contain content describe "
-        "detail document every explain extract focus format general highlight important include "
-        "language list long main mention name note notes number only outline overview paragraph "
-        "plain point points prose provide reader sentence sentences short simple single state "
-        "style summarise summarize summary tell text title tone write words writing".split()
-    )
+MAX_LANGUAGE_CHARS = 60  # of a requested language that `omitted` repeats
+TOPIC_WORD_FACTOR = 1.5  # per word of a sentence that a company's own template names
+MAX_TOPIC_WORDS = 10  # of one sentence that count
+MIN_ROLE_FACTOR = 0.6  # of an outcome, a figure, a risk or an open question, at any position
+
+_TEMPLATE_NAMES = {instructions: name for name, instructions in TEMPLATES.items()}
+
+
+def _singular_stems(tokens: list[str]) -> set[str]:
+    return {stem.rstrip("s") for stem in stem_tokens(tokens)}
+
+
+# Words of instructions that describe the summary and not its topic.
+_FORM_STEMS = _singular_stems(
+    "answer article begin brief bullet bullets choose client concise contain content describe "
+    "detail document every explain extract focus format general highlight important include "
+    "language list long main mention name note notes number only outline overview paragraph "
+    "plain point points prose provide reader sentence sentences short simple single state "
+    "style summarise summarize summary tell text title tone write words writing".split()
 )
+_COMMON_STEMS = {stem.rstrip("s") for stem in WEIGHTS.common}
 
 
 class EmbeddedSummarizer:
-    """The summariser that needs no provider: the text's own most telling sentences.
+    """Summarises with sentences of the text itself.
 
-    Templates are followed as far as choosing, ordering and marking sentences goes. It can't write
-    in another language than the text's, and `omitted` says so where one is asked for.
+    It follows templates in selecting, ordering and marking sentences. It cannot translate, and
+    `omitted` says so if another language is requested.
     """
 
-    model = selection.MODEL
+    model = MODEL
 
     def summarize(
         self,
@@ -46,111 +68,123 @@ class EmbeddedSummarizer:
         recorder: Recorder = NO_RECORDER,
         progress: Progress = ignore_progress,
     ) -> SummaryResult:
+        """Return the summary of `request.text`. Raises `SummaryRefused` if it has no text."""
         try:
-            source = selection.checked(request.text, request.max_words)
+            source = paragraph.validate_source(request.text, request.max_words)
         except ValueError as error:
             raise SummaryRefused(str(error)) from None
-        text, left_out = _summary(request, source)
+        text, missing = _summarize(request, source)
         progress(1, 1)
-        omitted = "; ".join(filter(None, [left_out, _untranslated(request)]))
+        omitted = "; ".join(filter(None, [missing, _missing_translation(request)]))
         return SummaryResult(text=text, model=self.model, omitted=omitted)
 
 
-def _summary(request: SummaryRequest, source: str) -> tuple[str, str]:
-    """The summary, and in words what it had to leave out."""
-    match _NAMES.get(request.instructions, request.instructions):
+def _summarize(request: SummaryRequest, source: str) -> tuple[str, str]:
+    """Return the summary, and in words what had to be left out."""
+    match _TEMPLATE_NAMES.get(request.instructions, request.instructions):
         case "" | "paragraph":
-            return selection.summarize(request.text, max_words=request.max_words), ""
+            return paragraph.summarize(request.text, max_words=request.max_words), ""
         case "action_items":
-            return _tasks(request)
+            return _summarize_tasks(request)
         case "executive":
-            return _briefing(request) or clip(source, request.max_words), ""
-    return _own(request) or clip(source, request.max_words), ""
+            return _summarize_for_manager(request) or truncate(source, request.max_words), ""
+    return _summarize_by_topic(request) or truncate(source, request.max_words), ""
 
 
-def _own(request: SummaryRequest) -> str:
-    """By a company's own template, or as bullets: first what the template names, if it does."""
-    bulleted = is_list_wanted(request.instructions)
-    wanted = _focus(request)
-    if not bulleted and not wanted:
-        return selection.summarize(request.text, max_words=request.max_words)
-    mark = cost(BULLET) if bulleted else 0
-    words = selection.room(request.text, request.max_words)
-    sentences = split(request.text, longest=max(1, words - mark))
-    standing = [
-        FOCUS ** min(named, MANY)
-        if worth and (named := len(wanted & _singular_stems(sentence.text)))
-        else worth
-        for sentence, worth in zip(sentences, standing_of(sentences, cued=not wanted), strict=True)
-    ]
-    chosen = Draft(sentences, standing=standing, mark=mark).filled(words)
-    return _bullets(chosen) if bulleted else selection.joined(list(map(_said, chosen)))
+def _summarize_by_topic(request: SummaryRequest) -> str:
+    """Summarise as bullets, or by the topic that a company's own template names."""
+    has_bullets, topic = is_list_wanted(request.instructions), _topic_stems(request)
+    if not has_bullets and not topic:
+        return paragraph.summarize(request.text, max_words=request.max_words)
+    max_words = paragraph.max_summary_words(request.text, request.max_words)
+    bullet_words = count_words(BULLET) if has_bullets else 0
+    sentences = split_sentences(request.text, max_words=max(1, max_words - bullet_words))
+    factors = compute_factors(sentences, use_roles=not topic)
+    factors = [_topic_factor(s, f, topic) for s, f in zip(sentences, factors, strict=True)]
+    selected = _select(sentences, factors, max_words, extra_words=bullet_words)
+    return _join_bullets(selected) if has_bullets else _join_prose(selected)
 
 
-def _focus(request: SummaryRequest) -> set[str]:
-    if request.instructions in _NAMES or request.instructions in TEMPLATES:
+def _topic_factor(sentence: Sentence, factor: float, topic: set[str]) -> float:
+    """Return a factor by the topic words in `sentence`, or `factor` without any."""
+    if not factor:
+        return factor
+    count = len(topic & _singular_stems(WORD.findall(sentence.text)))
+    return TOPIC_WORD_FACTOR ** min(count, MAX_TOPIC_WORDS) if count else factor
+
+
+def _topic_stems(request: SummaryRequest) -> set[str]:
+    """Return the words of a company's own template that name a topic."""
+    if request.instructions in _TEMPLATE_NAMES or request.instructions in TEMPLATES:
         return set()
-    named = _singular_stems(request.instructions) - {stem.rstrip("s") for stem in _ABOUT}
-    return named - {stem.rstrip("s") for stem in selection.WEIGHTS.common}
+    return _singular_stems(WORD.findall(request.instructions)) - _FORM_STEMS - _COMMON_STEMS
 
 
-def _singular_stems(text: str) -> set[str]:
-    return {stem.rstrip("s") for stem in selection.stems(selection.WORD.findall(text))}
-
-
-def _tasks(request: SummaryRequest) -> tuple[str, str]:
-    """What somebody has to do, or that nobody has to do anything."""
-    mark = cost(BULLET)
-    language = languages.detected(request.text)
-    sentences = split(request.text, longest=max(1, request.max_words - mark))
-    standing = [float(sentence_roles.is_task(sentence.text)) for sentence in sentences]
-    tasks = Draft(sentences, standing=standing, mark=mark).filled(request.max_words)
-    left_out = sum(standing) - len(tasks)
-    text = _bullets(tasks) or _marked(
-        sentence_roles.NO_TASK.get(language, sentence_roles.NO_TASK_IN_ENGLISH), request.max_words
+def _summarize_tasks(request: SummaryRequest) -> tuple[str, str]:
+    """Return the tasks in the text as bullets, or a line that there are none."""
+    bullet_words = count_words(BULLET)
+    language = detect_language(request.text)
+    sentences = split_sentences(request.text, max_words=max(1, request.max_words - bullet_words))
+    factors = [float(is_task(sentence.text)) for sentence in sentences]
+    tasks = _select(sentences, factors, request.max_words, extra_words=bullet_words)
+    text = _join_bullets(tasks) or _truncate_bullet(
+        NO_TASKS_TEXTS.get(language, DEFAULT_NO_TASKS_TEXT), request.max_words
     )
-    if language and language not in sentence_roles.LANGUAGES:
-        known = ", ".join(sentence_roles.LANGUAGES.values())
-        return text, f"action items in this language: {selection.MODEL} knows them in {known}"
-    return text, f"{left_out:.0f} more action items" if left_out and tasks else ""
+    if language and language not in LANGUAGES:
+        known = ", ".join(LANGUAGES.values())
+        return text, f"action items in this language: {MODEL} knows them in {known}"
+    missing = sum(factors) - len(tasks)
+    return text, f"{missing:.0f} more action items" if missing and tasks else ""
 
 
-def _briefing(request: SummaryRequest) -> str:
-    """For a manager: outcomes first, then figures, the rest, risks, and what is open."""
-    words = selection.room(request.text, request.max_words)
-    sentences = split(request.text, longest=words)
-    standing = [
-        _standing_for_a_manager(sentence_roles.matter(sentence.text), worth)
-        for sentence, worth in zip(sentences, standing_of(sentences, cued=False), strict=True)
+def _summarize_for_manager(request: SummaryRequest) -> str:
+    """Return outcomes first, then figures, other sentences, risks and open questions."""
+    max_words = paragraph.max_summary_words(request.text, request.max_words)
+    sentences = split_sentences(request.text, max_words=max_words)
+    factors = compute_factors(sentences, use_roles=False)
+    factors = [
+        _manager_factor(find_role(s.text), f) for s, f in zip(sentences, factors, strict=True)
     ]
-    chosen = Draft(sentences, standing=standing, mark=0).filled(words)
-    chosen.sort(key=lambda sentence: sentence_roles.matter(sentence.text))
-    return selection.joined(list(map(_said, chosen)))
+    selected = _select(sentences, factors, max_words)
+    selected.sort(key=lambda sentence: find_role(sentence.text))
+    return _join_prose(selected)
 
 
-def _standing_for_a_manager(matter: int, worth: float) -> float:
-    """An outcome counts wherever it stands."""
-    if worth and matter != sentence_roles.OTHER:
-        worth = max(worth, ANYWHERE)
-    return worth * sentence_roles.WEIGHTS[matter]
+def _manager_factor(role: SentenceRole, factor: float) -> float:
+    """Return the factor of a sentence, in which its role outweighs its position."""
+    if factor and role != SentenceRole.OTHER:
+        factor = max(factor, MIN_ROLE_FACTOR)
+    return factor * ROLE_FACTORS[role]
 
 
-def _said(sentence: Sentence) -> str:
-    return sentence.label + sentence.text
+def _select(
+    sentences: list[Sentence], factors: list[float], max_words: int, *, extra_words: int = 0
+) -> list[Sentence]:
+    selector = SentenceSelector(
+        sentences, factors=factors, standalone=True, extra_words=extra_words
+    )
+    return selector.select(max_words)
 
 
-def _bullets(sentences: list[Sentence]) -> str:
-    return "\n".join(BULLET + _said(sentence) for sentence in sentences)
+def _join_prose(sentences: list[Sentence]) -> str:
+    return paragraph.join_sentences([sentence.label + sentence.text for sentence in sentences])
 
 
-def _marked(line: str, words: int) -> str:
-    """`line` as a bullet; where there is room for no more than a word, without the dash."""
-    mark = cost(BULLET)
-    return BULLET + clip(line, words - mark) if words > mark else clip(line, words)
+def _join_bullets(sentences: list[Sentence]) -> str:
+    return "\n".join(BULLET + sentence.label + sentence.text for sentence in sentences)
 
 
-def _untranslated(request: SummaryRequest) -> str:
-    language = " ".join(request.language.split())[:60]
-    if not language or languages.may_be(request.text, language):
+def _truncate_bullet(line: str, max_words: int) -> str:
+    """Return `line` as a bullet, or without the dash if only one word is allowed."""
+    bullet_words = count_words(BULLET)
+    if max_words > bullet_words:
+        return BULLET + truncate(line, max_words - bullet_words)
+    return truncate(line, max_words)
+
+
+def _missing_translation(request: SummaryRequest) -> str:
+    """Return in words that the summary is not in the requested language, or ""."""
+    language = " ".join(request.language.split())[:MAX_LANGUAGE_CHARS]
+    if not language or is_in_language(request.text, language):
         return ""
-    return f"the translation into {language}: {selection.MODEL} only picks sentences of the text"
+    return f"the translation into {language}: {MODEL} only picks sentences of the text"

@@ -1,14 +1,14 @@
-"""What the embedded summariser learned: printed by `benchmarks/summariser.py --fit`."""
+"""Weights of the summariser, printed by `benchmarks/summariser.py --fit`."""
 
 from typing import NamedTuple
 
 
 class Weights(NamedTuple):
-    """A logistic model of whether, and how often, a summary has a word of its text."""
+    """A logistic model of how often a summary has a word of its text."""
 
-    features: dict[str, float]  # per feature of extractive.FEATURE_NAMES
-    common: dict[str, float]  # per stem that any English talk has, on top of its features
-    steps: list[tuple[float, float]]  # slope and offset for "once or more", "twice or more", ...
+    features: dict[str, float]  # per name in features.FEATURE_NAMES
+    common: dict[str, float]  # per stem common in English talks, in addition to its features
+    steps: list[tuple[float, float]]  # slope and offset of "once or more", "twice or more"…
 
 
 FEATURES = {
@@ -48,9 +48,9 @@ COMMON = """
 STEPS = [(1.007, 0.33), (1.273, -1.199), (1.343, -2.5), (1.431, -3.63)]
 
 
-def _parsed(table: str) -> dict[str, float]:
+def _parse_table(table: str) -> dict[str, float]:
     pairs = (entry.rsplit(":", 1) for entry in table.split())
     return {stem: float(weight) for stem, weight in pairs}
 
 
-WEIGHTS = Weights(FEATURES, _parsed(COMMON), STEPS)
+WEIGHTS = Weights(FEATURES, _parse_table(COMMON), STEPS)

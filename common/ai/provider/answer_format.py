@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import accumulate, takewhile
 
 from common.ai.templates import is_list_wanted
-from common.ai.text.chunking import sentence_end
-from common.ai.text.sentences import clip, cost, fit
+from common.ai.text.chunking import find_sentence_end
+from common.ai.text.sentences import count_words, find_cut, truncate
 from common.ai.types import SummaryRequest
 
 _thinking = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
@@ -36,7 +36,7 @@ def fit_answer(answer: str, request: SummaryRequest) -> tuple[str, str]:
     """
     is_list = is_list_wanted(request.instructions)
     text = "\n".join(_find_bullets(answer)) if is_list else answer
-    if cost(text) <= request.max_words:
+    if count_words(text) <= request.max_words:
         return text, ""
     fitting = _take_bullets(text, request.max_words) if is_list else ""
     fitting = fitting or _take_sentences(text, request.max_words)
@@ -48,7 +48,7 @@ def remove_unfinished_end(answer: str, *, is_list: bool) -> str:
 
     An answer with nothing before it is returned as it is.
     """
-    end = answer.rfind("\n") + 1 if is_list else sentence_end(answer, 0, len(answer))
+    end = answer.rfind("\n") + 1 if is_list else find_sentence_end(answer, 0, len(answer))
     return answer[:end].rstrip() or answer
 
 
@@ -65,15 +65,17 @@ def _find_bullets(answer: str) -> Iterator[str]:
 def _take_bullets(text: str, max_words: int) -> str:
     """Return the first bullets that fit as a whole."""
     lines = text.splitlines()
-    sizes = accumulate(map(cost, lines))
+    sizes = accumulate(map(count_words, lines))
     return "\n".join(lines[: sum(1 for _ in takewhile(lambda size: size <= max_words, sizes))])
 
 
 def _take_sentences(text: str, max_words: int) -> str:
     """Return the first sentences that fit as a whole, or the start of the first one."""
-    end = fit(text, max_words)
+    end = find_cut(text, max_words)
     after = _space.match(text, end)  # a sentence ends where the next one begins
-    if whole := text[: sentence_end(text, 0, after.end() if after else end)].rstrip():
+    if whole := text[: find_sentence_end(text, 0, after.end() if after else end)].rstrip():
         return whole
-    clipped = clip(text, max_words)  # the ellipsis may need one character more than there is room
-    return clipped if cost(clipped) <= max_words else text[:end]
+    clipped = truncate(
+        text, max_words
+    )  # the ellipsis may not fit
+    return clipped if count_words(clipped) <= max_words else text[:end]

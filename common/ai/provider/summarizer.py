@@ -21,7 +21,7 @@ from common.ai.provider.prompts import build_notes_messages, build_summary_messa
 from common.ai.provider.responses import ProviderResponse
 from common.ai.provider.retries import ProviderSession, TextTooLongError
 from common.ai.templates import is_list_wanted
-from common.ai.text.chunking import estimate_tokens, split
+from common.ai.text.chunking import estimate_tokens, split_chunks
 from common.ai.types import (
     NO_RECORDER,
     Price,
@@ -151,7 +151,7 @@ class _SummaryBuilder:
         self._steps, max_parts = self._steps_done + 1, 1
         while (size := estimate_tokens(text)) > max_tokens:
             even = math.ceil(size / math.ceil(size / max_tokens)) + max_tokens // 20
-            parts = list(split(text, min(max_tokens, even)))
+            parts = list(split_chunks(text, min(max_tokens, even)))
             max_parts = max(max_parts, len(parts))
             self._steps += len(parts)
             text = "\n\n".join(await self._take_notes(parts, max_tokens))
@@ -189,7 +189,7 @@ class _SummaryBuilder:
     def _shorten_notes(self, response: ProviderResponse, part: str) -> str:
         """Return the notes, at most a third as long as the part, so that the rounds end."""
         max_tokens = max(MIN_NOTES_TOKENS, estimate_tokens(part) // 3)
-        notes = next(split(response.text, max_tokens))
+        notes = next(split_chunks(response.text, max_tokens))
         self._notes += 1
         self._incomplete_notes += response.is_truncated or len(notes) < len(response.text)
         return notes

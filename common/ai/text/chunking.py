@@ -1,76 +1,89 @@
-"""Long texts in parts that fit a model's context. No part is lost: joined, they are the text.
+"""Split long texts into chunks that fit a model's context, and estimate tokens.
 
-Tokens are estimated, not counted: a tokenizer's tables would have to be downloaded, and every
-provider has its own. The estimate errs upwards (`test_ai_chunks.py` holds it against counts made
-with cl100k_base, the greediest of the vocabularies in wide use).
+The chunks joined are the text. Tokens are estimated because each provider has its own tokenizer,
+whose tables would have to be downloaded. The estimate is rather too high than too low:
+`test_ai_chunks.py` compares it with counts of cl100k_base, which needs the most tokens of the
+widely used vocabularies.
 """
 
 import math
 import re
 from collections.abc import Iterator
 
-from common.ai.text.abbreviations import mid_sentence
-from common.ai.text.sentences import WINDOW, whole_until
+from common.ai.text.abbreviations import is_mid_sentence
+from common.ai.text.sentences import TOKENIZER_WINDOW_CHARS, find_grapheme_boundary
 
-SMALLEST = 16  # tokens; the least that `split` accepts, well above the dearest single character
+MIN_CHUNK_TOKENS = 16  # well above the tokens of any single character
 
-# Hundredths of a token by a character's first byte in UTF-8. Letters of common words share a token,
-# figures, capitals and signs hardly do; rare scripts pay nearly a token for each of their bytes.
-_SPACE, _LOWER, _OTHER, _TWO, _THREE, _RARE, _FOUR = range(1, 8)
-_WEIGHTS = {_SPACE: 10, _LOWER: 40, _OTHER: 100, _TWO: 120, _THREE: 160, _RARE: 280, _FOUR: 300}
+# Hundredths of a token per character, by its first byte in UTF-8. Letters of common words share a
+# token; digits, capitals and signs hardly do; rare scripts need nearly a token for each byte.
+_SPACE, _LOWERCASE, _OTHER_ASCII, _TWO_BYTES, _THREE_BYTES, _RARE, _FOUR_BYTES = range(1, 8)
+_TOKEN_HUNDREDTHS = {
+    _SPACE: 10,
+    _LOWERCASE: 40,
+    _OTHER_ASCII: 100,
+    _TWO_BYTES: 120,
+    _THREE_BYTES: 160,
+    _RARE: 280,
+    _FOUR_BYTES: 300,
+}
+_CONTINUATION = 0  # the class of a byte that continues a character
 
 
-def _kinds() -> bytes:
-    """For each byte, the kind of the character that it begins; 0 if it only continues one."""
-    table = bytearray([_OTHER]) * 256
+def _build_byte_classes() -> bytes:
+    """Return the table from each byte to the class of the character it starts."""
+    table = bytearray([_OTHER_ASCII]) * 256
     table[ord(" ")] = _SPACE
-    table[ord("a") : ord("z") + 1] = bytes([_LOWER]) * 26
-    table[0x80:0xC0] = bytes(0x40)
-    table[0xC0:0xE0] = bytes([_TWO]) * 0x20
-    table[0xE0:0xF0] = bytes([_THREE]) * 0x10
-    table[0xF0:] = bytes([_FOUR]) * 0x10
+    table[ord("a") : ord("z") + 1] = bytes([_LOWERCASE]) * 26
+    table[0x80:0xC0] = bytes([_CONTINUATION]) * 0x40
+    table[0xC0:0xE0] = bytes([_TWO_BYTES]) * 0x20
+    table[0xE0:0xF0] = bytes([_THREE_BYTES]) * 0x10
+    table[0xF0:] = bytes([_FOUR_BYTES]) * 0x10
     table[0xCC] = _RARE  # combining marks
     table[0xE1:0xE3] = bytes([_RARE]) * 2  # Ethiopic, Georgian, Khmer, mathematical signs
     return bytes(table)
 
 
-_KINDS = _kinds()
+_BYTE_CLASSES = _build_byte_classes()
 _paragraph_end = re.compile(r"\n\s*\n\s*")
-# The full stops that nupunkt does not know (Chinese, Arabic, Hindi), and what closes a quotation.
+# Full stops that nupunkt does not know (Chinese, Arabic, Hindi), with closing quotation marks.
 _full_stop = re.compile(
     "[\u3002\uff01\uff1f\uff61\u061f\u06d4\u0964]+[\u300d\u300f\u201d\u2019\uff09\"')]*\\s*"
 )
 
 
 def estimate_tokens(text: str) -> int:
-    """A careful guess at how many tokens `text` is, for prose 1.2 to 2 times what it is."""
-    kinds = text.encode("utf-8", "surrogatepass").translate(_KINDS)
-    hundredths = sum(kinds.count(kind) * weight for kind, weight in _WEIGHTS.items())
+    """Return an upper estimate of the tokens of `text`.
+
+    For prose it is 1.2 to 2 times the real count.
+    """
+    classes = text.encode("utf-8", "surrogatepass").translate(_BYTE_CLASSES)
+    hundredths = sum(classes.count(c) * tokens for c, tokens in _TOKEN_HUNDREDTHS.items())
     return math.ceil(hundredths / 100)
 
 
-def split(text: str, max_tokens: int) -> Iterator[str]:
-    """`text` in order, in parts of at most `max_tokens` estimated tokens.
+def split_chunks(text: str, max_tokens: int) -> Iterator[str]:
+    """Yield `text` in order, in chunks of at most `max_tokens` estimated tokens.
 
-    A part ends where a paragraph does, else a sentence, a line, a word, and only when its second
-    half has none of these, anywhere between two characters. Raises ValueError for a `max_tokens`
-    below `SMALLEST`.
+    A chunk ends after a paragraph, else after a sentence, a line or a word. If its second half
+    contains none of these, it ends between two characters. Raises ValueError for a `max_tokens`
+    below `MIN_CHUNK_TOKENS`.
     """
-    if max_tokens < SMALLEST:
-        raise ValueError(f"max_tokens must be at least {SMALLEST}")
+    if max_tokens < MIN_CHUNK_TOKENS:
+        raise ValueError(f"max_tokens must be at least {MIN_CHUNK_TOKENS}")
     start = 0
     while start < len(text):
-        end = _reach(text, start, max_tokens)
+        end = _find_max_end(text, start, max_tokens)
         if end < len(text):
-            end = _good_end(text, start, end)
+            end = _find_best_end(text, start, end)
         yield text[start:end]
         start = end
 
 
-def _reach(text: str, start: int, max_tokens: int) -> int:
-    """The furthest end such that `text[start:end]` fits."""
+def _find_max_end(text: str, start: int, max_tokens: int) -> int:
+    """Return the largest `end` for which `text[start:end]` fits `max_tokens`."""
     low = start + 1
-    high = min(len(text), start + max_tokens * 100 // min(_WEIGHTS.values()))
+    high = min(len(text), start + max_tokens * 100 // min(_TOKEN_HUNDREDTHS.values()))
     while low < high:
         middle = (low + high + 1) // 2
         if estimate_tokens(text[start:middle]) <= max_tokens:
@@ -80,38 +93,39 @@ def _reach(text: str, start: int, max_tokens: int) -> int:
     return low
 
 
-def _good_end(text: str, start: int, end: int) -> int:
-    """The best place to end a part that may reach from `start` to `end`."""
+def _find_best_end(text: str, start: int, end: int) -> int:
+    """Return the best end in the second half of the chunk `text[start:end]`."""
     half = start + (end - start) // 2
-    paragraphs = [m.end() for m in _paragraph_end.finditer(text, half, end)]
+    paragraph_ends = [m.end() for m in _paragraph_end.finditer(text, half, end)]
     return (
-        max(paragraphs, default=0)
-        or sentence_end(text, half, end)
-        or _after(text, "\n", half, end)
-        or _after(text, " ", half, end)
-        or half + whole_until(text[half : end + 1], end - half)
+        max(paragraph_ends, default=0)
+        or find_sentence_end(text, half, end)
+        or _find_end_of(text, "\n", half, end)
+        or _find_end_of(text, " ", half, end)
+        or half + find_grapheme_boundary(text[half : end + 1], end - half)
     )
 
 
-def _after(text: str, mark: str, start: int, end: int) -> int:
-    """The place after the last `mark`, 0 if there is none."""
-    return text.rfind(mark, start, end) + 1
+def _find_end_of(text: str, separator: str, start: int, end: int) -> int:
+    """Return the index after the last `separator` in `text[start:end]`, or 0."""
+    return text.rfind(separator, start, end) + 1
 
 
-def sentence_end(text: str, start: int, end: int) -> int:
-    """The last place in `text[start:end]` where a sentence has just ended, 0 if there is none.
+def find_sentence_end(text: str, start: int, end: int) -> int:
+    """Return the last index in `text[start:end]` where a sentence has ended, or 0.
 
-    Spaces after the sentence belong to it. Reads no more than `WINDOW` characters before `end`,
-    and a few after it, because a full stop is judged by what follows.
+    The spaces after a sentence belong to it. Reads at most `TOKENIZER_WINDOW_CHARS` characters
+    before `end` and 100 after it, because what follows a full stop decides whether it ends a
+    sentence.
     """
-    from nupunkt import load  # 50 ms and 10 MB that a short note never needs
+    from nupunkt import load  # deferred: 50 ms and 10 MB that short notes do not need
 
-    start = max(start, end - WINDOW)
-    ahead = text[start : end + 100]
-    starts = [
+    start = max(start, end - TOKENIZER_WINDOW_CHARS)
+    window = text[start : end + 100]
+    ends = [
         start + first
-        for first, _ in load("default").span_tokenize(ahead)
-        if first and not mid_sentence(ahead[:first].rstrip(), ahead[first:])
+        for first, _ in load("default").span_tokenize(window)
+        if first and not is_mid_sentence(window[:first].rstrip(), window[first:])
     ]
-    stops = [start + m.end() for m in _full_stop.finditer(ahead)]
-    return max((place for place in starts + stops if place <= end), default=0)
+    ends += [start + m.end() for m in _full_stop.finditer(window)]
+    return max((index for index in ends if index <= end), default=0)

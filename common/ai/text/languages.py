@@ -1,18 +1,23 @@
-"""Which language a text is in, by its letters and its commonest words. Good enough to say honestly
-that a summary is not in the language that was asked for."""
+"""Detect the language of a text by its script and its most common words.
+
+The result is good enough to tell a user that a summary is not in the requested language.
+"""
 
 import re
 from collections import Counter
 from typing import NamedTuple
 
-SAMPLE = 20_000  # characters; more of a text tells nothing new
-FEW = 0.03  # of the words; where fewer are known, the language is not
+SAMPLE_CHARS = 20_000  # characters at the start of a text that detection reads
+MIN_KNOWN_WORD_RATIO = 0.03  # of the words; with fewer known words the language stays unknown
+MIN_KANA_RATIO = 0.1  # of the letters; Japanese mixes kana with Chinese characters
 
 
 class Language(NamedTuple):
-    names: str  # in English first, then its own
-    script: str  # a class of characters that other languages here don't write, or "" for Latin
-    words: frozenset[str] = frozenset()
+    """A language that Bureau can detect."""
+
+    names: str  # in English, then in the language itself
+    script: str  # a regex class of characters of this language alone, "" for Latin letters
+    words: frozenset[str] = frozenset()  # its most common words
 
 
 def _latin(names: str, words: str) -> Language:
@@ -45,52 +50,59 @@ LANGUAGES = {
     "ko": Language("korean 한국어", "가-힣"),
     "zh": Language("chinese 中文", "\u4e00-\u9fff"),
 }
-_NAMES = {name: code for code, known in LANGUAGES.items() for name in known.names.split()}
+_CODES_BY_NAME = {
+    name: code for code, language in LANGUAGES.items() for name in language.names.split()
+}
 _SCRIPTS = {
-    code: re.compile(f"[{known.script}]") for code, known in LANGUAGES.items() if known.script
+    code: re.compile(f"[{language.script}]")
+    for code, language in LANGUAGES.items()
+    if language.script
 }
 _letter = re.compile(r"[^\W\d_]")
 _word = re.compile(r"[^\W\d_]+")
-JAPANESE = 0.1  # of the letters; Japanese mixes its own with Chinese ones
 
 
-def named(language: str) -> str:
-    """The code of "German", "Deutsch", "de" or "de-AT"; "" for a language that is not known."""
+def language_code(language: str) -> str:
+    """Return the code of "German", "Deutsch", "de" or "de-AT", or "" if it is unknown."""
     name = language.strip().casefold()
     code = re.split("[-_]", name)[0]
-    return code if code in LANGUAGES else _NAMES.get(name, "")
+    return code if code in LANGUAGES else _CODES_BY_NAME.get(name, "")
 
 
-def spelt(language: str) -> str:
-    """The one spelling of "GERMAN", "Deutsch" and "de", which is "German". What is not known here,
-    and "de-AT", stays as it is."""
+def normalize_language(language: str) -> str:
+    """Return the English name of a language: "German" for "GERMAN", "Deutsch" or "de".
+
+    Unknown languages and regional codes such as "de-AT" are returned unchanged.
+    """
     name = " ".join(language.split())
     folded = name.casefold()
-    code = folded if folded in LANGUAGES else _NAMES.get(folded)
+    code = folded if folded in LANGUAGES else _CODES_BY_NAME.get(folded)
     return LANGUAGES[code].names.split()[0].capitalize() if code else name
 
 
-def detected(text: str) -> str:
-    """The code of the language of `text`, "" if it can't be told."""
-    sample = text[:SAMPLE].casefold()
+def detect_language(text: str) -> str:
+    """Return the code of the language of `text`, or "" if it is unclear."""
+    sample = text[:SAMPLE_CHARS].casefold()
     letters = len(_letter.findall(sample))
     by_script = {code: len(script.findall(sample)) for code, script in _SCRIPTS.items()}
-    if by_script["ja"] > JAPANESE * letters:
+    if by_script["ja"] > MIN_KANA_RATIO * letters:
         return "ja"
     code, count = max(by_script.items(), key=lambda item: item[1])
-    return code if count * 2 > letters else _by_words(sample)
+    return code if count * 2 > letters else _detect_by_words(sample)
 
 
-def _by_words(sample: str) -> str:
+def _detect_by_words(sample: str) -> str:
     words = Counter(_word.findall(sample))
-    found = {code: sum(words[word] for word in known.words) for code, known in LANGUAGES.items()}
-    (code, most), (_, second) = Counter(found).most_common(2)
-    return code if most > max(second, FEW * words.total()) else ""
+    counts = {
+        code: sum(words[word] for word in language.words) for code, language in LANGUAGES.items()
+    }
+    (code, first), (_, second) = Counter(counts).most_common(2)
+    return code if first > max(second, MIN_KNOWN_WORD_RATIO * words.total()) else ""
 
 
-def may_be(text: str, language: str) -> bool:
-    """Whether `text` is in `language`, as far as can be told: a few words tell little."""
-    asked, found = named(language), detected(text)
-    if found:
-        return asked == found
-    return bool(asked) and not LANGUAGES[asked].script
+def is_in_language(text: str, language: str) -> bool:
+    """Return whether `text` is in `language`, or may be if it is too short to tell."""
+    expected, detected = language_code(language), detect_language(text)
+    if detected:
+        return expected == detected
+    return bool(expected) and not LANGUAGES[expected].script

@@ -1,74 +1,84 @@
-"""Transcripts as meeting tools and chats write them, as lines of "Name: what was said"."""
+"""Parse transcripts of meetings and chats into lines of "Name: what was said"."""
 
 import re
 from collections.abc import Iterator
 from itertools import pairwise
 
 _CLOCK = r"(?:\d{1,2}:)?\d{1,2}:\d{2}"
-_clock = re.compile(r"\d:\d\d")
-_cue = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
-_voice = re.compile(r"<v(?:\.[\w.]{1,60})? ([^>]{1,100})>")
+_clock_time = re.compile(r"\d:\d\d")
+_cue_timing = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
+_voice_tag = re.compile(r"<v(?:\.[\w.]{1,60})? ([^>]{1,100})>")
 _tag = re.compile(r"</?[a-z][^>]{0,100}>")
-_aside = re.compile(r"\[[^\]]{0,60}\]$|\([^)]{0,60}\)$|♪")
-ENDED = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
-_comment = re.compile(r"(?:NOTE|STYLE|REGION)\b")
-_name = r"([^\W\d_][^\d:|]{0,60}?)"
-_name_alone = re.compile(rf"(?:\[?{_CLOCK}\]?\s+)?{_name}\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$")
-_timed_name = re.compile(rf"{_name}\s*[\[(]{_CLOCK}[\])]\s?:\s+")
-# As WhatsApp writes them: "[03/03/2025, 09:10:11] Anna: " and "03.03.25, 09:10 - Anna: ".
-_dated = re.compile(
+_sound_note = re.compile(r"\[[^\]]{0,60}\]$|\([^)]{0,60}\)$|♪")  # "[MUSIC]"
+SENTENCE_END = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
+_vtt_comment = re.compile(r"(?:NOTE|STYLE|REGION)\b")
+_NAME = r"([^\W\d_][^\d:|]{0,60}?)"
+_name_line = re.compile(rf"(?:\[?{_CLOCK}\]?\s+)?{_NAME}\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$")
+_timed_name = re.compile(rf"{_NAME}\s*[\[(]{_CLOCK}[\])]\s?:\s+")
+# WhatsApp writes "[03/03/2025, 09:10:11] Anna: " or "03.03.25, 09:10 - Anna: ".
+_message_date = re.compile(
     rf"\[?\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}},?\s+{_CLOCK}(?: ?[AaPp][Mm])?\]?\s+(?:-\s+)?(?=\S)"
 )
 
 
-def spoken(lines: list[str]) -> list[str]:
-    """What is said and by whom, [] where the lines, of which some are empty, are no transcript."""
-    if sum(1 for line in lines if _clock.search(line)) < 2:
+def parse_transcript(lines: list[str]) -> list[str]:
+    """Return the turns in `lines` as "Name: text", or [] if they are no transcript.
+
+    `lines` must include the empty ones, because they separate subtitles.
+    """
+    if sum(1 for line in lines if _clock_time.search(line)) < 2:
         return []
-    if any(map(_cue.match, lines)):
-        return list(_subtitles(lines))
-    if sum(1 for line in lines if _name_alone.match(line)) > 1:
-        return list(_turns(lines))
-    timed = [_timed_name.sub(r"\1: ", _dated.sub("", line), count=1) for line in lines if line]
-    changed = sum(a != b for a, b in zip(timed, filter(None, lines), strict=True))
-    return timed if changed > 1 and changed * 2 > len(timed) else []
+    if any(map(_cue_timing.match, lines)):
+        return list(_parse_subtitles(lines))
+    if sum(1 for line in lines if _name_line.match(line)) > 1:
+        return list(_parse_turns(lines))
+    return _strip_message_times(list(filter(None, lines)))
 
 
-def _turns(lines: list[str]) -> Iterator[str]:
-    """Of names on lines of their own, each with what its owner says until the next."""
-    name, said = "", list[str]()
+def _strip_message_times(lines: list[str]) -> list[str]:
+    """Return `lines` without their times, or [] if at most half of them have one."""
+    stripped = [_timed_name.sub(r"\1: ", _message_date.sub("", line), count=1) for line in lines]
+    changed = sum(a != b for a, b in zip(stripped, lines, strict=True))
+    return stripped if changed > 1 and changed * 2 > len(stripped) else []
+
+
+def _parse_turns(lines: list[str]) -> Iterator[str]:
+    """Yield turns of a transcript whose speakers' names stand on lines of their own."""
+    name, words = "", list[str]()
     for line in [*lines, None]:
-        found = _name_alone.match(line) if line else None
-        if said and (found or line is None):
-            yield (f"{name}: " if name else "") + " ".join(said)
-            said = []
+        found = _name_line.match(line) if line else None
+        if words and (found or line is None):
+            yield (f"{name}: " if name else "") + " ".join(words)
+            words = []
         if found:
             name = found[1]
         elif line:
-            said.append(line)
+            words.append(line)
 
 
-def _subtitles(lines: list[str]) -> Iterator[str]:
-    """Of WebVTT and SRT; sentences may go over several subtitles."""
-    begun = ""
-    for line in _texts(lines):
-        text = _tag.sub("", _voice.sub(r"\1: ", line, count=1)).strip()
-        if not text or _aside.match(text):
+def _parse_subtitles(lines: list[str]) -> Iterator[str]:
+    """Yield turns of WebVTT or SRT, joining sentences that span several subtitles."""
+    turn = ""
+    for line in _caption_lines(lines):
+        text = _tag.sub("", _voice_tag.sub(r"\1: ", line, count=1)).strip()
+        if not text or _sound_note.match(text):
             continue
-        if begun and (_voice.match(line) or line.startswith("- ") or ENDED.search(begun)):
-            yield begun
-            begun = ""
+        if turn and (_voice_tag.match(line) or line.startswith("- ") or SENTENCE_END.search(turn)):
+            yield turn
+            turn = ""
         text = text.removeprefix("- ")
-        begun = f"{begun} {text}" if begun else text
-    if begun:
-        yield begun
+        turn = f"{turn} {text}" if turn else text
+    if turn:
+        yield turn
 
 
-def _texts(lines: list[str]) -> Iterator[str]:
-    """Without times, the names of subtitles above these, and comments, which end at a blank."""
-    inside = False  # a comment
+def _caption_lines(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of captions, without timings, cue names, headers and comments."""
+    in_comment = False  # until the next blank line
     for line, after in pairwise([*lines, ""]):
-        inside = bool(line) and (inside or bool(_comment.match(line)))
-        named = bool(_cue.match(after))
-        if line and not (inside or named or _cue.match(line) or line.startswith("WEBVTT")):
+        in_comment = bool(line) and (in_comment or bool(_vtt_comment.match(line)))
+        is_cue_name = bool(_cue_timing.match(after))
+        if not line or in_comment or is_cue_name:
+            continue
+        if not (_cue_timing.match(line) or line.startswith("WEBVTT")):
             yield line

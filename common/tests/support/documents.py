@@ -1,4 +1,4 @@
-"""Documents as the usual libraries make them, and by hand where those would make none so bad."""
+"""Documents for tests, made by libraries or, if malformed, by hand."""
 
 import zlib
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate
 
 NAMESPACE = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
-WORDS = b"BT /F1 12 Tf 50 700 Td (The pump works well.) Tj ET\n"
+PAGE_CONTENT = b"BT /F1 12 Tf 50 700 Td (The pump works well.) Tj ET\n"
 
 
-def pdf_of(*pages: str, password: str | None = None) -> bytes:
-    """Set by reportlab: on each page the paragraphs of one text, broken into lines.
+def make_pdf(*pages: str, password: str | None = None) -> bytes:
+    """Return a PDF by reportlab: each page has the wrapped paragraphs of one text.
 
-    A `password` encrypts it; "" guards only what may be done with it.
+    A `password` encrypts it; "" only restricts printing and changes.
     """
     style = getSampleStyleSheet()["BodyText"]
     story: list[Flowable] = []
@@ -26,18 +26,18 @@ def pdf_of(*pages: str, password: str | None = None) -> bytes:
         story += [Paragraph(text, style) for text in page.split("\n\n")]
         story.append(PageBreak())
     file = BytesIO()
-    SimpleDocTemplate(file, encrypt=password and _locked(password)).build(story)
+    SimpleDocTemplate(file, encrypt=password and _encryption(password)).build(story)
     return file.getvalue()
 
 
-def _locked(password: str) -> object:
+def _encryption(password: str) -> object:
     from reportlab.lib.pdfencrypt import StandardEncryption
 
     return StandardEncryption(password, strength=128)
 
 
-def plain_pdf(pages: int, lines: Sequence[str] = ("The pump works well.",)) -> bytes:
-    """The same lines on each of many pages, quickly."""
+def make_plain_pdf(pages: int, lines: Sequence[str] = ("The pump works well.",)) -> bytes:
+    """Return a PDF of many pages with the same lines, made quickly."""
     file = BytesIO()
     canvas = Canvas(file, pageCompression=1)
     for number in range(1, pages + 1):
@@ -50,8 +50,8 @@ def plain_pdf(pages: int, lines: Sequence[str] = ("The pump works well.",)) -> b
     return file.getvalue()
 
 
-def drawn_pdf() -> bytes:
-    """A page of lines and no text, as a scan is."""
+def make_scan_pdf() -> bytes:
+    """Return a PDF with a drawing and no text, like a scan."""
     file = BytesIO()
     canvas = Canvas(file)
     canvas.line(50, 50, 500, 700)
@@ -59,7 +59,8 @@ def drawn_pdf() -> bytes:
     return file.getvalue()
 
 
-def docx_of(*paragraphs: str) -> bytes:
+def make_docx(*paragraphs: str) -> bytes:
+    """Return a Word document by python-docx."""
     file = BytesIO()
     document = docx.Document()
     for text in paragraphs:
@@ -68,7 +69,7 @@ def docx_of(*paragraphs: str) -> bytes:
     return file.getvalue()
 
 
-def zipped(members: dict[str, str | bytes]) -> bytes:
+def make_zip(members: dict[str, str | bytes]) -> bytes:
     file = BytesIO()
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
         for name, data in members.items():
@@ -76,50 +77,51 @@ def zipped(members: dict[str, str | bytes]) -> bytes:
     return file.getvalue()
 
 
-def word_file(document: str | bytes, **others: str | bytes) -> bytes:
-    """The least that a Word document is made of, `document` being its main part."""
-    parts = {"[Content_Types].xml": "<Types/>", "word/document.xml": document}
-    return zipped({**parts, **{f"word/{name}.xml": part for name, part in others.items()}})
+def build_docx(main_part: str | bytes, **other_parts: str | bytes) -> bytes:
+    """Return a Word document of the fewest possible parts."""
+    parts = {"[Content_Types].xml": "<Types/>", "word/document.xml": main_part}
+    others = {f"word/{name}.xml": part for name, part in other_parts.items()}
+    return make_zip({**parts, **others})
 
 
-def part(content: str, *, name: str = "document", before: str = "") -> str:
+def word_part(content: str, *, name: str = "document", before: str = "") -> str:
     return f'{before}<w:{name} xmlns:w="{NAMESPACE}">{content}</w:{name}>'
 
 
-def paragraph(text: str, *, before: str = "") -> str:
+def word_paragraph(text: str, *, before: str = "") -> str:
     return f"<w:p>{before}<w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
-def pdf_by_hand(*objects: bytes) -> bytes:
-    """The first object is the catalogue."""
-    file, places = BytesIO(), []
+def build_pdf(*objects: bytes) -> bytes:
+    """Return a PDF of `objects`, numbered from 1. The first is the catalogue."""
+    file, offsets = BytesIO(), []
     file.write(b"%PDF-1.7\n")
     for number, content in enumerate(objects, start=1):
-        places.append(file.tell())
+        offsets.append(file.tell())
         file.write(b"%d 0 obj\n%b\nendobj\n" % (number, content))
-    start = file.tell()
+    xref_offset = file.tell()
     file.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))
-    file.writelines(b"%010d 00000 n \n" % place for place in places)
-    end = b"trailer\n<< /Root 1 0 R /Size %d >>\nstartxref\n%d\n%%%%EOF"
-    file.write(end % (len(objects) + 1, start))
+    file.writelines(b"%010d 00000 n \n" % offset for offset in offsets)
+    trailer = b"trailer\n<< /Root 1 0 R /Size %d >>\nstartxref\n%d\n%%%%EOF"
+    file.write(trailer % (len(objects) + 1, xref_offset))
     return file.getvalue()
 
 
-def stream(data: bytes, entries: bytes = b"") -> bytes:
+def pdf_stream(data: bytes, entries: bytes = b"") -> bytes:
     return b"<< %b /Length %d >>\nstream\n%b\nendstream" % (entries, len(data), data)
 
 
-def flate(unit: bytes, times: int) -> bytes:
-    """A compressed stream of `unit` so many times, never whole in memory."""
-    packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(unit) for _ in range(times)) + packer.flush()
-    return stream(data, b"/Filter /FlateDecode")
+def compressed_stream(unit: bytes, repeats: int) -> bytes:
+    """Return a compressed PDF stream of `unit` repeated, without the whole in memory."""
+    compressor = zlib.compressobj(9)
+    data = b"".join(compressor.compress(unit) for _ in range(repeats)) + compressor.flush()
+    return pdf_stream(data, b"/Filter /FlateDecode")
 
 
-def page_by_hand(content: bytes, *others: bytes, resources: bytes = b"") -> bytes:
-    """One page; `content` is its stream, and `others` are the objects from number 6 on."""
+def build_single_page_pdf(content: bytes, *others: bytes, resources: bytes = b"") -> bytes:
+    """Return a PDF of one page. `others` are its objects from number 6 on."""
     page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R /Resources "
     page += b"<< /Font << /F1 5 0 R >> %b >> >>" % resources
     pages = b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"
     catalogue = b"<< /Type /Catalog /Pages 2 0 R >>"
-    return pdf_by_hand(catalogue, pages, page, content, FONT, *others)
+    return build_pdf(catalogue, pages, page, content, FONT, *others)

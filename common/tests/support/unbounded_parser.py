@@ -1,4 +1,4 @@
-"""A stand-in for `common.documents.parser_process` that ignores the limit on its output."""
+"""A replacement for `parser_process` that answers with too much text."""
 
 import json
 import sys
@@ -7,10 +7,10 @@ from typing import Any
 from common.documents import parser_process
 
 
-def answer_to(*_: Any) -> dict[str, str]:
+def build_large_answer(*_: Any) -> dict[str, str]:
     return {"text": "a" * 20_000_000, "omitted": ""}
 
 
 if __name__ == "__main__":
-    parser_process.answer_to = answer_to
+    parser_process.build_answer = build_large_answer
     parser_process.main(json.loads(sys.argv[1]))

@@ -1,9 +1,9 @@
-"""Transcripts in the forms that meeting tools and chats give them."""
+"""Transcripts in the formats of meeting tools and chats."""
 
 import pytest
 
-from common.ai.text.markdown import readable
-from common.ai.text.transcripts import spoken
+from common.ai.text.readable_lines import readable_lines
+from common.ai.text.transcripts import parse_transcript
 
 WEBVTT = """WEBVTT
 
@@ -43,15 +43,15 @@ does.
 """
 
 
-def test_webvtt() -> None:
-    assert readable(WEBVTT) == (
+def test_webvtt_becomes_turns_with_names() -> None:
+    assert readable_lines(WEBVTT) == (
         "Ann Lee: We have decided to close the shop in Bonn by the end of May.",
         "Bob Ray: Then I must tell the landlord before Friday.",
     )
 
 
-def test_srt() -> None:
-    assert readable(SRT) == ("We close the shop.", "Who pays?", "Mostly the canton does.")
+def test_srt_becomes_turns_without_sound_notes() -> None:
+    assert readable_lines(SRT) == ("We close the shop.", "Who pays?", "Mostly the canton does.")
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,14 @@ def test_srt() -> None:
         "03.03.25, 09:10 - Ann Lee: We close the shop. In May.\n03.03.25, 09:11 - Bob: Fine.",
     ],
 )
-def test_who_said_what(text: str) -> None:
-    assert readable(text) == ("Ann Lee: We close the shop. In May.", "Bob: Fine.")
+def test_each_turn_has_its_speaker(text: str) -> None:
+    assert readable_lines(text) == ("Ann Lee: We close the shop. In May.", "Bob: Fine.")
 
 
-def test_what_is_said_before_the_first_name_is_kept() -> None:
-    assert spoken(["It begins.", "Ann 00:12", "Hi.", "Bob 00:14", "Ho."])[0] == "It begins."
+def test_text_before_the_first_name_is_kept() -> None:
+    assert (
+        parse_transcript(["It begins.", "Ann 00:12", "Hi.", "Bob 00:14", "Ho."])[0] == "It begins."
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,5 +86,5 @@ def test_what_is_said_before_the_first_name_is_kept() -> None:
         ["On 03/03/2025, 09:10 it began.", "It rained.", "It ended."],
     ],
 )
-def test_what_is_none(lines: list[str]) -> None:
-    assert spoken(lines) == []
+def test_other_texts_are_not_transcripts(lines: list[str]) -> None:
+    assert parse_transcript(lines) == []

@@ -1,0 +1,103 @@
+"""Summarise a text in one paragraph of its own sentences.
+
+Each word of the text gets a probability of being in a summary: a logistic model over a few
+features, fitted on meetings (`weights.py`). The sentences with the most of such words for their
+length are selected one by one, and a word that is already in the summary counts less.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+
+from common.ai.extractive.selection import SentenceSelector
+from common.ai.extractive.weights import WEIGHTS, Weights
+from common.ai.text.readable_lines import readable_lines
+from common.ai.text.sentences import (
+    Sentence,
+    count_words,
+    has_unspaced_script,
+    is_dialogue,
+    split_sentences,
+    truncate,
+)
+
+MAX_DIALOGUE_RATIO = 0.5  # a third would be as good by ROUGE, but leaves facts out
+SHORT_DIALOGUE_WORDS = 20  # up to which a dialogue is returned unchanged
+CHECKBOX = "[ ] "
+
+
+def summarize(text: str, *, max_words: int = 80) -> str:
+    """Return sentences of `text`, in its order, as a summary of `max_words` words.
+
+    A text that is short enough is returned whole, with single spaces and without marks of
+    Markdown. A summary is never longer than its text. Raises ValueError if `text` has no visible
+    character or `max_words` is below 1.
+    """
+    source = validate_source(text, max_words)
+    result = join_sentences(select_summary_sentences(text, max_words=max_words))
+    return result if len(result) <= len(source) else truncate(source, max_words)
+
+
+def select_summary_sentences(
+    text: str, *, max_words: int = 80, weights: Weights = WEIGHTS
+) -> list[str]:
+    """Return the sentences of a summary of `text`.
+
+    A sentence longer than `max_words` is cut and ends in "…". In a dialogue, a sentence starts
+    with its speaker's name unless the one before has the same speaker. The summary is shorter
+    than allowed if the other sentences are unimportant. Raises ValueError as `summarize` does.
+    """
+    source = validate_source(text, max_words)
+    max_words = max_summary_words(text, max_words)
+    if count_words(source) <= max_words:
+        return [_whole_text(text)]
+    sentences = split_sentences(text, max_words=max_words)
+    selected = SentenceSelector(sentences, weights).select(max_words)
+    return list(_add_labels(selected)) or [truncate(source, max_words)]
+
+
+def _whole_text(text: str) -> str:
+    """Return `text` in one line, without marks of Markdown and titles if it has any."""
+    lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
+    readable = list(readable_lines(text))
+    return " ".join(lines) if readable == lines else join_sentences(readable)
+
+
+def max_summary_words(text: str, max_words: int) -> int:
+    """Return the words that a summary may have: of a dialogue, half of it at most."""
+    if not is_dialogue(readable_lines(text)):
+        return max_words
+    half = math.ceil(count_words(text) * MAX_DIALOGUE_RATIO)
+    return min(max_words, max(SHORT_DIALOGUE_WORDS, half))
+
+
+def validate_source(text: str, max_words: int) -> str:
+    """Return `text` in one line. Raises ValueError if there is nothing to summarise."""
+    if max_words < 1:
+        raise ValueError("max_words must be at least 1")
+    source = " ".join(text.split())
+    if not any(map(str.isprintable, source.replace(" ", ""))):
+        raise ValueError("nothing to summarise: the text has no visible character")
+    return source
+
+
+def join_sentences(sentences: list[str]) -> str:
+    """Return the sentences as prose: without checkboxes, with full stops."""
+    texts = [sentence.removeprefix(CHECKBOX) for sentence in sentences]
+    return "".join([*map(_add_stop, texts[:-1], texts[1:]), *texts[-1:]]).rstrip()
+
+
+def _add_stop(sentence: str, after: str) -> str:
+    """Return `sentence` with what separates it from the one `after` it."""
+    last = sentence[-1]
+    if has_unspaced_script(last):
+        return sentence + "。" * last.isalnum()
+    needs_stop = (last.isalnum() or last in ")%") and not after[0].islower()
+    return f"{sentence}. " if needs_stop else f"{sentence} "
+
+
+def _add_labels(sentences: Iterable[Sentence]) -> Iterator[str]:
+    """Yield the text of each sentence, with its label where the speaker changes."""
+    speaker = ""
+    for sentence in sentences:
+        yield sentence.text if sentence.speaker == speaker else sentence.label + sentence.text
+        speaker = sentence.speaker

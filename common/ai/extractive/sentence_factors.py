@@ -1,0 +1,107 @@
+"""Weigh sentences by their position, their form and their role in the text.
+
+A sentence's factor multiplies the value of its words; 0 excludes the sentence. Position matters
+in prose, because news states the most important facts first, and does not matter in a dialogue.
+"""
+
+import re
+
+from common.ai.extractive.features import WORD
+from common.ai.extractive.sentence_roles import SentenceRole, find_role, is_greeting, is_task
+from common.ai.text.sentences import Sentence, count_words
+
+MIN_SPOKEN_WORDS = 6  # of a sentence in a dialogue, fillers left out: "Yeah, okay." says nothing
+BROKEN_OFF_FACTOR = 0.8  # of spoken sentences that do not end
+SPOKEN_TASK_FACTOR = 1.1
+KEY_SENTENCE_FACTOR = 1.5  # of prose about an outcome, a figure, a risk or a task
+MAX_BRIEF_WORDS = 8  # of a brief sentence: "Sandwiches were served", "Good morning, all"
+BRIEF_FACTOR = 0.3  # of brief prose, and of brief spoken greetings
+BOILERPLATE_FACTOR = 0.1  # of bylines, "Read more" and greetings in prose
+# In prose, the factor falls with the position towards a floor, which is higher for a longer text.
+MIN_POSITION_FLOOR, MAX_POSITION_FLOOR = 0.1, 0.6
+SENTENCES_PER_FLOOR_UNIT = 500  # a text of 50 sentences has a floor of 0.1
+
+HESITATIONS = {
+    "uh", "um", "er", "ah", "oh", "yeah", "yep", "ok", "okay", "mm", "hmm", "mhm", "huh",
+}  # fmt: skip
+AMBIGUOUS_HESITATIONS = {"um", "er"}  # words of German, "um" also of Portuguese
+FILLERS = HESITATIONS | {"well", "so", "right", "and", "but"}
+MAX_WORDS_PER_HESITATION = 50  # of speech without speakers' names
+
+_broken_off = re.compile(r"[\w,;:–—-]$")
+_boilerplate = re.compile(
+    r"(by|von|par|por|photo\w*|image|source|credits?|copyright|updated|published|posted|"
+    r"advertisement|read more|related|share|follow us|click|sign up|subscribe|scroll|see also|"
+    r"https?|www)\b(?!.{120})|©",
+    re.IGNORECASE,
+)
+
+
+def compute_factors(sentences: list[Sentence], *, use_roles: bool = True) -> list[float]:
+    """Return the factor of each sentence.
+
+    Without `use_roles` it depends on the sentence's form and position only, not on whether it
+    is about an outcome or a task.
+    """
+    tokens = [[token.casefold() for token in WORD.findall(s.text)] for s in sentences]
+    is_speech = _is_speech(sentences, tokens)
+    if is_speech:
+        lengths = [sum(token not in FILLERS for token in row) for row in tokens]
+        factors = _speech_factors(sentences, lengths)
+    else:
+        factors = _prose_factors(sentences)
+    if not use_roles:
+        return factors
+    role_factor = _speech_role_factor if is_speech else _prose_role_factor
+    return [f and f * role_factor(s.text) for f, s in zip(factors, sentences, strict=True)]
+
+
+def _is_speech(sentences: list[Sentence], tokens: list[list[str]]) -> bool:
+    """Return whether the text is a dialogue, or speech without the speakers' names."""
+    if any(sentence.speaker for sentence in sentences):
+        return True
+    hesitations = HESITATIONS - AMBIGUOUS_HESITATIONS
+    count = sum(token in hesitations for row in tokens for token in row)
+    return count * MAX_WORDS_PER_HESITATION > sum(map(len, tokens))
+
+
+def _speech_factors(sentences: list[Sentence], lengths: list[int]) -> list[float]:
+    """Exclude short sentences and lower those broken off.
+
+    `lengths` are in words without fillers. Where most sentences are short, the limit is lower.
+    """
+    min_words = min(MIN_SPOKEN_WORDS, sorted(lengths)[len(lengths) * 3 // 4])
+    return [
+        0.0 if n < min_words else BROKEN_OFF_FACTOR if _broken_off.search(s.text) else 1.0
+        for s, n in zip(sentences, lengths, strict=True)
+    ]
+
+
+def _prose_factors(sentences: list[Sentence]) -> list[float]:
+    """Weigh as an inverted pyramid, flatter for longer texts: a book has no lead."""
+    floor = len(sentences) / SENTENCES_PER_FLOOR_UNIT
+    floor = min(MAX_POSITION_FLOOR, max(MIN_POSITION_FLOOR, floor))
+    return [
+        (floor + (1 - floor) / (1 + n)) * _prose_form_factor(s.text)
+        for n, s in enumerate(sentences)
+    ]
+
+
+def _prose_form_factor(text: str) -> float:
+    if count_words(text) <= MAX_BRIEF_WORDS and is_greeting(text):
+        return BOILERPLATE_FACTOR
+    if not _boilerplate.match(text):
+        return 1.0
+    return BOILERPLATE_FACTOR if text[-1] in ".!?" else 0.0
+
+
+def _speech_role_factor(text: str) -> float:
+    if count_words(text) <= MAX_BRIEF_WORDS and is_greeting(text):
+        return BRIEF_FACTOR
+    return SPOKEN_TASK_FACTOR if is_task(text) else 1
+
+
+def _prose_role_factor(text: str) -> float:
+    if find_role(text) != SentenceRole.OTHER or is_task(text):
+        return KEY_SENTENCE_FACTOR
+    return BRIEF_FACTOR if count_words(text) <= MAX_BRIEF_WORDS else 1
