@@ -1,4 +1,4 @@
-"""Uploads on the admin's first page."""
+"""The uploads section of the admin dashboard."""
 
 from datetime import UTC
 from typing import Any
@@ -11,15 +11,15 @@ from common.dashboard import Curve, Figure, Plot, Section, last_days
 from common.jobs.models import ACTIVE
 from uploads.models import Session
 
-MEGABYTE = 1_000_000
+BYTES_PER_MB = 1_000_000
 
 
 def sections(user: User) -> list[Section]:
-    """Of the company for its staff, of all for a superuser; sessions by the day they ended."""
+    """Return the uploads section: ended sessions by day, of all companies for a superuser."""
     if not user.has_perm("uploads.view_session"):
         return []
     sessions = Session.objects.visible_to(user)
-    days = _by_day(sessions)
+    days = _sums_by_day(sessions)
     ended, uploaded, failed, size = (
         {day: row[name] for day, row in days.items()}
         for name in ("ended", "uploaded", "failed", "size")
@@ -28,18 +28,18 @@ def sections(user: User) -> list[Section]:
     figures = [
         Figure("Sessions", f"{sum(ended.values()):,}", f"and {active:,} active"),
         Figure("Files", f"{sum(uploaded.values()):,}", f"{sum(failed.values()):,} failed"),
-        Figure("Uploaded", f"{sum(size.values()) / MEGABYTE:,.1f} MB", "in 30 days"),
+        Figure("Uploaded", f"{sum(size.values()) / BYTES_PER_MB:,.1f} MB", "in 30 days"),
     ]
     files = [Curve("Files uploaded", uploaded, "green"), Curve("Files failed", failed, "red")]
-    megabytes = {day: round(size[day] / MEGABYTE, 3) for day in size}
+    megabytes = {day: round(size[day] / BYTES_PER_MB, 3) for day in size}
     plots = [
-        Plot("Files a day", files),
-        Plot("Uploaded a day", [Curve("Megabytes", megabytes, "blue")], unit="MB"),
+        Plot("Files per day", files),
+        Plot("Uploaded per day", [Curve("Megabytes", megabytes, "blue")], unit="MB"),
     ]
     return [Section("Uploads", figures, plots)]
 
 
-def _by_day(sessions: Any) -> dict[Any, dict[str, int]]:
+def _sums_by_day(sessions: Any) -> dict[Any, dict[str, int]]:
     recent = sessions.filter(finished_at__date__gte=last_days()[0])
     days = recent.values(day=TruncDate("finished_at", tzinfo=UTC)).annotate(
         ended=Count("pk"),

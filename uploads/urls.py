@@ -17,6 +17,8 @@ urlpatterns = [
     path("uploads/start", run({"post": "start"}, detail=False)),
     path("uploads/status/<uuid:pk>", run({"get": "status"}, detail=True)),
     path("uploads/presigned-url", presign),
-    path("uploads/presigned/<uuid:pk>", views.DirectUploadView.as_view(), name="direct-upload"),
+    path(
+        "uploads/presigned/<uuid:pk>", views.PresignedUploadView.as_view(), name="presigned-upload"
+    ),
     *router.urls,
 ]

@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "\\A[a-z0-9-]*\\Z",
-                                "A region holds letters a to z, digits and hyphens.",
+                                "A region may only contain lower-case letters a to z, digits and hyphens.",
                             )
                         ],
                         verbose_name="AWS region",
@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
                 (
                     "local_directory",
                     models.CharField(
-                        help_text="Below the company's own source folder.", max_length=1024
+                        help_text="Relative to the company's source folder.", max_length=1024
                     ),
                 ),
                 ("prefix", models.CharField(blank=True, max_length=1024)),
@@ -290,7 +290,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="DirectUpload",
+            name="PresignedUpload",
             fields=[
                 (
                     "id",
@@ -428,8 +428,8 @@ class Migration(migrations.Migration):
                 fields=("session", "key"), name="file_key_in_session"
             ),
         ),
-        # Each row is written twice: when its file is found, and with its sum when that has arrived.
-        # Where the second version finds room beside the first, no index has to be touched.
+        # Each row is written twice: when its file is found and when it has been uploaded. With free
+        # space on the page the second write is a HOT update, which touches no index.
         migrations.RunSQL(
             "ALTER TABLE uploads_sessionfile SET (fillfactor = 45)",
             "ALTER TABLE uploads_sessionfile RESET (fillfactor)",

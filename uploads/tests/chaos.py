@@ -16,12 +16,12 @@ from accounts.models import User
 from common.tests.support import Worker, eventually
 from uploads.models import Cycle, Session
 from uploads.tests.factories import SessionFactory
-from uploads.tests.kills import ENDED, finish_through_kills, leftovers
-from uploads.tests.test_running_killed import broker, folder, worker
-from uploads.tests.trees import contents, grow
-from uploads.transfer import sources
-from uploads.transfer.folders import Folder
-from uploads.transfer.globs import Choice
+from uploads.tests.worker_kills import ENDED, finish_through_kills, leftovers
+from uploads.tests.test_session_job_killed import broker, folder, worker
+from uploads.tests.file_trees import contents, grow
+from uploads.transfer import source_folder
+from uploads.transfer.directories import Directory
+from uploads.transfer.globs import GlobFilter
 
 __all__ = ["broker", "folder", "worker"]
 
@@ -140,7 +140,7 @@ def test_a_million_names_in_bounded_memory(tmp_path: Path) -> None:
         os.close(parent)
     process, start = psutil.Process(), time.perf_counter()
     before = most = process.memory_info().rss
-    for found, _ in enumerate(sources.scan(Folder.at(tmp_path), Choice(["*"], ["*.bak"])), 1):
+    for found, _ in enumerate(source_folder.scan(Directory.open(tmp_path), GlobFilter(["*"], ["*.bak"])), 1):
         if found % 10_000 == 0:
             most = max(most, process.memory_info().rss)
     assert found == 1_000_000

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from uploads.transfer.globs import BadGlob, Choice, check_glob
+from uploads.transfer.globs import InvalidGlob, GlobFilter, check_glob
 
 
 @pytest.mark.parametrize(
@@ -28,21 +28,21 @@ from uploads.transfer.globs import BadGlob, Choice, check_glob
     ],
 )
 def test_what_a_glob_matches(glob: str, yes: list[str], no: list[str]) -> None:
-    choice = Choice([glob])
-    assert [path for path in yes if not choice.takes(path)] == []
-    assert [path for path in no if choice.takes(path)] == []
+    globs = GlobFilter([glob])
+    assert [path for path in yes if not globs.matches(path)] == []
+    assert [path for path in no if globs.matches(path)] == []
 
 
 def test_exclude_wins_and_nothing_means_all() -> None:
-    choice = Choice(["*.csv", "keep/**"], ["tmp/**", "*.bak.csv"])
-    taken = [p for p in ("a.csv", "tmp/a.csv", "keep/x", "b.bak.csv", "x") if choice.takes(p)]
+    globs = GlobFilter(["*.csv", "keep/**"], ["tmp/**", "*.bak.csv"])
+    taken = [p for p in ("a.csv", "tmp/a.csv", "keep/x", "b.bak.csv", "x") if globs.matches(p)]
     assert taken == ["a.csv", "keep/x"]
-    assert Choice().takes("anything/at all")
+    assert GlobFilter().matches("anything/at all")
 
 
 def test_a_folder_of_which_all_is_excluded_is_not_entered() -> None:
-    choice = Choice(exclude=["tmp/**", "**/cache/**", "*.log"])
-    entered = [p for p in ("tmp", "tmp2", "x/tmp", "cache", "x/cache", "a.log") if choice.enters(p)]
+    globs = GlobFilter(exclude=["tmp/**", "**/cache/**", "*.log"])
+    entered = [p for p in ("tmp", "tmp2", "x/tmp", "cache", "x/cache", "a.log") if globs.may_match_in(p)]
     assert entered == ["tmp2", "x/tmp", "a.log"]
 
 
@@ -50,7 +50,7 @@ def test_a_folder_of_which_all_is_excluded_is_not_entered() -> None:
     "glob", ["", "/a", "a/", "a//b", "../a", "a/./b", "a**", "[a", "[z-a]", "a\\b", "a\0", "a\n"]
 )
 def test_what_is_no_glob_is_refused(glob: str) -> None:
-    with pytest.raises(BadGlob):
+    with pytest.raises(InvalidGlob):
         check_glob(glob)
 
 
@@ -63,6 +63,6 @@ def test_what_is_no_glob_is_refused(glob: str) -> None:
     ],
 )
 def test_no_glob_takes_long(glob: str, path: str) -> None:
-    choice, start = Choice([glob]), time.perf_counter()
-    assert not choice.takes(path)
+    globs, start = GlobFilter([glob]), time.perf_counter()
+    assert not globs.matches(path)
     assert time.perf_counter() - start < 0.5

@@ -37,14 +37,14 @@ def test_a_key_is_returned_as_it_is(key: str) -> None:
     ],
 )
 def test_what_is_no_key_is_told_why(text: str, word: str) -> None:
-    with pytest.raises(keys.BadKey, match=word):
+    with pytest.raises(keys.InvalidKey, match=word):
         keys.check_key(text)
 
 
 def test_a_prefix_may_be_empty_or_end_with_a_slash() -> None:
     assert (keys.check_prefix(""), keys.check_prefix("a/b/")) == ("", "a/b")
     for bad in ("/", "a//", "/a", "../"):
-        with pytest.raises(keys.BadKey):
+        with pytest.raises(keys.InvalidKey):
             keys.check_prefix(bad)
 
 
@@ -65,7 +65,7 @@ def test_printable_names_are_one_line_of_utf_8_and_differ_as_the_names_do(
 
 
 def test_what_stands_in_for_a_key_is_none_and_fits_the_column() -> None:
-    shown = keys.stand_in("p", keys.printable("é\udcff" * 600))
-    assert len(shown.encode()) <= keys.LONGEST_KEY
+    shown = keys.placeholder_key("p", keys.printable("é\udcff" * 600))
+    assert len(shown.encode()) <= keys.MAX_KEY_BYTES
     assert keys.key_problem(shown)
-    assert shown != keys.stand_in("p", keys.printable("é\udcff" * 601))
+    assert shown != keys.placeholder_key("p", keys.printable("é\udcff" * 601))

@@ -12,14 +12,14 @@ from uuid import uuid4
 import pytest
 
 from uploads.transfer import object_folder
-from uploads.transfer.content import Bytes, Received, Stored
-from uploads.transfer.errors import SourceChanged, Stopped, StoreBusy, StoreError, TooLarge
+from uploads.transfer.content import Bytes, ReceivedContent, StoredObject
+from uploads.transfer.errors import SourceChanged, TransferCancelled, StoreBusy, StoreError, ContentTooLarge
 from uploads.transfer.stores import Store, bucket_problem, store_for
-from uploads.transfer.stores.s3 import PART, S3Store
+from uploads.transfer.stores.s3 import PART_BYTES, S3Store
 
 BUCKET = "field-data"
 MTIME = 1_700_000_000_123_456_789
-LARGE = 2 * PART + 5
+LARGE = 2 * PART_BYTES + 5
 
 
 class Data:
@@ -58,7 +58,7 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def in_plain_folder(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file system refuses files without a name, as it does such that nobody can write to."""
-    monkeypatch.setattr(object_folder, "_NAMELESS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
+    monkeypatch.setattr(object_folder, "_TMPFILE_FLAGS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
     return in_folder
 
 
@@ -94,9 +94,9 @@ def test_an_object_is_what_was_put_and_says_so(store: Store, size: int) -> None:
     data, by = os.urandom(size), uuid4()
     known = hashlib.sha256(data).hexdigest()
     for _ in range(2):
-        store.put("a/é b.bin", Data(data), by=by)
+        store.put("a/é b.bin", Data(data), owner_id=owner_id)
         assert content(store, "a/é b.bin") == data
-        assert store.find("a/é b.bin") == Stored(size, MTIME, known, by)
+        assert store.find("a/é b.bin") == StoredObject(size, MTIME, known, by)
         assert store.sha256_of("a/é b.bin") == known
 
 
@@ -113,7 +113,7 @@ def test_a_prefix_is_empty_until_there_is_an_object_below(store: Store) -> None:
     assert [prefix for prefix in prefixes if store.is_empty(prefix)] == ["p/qr", "p/q/a"]
 
 
-@pytest.mark.parametrize("spoil", [SourceChanged("It changed."), Stopped(), ZeroDivisionError()])
+@pytest.mark.parametrize("spoil", [SourceChanged("It changed."), TransferCancelled(), ZeroDivisionError()])
 @pytest.mark.parametrize("size", [10, LARGE])
 def test_what_breaks_off_leaves_what_was_there(store: Store, spoil: Exception, size: int) -> None:
     store.put("old", Data(b"old"))
@@ -184,12 +184,12 @@ class TestFolder:
     ) -> None:
         by, other, store = uuid4(), uuid4(), store_for("acme", BUCKET)
         aside = in_folder / ".incoming" / "acme" / BUCKET
-        names = [f"{by}.0123456789ab.7", f"{other}.0123456789ab.7", f"{by}.{store._run}.1"]
+        names = [f"{by}.0123456789ab.7", f"{other}.0123456789ab.7", f"{by}.{store._instance_id}.1"]
         for name in names:
             (aside / name).write_text("half")
         store.discard_leftovers(by)
         assert sorted(p.name for p in aside.iterdir()) == sorted(names[1:])
-        monkeypatch.setattr(object_folder, "DAY", 0)
+        monkeypatch.setattr(object_folder, "MAX_LEFTOVER_AGE_S", 0)
         store.discard_leftovers(by)
         assert [p.name for p in aside.iterdir()] == names[2:]
 
@@ -206,15 +206,15 @@ class TestFolder:
     ) -> None:
         monkeypatch.delattr(os, "setxattr")
         store = store_for("acme", BUCKET)
-        store.put("a", Data(b"x"), by=uuid4())
-        assert store.find("a") == Stored(1, MTIME, "", None)
+        store.put("a", Data(b"x"), owner_id=uuid4())
+        assert store.find("a") == StoredObject(1, MTIME, "", None)
         assert store.sha256_of("a") == hashlib.sha256(b"x").hexdigest()
 
     def test_what_is_received_is_limited(self, in_folder: Path) -> None:
         store = store_for("acme", BUCKET)
-        store.put("a", Received(io.BytesIO(b"12345"), 5))
-        with pytest.raises(TooLarge):
-            store.put("a", Received(io.BytesIO(b"123456"), 5))
+        store.put("a", ReceivedContent(io.BytesIO(b"12345"), 5))
+        with pytest.raises(ContentTooLarge):
+            store.put("a", ReceivedContent(io.BytesIO(b"123456"), 5))
         assert content(store, "a") == b"12345"
 
     def test_durable_objects_are_the_same(self, settings: Any, in_folder: Path) -> None:
@@ -252,15 +252,15 @@ class TestS3:
         s3.put("big", Data(os.urandom(LARGE)))
         left = s3._client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
         assert [upload["Key"] for upload in left] == ["bigger"]
-        s3._abort_all("bigger")
+        s3._abort_uploads("bigger")
 
     def test_a_body_is_given_away_no_longer_than_it_is_wanted(self, s3: S3Store) -> None:
         class Unwanted(Data):
             def check(self) -> None:
-                raise Stopped
+                raise TransferCancelled
 
         for size in (10, LARGE):
-            with pytest.raises(Stopped):
+            with pytest.raises(TransferCancelled):
                 s3.put("unwanted", Unwanted(os.urandom(size)))
         assert s3.find("unwanted") is None
 
@@ -271,5 +271,5 @@ class TestS3:
         with urllib.request.urlopen(request) as response:
             assert response.status == 200
         assert content(s3, "x/é") == b"direct"
-        assert s3.find("x/é") == Stored(6, None, "", None)
+        assert s3.find("x/é") == StoredObject(6, None, "", None)
         assert s3.sha256_of("x/é") == hashlib.sha256(b"direct").hexdigest()

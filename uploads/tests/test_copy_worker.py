@@ -8,13 +8,13 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from uploads.tests.trees import contents, grow, inodes
-from uploads.transfer.cancellation import Stop
-from uploads.transfer.copy_worker import Helper, HelperDied
-from uploads.transfer.copying import Copying, Fate, How, Outcome
-from uploads.transfer.folders import Folder
+from uploads.tests.file_trees import contents, grow, inodes
+from uploads.transfer.cancellation import CancellationToken
+from uploads.transfer.copy_worker import CopyWorker, CopyWorkerDied
+from uploads.transfer.file_copier import FileCopier, CopyStatus, CopyOptions, CopyResult
+from uploads.transfer.directories import Directory
 from uploads.transfer.object_folder import ObjectFolder
-from uploads.transfer.worker_pool import Crew, Settled, Task
+from uploads.transfer.worker_pool import WorkerPool, FinishedTask, CopyTask
 
 FILES = 600
 
@@ -26,18 +26,18 @@ class Copied:
         self.source, self.target, self.aside = (root / name for name in ("source", "target", "a"))
         for folder in (self.source, self.target, self.aside):
             folder.mkdir()
-        self.stop, self.how = Stop(), How(uuid4(), is_new=True)
-        self.folder = Folder.at(self.source)
-        self.objects = ObjectFolder(Folder.at(self.target), Folder.at(self.aside))
-        copying = Copying(self.folder, self.objects, self.how, self.stop.check)
-        self.crew = Crew(copying, self.stop, size=10, retries=0, start_helper=self.helper)
-        self.settled: list[Settled] = []
+        self.stop, self.how = CancellationToken(), CopyOptions(uuid4(), is_new=True)
+        self.folder = Directory.open(self.source)
+        self.objects = ObjectFolder(Directory.open(self.target), Directory.open(self.aside))
+        copying = FileCopier(self.folder, self.objects, self.how, self.stop.check)
+        self.crew = WorkerPool(copying, self.stop, size=10, retries=0, start_helper=self.helper)
+        self.settled: list[FinishedTask] = []
 
-    def helper(self) -> Helper:
-        return Helper(self.folder, self.objects, self.how)
+    def helper(self) -> CopyWorker:
+        return CopyWorker(self.folder, self.objects, self.how)
 
     def run(self) -> None:
-        tasks = [Task(uuid4(), path, path, 1, 1) for path in sorted(contents(self.source))]
+        tasks = [CopyTask(uuid4(), path, path, 1, 1) for path in sorted(contents(self.source))]
         with self.crew:
             self.crew.run(tasks, tick=self.tick)
 
@@ -49,7 +49,7 @@ class Copied:
         assert contents(self.target) == known
         assert {done.task.path: done.outcome.sha256 for done in self.settled} == known
         assert len(self.settled) == len(known)
-        assert {done.outcome.fate for done in self.settled} == {Fate.UPLOADED}
+        assert {done.outcome.fate for done in self.settled} == {CopyStatus.UPLOADED}
 
 
 @pytest.fixture
@@ -71,15 +71,15 @@ def is_helper(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many files helpers were told at once."""
+    """CopyOptions many files helpers were told at once."""
     told: list[int] = []
-    copy = Helper.copy
+    copy = CopyWorker.copy
 
-    def noted(helper: Helper, files: list[tuple[str, str]]) -> list[Outcome | None]:
+    def noted(helper: CopyWorker, files: list[tuple[str, str]]) -> list[CopyResult | None]:
         told.append(len(files))
         return copy(helper, files)
 
-    monkeypatch.setattr(Helper, "copy", noted)
+    monkeypatch.setattr(CopyWorker, "copy", noted)
     return told
 
 
@@ -106,9 +106,9 @@ def test_what_a_killed_one_had_to_do_is_done_and_what_it_had_done_is_not_done_ag
 ) -> None:
     """Killed when it has copied its batch, and before it tells."""
     grow(copied.source, FILES, largest=200)
-    copy, there = Helper.copy, {}
+    copy, there = CopyWorker.copy, {}
 
-    def killed(helper: Helper, files: list[tuple[str, str]]) -> list[Outcome | None]:
+    def killed(helper: CopyWorker, files: list[tuple[str, str]]) -> list[CopyResult | None]:
         outcomes = copy(helper, files)
         if len(there) < victims:
             there[helper] = inodes(copied.target)
@@ -116,7 +116,7 @@ def test_what_a_killed_one_had_to_do_is_done_and_what_it_had_done_is_not_done_ag
             return copy(helper, files)
         return outcomes
 
-    monkeypatch.setattr(Helper, "copy", killed)
+    monkeypatch.setattr(CopyWorker, "copy", killed)
     copied.run()
     copied.assert_complete()
     for known in there.values():
@@ -126,7 +126,7 @@ def test_what_a_killed_one_had_to_do_is_done_and_what_it_had_done_is_not_done_ag
 def test_one_that_can_not_be_started_is_done_without(
     copied: Copied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> Helper:
+    def fail() -> CopyWorker:
         raise BlockingIOError
 
     monkeypatch.setattr(copied.crew, "_start_helper", fail)
@@ -158,10 +158,10 @@ def test_what_it_does_not_know_is_tried_here(copied: Copied) -> None:
     helper = copied.helper()
     try:
         known, unknown = helper.copy([("known", "known"), ("nul \0", "nul")])
-        assert (known.fate, known.size, unknown) == (Fate.UPLOADED, 1, None)
+        assert (known.fate, known.size, unknown) == (CopyStatus.UPLOADED, 1, None)
         assert helper.spent > 0
         helper.kill()
-        with pytest.raises(HelperDied):
+        with pytest.raises(CopyWorkerDied):
             helper.copy([("known", "known")])
     finally:
         helper.close()

@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from common.ids import uuid7
-from uploads.models import FIGURES, Project, Session
+from uploads.models import COUNTER_FIELDS, Project, Session
 from uploads.tests.factories import SessionFileFactory
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +131,7 @@ class TestStatus:
         body = client.get(url).json()
         assert (body["status"], body["error"], body["progress"]) == ("partial", "One failed.", 1.0)
         assert body["created_at"] <= body["started_at"] <= body["finished_at"]
-        assert body["result"] == dict.fromkeys(FIGURES, 0) | {
+        assert body["result"] == dict.fromkeys(COUNTER_FIELDS, 0) | {
             "total_files": 4,
             "files_uploaded": 2,
             "files_skipped": 1,

@@ -14,8 +14,8 @@ from rest_framework.test import APIClient
 
 from common.ids import uuid7
 from uploads import presigned
-from uploads.models import FIGURES, DirectUpload, Project, Session, SessionFile
-from uploads.tasks import forget_urls
+from uploads.models import COUNTER_FIELDS, PresignedUpload, Project, Session, SessionFile
+from uploads.tasks import delete_expired_urls
 from uploads.tests.factories import SessionFileFactory
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +129,7 @@ class TestPresign:
     def test_once_for_a_key(self, client: APIClient, session: Session) -> None:
         sent = {"session_id": str(session.pk), "file_key": "a"}
         urls = {client.post(URL, sent, HTTP_IDEMPOTENCY_KEY="k").json()["url"] for _ in range(2)}
-        assert len(urls) == DirectUpload.objects.count() == 1
+        assert len(urls) == PresignedUpload.objects.count() == 1
 
 
 class TestReceive:
@@ -160,7 +160,7 @@ class TestReceive:
     def test_is_counted_on_top_of_the_largest_report(
         self, client: APIClient, api: APIClient, machine: APIClient, session: Session
     ) -> None:
-        figures = {name: 2**53 if "bytes" in name else 500_000_000 for name in FIGURES}
+        figures = {name: 2**53 if "bytes" in name else 500_000_000 for name in COUNTER_FIELDS}
         sent = machine.put(f"/api/v1/sessions/{session.pk}", figures)
         assert sent.status_code == 200
         assert send(api, ask(client, session).json()["url"]).status_code == 200
@@ -236,7 +236,7 @@ class TestReceive:
 
     def test_expired(self, client: APIClient, api: APIClient, session: Session) -> None:
         url = ask(client, session).json()["url"]
-        upload = DirectUpload.objects.get()
+        upload = PresignedUpload.objects.get()
         upload.expires_at = timezone.now() - timedelta(seconds=1)
         upload.save()
         assert send(api, url).json()["code"] == "bad_signature"
@@ -261,7 +261,7 @@ class TestReceive:
         self, client: APIClient, api: APIClient, session: Session, field: str
     ) -> None:
         url = ask(client, session).json()["url"]
-        DirectUpload.objects.update(**{field: "else-where"})
+        PresignedUpload.objects.update(**{field: "else-where"})
         assert send(api, url).json()["code"] == "bad_signature"
 
     def test_not_into_a_session_that_has_ended_meanwhile(
@@ -284,9 +284,9 @@ class TestReceive:
         self, client: APIClient, api: APIClient, session: Session, monkeypatch: Any
     ) -> None:
         url = ask(client, session).json()["url"]
-        monkeypatch.setattr(presigned, "PATIENCE", 0.01)
+        monkeypatch.setattr(presigned, "SLOT_TIMEOUT_S", 0.01)
         with ExitStack() as busy:
-            for _ in range(presigned.MOST_AT_ONCE):
+            for _ in range(presigned.MAX_CONCURRENT_UPLOADS):
                 busy.enter_context(presigned._slot())
             response = send(api, url)
         assert (response.status_code, response["Retry-After"]) == (503, "2")
@@ -301,11 +301,11 @@ def test_old_urls_are_forgotten_with_what_is_left_of_their_files(
     client: APIClient, session: Session, bucket: Path
 ) -> None:
     ask(client, session, "old")
-    upload = DirectUpload.objects.get()
+    upload = PresignedUpload.objects.get()
     left = bucket.parents[1] / ".incoming/acme/field-data" / f"{upload.pk}.abc.0"
     left.write_bytes(BODY)
-    DirectUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
+    PresignedUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
     ask(client, session, "new")
-    assert forget_urls() == 1
-    assert DirectUpload.objects.get().key == "new"
+    assert delete_expired_urls() == 1
+    assert PresignedUpload.objects.get().key == "new"
     assert not left.exists()

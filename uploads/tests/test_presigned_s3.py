@@ -8,7 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
-from uploads.models import DirectUpload, Project, Session
+from uploads.models import PresignedUpload, Project, Session
 from uploads.transfer.stores import Store, store_for
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def test_is_s3s_own_url(client: APIClient, session: Session, server: str, bucket
     body = ask(client, session).json()
     assert body["url"].startswith(f"{server}/field-data/")
     assert body["expires_in"] == 3600
-    assert not DirectUpload.objects.exists()
+    assert not PresignedUpload.objects.exists()
     headers = body["headers"] | {"Content-Type": "text/csv"}
     sent = Request(body["url"], data=b"depth\n", method=body["method"], headers=headers)
     with urlopen(sent) as answer:

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from uploads.transfer import sources
+from uploads.transfer import source_folder
 from uploads.transfer.errors import SourceError
-from uploads.transfer.folders import Folder, Folders
-from uploads.transfer.globs import Choice
+from uploads.transfer.directories import Directory, DirectoryCache
+from uploads.transfer.globs import GlobFilter
 from uploads.transfer.source_file import SourceFile
 
 
 def scan(folder: Path, **options: object) -> dict[str, str]:
     """The error of each entry, by its path."""
-    found = list(sources.scan(Folder.at(folder), Choice(), **options))
+    found = list(source_folder.scan(Directory.open(folder), GlobFilter(), **options))
     assert len({entry.key for entry in found}) == len(found)
     return {entry.path: entry.error for entry in found}
 
 
-def error_of(folder: Folder, path: str) -> str:
+def error_of(folder: Directory, path: str) -> str:
     with pytest.raises(SourceError) as refused:
-        SourceFile(Folders(folder), path, lambda: None)
+        SourceFile(DirectoryCache(folder), path, lambda: None)
     return str(refused.value)
 
 
@@ -44,8 +44,8 @@ def test_entries_have_their_key_size_and_time(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "é 1.csv").write_text("four")
     os.utime(tmp_path / "x" / "é 1.csv", ns=(1, 1_700_000_000_123_456_789))
-    assert list(sources.scan(Folder.at(tmp_path), Choice(), prefix="p/q")) == [
-        sources.Entry("x/é 1.csv", "p/q/x/é 1.csv", 4, 1_700_000_000_123_456_789)
+    assert list(source_folder.scan(Directory.open(tmp_path), GlobFilter(), prefix="p/q")) == [
+        source_folder.SourceEntry("x/é 1.csv", "p/q/x/é 1.csv", 4, 1_700_000_000_123_456_789)
     ]
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_file_is_reported_and_neither_followed_nor_opened(tmp_path: P
             "pipe": "It is a named pipe and no file.",
             "socket": "It is a socket and no file.",
         }
-        root = Folder.at(folder)
+        root = Directory.open(folder)
         assert "symbolic link" in error_of(root, "out")
         assert "became something else" in error_of(root, "out-folder/secret")
         assert "named pipe" in error_of(root, "pipe")
@@ -88,7 +88,7 @@ def test_what_is_no_file_is_reported_and_neither_followed_nor_opened(tmp_path: P
 
 
 def test_a_device_is_reported() -> None:
-    folder = Folder.at("/dev")
+    folder = Directory.open("/dev")
     assert error_of(folder, "null") == "It is a device and no file."
 
 
@@ -124,9 +124,9 @@ def test_what_may_not_be_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "shut-folder").mkdir(mode=0)
     (tmp_path / "shut").chmod(0)
     tmp_path.chmod(0o755)
-    folder = Folder.at(tmp_path)
+    folder = Directory.open(tmp_path)
     with nobody():
-        found = {entry.path: entry.error for entry in sources.scan(folder, Choice())}
+        found = {entry.path: entry.error for entry in source_folder.scan(folder, GlobFilter())}
         refused = error_of(folder, "shut")
     assert found == {
         "open": "",
@@ -138,12 +138,12 @@ def test_what_may_not_be_read_is_reported(tmp_path: Path) -> None:
 
 
 def test_deep_and_wide_trees(tmp_path: Path) -> None:
-    folder = Folder.at(tmp_path)
+    folder = Directory.open(tmp_path)
     deep = "/".join(["d"] * 450)
-    below = folder.below(deep, make=True)
+    below = folder.open_below(deep, create=True)
     os.close(os.open("end", os.O_CREAT | os.O_WRONLY, dir_fd=below.fd))
-    folder.below(f"{deep}/{'/'.join(['e'] * 100)}", make=True)
-    found = {entry.path: entry.error for entry in sources.scan(folder, Choice())}
+    folder.open_below(f"{deep}/{'/'.join(['e'] * 100)}", create=True)
+    found = {entry.path: entry.error for entry in source_folder.scan(folder, GlobFilter())}
     assert found[f"{deep}/end"] == ""
     [(path, error)] = [entry for entry in found.items() if entry[1]]
     assert path.startswith(f"{deep}/e/e")
@@ -157,21 +157,21 @@ def test_a_folder_that_becomes_a_link_after_it_was_seen_leads_nowhere(tmp_path: 
     for name in ("a", "b"):
         (folder / name).mkdir(parents=True)
         (folder / name / "file").write_text("mine")
-    entries = sources.scan(Folder.at(folder), Choice())
+    entries = source_folder.scan(Directory.open(folder), GlobFilter())
     first = next(entries).path.partition("/")[0]
     other = "b" if first == "a" else "a"
     (folder / other).rename(folder / "moved")
     (folder / other).symlink_to(tmp_path / "outside")
     found = list(entries)
     assert "" not in {entry.error for entry in found if entry.path.startswith(other)}
-    assert "something else" in error_of(Folder.at(folder), f"{other}/file")
+    assert "something else" in error_of(Directory.open(folder), f"{other}/file")
 
 
 def test_a_thread_keeps_few_folders_open(tmp_path: Path) -> None:
-    folders = Folders(Folder.at(tmp_path))
+    folders = DirectoryCache(Directory.open(tmp_path))
     before = len(os.listdir("/proc/self/fd"))
     for number in range(100):
-        folders.folder(f"f{number}/g", make=True)
+        folders.folder(f"f{number}/g", create=True)
     assert len(os.listdir("/proc/self/fd")) - before < 10
     folders.forget()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -182,7 +182,7 @@ class TestDirectory:
     def test_none_outside_can_be_named(self, tmp_path: Path, bad: str) -> None:
         (tmp_path / "acme").mkdir()
         with pytest.raises(SourceError, match="can't be named"):
-            sources.open_directory(tmp_path, "acme", bad)
+            source_folder.open_directory(tmp_path, "acme", bad)
 
     def test_neither_a_link_nor_a_file_nor_nothing_is_one(self, tmp_path: Path) -> None:
         (tmp_path / "acme").mkdir()
@@ -191,9 +191,9 @@ class TestDirectory:
         (tmp_path / "acme" / "file").write_text("x")
         for name, word in {"link": "link", "file": "no folder", "none": "does not exist"}.items():
             with pytest.raises(SourceError, match=word):
-                sources.open_directory(tmp_path, "acme", name)
+                source_folder.open_directory(tmp_path, "acme", name)
 
     @pytest.mark.parametrize("own", ["", ".", "day", "day/", "day/1"])
     def test_the_companys_own_can(self, tmp_path: Path, own: str) -> None:
         (tmp_path / "acme" / "day" / "1").mkdir(parents=True)
-        assert sources.open_directory(tmp_path, "acme", own).fd > 0
+        assert source_folder.open_directory(tmp_path, "acme", own).fd > 0

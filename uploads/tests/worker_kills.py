@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from common.tests.support import Worker, eventually
 from uploads.models import Session
-from uploads.tests.trees import contents, inodes
+from uploads.tests.file_trees import contents, inodes
 
 ENDED = (Session.Status.COMPLETED, Session.Status.PARTIAL, Session.Status.FAILED)
 
@@ -37,7 +37,7 @@ def finish_through_kills(
         time.sleep(random.uniform(0, within))
         helpers = [helper for child in worker.children for helper in child.children()]
         if helpers and random.random() < 0.5:
-            kill(random.choice(helpers))
+            kill(random.globs(helpers))
             kills += 1
             time.sleep(random.uniform(0, within))
         worker.signal_children(signal.SIGKILL)
@@ -53,7 +53,7 @@ def finish_through_kills(
     known = contents(source)
     assert (session.status, session.error) == (Session.Status.COMPLETED, "")
     assert (session.files_uploaded, session.files_skipped) == (len(known), 0)
-    assert session.files.figures().items() <= vars(session).items()
+    assert session.files.counters().items() <= vars(session).items()
     assert dict(session.files.values_list("path", "sha256")) == known == contents(target)
     assert there.items() <= inodes(target).items(), "something was sent twice"
     return kills

@@ -13,9 +13,9 @@ import pytest
 from accounts.models import PasswordReset, User
 from common.jobs import runner
 from uploads import file_rows, progress, services, session_job
-from uploads.models import FIGURES, Cycle, Session
+from uploads.models import COUNTER_FIELDS, Cycle, Session
 from uploads.tests.factories import SessionFactory
-from uploads.tests.trees import contents, grow, inodes
+from uploads.tests.file_trees import contents, grow, inodes
 from uploads.transfer import worker_pool
 from uploads.transfer.source_file import SourceFile
 from uploads.transfer.stores import store_for
@@ -27,7 +27,7 @@ Status = Session.Status
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(worker_pool, "FIRST_RETRY_DELAY_S", 0.01)
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ def run(session: Session) -> Session:
     runner.run(Session, session.pk)
     session.refresh_from_db()
     if session.status != Status.CANCELLED:
-        assert figures(session) == session.files.figures()
+        assert figures(session) == session.files.counters()
     return session
 
 
 def figures(session: Session) -> dict[str, int]:
-    return {name: getattr(session, name) for name in FIGURES}
+    return {name: getattr(session, name) for name in COUNTER_FIELDS}
 
 
 def counts(session: Session) -> tuple[str, int, int, int]:
@@ -101,7 +101,7 @@ def size_of(folder: Path) -> int:
 
 def test_an_empty_folder_is_completed(day: Path, make: Callable[..., Session]) -> None:
     session = run(make())
-    assert (session.status, figures(session)) == (Status.COMPLETED, dict.fromkeys(FIGURES, 0))
+    assert (session.status, figures(session)) == (Status.COMPLETED, dict.fromkeys(COUNTER_FIELDS, 0))
 
 
 @pytest.mark.parametrize("directory", ["day-2", "day-1/file", "link", "../rival", "/etc"])
@@ -182,7 +182,7 @@ def test_one_bad_file_makes_it_partial_and_retry_does_that_one(
     (day / bad).unlink()
     (day.parent / "good").rename(day / bad)
     (day / "came later").write_text("x")
-    run(services.retry(session, by=owner))
+    run(services.retry_session(session, by=owner))
     assert counts(session) == (Status.COMPLETED, 1000, 0, 0)
     assert session.error == ""
     assert known.items() <= inodes(bucket).items()
@@ -202,7 +202,7 @@ def test_a_folder_that_could_not_be_read_is_scanned_by_the_retry(
     session.refresh_from_db()
     grow(day / "shut", 3)
     (day / "other").write_text("x")
-    run(services.retry(session, by=owner))
+    run(services.retry_session(session, by=owner))
     assert counts(session) == (Status.COMPLETED, 3, 0, 0)
     assert set(contents(bucket / "p" / "shut")) == set(contents(day / "shut"))
 
@@ -218,7 +218,7 @@ def test_a_name_that_makes_no_key_fails_again_by_the_same_reason(
     known = errors(session)
     assert set(known) == {r"file-\xff", r"folder-\xff/"}
     assert set(known.values()) == {"Its name makes no key. It is no valid UTF-8."}
-    run(services.retry(session, by=owner))
+    run(services.retry_session(session, by=owner))
     assert errors(session) == dict.fromkeys(known, "Its name makes no key.")
 
 
@@ -235,7 +235,7 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again_and_named(
     """One file changes each time that it is read, another the first time only."""
     for name in ("always", "once", "still"):
         (day / name).write_bytes(b"x" * 1000)
-    compare, seen = SourceFile._compare, []
+    compare, seen = SourceFile._check_unchanged, []
 
     def changed(file: SourceFile, read: int) -> None:
         if file.path == "always" or (file.path == "once" and "once" not in seen):
@@ -243,7 +243,7 @@ def test_a_file_that_changes_while_it_is_read_is_tried_again_and_named(
         seen.append(file.path)
         compare(file, read)
 
-    monkeypatch.setattr(SourceFile, "_compare", changed)
+    monkeypatch.setattr(SourceFile, "_check_unchanged", changed)
     session = run(make())
     assert counts(session) == (Status.PARTIAL, 2, 0, 1)
     assert errors(session) == {"always": "It changed while it was read."}
@@ -262,7 +262,7 @@ def test_what_a_run_did_not_write_down_is_known_by_the_object(
     session = run(make())
     known = inodes(bucket)
     session.files.update(status="pending", sha256="", attempts=0)
-    zeros = dict.fromkeys(FIGURES, 0) | {"total_files": 10, "total_size_bytes": size_of(day)}
+    zeros = dict.fromkeys(COUNTER_FIELDS, 0) | {"total_files": 10, "total_size_bytes": size_of(day)}
     Session.objects.update(status="queued", **zeros)
     run(session)
     assert counts(session) == (Status.COMPLETED, 10, 0, 0)
@@ -331,14 +331,14 @@ def test_cancel_stops_in_the_middle_of_a_file_and_keeps_what_is_done(
     session = make(max_workers=2)
     thread = beside(session)
     assert slow.reading.wait(10)
-    services.cancel(session, by=owner)
+    services.cancel_session(session, by=owner)
     thread.join(2)
     assert not thread.is_alive()
     session.refresh_from_db()
     assert (session.status, session.total_files, contents(bucket)) == (Status.CANCELLED, 5, {})
     assert not [p for p in bucket.parents[1].rglob("*") if p.is_file()]
     slow.go.set()
-    run(services.retry(session, by=owner))
+    run(services.retry_session(session, by=owner))
     assert counts(session) == (Status.COMPLETED, 5, 0, 0)
 
 
@@ -366,25 +366,25 @@ def test_progress_is_written_at_most_twice_a_second_and_never_falls(
 ) -> None:
     grow(day, 120, largest=10)
     session = make(max_workers=1)
-    write, copy = progress.Progress._write, worker_pool.Copying.copy
+    write, copy = progress.ProgressWriter._write, file_copier.FileCopier.copy
     written: list[tuple[float, dict[str, int]]] = []
 
-    def watched(self: progress.Progress) -> None:
+    def watched(self: progress.ProgressWriter) -> None:
         write(self)
         written.append((time.monotonic(), figures(Session.objects.get(pk=session.pk))))
 
-    def slowly(self: worker_pool.Copying, path: str, key: str) -> Any:
+    def slowly(self: file_copier.FileCopier, path: str, key: str) -> Any:
         time.sleep(0.01)
         return copy(self, path, key)
 
-    monkeypatch.setattr(progress.Progress, "_write", watched)
-    monkeypatch.setattr(worker_pool.Copying, "copy", slowly)
+    monkeypatch.setattr(progress.ProgressWriter, "_write", watched)
+    monkeypatch.setattr(file_copier.FileCopier, "copy", slowly)
     run(session)
     *pauses, _ = [later[0] - sooner[0] for sooner, later in pairwise(written)]
     assert pauses
-    assert min(pauses) >= progress.PAUSE
+    assert min(pauses) >= progress.MIN_WRITE_INTERVAL_S
     for sooner, later in pairwise(seen for _, seen in written):
-        assert all(sooner[name] <= later[name] for name in FIGURES)
+        assert all(sooner[name] <= later[name] for name in COUNTER_FIELDS)
     assert 0 < written[0][1]["files_uploaded"] < 120
 
 
@@ -411,14 +411,14 @@ def test_an_unexpected_error_is_one_files_own(
 ) -> None:
     grow(day, 5)
     bad = sorted(contents(day))[0]
-    copy = worker_pool.Copying._copy
+    copy = file_copier.FileCopier._copy
 
     def failing(self: Any, file: SourceFile, key: str) -> Any:
         if file.path == bad:
             raise ZeroDivisionError
         return copy(self, file, key)
 
-    monkeypatch.setattr(worker_pool.Copying, "_copy", failing)
+    monkeypatch.setattr(file_copier.FileCopier, "_copy", failing)
     session = run(make())
     assert errors(session) == {bad: "Unexpected error: ZeroDivisionError."}
     assert counts(session) == (Status.PARTIAL, 4, 0, 1)
@@ -444,7 +444,7 @@ def test_on_s3_the_same_holds(
     (day / "large").write_bytes(os.urandom(9_000_000))
     session = run(make(prefix="s3", max_workers=2))
     assert counts(session) == (Status.COMPLETED, 5, 0, 0)
-    assert {path: store._sum(f"s3/{path}") for path in contents(day)} == contents(day)
+    assert {path: store._compute_sha256(f"s3/{path}") for path in contents(day)} == contents(day)
     assert dict(session.files.values_list("path", "sha256")) == contents(day)
     assert counts(run(make(prefix="s3"))) == (Status.COMPLETED, 0, 5, 0)
     lost = sorted(contents(day))[0]
@@ -475,9 +475,9 @@ def test_pages_are_read_to_the_end(
     day: Path, bucket: Path, make: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    monkeypatch.setattr(file_rows, "PAGE", 7)
-    monkeypatch.setattr(session_job, "PAGE", 7)
-    monkeypatch.setattr(worker_pool, "AHEAD", 10)
+    monkeypatch.setattr(file_rows, "PAGE_ROWS", 7)
+    monkeypatch.setattr(session_job, "PAGE_ROWS", 7)
+    monkeypatch.setattr(worker_pool, "MAX_UNFINISHED_TASKS", 10)
     grow(day, 50, largest=10)
     assert counts(run(make())) == (Status.COMPLETED, 50, 0, 0)
     assert contents(bucket) == contents(day)

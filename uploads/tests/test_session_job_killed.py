@@ -11,8 +11,8 @@ from common.tests.support import Beat, Broker, Worker
 from config.local import LocalServices
 from uploads.models import Cycle
 from uploads.tests.factories import SessionFactory
-from uploads.tests.kills import finish_through_kills, leftovers
-from uploads.tests.trees import grow
+from uploads.tests.worker_kills import finish_through_kills, leftovers
+from uploads.tests.file_trees import grow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from uploads.transfer import source_file
-from uploads.transfer.errors import SourceChanged, Stopped
-from uploads.transfer.folders import Folder, Folders
+from uploads.transfer.errors import SourceChanged, TransferCancelled
+from uploads.transfer.directories import Directory, DirectoryCache
 from uploads.transfer.source_file import SourceFile
 
 LARGE = 3_000_000
@@ -18,7 +18,7 @@ CHUNK = 1024 * 1024
 
 
 def opened(path: Path, check: Callable[[], None] = lambda: None) -> SourceFile:
-    return SourceFile(Folders(Folder.at(path.parent)), path.name, check)
+    return SourceFile(DirectoryCache(Directory.open(path.parent)), path.name, check)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("size", [0, 1, 4096, source_file.AT_ONCE, CHUNK, CHUNK + 1, LARGE])
+@pytest.mark.parametrize("size", [0, 1, 4096, source_file.SINGLE_READ_BYTES, CHUNK, CHUNK + 1, LARGE])
 def test_all_bytes_come_with_their_sum_as_often_as_they_are_asked(
     tmp_path: Path, size: int
 ) -> None:
@@ -39,7 +39,7 @@ def test_all_bytes_come_with_their_sum_as_often_as_they_are_asked(
         for _ in range(2):
             assert b"".join(map(bytes, content.chunks(CHUNK))) == data
             assert content.sha256 == hashlib.sha256(data).hexdigest()
-        assert (content.size, content.sum()) == (size, content.sha256)
+        assert (content.size, content.compute_sha256()) == (size, content.sha256)
 
 
 def rewrite(path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_file_that_was_just_written_is_let_come_to_rest(tmp_path: Path) -> Non
     path = tmp_path / "file"
     path.write_bytes(b"x")
     with opened(path):
-        assert time.time_ns() - path.stat().st_mtime_ns >= source_file.TICK
+        assert time.time_ns() - path.stat().st_mtime_ns >= source_file.MTIME_RESOLUTION_NS
 
 
 def test_a_file_that_never_comes_to_rest_is_named(
@@ -136,9 +136,9 @@ def test_reading_ends_when_it_is_to_stop(file: Path) -> None:
     def check() -> None:
         calls.append(1)
         if len(calls) == 2:
-            raise Stopped
+            raise TransferCancelled
 
-    with opened(file, check) as content, pytest.raises(Stopped):
+    with opened(file, check) as content, pytest.raises(TransferCancelled):
         list(content.chunks(CHUNK))
     assert len(calls) == 2
 
