@@ -31,12 +31,12 @@ def client(as_user: Callable[[User], APIClient], owner: User) -> APIClient:
 
 
 @pytest.fixture
-def machine(as_user: Callable[[User], APIClient], worker_account: User) -> APIClient:
+def worker_client(as_user: Callable[[User], APIClient], worker_account: User) -> APIClient:
     return as_user(worker_account)
 
 
 @pytest.fixture
-def stranger(as_user: Callable[[User], APIClient], outsider: User) -> APIClient:
+def outsider_client(as_user: Callable[[User], APIClient], outsider: User) -> APIClient:
     return as_user(outsider)
 
 

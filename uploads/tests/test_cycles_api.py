@@ -78,9 +78,9 @@ class TestCreate:
         assert client.post(URL, body | {"project_id": str(other.pk)}).status_code == 201
 
     def test_a_project_of_another_company_is_rejected(
-        self, stranger: APIClient, body: dict, errors: Any
+        self, outsider_client: APIClient, body: dict, errors: Any
     ) -> None:
-        assert errors(stranger.post(URL, body)) == [("project_id", "does_not_exist")]
+        assert errors(outsider_client.post(URL, body)) == [("project_id", "does_not_exist")]
 
     def test_an_inactive_project_is_rejected(
         self, client: APIClient, body: dict, project: Project, errors: Any
@@ -121,8 +121,8 @@ class TestRoles:
         assert client.get(URL).json()["total"] == (who != "outsider")
         assert self.status_codes(client, cycle) == codes
 
-    def test_a_worker_cannot_create_cycles(self, machine: APIClient, body: dict) -> None:
-        assert machine.post(URL, body).status_code == 403
+    def test_a_worker_cannot_create_cycles(self, worker_client: APIClient, body: dict) -> None:
+        assert worker_client.post(URL, body).status_code == 403
 
 
 class TestUpdate:
@@ -219,9 +219,9 @@ class TestList:
         assert [field for field, _ in errors(client.get(URL, query))] == list(query)
 
     def test_a_project_of_another_company_has_no_cycles(
-        self, stranger: APIClient, cycle: Cycle
+        self, outsider_client: APIClient, cycle: Cycle
     ) -> None:
-        assert stranger.get(URL, {"project_id": str(cycle.project_id)}).json()["total"] == 0
+        assert outsider_client.get(URL, {"project_id": str(cycle.project_id)}).json()["total"] == 0
 
     def test_the_query_count_is_the_same_for_one_row_and_thirty(
         self, client: APIClient, cycle: Cycle, queries: Any

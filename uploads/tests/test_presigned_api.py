@@ -109,9 +109,9 @@ class TestPresign:
         assert {field for field, _ in errors(response)} == {"session_id", "size"}
 
     def test_a_session_of_another_company_gets_404(
-        self, stranger: APIClient, session: Session
+        self, outsider_client: APIClient, session: Session
     ) -> None:
-        assert presign(stranger, session).status_code == 404
+        assert presign(outsider_client, session).status_code == 404
 
     @pytest.mark.parametrize("status", ["completed", "partial", "failed", "cancelled"])
     def test_a_session_that_has_ended_gets_no_url(
@@ -175,10 +175,10 @@ class TestReceive:
         assert shown == shown | counters | sizes | {"status": "pending"}
 
     def test_a_received_file_is_counted_after_the_largest_report(
-        self, client: APIClient, api: APIClient, machine: APIClient, session: Session
+        self, client: APIClient, api: APIClient, worker_client: APIClient, session: Session
     ) -> None:
         counters = {name: 2**53 if "bytes" in name else 500_000_000 for name in COUNTER_FIELDS}
-        sent = machine.put(f"/api/v1/sessions/{session.pk}", counters)
+        sent = worker_client.put(f"/api/v1/sessions/{session.pk}", counters)
         assert sent.status_code == 200
         assert send(api, presign(client, session).json()["url"]).status_code == 200
 

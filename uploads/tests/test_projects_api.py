@@ -63,11 +63,11 @@ class TestCreate:
         assert not Project.objects.exists()
 
     def test_a_name_must_be_unique_within_the_company(
-        self, client: APIClient, stranger: APIClient, errors: Any
+        self, client: APIClient, outsider_client: APIClient, errors: Any
     ) -> None:
         assert client.post(URL, BODY).status_code == 201
         assert errors(client.post(URL, BODY)) == [("name", "unique")]
-        assert stranger.post(URL, BODY).status_code == 201
+        assert outsider_client.post(URL, BODY).status_code == 201
 
     def test_missing_fields_are_named(self, client: APIClient, errors: Any) -> None:
         assert errors(client.post(URL, {})) == [("name", "required"), ("bucket_name", "required")]
@@ -105,15 +105,15 @@ class TestVisibility:
         assert client.get(URL).json()["total"] == (who != "outsider")
         assert self.status_codes(client, project) == codes
 
-    def test_a_worker_cannot_create_projects(self, machine: APIClient) -> None:
-        assert machine.post(URL, BODY).status_code == 403
+    def test_a_worker_cannot_create_projects(self, worker_client: APIClient) -> None:
+        assert worker_client.post(URL, BODY).status_code == 403
 
     def test_a_hidden_project_looks_like_a_missing_one(
-        self, stranger: APIClient, project: Project
+        self, outsider_client: APIClient, project: Project
     ) -> None:
         hidden, missing = (
-            stranger.get(url_of(project)).json(),
-            stranger.get(f"{URL}/{uuid7()}").json(),
+            outsider_client.get(url_of(project)).json(),
+            outsider_client.get(f"{URL}/{uuid7()}").json(),
         )
         assert {**hidden, "request_id": 0} == {**missing, "request_id": 0}
 

@@ -124,9 +124,9 @@ class TestCreate:
         assert errors(response) == [("cycle_id", "other_project")]
 
     def test_a_project_of_another_company_is_rejected(
-        self, stranger: APIClient, body: dict, errors: Any
+        self, outsider_client: APIClient, body: dict, errors: Any
     ) -> None:
-        codes = errors(stranger.post(URL, body))
+        codes = errors(outsider_client.post(URL, body))
         assert codes == [("project_id", "does_not_exist"), ("cycle_id", "does_not_exist")]
 
     def test_an_inactive_project_is_rejected(
@@ -135,8 +135,8 @@ class TestCreate:
         Project.objects.filter(pk=project.pk).update(is_active=False)
         assert errors(client.post(URL, body)) == [("project_id", "inactive")]
 
-    def test_a_worker_cannot_create_sessions(self, machine: APIClient, body: dict) -> None:
-        assert machine.post(URL, body).status_code == 403
+    def test_a_worker_cannot_create_sessions(self, worker_client: APIClient, body: dict) -> None:
+        assert worker_client.post(URL, body).status_code == 403
 
     def test_requests_with_the_same_idempotency_key_create_one_session(
         self, client: APIClient, body: dict
@@ -218,33 +218,35 @@ class TestUpdate:
 class TestReport:
     """Reports of a worker account on a session that it runs itself."""
 
-    def test_a_worker_reports_from_start_to_end(self, machine: APIClient, session: Session) -> None:
+    def test_a_worker_reports_from_start_to_end(
+        self, worker_client: APIClient, session: Session
+    ) -> None:
         url = url_of(session)
         first = {"status": "in_progress", "total_files": 3, "total_size_bytes": 2**40}
-        answer = machine.put(url, first).json()
+        answer = worker_client.put(url, first).json()
         assert answer == answer | first
         assert answer["started_at"]
         assert not Session.objects.due().exists()
         half = {"files_uploaded": 1, "bytes_uploaded": 2**39}
-        assert machine.patch(url, half).json()["progress"] == 0.5
+        assert worker_client.patch(url, half).json()["progress"] == 0.5
         last = {"status": "partial", "files_uploaded": 2, "files_failed": 1}
-        answer = machine.put(url, answer | half | last).json()
+        answer = worker_client.put(url, answer | half | last).json()
         assert answer == answer | last
         assert answer["finished_at"]
-        cycle = machine.get(f"/api/v1/cycles/{session.cycle_id}").json()
+        cycle = worker_client.get(f"/api/v1/cycles/{session.cycle_id}").json()
         assert cycle["status"] == "partial"
 
     def test_the_error_of_a_reported_failure_says_so(
-        self, machine: APIClient, session: Session
+        self, worker_client: APIClient, session: Session
     ) -> None:
-        answer = machine.put(url_of(session), {"status": "failed"}).json()
+        answer = worker_client.put(url_of(session), {"status": "failed"}).json()
         assert (answer["status"], "reported" in answer["error"]) == ("failed", True)
 
     def test_counters_cannot_decrease(
-        self, machine: APIClient, session: Session, errors: Any
+        self, worker_client: APIClient, session: Session, errors: Any
     ) -> None:
-        machine.patch(url_of(session), {"files_uploaded": 5, "files_skipped": 2})
-        response = machine.patch(url_of(session), {"files_uploaded": 4, "files_skipped": 3})
+        worker_client.patch(url_of(session), {"files_uploaded": 5, "files_skipped": 2})
+        response = worker_client.patch(url_of(session), {"files_uploaded": 4, "files_skipped": 3})
         assert errors(response) == [("files_uploaded", "backwards")]
         session.refresh_from_db()
         assert (session.files_uploaded, session.files_skipped) == (5, 2)
@@ -253,12 +255,12 @@ class TestReport:
     def test_of_concurrent_reports_the_largest_counter_is_kept(
         self, as_user: Any, worker_account: User, session: Session
     ) -> None:
-        machines = [as_user(worker_account) for _ in range(6)]
+        worker_clients = [as_user(worker_account) for _ in range(6)]
 
         def put(counter: int) -> int:
             try:
                 sent = {"files_uploaded": counter}
-                return machines[counter].patch(url_of(session), sent).status_code
+                return worker_clients[counter].patch(url_of(session), sent).status_code
             finally:
                 connection.close()
 
@@ -284,42 +286,42 @@ class TestReport:
         ids=str,
     )
     def test_invalid_input_is_rejected_by_field(
-        self, machine: APIClient, session: Session, errors: Any, sent: dict, code: str
+        self, worker_client: APIClient, session: Session, errors: Any, sent: dict, code: str
     ) -> None:
-        assert errors(machine.put(url_of(session), sent)) == [(next(iter(sent)), code)]
+        assert errors(worker_client.put(url_of(session), sent)) == [(next(iter(sent)), code)]
 
     def test_a_report_cannot_change_other_fields(
-        self, machine: APIClient, session: Session
+        self, worker_client: APIClient, session: Session
     ) -> None:
-        sent = machine.get(url_of(session)).json() | {"files_uploaded": 3}
-        assert machine.put(url_of(session), sent).status_code == 200
-        assert machine.put(url_of(session), sent | {"max_workers": 3}).status_code == 403
-        assert machine.put(url_of(session), {"local_directory": "b"}).status_code == 403
-        assert machine.put(url_of(session), {"include": ["*"]}).status_code == 403
+        sent = worker_client.get(url_of(session)).json() | {"files_uploaded": 3}
+        assert worker_client.put(url_of(session), sent).status_code == 200
+        assert worker_client.put(url_of(session), sent | {"max_workers": 3}).status_code == 403
+        assert worker_client.put(url_of(session), {"local_directory": "b"}).status_code == 403
+        assert worker_client.put(url_of(session), {"include": ["*"]}).status_code == 403
 
     @pytest.mark.parametrize("status", ENDED)
     def test_a_session_that_has_ended_takes_no_report(
-        self, machine: APIClient, session: Session, status: str
+        self, worker_client: APIClient, session: Session, status: str
     ) -> None:
         Session.objects.update(status=status)
-        assert machine.put(url_of(session), {"status": status}).status_code == 200
-        assert machine.put(url_of(session), {"files_uploaded": 3}).status_code == 409
-        assert machine.put(url_of(session), {"status": "in_progress"}).status_code == 409
+        assert worker_client.put(url_of(session), {"status": status}).status_code == 200
+        assert worker_client.put(url_of(session), {"files_uploaded": 3}).status_code == 409
+        assert worker_client.put(url_of(session), {"status": "in_progress"}).status_code == 409
 
     def test_a_session_run_by_a_bureau_worker_takes_no_report(
-        self, machine: APIClient, session: Session
+        self, worker_client: APIClient, session: Session
     ) -> None:
         session.start()
         run = Session.objects.claim(session.pk)
         for sent in ({"files_uploaded": 3}, {"status": "completed"}):
-            assert machine.put(url_of(session), sent).status_code == 409
+            assert worker_client.put(url_of(session), sent).status_code == 409
         assert run.finish(files_uploaded=9) is True
 
     def test_a_report_takes_a_queued_session_from_the_bureau_workers(
-        self, machine: APIClient, session: Session
+        self, worker_client: APIClient, session: Session
     ) -> None:
         session.start()
-        assert machine.put(url_of(session), {"status": "in_progress"}).status_code == 200
+        assert worker_client.put(url_of(session), {"status": "in_progress"}).status_code == 200
         assert Session.objects.claim(session.pk) is None
 
     def test_a_worker_of_another_company_gets_404(
@@ -473,7 +475,7 @@ class TestList:
 
 class TestStatistics:
     def test_statistics_sum_all_sessions_or_those_of_one_project(
-        self, client: APIClient, stranger: APIClient, session: Session
+        self, client: APIClient, outsider_client: APIClient, session: Session
     ) -> None:
         for number, status in enumerate(("queued", "in_progress", *ENDED)):
             counters = {"files_uploaded": number, "bytes_uploaded": 2**62 * (status == "failed")}
@@ -488,7 +490,7 @@ class TestStatistics:
         }
         one_project = client.get(f"{URL}/stats", {"project_id": str(session.project_id)}).json()
         assert set(one_project.values()) == {0, 1}
-        assert set(stranger.get(f"{URL}/stats").json().values()) == {0}
+        assert set(outsider_client.get(f"{URL}/stats").json().values()) == {0}
 
     def test_an_invalid_project_id_is_named(self, client: APIClient, errors: Any) -> None:
         response = client.get(f"{URL}/stats", {"project_id": "x"})

@@ -54,10 +54,10 @@ class TestStart:
         assert answers[0].json() == answers[1].json()
 
     def test_starting_resets_the_counters_to_those_of_the_file_rows(
-        self, client: APIClient, machine: APIClient, session: Session
+        self, client: APIClient, worker_client: APIClient, session: Session
     ) -> None:
         SessionFileFactory(session=session, status="uploaded")
-        machine.put(f"/api/v1/sessions/{session.pk}", {"files_uploaded": 7})
+        worker_client.put(f"/api/v1/sessions/{session.pk}", {"files_uploaded": 7})
         client.post(START, body_of(session))
         session.refresh_from_db()
         assert (session.files_uploaded, session.bytes_uploaded, session.total_files) == (1, 10, 1)
@@ -69,10 +69,10 @@ class TestStart:
         assert client.post(START, body_of(session)).status_code == 409
 
     def test_a_session_of_another_company_gets_404(
-        self, stranger: APIClient, session: Session
+        self, outsider_client: APIClient, session: Session
     ) -> None:
-        assert stranger.post(START, body_of(session)).status_code == 404
-        assert stranger.post(START, {"session_id": str(uuid7())}).status_code == 404
+        assert outsider_client.post(START, body_of(session)).status_code == 404
+        assert outsider_client.post(START, {"session_id": str(uuid7())}).status_code == 404
         session.refresh_from_db()
         assert session.status == "pending"
 
@@ -170,12 +170,12 @@ class TestStatus:
         assert client.get(status_url(session)).json()["progress"] == 0.5
 
     def test_hidden_and_missing_sessions_get_404_and_anonymous_users_401(
-        self, stranger: APIClient, client: APIClient, api: APIClient, session: Session
+        self, outsider_client: APIClient, client: APIClient, api: APIClient, session: Session
     ) -> None:
-        assert stranger.get(status_url(session)).status_code == 404
+        assert outsider_client.get(status_url(session)).status_code == 404
         assert client.get(f"/api/v1/uploads/status/{uuid7()}").status_code == 404
         assert client.get("/api/v1/uploads/status/1").status_code == 404
         assert api.get(status_url(session)).status_code == 401
 
-    def test_a_worker_can_read_the_status(self, machine: APIClient, session: Session) -> None:
-        assert machine.get(status_url(session)).status_code == 200
+    def test_a_worker_can_read_the_status(self, worker_client: APIClient, session: Session) -> None:
+        assert worker_client.get(status_url(session)).status_code == 200
