@@ -12,7 +12,7 @@ class CollectionPermission(RolePermission):
 
 
 class SessionPermission(CollectionPermission):
-    """Workers may also report on a session, with the fields of `SessionReportSerializer`."""
+    """The role `worker` may also report on sessions: see `SessionReportSerializer`."""
 
     report_actions = ("update", "partial_update")
 
@@ -22,5 +22,5 @@ class SessionPermission(CollectionPermission):
         )
 
 
-class RunPermission(RolePermission):
+class UploadPermission(RolePermission):
     """All roles may start sessions and presign uploads."""

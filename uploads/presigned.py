@@ -66,9 +66,7 @@ def presign(
     if problem := keys.key_problem(key):
         raise ValidationError({"file_key": [ErrorDetail(problem, "invalid")]})
     if not Session.objects.open_to_clients().filter(pk=session.pk).exists():
-        raise Conflict(
-            "This session takes no files from clients: it has ended, or a worker runs it."
-        )
+        raise _closed_to_clients()
     _require_new_file(session.pk, key)
     project, seconds = session.project, settings.UPLOAD_URL_SECONDS
     if not project.is_active:
@@ -131,9 +129,7 @@ class PresignedContent(ReceivedContent):
             raise ParseError(f"Expected {self._expected_size} bytes but received {self.size}.")
         session = Session.objects.open_to_clients().filter(pk=self._upload.session_id)
         if session.select_for_update().first() is None:
-            raise Conflict(
-                "This session takes no files from clients: it has ended, or a worker runs it."
-            )
+            raise _closed_to_clients()
         _require_new_file(self._upload.session_id, self._upload.key)
         unused = PresignedUpload.objects.filter(pk=self._upload.pk, used_at=None)
         if not unused.update(used_at=Now(), updated_at=Now()):
@@ -220,6 +216,10 @@ def _api_errors() -> Iterator[None]:
         raise Conflict(str(error)) from None
     except UnreadablePostError:
         raise ParseError("The connection closed before the whole body was received.") from None
+
+
+def _closed_to_clients() -> Conflict:
+    return Conflict("This session takes no files from clients: it has ended or a worker runs it.")
 
 
 def _already_used() -> Conflict:

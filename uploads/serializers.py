@@ -183,7 +183,7 @@ class SessionSerializer(ProjectRowSerializer):
 
 
 class SessionReportSerializer(SessionSerializer):
-    """The `status` and counters that a worker reports for a session that it runs.
+    """The report of a client with the role `worker`: `status` and counters.
 
     Other fields may be sent with their current values, like read-only fields.
     """

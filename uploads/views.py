@@ -25,7 +25,7 @@ from uploads.filters import (
     StatisticsFilter,
 )
 from uploads.models import Cycle, Project, Session, SessionFile
-from uploads.permissions import CollectionPermission, RunPermission, SessionPermission
+from uploads.permissions import CollectionPermission, SessionPermission, UploadPermission
 from uploads.serializers import (
     CycleSerializer,
     JobSerializer,
@@ -41,7 +41,7 @@ from uploads.serializers import (
 )
 
 
-class UploadsViewSet(CompanyViewSet):
+class CompanyRowViewSet(CompanyViewSet):
     """The base for projects, cycles and sessions."""
 
     permission_classes = (CollectionPermission,)
@@ -51,7 +51,7 @@ class UploadsViewSet(CompanyViewSet):
         serializer.save()
 
 
-class ProjectViewSet(UploadsViewSet):
+class ProjectViewSet(CompanyRowViewSet):
     """Projects of the company; a project with sessions cannot be deleted."""
 
     queryset = Project.objects.all()
@@ -63,7 +63,7 @@ class ProjectViewSet(UploadsViewSet):
         services.delete_project(instance, by=current_user(self.request))
 
 
-class CycleViewSet(UploadsViewSet):
+class CycleViewSet(CompanyRowViewSet):
     """Cycles of the company's projects; a cycle with sessions cannot be deleted."""
 
     queryset = Cycle.objects.with_status()
@@ -79,11 +79,11 @@ class CycleViewSet(UploadsViewSet):
     update=extend_schema(request=SessionReportSerializer),
     partial_update=extend_schema(request=SessionReportSerializer),
 )
-class SessionViewSet(UploadsViewSet):
+class SessionViewSet(CompanyRowViewSet):
     """Upload sessions of the company's projects.
 
-    Admins and agents configure a session while it is pending. A client with the role `worker` that
-    runs a session itself reports its `status` and counters by PUT or PATCH; counters never
+    Admins and agents configure a session while it is pending. A client with the role `worker` can
+    run a session itself and report its `status` and counters by PUT or PATCH. Counters cannot
     decrease.
     """
 
@@ -143,12 +143,12 @@ class SessionFileViewSet(mixins.ListModelMixin, ScopedViewSet):
         return super().get_queryset().filter(session=session)
 
 
-class RunViewSet(ScopedViewSet):
+class UploadViewSet(ScopedViewSet):
     """Starting a session, its progress, and presigned URLs for clients that upload themselves."""
 
     queryset = Session.objects.all()
     serializer_class = StartSerializer
-    permission_classes = (RunPermission,)
+    permission_classes = (UploadPermission,)
     problems = (404,)
 
     @extend_schema(request=StartSerializer, responses={202: StartedSerializer})

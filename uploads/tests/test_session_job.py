@@ -1,5 +1,6 @@
 """The job of a session, run in this process with a real folder and database."""
 
+import hashlib
 import os
 import threading
 import time
@@ -22,7 +23,8 @@ from uploads.transfer import worker_pool
 from uploads.transfer.file_copier import FileCopier
 from uploads.transfer.source_file import SourceFile
 from uploads.transfer.source_folder import INVALID_NAME
-from uploads.transfer.stores import store_for
+from uploads.transfer.stores import Store, store_for
+from uploads.transfer.worker_pool import FinishedTask
 
 pytestmark = pytest.mark.django_db
 
@@ -237,15 +239,15 @@ def test_a_file_that_changes_while_it_is_read_is_retried_and_then_fails(
     """One file changes each time it is read, another only the first time."""
     for name in ("always", "once", "still"):
         (day / name).write_bytes(b"x" * 1000)
-    check_unchanged, seen = SourceFile._check_unchanged, []
+    chunks, seen = SourceFile.chunks, []
 
-    def change_before_check(file: SourceFile, read_bytes: int) -> None:
+    def change_before_reading(file: SourceFile, size: int) -> Iterator[Any]:
         if file.path == "always" or (file.path == "once" and "once" not in seen):
             os.utime(day / file.path)
         seen.append(file.path)
-        check_unchanged(file, read_bytes)
+        yield from chunks(file, size)
 
-    monkeypatch.setattr(SourceFile, "_check_unchanged", change_before_check)
+    monkeypatch.setattr(SourceFile, "chunks", change_before_reading)
     session = run(create())
     assert status_and_counts(session) == (Status.PARTIAL, 2, 0, 1)
     assert errors(session) == {"always": "It changed while it was read."}
@@ -368,24 +370,24 @@ def test_progress_is_written_at_most_twice_a_second_and_never_decreases(
 ) -> None:
     write_files(day, 120, max_bytes=10)
     session = create(max_workers=1)
-    write, copy = progress.ProgressWriter._write, FileCopier.copy
+    save_results, copy = file_rows.FileRows.save_results, FileCopier.copy
     written: list[tuple[float, SessionCounters]] = []
 
-    def write_and_note(self: progress.ProgressWriter) -> None:
-        write(self)
+    def save_and_note(self: file_rows.FileRows, finished: list[FinishedTask]) -> None:
+        save_results(self, finished)
         written.append((time.monotonic(), Session.objects.get(pk=session.pk).counters))
 
     def copy_slowly(self: FileCopier, path: str, key: str) -> Any:
         time.sleep(0.01)
         return copy(self, path, key)
 
-    monkeypatch.setattr(progress.ProgressWriter, "_write", write_and_note)
+    monkeypatch.setattr(file_rows.FileRows, "save_results", save_and_note)
     monkeypatch.setattr(FileCopier, "copy", copy_slowly)
     run(session)
     *intervals, _ = [later[0] - sooner[0] for sooner, later in pairwise(written)]
     assert intervals
     assert min(intervals) >= progress.MIN_WRITE_INTERVAL_S
-    for sooner, later in pairwise(seen for _, seen in written):
+    for sooner, later in pairwise(counters for _, counters in written):
         assert all(getattr(sooner, name) <= getattr(later, name) for name in COUNTER_FIELDS)
     assert 0 < written[0][1].files_uploaded < 120
 
@@ -413,14 +415,14 @@ def test_an_unexpected_error_fails_only_its_file(
 ) -> None:
     write_files(day, 5)
     bad = sorted(checksums(day))[0]
-    copy = FileCopier._copy
+    copy = FileCopier.copy
 
-    def fail_for_one_file(self: Any, file: SourceFile, key: str) -> Any:
-        if file.path == bad:
+    def fail_for_one_file(self: FileCopier, path: str, key: str) -> Any:
+        if path == bad:
             raise ZeroDivisionError
-        return copy(self, file, key)
+        return copy(self, path, key)
 
-    monkeypatch.setattr(FileCopier, "_copy", fail_for_one_file)
+    monkeypatch.setattr(FileCopier, "copy", fail_for_one_file)
     session = run(create())
     assert errors(session) == {bad: "Unexpected error: ZeroDivisionError."}
     assert status_and_counts(session) == (Status.PARTIAL, 4, 0, 1)
@@ -437,20 +439,25 @@ def test_a_key_that_is_a_folder_in_the_store_fails_only_its_file(
     assert errors(session) == {"a": "Its key is a folder with other objects in the store."}
 
 
+def stored_checksum(store: Store, key: str) -> str:
+    body = store.client.get_object(Bucket="field-data", Key=key)["Body"].read()
+    return hashlib.sha256(body).hexdigest()
+
+
 def test_a_session_uploads_skips_and_verifies_on_s3(
     day: Path, create: Callable[..., Session], on_s3: None, owner: User
 ) -> None:
     store = store_for("acme", "field-data")
-    store._client.create_bucket(Bucket="field-data")
+    store.client.create_bucket(Bucket="field-data")
     write_files(day, 4)
     (day / "large").write_bytes(os.urandom(9_000_000))
     session = run(create(prefix="s3", max_workers=2))
     assert status_and_counts(session) == (Status.COMPLETED, 5, 0, 0)
-    assert {path: store._compute_sha256(f"s3/{path}") for path in checksums(day)} == checksums(day)
+    assert {path: stored_checksum(store, f"s3/{path}") for path in checksums(day)} == checksums(day)
     assert dict(session.files.values_list("path", "sha256")) == checksums(day)
     assert status_and_counts(run(create(prefix="s3"))) == (Status.COMPLETED, 0, 5, 0)
     lost = sorted(checksums(day))[0]
-    store._client.delete_object(Bucket="field-data", Key=f"s3/{lost}")
+    store.client.delete_object(Bucket="field-data", Key=f"s3/{lost}")
     assert status_and_counts(run(create(prefix="s3", verify="checksum"))) == (
         Status.COMPLETED,
         1,

@@ -63,8 +63,8 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_folder_without_tmpfile(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Simulate a file system without O_TMPFILE: it fails the same way for a read-only file."""
-    monkeypatch.setattr(object_folder, "_TMPFILE_FLAGS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
+    """Simulate a file system without O_TMPFILE: the flag fails the same way with O_RDONLY."""
+    monkeypatch.setattr(object_folder, "TMPFILE_FLAGS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
     return in_folder
 
 
@@ -73,9 +73,9 @@ def store(request: pytest.FixtureRequest) -> Store:
     request.getfixturevalue(request.param)
     store = store_for("acme", BUCKET)
     if isinstance(store, S3Store):
-        store._client.create_bucket(Bucket=BUCKET)
-        for known in store._client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-            store._client.delete_object(Bucket=BUCKET, Key=known["Key"])
+        store.client.create_bucket(Bucket=BUCKET)
+        for known in store.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            store.client.delete_object(Bucket=BUCKET, Key=known["Key"])
     store.check()
     return store
 
@@ -84,13 +84,13 @@ def store(request: pytest.FixtureRequest) -> Store:
 def s3(on_s3: None) -> S3Store:
     store = store_for("acme", BUCKET)
     assert isinstance(store, S3Store)
-    store._client.create_bucket(Bucket=BUCKET)
+    store.client.create_bucket(Bucket=BUCKET)
     return store
 
 
 def read_object(store: Store, key: str) -> bytes:
     if isinstance(store, S3Store):
-        return store._client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return store.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     with store.open(key) as file:
         return file.read()
 
@@ -131,7 +131,7 @@ def test_a_failed_put_leaves_the_previous_object(store: Store, error: Exception,
     assert read_object(store, "old") == b"old"
     assert store.find("new") is None
     if isinstance(store, S3Store):
-        assert "Uploads" not in store._client.list_multipart_uploads(Bucket=BUCKET)
+        assert "Uploads" not in store.client.list_multipart_uploads(Bucket=BUCKET)
 
 
 def test_two_companies_with_the_same_bucket_name_have_separate_folders(in_folder: Path) -> None:
@@ -197,7 +197,7 @@ class TestFolderStore:
         names = [
             f"{owner_id}.0123456789ab.7",
             f"{other_id}.0123456789ab.7",
-            f"{owner_id}.{store._instance_id}.1",
+            f"{owner_id}.{store.instance_id}.1",
         ]
         for name in names:
             (staging / name).write_text("half")
@@ -266,11 +266,14 @@ class TestS3Store:
 
     def test_the_incomplete_uploads_of_a_key_are_aborted_before_the_next(self, s3: S3Store) -> None:
         for key in ("big", "bigger"):
-            s3._client.create_multipart_upload(Bucket=BUCKET, Key=key)
+            s3.client.create_multipart_upload(Bucket=BUCKET, Key=key)
         s3.put("big", BytesContent(os.urandom(LARGE_BYTES)))
-        left = s3._client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
+        left = s3.client.list_multipart_uploads(Bucket=BUCKET)["Uploads"]
         assert [upload["Key"] for upload in left] == ["bigger"]
-        s3._abort_uploads("bigger")
+        for upload in left:
+            s3.client.abort_multipart_upload(
+                Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
 
     def test_sending_stops_when_the_transfer_is_cancelled(self, s3: S3Store) -> None:
         class CancelledContent(BytesContent):

@@ -29,9 +29,9 @@ _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Linux can create a file without a name (O_TMPFILE) and link it to a name through /proc later.
 _OPEN_FILES = "/proc/self/fd"
-_TMPFILE_FLAGS = 0
+TMPFILE_FLAGS = 0
 if hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES):
-    _TMPFILE_FLAGS = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
+    TMPFILE_FLAGS = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 # The errors of file systems that do not support O_TMPFILE.
 _TMPFILE_UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 
@@ -89,7 +89,7 @@ class ObjectFolder:
         self.durable = durable
         self._directories = DirectoryCache(directory)
         self._numbers = count()
-        self._instance_id = os.urandom(6).hex()
+        self.instance_id = os.urandom(6).hex()
 
     def is_empty(self, prefix: str) -> bool:
         with store_errors:
@@ -136,7 +136,7 @@ class ObjectFolder:
             for entry in entries:
                 owner, instance = entry.name.split(".")[:2]
                 with suppress(FileNotFoundError):
-                    if instance != self._instance_id and (owner == str(owner_id) or _is_old(entry)):
+                    if instance != self.instance_id and (owner == str(owner_id) or _is_old(entry)):
                         os.unlink(entry.name, dir_fd=self.staging.fd)
 
     def _open_object(self, key: str) -> int:
@@ -144,7 +144,7 @@ class ObjectFolder:
         return os.open(name, _READ_FLAGS, dir_fd=self._directories.get(path).fd)
 
     def _put(self, parent: Directory, name: str, content: Content, owner_id: UUID) -> None:
-        staging_name = f"{owner_id}.{self._instance_id}.{next(self._numbers)}"
+        staging_name = f"{owner_id}.{self.instance_id}.{next(self._numbers)}"
         fd, is_staged = self._create(parent, staging_name)
         try:
             _write(fd, content, owner_id)
@@ -164,9 +164,9 @@ class ObjectFolder:
 
     def _create(self, parent: Directory, staging_name: str) -> tuple[int, bool]:
         """Create a file; return its descriptor and whether it has a name in `staging`."""
-        if _TMPFILE_FLAGS:
+        if TMPFILE_FLAGS:
             try:
-                return os.open(".", _TMPFILE_FLAGS, FILE_MODE, dir_fd=parent.fd), False
+                return os.open(".", TMPFILE_FLAGS, FILE_MODE, dir_fd=parent.fd), False
             except OSError as error:
                 if error.errno not in _TMPFILE_UNSUPPORTED:
                     raise

@@ -65,19 +65,17 @@ class S3Store(Store, S3Storage):
         options = {name: value or None for name, value in options.items()}
         S3Storage.__init__(self, **options, client_config=config)
         # One client for all threads: it is thread-safe and slow to create.
-        self._client = self.connection.meta.client
+        self.client = self.connection.meta.client
         self._buffers = threading.BoundedSemaphore(MAX_BUFFERS)
 
     def check(self) -> None:
         with _store_errors():
-            self._client.head_bucket(Bucket=self.bucket_name)
+            self.client.head_bucket(Bucket=self.bucket_name)
 
     def is_empty(self, prefix: str) -> bool:
         below = f"{prefix}/" if prefix else ""
         with _store_errors():
-            response = self._client.list_objects_v2(
-                Bucket=self.bucket_name, Prefix=below, MaxKeys=1
-            )
+            response = self.client.list_objects_v2(Bucket=self.bucket_name, Prefix=below, MaxKeys=1)
         return not response.get("KeyCount")
 
     def find(self, key: str) -> StoredObject | None:
@@ -110,14 +108,14 @@ class S3Store(Store, S3Storage):
         """Do nothing: `put` aborts the incomplete uploads of its key."""
 
     def presigned_put(self, key: str, *, seconds: int) -> str:
-        return self._client.generate_presigned_url(
+        return self.client.generate_presigned_url(
             "put_object", Params={"Bucket": self.bucket_name, "Key": key}, ExpiresIn=seconds
         )
 
     def _put_object(self, key: str, content: Content, owner_id: UUID | None) -> None:
         with self._buffer_slot(content.size):
             body = _Body(content, content.chunks(CHUNK_BYTES))
-            self._client.put_object(
+            self.client.put_object(
                 Bucket=self.bucket_name,
                 Key=key,
                 Body=body,
@@ -132,7 +130,7 @@ class S3Store(Store, S3Storage):
         metadata = _metadata(content, owner_id)
         upload_args = {"Bucket": self.bucket_name, "Key": key}
         self._abort_uploads(key)
-        upload = self._client.create_multipart_upload(
+        upload = self.client.create_multipart_upload(
             **upload_args, Metadata=metadata, ChecksumAlgorithm="SHA256"
         )
         upload_args["UploadId"] = upload["UploadId"]
@@ -141,10 +139,10 @@ class S3Store(Store, S3Storage):
             if content.sha256 != metadata["sha256"]:
                 raise SourceChanged("It changed while it was read.")
             content.check()
-            self._client.complete_multipart_upload(**upload_args, MultipartUpload={"Parts": parts})
+            self.client.complete_multipart_upload(**upload_args, MultipartUpload={"Parts": parts})
         except BaseException:
             with suppress(BotoCoreError, ClientError):
-                self._client.abort_multipart_upload(**upload_args)
+                self.client.abort_multipart_upload(**upload_args)
             raise
         stored = self.find(key)
         if stored is None or (stored.size, stored.sha256) != (content.size, content.sha256):
@@ -163,18 +161,18 @@ class S3Store(Store, S3Storage):
 
     def _send_part(self, upload_args: dict[str, Any], number: int, body: "_Body") -> dict[str, Any]:
         checksum = _base64(hashlib.sha256(body.getbuffer()).digest())
-        response = self._client.upload_part(
+        response = self.client.upload_part(
             **upload_args, PartNumber=number, Body=body, ChecksumSHA256=checksum
         )
         return {"PartNumber": number, "ETag": response["ETag"], "ChecksumSHA256": checksum}
 
     def _abort_uploads(self, key: str) -> None:
         """Abort incomplete uploads of a killed process to this key, which cost storage."""
-        response = self._client.list_multipart_uploads(Bucket=self.bucket_name, Prefix=key)
+        response = self.client.list_multipart_uploads(Bucket=self.bucket_name, Prefix=key)
         for upload in response.get("Uploads", []):
             if upload["Key"] == key:
                 with suppress(ClientError):
-                    self._client.abort_multipart_upload(
+                    self.client.abort_multipart_upload(
                         Bucket=self.bucket_name, Key=key, UploadId=upload["UploadId"]
                     )
 
@@ -184,7 +182,7 @@ class S3Store(Store, S3Storage):
     def _head(self, key: str) -> dict[str, Any] | None:
         with _store_errors():
             try:
-                return self._client.head_object(Bucket=self.bucket_name, Key=key)
+                return self.client.head_object(Bucket=self.bucket_name, Key=key)
             except ClientError as error:
                 # The response to HEAD has no body and so no S3 error code, only the status.
                 if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
@@ -194,7 +192,7 @@ class S3Store(Store, S3Storage):
     def _compute_sha256(self, key: str) -> str:
         digest = hashlib.sha256()
         with _store_errors():
-            body = self._client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
+            body = self.client.get_object(Bucket=self.bucket_name, Key=key)["Body"]
             for chunk in body.iter_chunks(CHUNK_BYTES):
                 digest.update(chunk)
         return digest.hexdigest()
