@@ -63,7 +63,7 @@ def set_up_django(services: LocalServices) -> None:
 
 
 def session_benchmark(kind: str, amount: int) -> Callable[[], float]:
-    """Return a function that uploads the folder by a session; it returns `amount` per second."""
+    """Return a function that runs a session and returns `amount` per second."""
     from accounts.models import Company, User
     from common.jobs import runner
     from uploads.models import Cycle, Project, Session
@@ -96,7 +96,7 @@ def session_benchmark(kind: str, amount: int) -> Callable[[], float]:
 
 
 def rclone_benchmark(kind: str, amount: int) -> Callable[[], float]:
-    """Return a function that copies the folder by rclone; it returns `amount` per second."""
+    """Return a function that runs rclone and returns `amount` per second."""
     numbers = count()
 
     def run() -> float:
@@ -114,7 +114,7 @@ def source_folder(kind: str) -> Path:
 
 
 def measure(kind: str, function: Callable[[], Any]) -> float:
-    """Return the seconds that `function` takes with its source files in the page cache."""
+    """Return the seconds of `function`, with the source files in the page cache."""
     # Finish earlier writes first, so that they do not slow this one down.
     os.sync()
     read_files(source_folder(kind))

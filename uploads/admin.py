@@ -28,7 +28,10 @@ MAX_PROGRESS_BARS = 200
 
 
 class CompanyRowForm(forms.ModelForm):
-    """Checks unique constraints that include `company` or `project`, which are not in the form."""
+    """Checks unique constraints that include `company` or `project`.
+
+    Neither is an editable field of the form, so Django would skip these constraints.
+    """
 
     user: User
 

@@ -15,7 +15,7 @@ BYTES_PER_MB = 1_000_000
 
 
 def sections(user: User) -> list[Section]:
-    """Return the uploads section: ended sessions by day, of all companies for a superuser."""
+    """Return the section of the user's company, for a superuser of all companies."""
     if not user.has_perm("uploads.view_session"):
         return []
     sessions = Session.objects.visible_to(user)

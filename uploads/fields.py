@@ -17,7 +17,7 @@ MAX_JSON_BYTES = 64 * 1024
 
 
 class CheckedField(serializers.CharField):
-    """Text that `check` normalizes or rejects with a `ValueError`, whose message is shown."""
+    """Text that `check` normalizes, or rejects with a `ValueError`."""
 
     check: Callable[[str], str]
 
@@ -33,7 +33,7 @@ class CheckedField(serializers.CharField):
 
 
 class PrefixField(CheckedField):
-    """The beginning of all keys of a session; may be empty, a trailing slash is removed."""
+    """The beginning of a session's keys; may be empty or end with a slash."""
 
     check = staticmethod(check_prefix)
 
@@ -49,7 +49,7 @@ class FolderField(CheckedField):
 
 
 class GlobField(CheckedField):
-    """A pattern such as `*.csv` or `raw/**` for paths relative to the session's folder."""
+    """A pattern such as `*.csv` or `raw/**` for paths in the session's folder."""
 
     check = staticmethod(check_glob)
 
@@ -60,7 +60,7 @@ class GlobsField(ListField):
 
 
 class JsonObjectField(serializers.JSONField):
-    """A JSON object that PostgreSQL can store: no NUL bytes, lone surrogates or infinity."""
+    """A JSON object without NUL bytes, lone surrogates or infinity."""
 
     default_error_messages = {
         "not_an_object": "Expected a JSON object.",

@@ -61,7 +61,9 @@ FROM done
 
 
 class FileRows:
-    """The file rows of one session; writes raise `LostLease` if this run has lost its lease.
+    """The file rows of one session.
+
+    Writes raise `LostLease` if this run has lost its lease.
 
     has_more: whether there may be pending rows that `insert` has not returned.
     """
@@ -136,7 +138,9 @@ class FileRows:
         return self._files.counters()
 
     def _add_to_counters(self, difference: SessionCounters) -> None:
-        """Add to the session's counters; raises `LostLease`, which rolls the transaction back.
+        """Add to the session's counters and renew its lease.
+
+        Raises `LostLease`, which rolls the transaction back.
 
         Each run that makes progress gets at least half of the session's attempts back, so a
         session may be killed any number of times as long as it progresses in between.

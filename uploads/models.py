@@ -43,7 +43,9 @@ class Project(CompanyOwned):
 
     class Meta(CompanyOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["company", "name"], name="project_name_in_company")
+            models.UniqueConstraint(
+                fields=["company", "name"], name="unique_project_name_in_company"
+            )
         ]
 
     def __str__(self) -> str:
@@ -66,8 +68,10 @@ class Cycle(CompanyOwned):
 
     class Meta(CompanyOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["project", "number"], name="cycle_number_in_project"),
-            models.CheckConstraint(condition=Q(number__gte=1), name="cycle_number_from_one"),
+            models.UniqueConstraint(
+                fields=["project", "number"], name="unique_cycle_number_in_project"
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1), name="cycle_number_positive"),
         ]
 
     def __str__(self) -> str:
@@ -154,8 +158,8 @@ class Session(CompanyOwned, Job):
     class Meta(CompanyOwned.Meta, Job.Meta):
         indexes = [
             *Job.Meta.indexes,
-            models.Index(fields=["company", "-id"], name="session_of_company"),
-            models.Index(fields=["cycle", "status"], name="session_of_cycle"),
+            models.Index(fields=["company", "-id"], name="session_by_company"),
+            models.Index(fields=["cycle", "status"], name="session_by_cycle"),
         ]
 
     def __str__(self) -> str:
@@ -163,7 +167,7 @@ class Session(CompanyOwned, Job):
 
     @property
     def progress(self) -> float:
-        """Return the share of files or of bytes that is done, whichever is larger (0 to 1)."""
+        """Return the finished share of files or bytes, whichever is larger (0 to 1)."""
         if self.status == SessionStatus.COMPLETED:
             return 1.0
         finished = self.files_uploaded + self.files_failed + self.files_skipped
@@ -253,7 +257,7 @@ class SessionFile(CompanyOwned):
 
     class Meta(CompanyOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["session", "key"], name="file_key_in_session")
+            models.UniqueConstraint(fields=["session", "key"], name="unique_file_key_in_session")
         ]
 
     def __str__(self) -> str:

@@ -81,7 +81,7 @@ def presign(
 
 
 def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> SessionFile:
-    """Store a body of exactly `size` bytes that was sent to one of Bureau's presigned URLs."""
+    """Store a body of exactly `size` bytes, sent to a presigned URL of Bureau."""
     upload = PresignedUpload.objects.select_related("company").filter(pk=pk).first()
     if upload is None or not _is_signed(upload, signature):
         raise PermissionDenied("The signature of this URL is not valid.", code="bad_signature")
@@ -112,7 +112,7 @@ def delete_expired() -> int:
 
 
 class PresignedContent(ReceivedContent):
-    """The body of a request to a presigned URL, which must be complete and the first one.
+    """The body of a request to a presigned URL; must be complete and the first.
 
     The store calls `check` when it has all bytes and before the object gets its name. The locks
     taken there last until the transaction has saved the file row. So if two bodies are sent to the

@@ -35,7 +35,7 @@ class CycleQuerySet(CompanyOwnedQuerySet):
 
 
 def _cycle_status() -> Case:
-    """Return the status of a cycle; cancelled sessions only count if there are no others."""
+    """Return the status; cancelled sessions only count if there are no others."""
     return Case(
         When(_has_session("queued", "in_progress"), then=Value("in_progress")),
         When(

@@ -1,4 +1,4 @@
-"""Writes to projects, cycles and sessions; each records an event for the user in `by`."""
+"""Writes to projects, cycles and sessions; each records an event by `by`."""
 
 from typing import Any
 from uuid import UUID
@@ -153,7 +153,7 @@ def cancel_session(session: Session, *, by: User) -> Session:
 
 @transaction.atomic
 def report_session(session: Session, *, by: User, **fields: Any) -> Session:
-    """Store the `status` and counters that a client reports for a session that it runs.
+    """Store the `status` and counters reported by the client that runs the session.
 
     Raises `Conflict` if the session has ended or a worker runs it, `ValidationError` if a counter
     would decrease.

@@ -1,4 +1,4 @@
-"""The job of a session: list the files of its folder, then copy each into the project's bucket.
+"""The job of a session: list its folder, then copy each file to the bucket.
 
 Each listed file has a row, which ends as uploaded, skipped or failed with a reason. A killed run
 leaves pending rows, and the next run continues with them. An object stores the state of its source
@@ -69,7 +69,7 @@ def _open_source(session: Session) -> Directory:
 
 
 def _open_store(session: Session) -> tuple[Store, bool]:
-    """Return the project's bucket, and whether it has no objects below the session's prefix."""
+    """Return the project's bucket and whether it is empty below the prefix."""
     project = session.project
     try:
         store = store_for(session.company.code, project.bucket_name, project.aws_region)

@@ -144,7 +144,7 @@ class SessionFileViewSet(mixins.ListModelMixin, ScopedViewSet):
 
 
 class UploadViewSet(ScopedViewSet):
-    """Starting a session, its progress, and presigned URLs for clients that upload themselves."""
+    """Starting sessions, their progress, and presigned URLs for clients."""
 
     queryset = Session.objects.all()
     serializer_class = StartSerializer
@@ -165,7 +165,7 @@ class UploadViewSet(ScopedViewSet):
     @extend_schema(request=PresignSerializer, responses=PresignedSerializer)
     @idempotent
     def presigned_url(self, request: Request) -> Response:
-        """Create a URL that accepts one file of the session by PUT, once and without a token."""
+        """Create a URL that accepts one file of the session, once and without a token."""
         data = self._data()
         url = presigned.presign(
             self._session(data),

@@ -391,19 +391,19 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="project",
             constraint=models.UniqueConstraint(
-                fields=("company", "name"), name="project_name_in_company"
+                fields=("company", "name"), name="unique_project_name_in_company"
             ),
         ),
         migrations.AddConstraint(
             model_name="cycle",
             constraint=models.UniqueConstraint(
-                fields=("project", "number"), name="cycle_number_in_project"
+                fields=("project", "number"), name="unique_cycle_number_in_project"
             ),
         ),
         migrations.AddConstraint(
             model_name="cycle",
             constraint=models.CheckConstraint(
-                condition=models.Q(("number__gte", 1)), name="cycle_number_from_one"
+                condition=models.Q(("number__gte", 1)), name="cycle_number_positive"
             ),
         ),
         migrations.AddIndex(
@@ -416,16 +416,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="session",
-            index=models.Index(fields=["company", "-id"], name="session_of_company"),
+            index=models.Index(fields=["company", "-id"], name="session_by_company"),
         ),
         migrations.AddIndex(
             model_name="session",
-            index=models.Index(fields=["cycle", "status"], name="session_of_cycle"),
+            index=models.Index(fields=["cycle", "status"], name="session_by_cycle"),
         ),
         migrations.AddConstraint(
             model_name="sessionfile",
             constraint=models.UniqueConstraint(
-                fields=("session", "key"), name="file_key_in_session"
+                fields=("session", "key"), name="unique_file_key_in_session"
             ),
         ),
         # Each row is written twice: when its file is found and when it has been uploaded. With free

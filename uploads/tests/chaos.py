@@ -1,4 +1,4 @@
-"""Long versions of tests of the suite: `make chaos` runs them and prints measurements."""
+"""Long versions of tests of the suite, run by `make chaos`; print measurements."""
 
 import os
 import shutil
@@ -61,7 +61,7 @@ def run_to_end(session: Session, *, timeout_s: float) -> Session:
 
 @contextmanager
 def memory_use(worker: Worker) -> Iterator[list[int]]:
-    """Measure the resident memory of the worker in bytes: at the start, and the maximum."""
+    """Measure the resident memory of the worker in bytes: first, and maximum."""
     [child] = worker.children
     memory, stopped = [child.memory_info().rss] * 2, threading.Event()
 

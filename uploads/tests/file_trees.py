@@ -25,7 +25,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 
 def inodes(folder: Path) -> dict[str, int]:
-    """Return the inode number of each file; an object that is written again gets another one."""
+    """Return the inode number of each file; a rewritten object gets a new one."""
     return {
         str(path.relative_to(folder)): os.lstat(path).st_ino
         for path in folder.rglob("*")

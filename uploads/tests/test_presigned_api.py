@@ -47,7 +47,7 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def send_half(port: int, path: str) -> bytes:
-    """Send less than the `Content-Length`, like a lost connection; return the response."""
+    """Send less than the `Content-Length` and return the response."""
     head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port)) as client_socket:
         client_socket.sendall(head.encode() + BODY)

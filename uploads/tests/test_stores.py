@@ -1,4 +1,4 @@
-"""Folder and S3 stores: objects are complete or missing, and companies are separated."""
+"""Folder and S3 stores: objects are complete, and companies are separated."""
 
 import hashlib
 import io
@@ -63,7 +63,7 @@ def in_folder(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_folder_without_tmpfile(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Simulate a file system without O_TMPFILE: the flag fails the same way with O_RDONLY."""
+    """Simulate a file system without O_TMPFILE: with O_RDONLY it fails the same way."""
     monkeypatch.setattr(object_folder, "TMPFILE_FLAGS", getattr(os, "O_TMPFILE", 0) | os.O_RDONLY)
     return in_folder
 

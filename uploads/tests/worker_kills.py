@@ -26,7 +26,7 @@ def run_with_kills(
     max_kills: int,
     max_delay_s: float,
 ) -> int:
-    """Run a session to its end and kill its processes at random times; return the kills.
+    """Run a session, kill its processes at random times, and return the kills.
 
     In half of the runs a copy worker is killed before the worker. `max_delay_s` is the longest time
     between a claim and a kill. An object that exists at the time of a kill must not be written

@@ -4,7 +4,7 @@ from uploads.transfer.errors import TransferCancelled
 
 
 class CancellationToken:
-    """A flag that tells the threads of a session to stop; set once, read by many threads."""
+    """A flag that stops the threads of a session; set once, read by all of them."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

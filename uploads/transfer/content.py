@@ -1,4 +1,4 @@
-"""The content of an object on its way into a store, and what a store knows about an object."""
+"""The content of new objects, and the metadata of stored ones."""
 
 import hashlib
 import threading
@@ -13,7 +13,9 @@ _thread_state = threading.local()
 
 
 def thread_buffer(size: int) -> memoryview:
-    """Return the calling thread's buffer; allocating a new one costs more than reading.
+    """Return the calling thread's buffer of `size` bytes.
+
+    Allocating a new buffer would take longer than reading into it.
 
     Its content is valid until the same thread calls this again.
     """

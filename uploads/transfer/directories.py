@@ -1,4 +1,4 @@
-"""Directories below a root, opened step by step so that no symbolic link leads out of it.
+"""Directories below a root, opened so that no symbolic link leads out of it.
 
 A path that was checked may change before it is used. So each directory is opened relative to the
 one above it (`openat` with `O_NOFOLLOW`), and an open directory stays the same even if its path
@@ -26,7 +26,7 @@ class Directory:
         return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def open_below(self, path: str, *, create: bool = False) -> "Directory":
-        """Open the directory at a relative path, creating missing ones if `create`; OSError."""
+        """Open the directory at a relative path; with `create`, make missing ones."""
         directory = self
         for name in filter(None, path.split("/")):
             directory = Directory(_open_child(directory.fd, name, create=create))

@@ -26,7 +26,7 @@ def check_key(text: str) -> str:
 
 
 def check_prefix(text: str) -> str:
-    """Return a valid or empty prefix without its trailing slash, else raise `InvalidKey`."""
+    """Return the prefix without trailing slash; raise `InvalidKey` if invalid."""
     prefix = text.removesuffix("/")
     return check_key(prefix) if prefix or text else ""
 

@@ -73,7 +73,7 @@ store_errors = StoreErrors()
 
 
 class ObjectFolder:
-    """The part of a `Store` that keeps objects as files below `directory`, each at its key.
+    """The part of a `Store` that keeps objects as files below `directory`.
 
     An object is written to a file without a name, read back and compared, and then linked to its
     key. It gets the modification time of its source file. If the file system does not support
@@ -173,7 +173,7 @@ class ObjectFolder:
         return os.open(staging_name, _CREATE_FLAGS, FILE_MODE, dir_fd=self.staging.fd), True
 
     def _link(self, fd: int, parent: Directory, name: str, staging_name: str) -> bool:
-        """Link the file to its name; if that exists, link it in `staging` and return False."""
+        """Link the file to `name`; if that exists, to `staging` and return False."""
         open_file = f"{_OPEN_FILES}/{fd}"
         try:
             os.link(open_file, name, dst_dir_fd=parent.fd, follow_symlinks=True)

@@ -135,7 +135,7 @@ class SourceFile:
 
 
 def _stat_when_quiet(fd: int) -> os.stat_result:
-    """Return the file's stat once its mtime is old enough for the next change to differ."""
+    """Wait until the next change would give another mtime; return the stat."""
     for _ in range(MAX_MTIME_CHECKS):
         stat = os.fstat(fd)
         if not 0 <= time.time_ns() - stat.st_mtime_ns < MTIME_RESOLUTION_NS:

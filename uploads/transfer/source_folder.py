@@ -23,8 +23,8 @@ from uploads.transfer.keys import (
     printable,
 )
 
-# Above this depth a folder is read while its subfolders are. Below it is read completely first,
-# which needs only one open file per level instead of two.
+# Down to this depth a folder is read while its subfolders are. Deeper folders are read completely
+# first, which needs only one open file per level instead of two.
 MAX_STREAMED_DEPTH = 100
 NAMES_PER_PROGRESS_CALL = 1000
 INVALID_NAME = "Its name cannot be part of a key."
@@ -46,7 +46,7 @@ class SourceEntry(NamedTuple):
 
 
 def check_directory(text: str) -> str:
-    """Return a valid folder path, "" for the company's own folder; raises `InvalidKey`."""
+    """Return a valid folder path, "" for the company's own; raise `InvalidKey`."""
     directory = text.removesuffix("/")
     return "" if directory in {"", "."} and text != "/" else check_key(directory)
 

@@ -53,7 +53,7 @@ class FinishedTask(NamedTuple):
 
 
 class WorkerPool:
-    """Up to `max_threads` threads that copy files; the end of the `with` block stops them.
+    """Up to `max_threads` threads that copy files within a `with` block.
 
     The pool starts one thread for each large file, and doubles the threads while tasks wait and
     the processor is idle, because the threads then wait for a disk or network. For many small
