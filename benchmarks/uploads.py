@@ -1,7 +1,7 @@
-"""How fast a session uploads to a folder, side by side with rclone in one run.
+"""Measure how fast a session uploads to a folder, side by side with rclone.
 
 `python -m benchmarks.uploads` prints a table and writes `var/bench/uploads.json`;
-`benchmarks/README.md` says what each ratio means. It needs rclone (Debian's package).
+`benchmarks/README.md` explains the ratios. It needs rclone (Debian's package).
 """
 
 import argparse
@@ -26,16 +26,16 @@ COMPANY, BUCKET = "bench", "field-data"
 BLOCK = os.urandom(1024 * 1024)
 
 
-def small_files(folder: Path) -> None:
-    """10,000 files of 4 kB in 100 folders."""
+def write_small_files(folder: Path) -> None:
+    """Write 10,000 files of 4 kB in 100 folders."""
     for number in range(10_000):
         path = folder / f"day-{number % 100:02}" / f"reading-{number:05}.bin"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(os.urandom(4096))
 
 
-def large_files(folder: Path) -> None:
-    """2 GB in 20 files."""
+def write_large_files(folder: Path) -> None:
+    """Write 2 GB in 20 files."""
     folder.mkdir(parents=True)
     for number in range(20):
         with (folder / f"scan-{number:02}.bin").open("wb") as file:
@@ -43,10 +43,10 @@ def large_files(folder: Path) -> None:
                 file.write(BLOCK)
 
 
-def prepared(services: LocalServices) -> None:
-    """This process becomes one of Bureau's, on a database of its own."""
+def set_up_django(services: LocalServices) -> None:
+    """Create a database and set up Django in this process, as in a worker."""
     env = environment(DATABASE, services) | {
-        "UPLOAD_ROOT": str(FOLDER / "ours"),
+        "UPLOAD_ROOT": str(FOLDER / "bureau"),
         "UPLOAD_SOURCE_ROOT": str(FOLDER / "sources"),
     }
     with psycopg.connect(services.database_url, autocommit=True) as server:
@@ -62,8 +62,8 @@ def prepared(services: LocalServices) -> None:
     freeze_loaded_objects()
 
 
-def sessions(kind: str, amount: int) -> Callable[[], float]:
-    """What runs one more session of that folder, as a worker does; returns `amount` a second."""
+def session_benchmark(kind: str, amount: int) -> Callable[[], float]:
+    """Return a function that runs a session and returns `amount` per second."""
     from accounts.models import Company, User
     from common.jobs import runner
     from uploads.models import Cycle, Project, Session
@@ -72,9 +72,8 @@ def sessions(kind: str, amount: int) -> Callable[[], float]:
     user, _ = User.objects.get_or_create(
         email="bench@example.org", defaults={"username": "bench", "company": company}
     )
-    owned = {"company": company}
-    project = Project.objects.create(name=kind, bucket_name=BUCKET, **owned)
-    cycle = Cycle.objects.create(project=project, name=kind, number=1, **owned)
+    project = Project.objects.create(name=kind, bucket_name=BUCKET, company=company)
+    cycle = Cycle.objects.create(project=project, name=kind, number=1, company=company)
 
     def run() -> float:
         session = Session.objects.create(
@@ -83,52 +82,52 @@ def sessions(kind: str, amount: int) -> Callable[[], float]:
             cycle=cycle,
             local_directory=kind,
             prefix=f"{kind}-{time.time_ns()}",
-            **owned,
+            company=company,
         )
         session.start()
-        seconds = timed(kind, lambda: runner.run(Session, session.pk))
+        seconds = measure(kind, lambda: runner.run(Session, session.pk))
         session.refresh_from_db()
         if session.status != "completed" or session.files_uploaded != session.total_files:
             raise RuntimeError(f"{session.status}: {session.error}")
-        empty(FOLDER / "ours" / COMPANY / BUCKET / session.prefix)
+        truncate_files(FOLDER / "bureau" / COMPANY / BUCKET / session.prefix)
         return amount / seconds
 
     return run
 
 
-def rclone(kind: str, amount: int) -> Callable[[], float]:
-    """What copies that folder to a new one with rclone; returns `amount` a second."""
+def rclone_benchmark(kind: str, amount: int) -> Callable[[], float]:
+    """Return a function that runs rclone and returns `amount` per second."""
     numbers = count()
 
     def run() -> float:
-        target = FOLDER / "theirs" / f"{kind}-{next(numbers)}"
-        command = ["rclone", "--config", "", "copy", "--checksum", source(kind), target]
-        seconds = timed(kind, lambda: subprocess.run(command, check=True))
-        empty(target)
+        target = FOLDER / "rclone" / f"{kind}-{next(numbers)}"
+        command = ["rclone", "--config", "", "copy", "--checksum", source_folder(kind), target]
+        seconds = measure(kind, lambda: subprocess.run(command, check=True))
+        truncate_files(target)
         return amount / seconds
 
     return run
 
 
-def source(kind: str) -> Path:
+def source_folder(kind: str) -> Path:
     return FOLDER / "sources" / COMPANY / kind
 
 
-def timed(kind: str, call: Callable[[], Any]) -> float:
-    """The seconds that `call` takes, with the files that it is to read in memory."""
-    # What was written before is not to be paid for by who comes next.
+def measure(kind: str, function: Callable[[], Any]) -> float:
+    """Return the seconds of `function`, with the source files in the page cache."""
+    # Finish earlier writes first, so that they do not slow this one down.
     os.sync()
-    warm(source(kind))
+    read_files(source_folder(kind))
     start = time.perf_counter()
-    call()
+    function()
     return time.perf_counter() - start
 
 
-def warm(folder: Path) -> None:
-    """Read it all.
+def read_files(folder: Path) -> None:
+    """Read all files of a folder into the page cache.
 
-    rclone lets the kernel drop what it has read (`POSIX_FADV_DONTNEED`), so who comes after it
-    would read from the disk what rclone itself has found in memory.
+    rclone drops what it has read from the page cache (`POSIX_FADV_DONTNEED`), so the next run would
+    read from the disk.
     """
     for path in folder.rglob("*"):
         if path.is_file():
@@ -137,27 +136,27 @@ def warm(folder: Path) -> None:
                     pass
 
 
-def empty(folder: Path) -> None:
-    """Give the space back and keep the files.
+def truncate_files(folder: Path) -> None:
+    """Free the space of large files but keep the files.
 
-    ext4 takes seconds to use a deleted file's inode again, and searches past each of them.
+    ext4 takes seconds to reuse the inode of a deleted file, and searches past each of them.
     """
     for path in folder.rglob("*"):
         if path.is_file() and path.stat().st_size > 1024 * 1024:
             os.truncate(path, 0)
 
 
-def measured(only: str, rounds: int) -> Iterator[dict[str, Any]]:
+def run_benchmarks(only: str, rounds: int) -> Iterator[dict[str, Any]]:
     kinds = {
-        "small": ("10,000 files of 4 kB: files a second", small_files, 10_000),
-        "large": ("2 GB in 20 files: MB a second", large_files, 2_097),
+        "small": ("10,000 files of 4 kB: files a second", write_small_files, 10_000),
+        "large": ("2 GB in 20 files: MB a second", write_large_files, 2_097),
     }
-    for kind, (what, make, amount) in kinds.items():
+    for kind, (title, write_files, amount) in kinds.items():
         if only not in ("", kind):
             continue
-        make(source(kind))
-        figures = paired(sessions(kind, amount), rclone(kind, amount), rounds=rounds)
-        yield {"what": what, "goal": 1.0, **figures}
+        write_files(source_folder(kind))
+        session, rclone = session_benchmark(kind, amount), rclone_benchmark(kind, amount)
+        yield {"what": title, "goal": 1.0, **paired(session, rclone, rounds=rounds)}
 
 
 def main() -> None:
@@ -167,8 +166,8 @@ def main() -> None:
     options = parser.parse_args()
     VAR.mkdir(parents=True, exist_ok=True)
     with LocalServices(VAR) as services:
-        prepared(services)
-        results = list(measured(options.only, options.rounds))
+        set_up_django(services)
+        results = list(run_benchmarks(options.only, options.rounds))
     show(results)
     (VAR / "uploads.json").write_text(json.dumps(results, indent=1))
     shutil.rmtree(FOLDER)

@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -16,29 +17,33 @@ from unfold.decorators import action, display
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from accounts.models import User
 from common.api.exceptions import Conflict
+from common.events import record
 from uploads import services
 from uploads.models import Cycle, Project, Session, SessionFile
-from uploads.querysets import UNENDED
+from uploads.querysets import UNFINISHED_STATUSES
 from uploads.transfer import keys
 from uploads.transfer.stores import bucket_problem
 
-MOST_BARS = 200
+MAX_PROGRESS_BARS = 200
 
 
-class RowForm(forms.ModelForm):
-    """Checks what is unique in a company or project, though neither is a field to fill in."""
+class CompanyRowForm(forms.ModelForm):
+    """Checks unique constraints that include `company` or `project`.
 
-    person: User
+    Neither is an editable field of the form, so Django would skip these constraints.
+    """
+
+    user: User
 
     def _get_validation_exclusions(self) -> set[str]:
         return super()._get_validation_exclusions() - {"company", "project"}
 
 
-class ProjectForm(RowForm):
+class ProjectForm(CompanyRowForm):
     def clean_bucket_name(self) -> str:
         bucket = self.cleaned_data["bucket_name"]
         if self.instance._state.adding:
-            self.instance.company = self.person.company
+            self.instance.company = self.user.company
         if "bucket_name" in self.changed_data and (
             problem := bucket_problem(self.instance.company.code, bucket)
         ):
@@ -46,7 +51,7 @@ class ProjectForm(RowForm):
         return bucket
 
 
-class CycleForm(RowForm):
+class CycleForm(CompanyRowForm):
     def clean_project(self) -> Project:
         project = self.cleaned_data["project"]
         self.instance.company_id = project.company_id
@@ -55,20 +60,50 @@ class CycleForm(RowForm):
     def clean_prefix(self) -> str:
         try:
             return keys.check_prefix(self.cleaned_data["prefix"])
-        except keys.BadKey as error:
+        except keys.InvalidKey as error:
             raise forms.ValidationError(str(error)) from None
 
 
-class RowAdmin(ScopedAdmin):
-    """Rows that staff write; their company follows from who writes or from their project."""
+class CompanyRowAdmin(ScopedAdmin):
+    """Rows that staff edit; the company is that of the user or of the project."""
 
-    def get_form(self, request: HttpRequest, obj: Any = None, **options: Any) -> type[RowForm]:
+    update_service: Callable[..., object]
+    delete_service: Callable[..., object]
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, **options: Any
+    ) -> type[CompanyRowForm]:
         form = super().get_form(request, obj, **options)
-        return type(form.__name__, (form,), {"person": request.user})
+        return type(form.__name__, (form,), {"user": request.user})
+
+    def save_model(self, request: Any, row: Any, form: Any, change: bool) -> None:
+        if not change:
+            row.save()
+            record(f"{row._meta.model_name}.created", by=request.user, target=row)
+            return
+        data = {name: form.cleaned_data[name] for name in form.changed_data}
+        stored = type(row).objects.get(pk=row.pk)
+        with self._conflicts_as_messages(request):
+            self.update_service(stored, by=request.user, **data)
+
+    def delete_model(self, request: Any, row: Any) -> None:
+        with self._conflicts_as_messages(request):
+            self.delete_service(row, by=request.user)
+
+    def delete_queryset(self, request: Any, queryset: QuerySet) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+    @contextmanager
+    def _conflicts_as_messages(self, request: HttpRequest) -> Iterator[None]:
+        try:
+            yield
+        except Conflict as error:
+            messages.error(request, str(error.detail))
 
 
 @admin.register(Project)
-class ProjectAdmin(RowAdmin):
+class ProjectAdmin(CompanyRowAdmin):
     form = ProjectForm
     list_display = ("name", "bucket_name", "aws_region", "is_active", "company", "created_at")
     list_filter = ("is_active", "company", "created_at")
@@ -76,35 +111,29 @@ class ProjectAdmin(RowAdmin):
     search_fields = ("name", "bucket_name", "description")
     fields = ("name", "bucket_name", "aws_region", "description", "is_active", "company")
     readonly_fields = ("company",)
-
-    def save_model(self, request: Any, project: Project, form: Any, change: bool) -> None:
-        if not change:
-            project.save()
-            return
-        data = {name: form.cleaned_data[name] for name in form.changed_data}
-        try:
-            services.update_project(Project.objects.get(pk=project.pk), by=request.user, **data)
-        except Conflict as error:
-            messages.error(request, str(error.detail))
+    update_service = staticmethod(services.update_project)
+    delete_service = staticmethod(services.delete_project)
 
 
 @admin.register(Cycle)
-class CycleAdmin(RowAdmin):
+class CycleAdmin(CompanyRowAdmin):
     form = CycleForm
-    list_display = ("number", "name", "project", "shown_status", "company", "created_at")
+    list_display = ("number", "name", "project", "cycle_status", "company", "created_at")
     list_display_links = ("number", "name")
     list_filter = ("project", "company", "created_at")
     list_select_related = ("project", "company")
     search_fields = ("name", "description", "project__name")
     fields = ("project", "number", "name", "prefix", "description", "metadata", "company")
     readonly_fields = ("company", "metadata")
+    update_service = staticmethod(services.update_cycle)
+    delete_service = staticmethod(services.delete_cycle)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         cycles: Any = super().get_queryset(request)
         return cycles.with_status()
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        """Of projects those that the person may see."""
+        """Offer only projects that are visible to the user."""
         related = admin.RelatedOnlyFieldListFilter
         filters = super().get_list_filter(request)
         return [(name, related) if name == "project" else name for name in filters]
@@ -120,7 +149,7 @@ class CycleAdmin(RowAdmin):
         return super().formfield_for_foreignkey(db_field, request, **options)
 
     @display(description="Status")
-    def shown_status(self, cycle: Cycle) -> str:
+    def cycle_status(self, cycle: Cycle) -> str:
         return cycle.status
 
 
@@ -142,7 +171,7 @@ class FileInline(TabularInline):
 
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
-    list_display = ("shown_session", "project", "cycle", "progress", "user", "company")
+    list_display = ("session_title", "project", "cycle", "progress", "user", "company")
     list_filter = ("status", "company", "created_at")
     list_select_related = ("project", "cycle", "user", "company")
     search_fields = ("local_directory", "prefix", "project__name", "user__email")
@@ -151,9 +180,12 @@ class SessionAdmin(ReadOnlyAdmin):
     actions = ("start", "cancel", "retry")
     fieldsets = (
         (None, {"fields": ("progress", "error", "started_at", "finished_at", "attempts")}),
-        ("What", {"fields": ("project", "cycle", "local_directory", "prefix", "user", "company")}),
         (
-            "How",
+            "Source and target",
+            {"fields": ("project", "cycle", "local_directory", "prefix", "user", "company")},
+        ),
+        (
+            "Options",
             {"fields": ("include", "exclude", "verify", "max_workers", "times_to_retry")},
         ),
     )
@@ -167,50 +199,50 @@ class SessionAdmin(ReadOnlyAdmin):
         return [path("progress/", view, name="uploads_session_progress"), *super().get_urls()]
 
     def progress_view(self, request: HttpRequest) -> JsonResponse:
-        """The bars of the sessions that the page shows, by their ids, as HTML."""
+        """Return the HTML of the progress bars of the requested sessions, by session id."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        ids = [pk for pk in map(_uuid, request.GET.getlist("id")[:MOST_BARS]) if pk]
+        ids = [pk for pk in map(_uuid_or_none, request.GET.getlist("id")[:MAX_PROGRESS_BARS]) if pk]
         sessions = self.get_queryset(request).filter(pk__in=ids)
-        return JsonResponse({str(session.pk): bar_of(session) for session in sessions})
+        return JsonResponse({str(session.pk): progress_bar(session) for session in sessions})
 
     @display(description="Session", header=True, ordering="created_at")
-    def shown_session(self, session: Session) -> list[str]:
+    def session_title(self, session: Session) -> list[str]:
         return [session.local_directory[:60], f"{session.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Progress", ordering="status")
     def progress(self, session: Session) -> SafeString:
-        return bar_of(session)
+        return progress_bar(session)
 
     @action(description="Start")
     def start(self, request: HttpRequest, sessions: QuerySet) -> None:
-        self._each(request, sessions, services.start, "queued")
+        self._apply(request, sessions, services.start_session, "queued")
 
     @action(description="Cancel")
     def cancel(self, request: HttpRequest, sessions: QuerySet) -> None:
-        self._each(request, sessions, services.cancel, "cancelled")
+        self._apply(request, sessions, services.cancel_session, "cancelled")
 
-    @action(description="Retry what failed")
+    @action(description="Retry failed files")
     def retry(self, request: HttpRequest, sessions: QuerySet) -> None:
-        self._each(request, sessions, services.retry, "queued again")
+        self._apply(request, sessions, services.retry_session, "queued again")
 
-    def _each(
-        self, request: Any, sessions: QuerySet, act: Callable[..., object], done: str
+    def _apply(
+        self, request: Any, sessions: QuerySet, service: Callable[..., object], result: str
     ) -> None:
         changed = 0
         for session in sessions:
             try:
-                act(session, by=request.user)
+                service(session, by=request.user)
                 changed += 1
             except Conflict as error:
                 messages.error(request, f"{session}: {error.detail}")
         if changed:
-            messages.success(request, f"{changed} {done}.")
+            messages.success(request, f"{changed} {result}.")
 
 
-def bar_of(session: Session) -> SafeString:
-    """How far a session is; `progress.js` asks for it anew until the session has ended."""
-    done = session.files_uploaded + session.files_skipped
+def progress_bar(session: Session) -> SafeString:
+    """Return a progress bar, which `progress.js` reloads until the session has ended."""
+    copied = session.files_uploaded + session.files_skipped
     failed = f", {session.files_failed} failed" if session.files_failed else ""
     return format_html(
         '<span class="upload-progress upload-{}" data-upload="{}" data-upload-url="{}"{}>'
@@ -219,16 +251,16 @@ def bar_of(session: Session) -> SafeString:
         session.status,
         session.pk,
         reverse("admin:uploads_session_progress"),
-        SafeString(" data-upload-active" if session.status in UNENDED else ""),
+        SafeString(" data-upload-active" if session.status in UNFINISHED_STATUSES else ""),
         session.progress,
         session.get_status_display(),
-        done,
+        copied,
         session.total_files,
         failed,
     )
 
 
-def _uuid(text: str) -> UUID | None:
+def _uuid_or_none(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

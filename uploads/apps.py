@@ -23,7 +23,7 @@ class UploadsConfig(AppConfig):
         return sections(user)
 
     def seed_demo(self, people: dict) -> None:
-        """Give the demo company a project, and some files to upload."""
+        """Create a project in the demo company, with some files to upload."""
         from uploads.demo import seed
 
         seed(people["agent"])

@@ -1,4 +1,4 @@
-"""Uploads on the admin's first page."""
+"""The uploads section of the admin dashboard."""
 
 from datetime import UTC
 from typing import Any
@@ -11,15 +11,15 @@ from common.dashboard import Chart, Section, Series, Stat, last_days
 from common.jobs.status import ACTIVE
 from uploads.models import Session
 
-MEGABYTE = 1_000_000
+BYTES_PER_MB = 1_000_000
 
 
 def sections(user: User) -> list[Section]:
-    """Of the company for its staff, of all for a superuser; sessions by the day they ended."""
+    """Return the section of the user's company, for a superuser of all companies."""
     if not user.has_perm("uploads.view_session"):
         return []
     sessions = Session.objects.visible_to(user)
-    days = _by_day(sessions)
+    days = _sums_by_day(sessions)
     ended, uploaded, failed, size = (
         {day: row[name] for day, row in days.items()}
         for name in ("ended", "uploaded", "failed", "size")
@@ -28,18 +28,18 @@ def sections(user: User) -> list[Section]:
     stats = [
         Stat("Sessions", f"{sum(ended.values()):,}", f"and {active:,} active"),
         Stat("Files", f"{sum(uploaded.values()):,}", f"{sum(failed.values()):,} failed"),
-        Stat("Uploaded", f"{sum(size.values()) / MEGABYTE:,.1f} MB", "in 30 days"),
+        Stat("Uploaded", f"{sum(size.values()) / BYTES_PER_MB:,.1f} MB", "in 30 days"),
     ]
     files = [Series("Files uploaded", uploaded, "green"), Series("Files failed", failed, "red")]
-    megabytes = {day: round(size[day] / MEGABYTE, 3) for day in size}
+    megabytes = {day: round(size[day] / BYTES_PER_MB, 3) for day in size}
     charts = [
-        Chart("Files a day", files),
-        Chart("Uploaded a day", [Series("Megabytes", megabytes, "blue")], unit="MB"),
+        Chart("Files per day", files),
+        Chart("Uploaded per day", [Series("Megabytes", megabytes, "blue")], unit="MB"),
     ]
     return [Section("Uploads", stats, charts)]
 
 
-def _by_day(sessions: Any) -> dict[Any, dict[str, int]]:
+def _sums_by_day(sessions: Any) -> dict[Any, dict[str, int]]:
     recent = sessions.filter(finished_at__date__gte=last_days()[0])
     days = recent.values(day=TruncDate("finished_at", tzinfo=UTC)).annotate(
         ended=Count("pk"),

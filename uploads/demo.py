@@ -15,14 +15,14 @@ FILES = {
 
 
 def seed(author: User) -> None:
-    """A project whose first session is on its way as soon as a worker runs."""
+    """Create a project with a queued session, which a worker runs once it starts."""
     company = author.company
-    project, is_new = Project.objects.get_or_create(
+    project, created = Project.objects.get_or_create(
         company=company,
         name="Glacier survey",
         defaults={"bucket_name": "demo-field-data", "description": "Snow and ice, twice a year."},
     )
-    if not is_new:
+    if not created:
         return
     cycle = Cycle.objects.create(
         company=company,
@@ -36,7 +36,7 @@ def seed(author: User) -> None:
     session = services.create_session(
         by=author, project=project, cycle=cycle, local_directory=FOLDER
     )
-    services.start(session, by=author)
+    services.start_session(session, by=author)
 
 
 def _write_files(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What clients may write where a name becomes a folder, a key or a pattern."""
+"""Serializer fields for folders, object keys, globs and JSON objects."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,17 +7,17 @@ from typing import Any
 from rest_framework import serializers
 
 from common.api.serializers import ListField
-from uploads.models import LONGEST_GLOB
+from uploads.models import MAX_GLOB_CHARS
 from uploads.transfer.globs import check_glob
 from uploads.transfer.keys import check_key, check_prefix
-from uploads.transfer.sources import check_directory
+from uploads.transfer.source_folder import check_directory
 
-MOST_GLOBS = 100
-LARGEST_METADATA = 64 * 1024
+MAX_GLOBS = 100
+MAX_JSON_BYTES = 64 * 1024
 
 
 class CheckedField(serializers.CharField):
-    """Text that `check` returns in its one spelling, or refuses by a `ValueError` that says why."""
+    """Text that `check` normalizes, or rejects with a `ValueError`."""
 
     check: Callable[[str], str]
 
@@ -33,7 +33,7 @@ class CheckedField(serializers.CharField):
 
 
 class PrefixField(CheckedField):
-    """What all keys begin with; a slash at its end is left out, and empty will do."""
+    """The beginning of a session's keys; may be empty or end with a slash."""
 
     check = staticmethod(check_prefix)
 
@@ -43,28 +43,28 @@ class KeyField(CheckedField):
 
 
 class FolderField(CheckedField):
-    """A folder below the company's own, which `.` is by itself."""
+    """A folder relative to the company's source folder, which is `.` itself."""
 
     check = staticmethod(lambda text: check_directory(text) or ".")
 
 
 class GlobField(CheckedField):
-    """A pattern such as `*.csv` or `raw/**`, of paths below the session's folder."""
+    """A pattern such as `*.csv` or `raw/**` for paths in the session's folder."""
 
     check = staticmethod(check_glob)
 
 
 class GlobsField(ListField):
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=GlobField(max_length=LONGEST_GLOB), max_length=MOST_GLOBS, **kwargs)
+        super().__init__(child=GlobField(max_length=MAX_GLOB_CHARS), max_length=MAX_GLOBS, **kwargs)
 
 
 class JsonObjectField(serializers.JSONField):
-    """A JSON object that PostgreSQL takes: without NUL bytes, lone surrogates or infinity."""
+    """A JSON object without NUL bytes, lone surrogates or infinity."""
 
     default_error_messages = {
-        "not_an_object": "A JSON object is expected.",
-        "too_large": f"At most {LARGEST_METADATA // 1024} kB are taken.",
+        "not_an_object": "Expected a JSON object.",
+        "too_large": f"The object may have at most {MAX_JSON_BYTES // 1024} kB as JSON.",
         "null_characters": "Null characters are not allowed.",
     }
 
@@ -74,23 +74,23 @@ class JsonObjectField(serializers.JSONField):
             if not isinstance(value, dict):
                 self.fail("not_an_object")
             if len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode()) > (
-                LARGEST_METADATA
+                MAX_JSON_BYTES
             ):
                 self.fail("too_large")
         except (RecursionError, ValueError):
             self.fail("invalid")
-        if any("\0" in text for text in _texts(value)):
+        if any("\0" in string for string in _strings(value)):
             self.fail("null_characters")
         return value
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield name
-            yield from _texts(inner)
+            yield from _strings(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _texts(inner)
+            yield from _strings(inner)

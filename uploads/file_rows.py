@@ -1,12 +1,13 @@
 """The rows of a session's files, read and written thousands at once.
 
-Model instances would cost more time than the files themselves, so these few statements are plain
-SQL. Each of them, the session's figures and its lease are one transaction: the figures are always
-the sums of the rows, and a run that has lost its lease writes nothing.
+Creating model instances would take longer than copying the files, so these statements are plain
+SQL. Each one, the session's counters and its lease are written in one transaction: the counters
+always equal the sums over the rows, and a run that has lost its lease writes nothing.
 """
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from django.db import connection, transaction
@@ -15,15 +16,16 @@ from django.db.models.functions import Least
 
 from common.ids import uuid7
 from common.postgres.retries import retry_on_disconnect
+from uploads.counters import SessionCounters
 from uploads.models import Session, SessionFile
-from uploads.transfer.copying import Fate
-from uploads.transfer.sources import Entry
-from uploads.transfer.worker_pool import Settled, Task
+from uploads.transfer.file_copier import CopyStatus
+from uploads.transfer.source_folder import SourceEntry
+from uploads.transfer.worker_pool import CopyTask, FinishedTask
 
-PAGE = 1000
+PAGE_ROWS = 1000
 _TABLE = SessionFile._meta.db_table
 
-_ADD = f"""
+_INSERT = f"""
 WITH new AS (
     INSERT INTO {_TABLE} (id, created_at, updated_at, company_id, session_id, path, key, size,
         mtime_ns, sha256, status, error, attempts)
@@ -35,33 +37,35 @@ WITH new AS (
     RETURNING size, status
 )
 SELECT count(*), coalesce(sum(size), 0)::bigint, count(*) FILTER (WHERE status = 'failed') FROM new
-"""  # noqa: S608 - no part of it comes from outside
+"""  # noqa: S608 - the table name is our own
 
-# Only what waits: made again because its answer was lost, the statement counts nothing twice.
-_SETTLE = f"""
+# Updates pending rows only: if it is repeated because its reply was lost, it counts nothing twice.
+_SAVE_RESULTS = f"""
 WITH done AS (
     UPDATE {_TABLE} AS file SET
         status = new.status, error = new.error, sha256 = new.sha256, size = new.size,
-        mtime_ns = new.mtime_ns, attempts = file.attempts + new.tries, updated_at = now()
+        mtime_ns = new.mtime_ns, attempts = file.attempts + new.attempts, updated_at = now()
     FROM json_to_recordset(%s) AS new (id uuid, status text, error text, sha256 text,
-        size bigint, listed_size bigint, mtime_ns bigint, tries smallint)
+        size bigint, listed_size bigint, mtime_ns bigint, attempts smallint)
     WHERE file.id = new.id AND file.status = 'pending'
-    RETURNING file.status, file.size, file.size - new.listed_size AS grown
+    RETURNING file.status, file.size, file.size - new.listed_size AS size_difference
 )
 SELECT
     count(*) FILTER (WHERE status = 'uploaded') AS files_uploaded,
     count(*) FILTER (WHERE status = 'skipped') AS files_skipped,
     count(*) FILTER (WHERE status = 'failed') AS files_failed,
     coalesce(sum(size) FILTER (WHERE status = 'uploaded'), 0)::bigint AS bytes_uploaded,
-    coalesce(sum(grown), 0)::bigint AS total_size_bytes
+    coalesce(sum(size_difference), 0)::bigint AS total_size_bytes
 FROM done
-"""  # noqa: S608 - no part of it comes from outside
+"""  # noqa: S608 - the table name is our own
 
 
-class Ledger:
-    """The files of one session; writes raise `LostLease` where the session is not this run's.
+class FileRows:
+    """The file rows of one session.
 
-    has_more: whether files may wait that `add` has not returned.
+    Writes raise `LostLease` if this run has lost its lease.
+
+    has_more: whether there may be pending rows that `insert` has not returned.
     """
 
     def __init__(self, session: Session) -> None:
@@ -69,87 +73,96 @@ class Ledger:
         self.has_more = bool(session.listed_at or session.total_files)
         self._files = SessionFile.objects.filter(session=session)
 
-    def waiting(self) -> Iterator[Task]:
-        """The files that wait, by their keys, read page by page."""
-        page = self._waiting_after("")
+    def pending(self) -> Iterator[CopyTask]:
+        """Yield a task for each pending file, ordered by key and read page by page."""
+        page = self._pending_after("")
         while page:
             yield from page
-            page = self._waiting_after(page[-1].key)
+            page = self._pending_after(page[-1].key)
 
-    def _waiting_after(self, key: str) -> list[Task]:
-        waiting = self._files.filter(status=SessionFile.Status.PENDING, key__gt=key)
-        rows = waiting.order_by("key").values_list("pk", "path", "key", "size", "mtime_ns")
-        return retry_on_disconnect(lambda: [Task(*row) for row in rows[:PAGE]])
+    def _pending_after(self, key: str) -> list[CopyTask]:
+        pending = self._files.filter(status=SessionFile.Status.PENDING, key__gt=key)
+        rows = pending.order_by("key").values_list("pk", "path", "key", "size", "mtime_ns")
+        return retry_on_disconnect(lambda: [CopyTask(*row) for row in rows[:PAGE_ROWS]])
 
-    def add(self, entries: list[Entry]) -> list[Task]:
-        """Note what a scan has found and return what waits of it, unless some was known already.
+    def insert(self, entries: list[SourceEntry]) -> list[CopyTask]:
+        """Insert a row for each entry and return tasks for those that can be copied.
 
-        What is known stays as it is.
+        Existing rows stay unchanged. If there are any, no tasks are returned and `has_more` is
+        set: `pending` yields the tasks then.
         """
         ids = [uuid7() for _ in entries]
         rows = [{"id": str(pk), **entry._asdict()} for pk, entry in zip(ids, entries, strict=True)]
         session = self._session
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_ADD, [session.company_id, session.pk, json.dumps(rows)])
+            cursor.execute(_INSERT, [session.company_id, session.pk, json.dumps(rows)])
             files, size, failed = cursor.fetchone()
-            self._count(total_files=files, total_size_bytes=size, files_failed=failed)
+            self._add_to_counters(
+                SessionCounters(total_files=files, total_size_bytes=size, files_failed=failed)
+            )
         if files < len(rows):
             self.has_more = True
             return []
         return [
-            Task(pk, entry.path, entry.key, entry.size, entry.mtime_ns)
+            CopyTask(pk, entry.path, entry.key, entry.size, entry.mtime_ns)
             for pk, entry in zip(ids, entries, strict=True)
             if not entry.error
         ]
 
-    def settle(self, settled: list[Settled]) -> None:
-        """Write what became of files, and renew the lease."""
-        if not settled:
+    def save_results(self, finished: list[FinishedTask]) -> None:
+        """Write the results of finished tasks, and renew the lease."""
+        if not finished:
             self._session.renew()
             return
-        rows = json.dumps(list(map(_row, settled)))
+        rows = json.dumps(list(map(_result_row, finished)))
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_SETTLE, [rows])
+            cursor.execute(_SAVE_RESULTS, [rows])
             names = [column.name for column in cursor.description]
-            self._count(**dict(zip(names, cursor.fetchone(), strict=True)))
+            values = dict(zip(names, cursor.fetchone(), strict=True))
+            self._add_to_counters(SessionCounters(**values))
 
-    def take_folders(self) -> list[str]:
-        """The folders that are to be scanned again; they are files that wait no longer.
+    def pop_unread_folders(self) -> list[str]:
+        """Delete the rows of folders to scan again and return their paths.
 
-        Those whose name makes no key have none again: a backslash marks these.
+        A folder whose name cannot be part of a key is not scanned again; its path contains a
+        backslash (`keys.printable`).
         """
-        waiting = self._files.filter(status=SessionFile.Status.PENDING)
-        folders = waiting.filter(path__endswith="/").exclude(path__contains="\\")
+        pending = self._files.filter(status=SessionFile.Status.PENDING)
+        folders = pending.filter(path__endswith="/").exclude(path__contains="\\")
         with transaction.atomic():
             paths = list(folders.values_list("path", flat=True))
-            self._count(total_files=-folders.delete()[0])
+            self._add_to_counters(SessionCounters(total_files=-folders.delete()[0]))
         return [path.removesuffix("/") for path in paths]
 
-    def figures(self) -> dict[str, int]:
-        return self._files.figures()
+    def counters(self) -> SessionCounters:
+        return self._files.counters()
 
-    def _count(self, **figures: int) -> None:
-        """Add to the session's figures; where it is not this run's, all is rolled back.
+    def _add_to_counters(self, difference: SessionCounters) -> None:
+        """Add to the session's counters and renew its lease.
 
-        A try that gets on leaves the session half of its tries at least: it may be killed again
-        and again, as long as there is progress in between.
+        Raises `LostLease`, which rolls the transaction back.
+
+        Each run that makes progress gets at least half of the session's attempts back, so a
+        session may be killed any number of times as long as it progresses in between.
         """
-        added: dict[str, Any] = {name: F(name) + number for name, number in figures.items()}
+        added: dict[str, Any] = {
+            name: F(name) + value for name, value in asdict(difference).items()
+        }
         half = Least(F("attempts"), self._session.max_attempts // 2)
         self._session.renew(**added, attempts=half)
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
 
 
-def _row(settled: Settled) -> dict[str, Any]:
-    task, outcome = settled
-    state = task if outcome.fate is Fate.FAILED else outcome
+def _result_row(finished: FinishedTask) -> dict[str, Any]:
+    task, result = finished
+    state = task if result.status is CopyStatus.FAILED else result
     return {
         "id": str(task.pk),
-        "status": outcome.fate,
-        "error": outcome.error,
-        "sha256": outcome.sha256,
+        "status": result.status,
+        "error": result.error,
+        "sha256": result.sha256,
         "size": state.size,
         "listed_size": task.size,
         "mtime_ns": state.mtime_ns,
-        "tries": task.tries,
+        "attempts": task.attempt,
     }

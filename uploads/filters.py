@@ -10,7 +10,7 @@ class ProjectFilter(FilterSet):
         "name",
         "description",
         "bucket_name",
-        label="Part of the name, the description or the bucket's name.",
+        label="Text in the name, the description or the bucket name.",
     )
 
     class Meta:
@@ -25,7 +25,7 @@ class CycleFilter(FilterSet):
         "name",
         "description",
         "prefix",
-        label="Part of the name, the description or the prefix.",
+        label="Text in the name, the description or the prefix.",
     )
 
     class Meta:
@@ -41,7 +41,7 @@ class SessionFilter(CreatedFilter):
         "local_directory",
         "prefix",
         "project__name",
-        label="Part of the folder, the prefix, or the project's name.",
+        label="Text in the folder, the prefix or the project name.",
     )
 
     class Meta:
@@ -63,7 +63,7 @@ class FileFilter(FilterSet):
         "path",
         "key",
         "error",
-        label="Part of the path, the key or the error.",
+        label="Text in the path, the key or the error.",
     )
 
     class Meta:

@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -12,33 +13,25 @@ from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
 from common.jobs import Job
 from common.jobs.status import ACTIVE, JobStatus
+from uploads.counters import COUNTER_FIELDS, SessionCounters
 from uploads.querysets import (
-    OPEN_TO_MACHINES,
-    UNENDED,
+    OPEN_TO_CLIENTS,
+    UNFINISHED_STATUSES,
     CycleQuerySet,
     SessionFileQuerySet,
     SessionQuerySet,
 )
 
 validate_region = RegexValidator(
-    r"\A[a-z0-9-]*\Z", "A region holds letters a to z, digits and hyphens."
+    r"\A[a-z0-9-]*\Z", "A region may only contain lower-case letters a to z, digits and hyphens."
 )
 
-LONGEST_KEY = 1024
-LONGEST_GLOB = 200
-# Figures that an upload keeps while it runs; none of them falls as long as it does.
-FIGURES = (
-    "total_files",
-    "files_uploaded",
-    "files_failed",
-    "files_skipped",
-    "total_size_bytes",
-    "bytes_uploaded",
-)
+MAX_KEY_CHARS = 1024
+MAX_GLOB_CHARS = 200
 
 
 class Project(CompanyOwned):
-    """What a company collects data for, and the bucket that the data goes into."""
+    """A data collection project of a company, and the bucket that stores its data."""
 
     name = models.CharField(max_length=200, validators=[validate_one_line])
     bucket_name = models.CharField(max_length=63)
@@ -50,7 +43,9 @@ class Project(CompanyOwned):
 
     class Meta(CompanyOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["company", "name"], name="project_name_in_company")
+            models.UniqueConstraint(
+                fields=["company", "name"], name="unique_project_name_in_company"
+            )
         ]
 
     def __str__(self) -> str:
@@ -58,23 +53,25 @@ class Project(CompanyOwned):
 
 
 class Cycle(CompanyOwned):
-    """One round of a project's collecting."""
+    """One round of data collection in a project."""
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="cycles")
     name = models.CharField(max_length=200, validators=[validate_one_line])
     number = models.PositiveIntegerField(validators=[MinValueValidator(1)])
-    prefix = models.CharField(max_length=LONGEST_KEY, blank=True)
+    prefix = models.CharField(max_length=MAX_KEY_CHARS, blank=True)
     description = models.TextField(max_length=20_000, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
-    # `CycleQuerySet.with_status` says what it is; a cycle without sessions is pending.
+    # Set by `CycleQuerySet.with_status`; a new cycle has no sessions and is pending.
     status: str = "pending"
 
     objects = CycleQuerySet.as_manager()
 
     class Meta(CompanyOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["project", "number"], name="cycle_number_in_project"),
-            models.CheckConstraint(condition=Q(number__gte=1), name="cycle_number_from_one"),
+            models.UniqueConstraint(
+                fields=["project", "number"], name="unique_cycle_number_in_project"
+            ),
+            models.CheckConstraint(condition=Q(number__gte=1), name="cycle_number_positive"),
         ]
 
     def __str__(self) -> str:
@@ -91,11 +88,11 @@ class SessionStatus(models.TextChoices):
     CANCELLED = "cancelled"
 
 
-# Of the same words; a cycle with a queued session is in progress.
+# A cycle with a queued session is in progress.
 CYCLE_STATUSES = [choice for choice in SessionStatus.choices if choice[0] != "queued"]
-RETRIABLE = (SessionStatus.PARTIAL, SessionStatus.FAILED, SessionStatus.CANCELLED)
-# What a machine outside may say of a session that it runs.
-REPORTABLE = (
+RETRYABLE_STATUSES = (SessionStatus.PARTIAL, SessionStatus.FAILED, SessionStatus.CANCELLED)
+# The statuses that a client may report for a session that it runs itself.
+REPORTABLE_STATUSES = (
     SessionStatus.IN_PROGRESS,
     SessionStatus.COMPLETED,
     SessionStatus.PARTIAL,
@@ -103,7 +100,7 @@ REPORTABLE = (
 )
 
 
-def _figure(field: type[models.Field]) -> models.Field:
+def _counter_field(field: type[models.Field]) -> models.Field:
     return field(default=0, editable=False)
 
 
@@ -114,18 +111,18 @@ class Session(CompanyOwned, Job):
            │                 ▲                 ├────▶ partial: some files failed
            └──▶ cancelled    └──── retry ◀─────┴────▶ failed, cancelled
 
-    Nobody looks after a pending session until it is started. A machine outside may run it too and
-    report on it: then it is in progress without a `run_id` and without a lease.
+    A pending session is not swept or run until it is started. An external client may run a session
+    itself and report its progress; the session then has neither a `run_id` nor a lease.
     """
 
     Status = SessionStatus  # type: ignore[assignment]
 
-    # Of tries that got nowhere: see `Ledger`.
+    # Progress lowers the count of attempts again: see `FileRows`.
     max_attempts: ClassVar[int] = 10
     time_limit: ClassVar[timedelta | None] = timedelta(days=7)
 
     class Verify(models.TextChoices):
-        """By what a file that was uploaded before is known to be unchanged."""
+        """How to tell that a file has not changed since it was uploaded."""
 
         MTIME = "mtime"
         CHECKSUM = "checksum"
@@ -137,23 +134,23 @@ class Session(CompanyOwned, Job):
     project = models.ForeignKey(Project, models.PROTECT, related_name="sessions")
     cycle = models.ForeignKey(Cycle, models.PROTECT, related_name="sessions")
     local_directory = models.CharField(
-        max_length=LONGEST_KEY, help_text="Below the company's own source folder."
+        max_length=MAX_KEY_CHARS, help_text="Relative to the company's source folder."
     )
-    prefix = models.CharField(max_length=LONGEST_KEY, blank=True)
+    prefix = models.CharField(max_length=MAX_KEY_CHARS, blank=True)
     max_workers = models.PositiveSmallIntegerField(
         default=10, validators=[MinValueValidator(1), MaxValueValidator(50)]
     )
     times_to_retry = models.PositiveSmallIntegerField(default=3, validators=[MaxValueValidator(10)])
-    include = ArrayField(models.CharField(max_length=LONGEST_GLOB), default=list, blank=True)
-    exclude = ArrayField(models.CharField(max_length=LONGEST_GLOB), default=list, blank=True)
+    include = ArrayField(models.CharField(max_length=MAX_GLOB_CHARS), default=list, blank=True)
+    exclude = ArrayField(models.CharField(max_length=MAX_GLOB_CHARS), default=list, blank=True)
     verify = models.CharField(max_length=16, choices=Verify.choices, default=Verify.MTIME)
-    total_files = _figure(models.PositiveIntegerField)
-    files_uploaded = _figure(models.PositiveIntegerField)
-    files_failed = _figure(models.PositiveIntegerField)
-    files_skipped = _figure(models.PositiveIntegerField)
-    total_size_bytes = _figure(models.PositiveBigIntegerField)
-    bytes_uploaded = _figure(models.PositiveBigIntegerField)
-    # From then on each file of the folder has a row; null while they are being found.
+    total_files = _counter_field(models.PositiveIntegerField)
+    files_uploaded = _counter_field(models.PositiveIntegerField)
+    files_failed = _counter_field(models.PositiveIntegerField)
+    files_skipped = _counter_field(models.PositiveIntegerField)
+    total_size_bytes = _counter_field(models.PositiveBigIntegerField)
+    bytes_uploaded = _counter_field(models.PositiveBigIntegerField)
+    # When each file of the folder had a row; null until then.
     listed_at = models.DateTimeField(null=True, editable=False)
 
     objects = SessionQuerySet.as_manager()  # type: ignore[assignment]
@@ -161,8 +158,8 @@ class Session(CompanyOwned, Job):
     class Meta(CompanyOwned.Meta, Job.Meta):
         indexes = [
             *Job.Meta.indexes,
-            models.Index(fields=["company", "-id"], name="session_of_company"),
-            models.Index(fields=["cycle", "status"], name="session_of_cycle"),
+            models.Index(fields=["company", "-id"], name="session_by_company"),
+            models.Index(fields=["cycle", "status"], name="session_by_cycle"),
         ]
 
     def __str__(self) -> str:
@@ -170,72 +167,75 @@ class Session(CompanyOwned, Job):
 
     @property
     def progress(self) -> float:
-        """From 0 to 1: the share of the files or, where that is more, of the bytes."""
+        """Return the finished share of files or bytes, whichever is larger (0 to 1)."""
         if self.status == SessionStatus.COMPLETED:
             return 1.0
-        done = self.files_uploaded + self.files_failed + self.files_skipped
-        files = done / self.total_files if self.total_files else 0.0
-        size = self.bytes_uploaded / self.total_size_bytes if self.total_size_bytes else 0.0
-        return round(min(max(files, size), 1.0), 4)
+        finished = self.files_uploaded + self.files_failed + self.files_skipped
+        files_share = finished / self.total_files if self.total_files else 0.0
+        bytes_share = self.bytes_uploaded / self.total_size_bytes if self.total_size_bytes else 0.0
+        return round(min(max(files_share, bytes_share), 1.0), 4)
+
+    @property
+    def counters(self) -> SessionCounters:
+        return SessionCounters(**{name: getattr(self, name) for name in COUNTER_FIELDS})
 
     @property
     def result(self) -> dict[str, int] | None:
-        """The figures of a session that has ended."""
-        if self.status in UNENDED:
-            return None
-        return {name: getattr(self, name) for name in FIGURES}
+        """Return the counters of a session that has ended, else None."""
+        return None if self.status in UNFINISHED_STATUSES else asdict(self.counters)
 
     def edit(self, **fields: Any) -> bool:
-        """Change what the session is to do, if it is pending."""
+        """Change the configuration of a pending session."""
         return self.transition(Q(status=SessionStatus.PENDING), **fields)
 
     def start(self) -> bool:
-        """Queue the session, if it is pending."""
+        """Queue a pending session."""
         return self.requeue(Q(status=SessionStatus.PENDING))
 
     def retry(self) -> bool:
-        """Queue the session again, if it has ended otherwise than completed."""
-        return self.requeue(Q(status__in=RETRIABLE))
+        """Queue a session again that ended without success."""
+        return self.requeue(Q(status__in=RETRYABLE_STATUSES))
 
     def cancel(self) -> bool:
-        """End the session unless it has ended; a run under way loses its lease."""
-        return self.end(Q(status__in=UNENDED), JobStatus.CANCELLED, run_id=None)
+        """Cancel an unfinished session; its current run loses the lease."""
+        return self.end(Q(status__in=UNFINISHED_STATUSES), JobStatus.CANCELLED, run_id=None)
 
-    def report(self, *, status: str = "", **figures: int) -> bool:
-        """Store what a machine outside says, unless a run of ours holds the session.
+    def report(self, *, status: str = "", **counters: int) -> bool:
+        """Store the status and counters that a client reports.
 
-        Nor is it stored where the session has ended or a figure would fall.
+        Returns False, and stores nothing, if a worker runs the session, if it has ended, or if a
+        counter would decrease.
         """
-        rising = Q(**{f"{name}__lte": figure for name, figure in figures.items()})
-        condition = OPEN_TO_MACHINES & rising
-        fields: dict[str, Any] = {**figures}
+        not_decreasing = Q(**{f"{name}__lte": value for name, value in counters.items()})
+        condition = OPEN_TO_CLIENTS & not_decreasing
+        fields: dict[str, Any] = {**counters}
         if status:
             fields["started_at"] = Coalesce("started_at", Now())
         if status == SessionStatus.FAILED:
-            fields["error"] = "The machine that ran it says that it failed."
+            fields["error"] = "The client that ran this session reported that it failed."
         if status and status not in ACTIVE:
             return self.end(condition, status, **fields)
         return self.transition(condition, **fields, **({"status": status} if status else {}))
 
-    def add_uploaded(self, size: int) -> None:
-        """Count one more file of `size` bytes, which a client has sent by itself."""
-        files = F("files_uploaded") + F("files_failed") + F("files_skipped") + 1
+    def count_uploaded_file(self, size: int) -> None:
+        """Add one file of `size` bytes, sent by a client, to the counters."""
+        finished = F("files_uploaded") + F("files_failed") + F("files_skipped") + 1
         self.transition(
             Q(),
             files_uploaded=F("files_uploaded") + 1,
             bytes_uploaded=F("bytes_uploaded") + size,
-            total_files=Greatest(F("total_files"), files),
+            total_files=Greatest(F("total_files"), finished),
             total_size_bytes=Greatest(F("total_size_bytes"), F("bytes_uploaded") + size),
         )
 
-    def count_files(self) -> None:
-        """Set the figures to what the rows of the files say."""
-        self.transition(Q(), **self.files.figures())
+    def refresh_counters(self) -> None:
+        """Set the counters to the sums over the session's file rows."""
+        self.transition(Q(), **asdict(self.files.counters()))
         self.refresh_from_db()
 
 
 class SessionFile(CompanyOwned):
-    """One file of a session: where it was found, where it went, and what became of it."""
+    """One file of a session: its path in the source, its object key and its status."""
 
     class Status(models.TextChoices):
         PENDING = "pending"
@@ -245,7 +245,7 @@ class SessionFile(CompanyOwned):
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="files", db_index=False)
     path = models.TextField()
-    key = models.CharField(max_length=LONGEST_KEY)
+    key = models.CharField(max_length=MAX_KEY_CHARS)
     size = models.PositiveBigIntegerField(default=0)
     mtime_ns = models.BigIntegerField(null=True)
     sha256 = models.CharField(max_length=64, blank=True)
@@ -257,19 +257,19 @@ class SessionFile(CompanyOwned):
 
     class Meta(CompanyOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["session", "key"], name="file_key_in_session")
+            models.UniqueConstraint(fields=["session", "key"], name="unique_file_key_in_session")
         ]
 
     def __str__(self) -> str:
         return self.key
 
 
-class DirectUpload(CompanyOwned):
-    """Leave to put one object into a folder's bucket, by a signed URL that works once."""
+class PresignedUpload(CompanyOwned):
+    """A signed URL by which a client may send one object to a folder store, once."""
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="+")
     bucket = models.CharField(max_length=63)
-    key = models.CharField(max_length=LONGEST_KEY)
+    key = models.CharField(max_length=MAX_KEY_CHARS)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
 

@@ -6,19 +6,21 @@ from accounts.permissions import HUMAN_ROLES, RolePermission
 
 
 class CollectionPermission(RolePermission):
-    """Projects and cycles are read by all of the company and written by its people."""
+    """All roles read projects and cycles; admins and agents write them."""
 
     write_roles = HUMAN_ROLES
 
 
 class SessionPermission(CollectionPermission):
-    """A machine may also write to a session: what, says `serializers.SessionReportSerializer`."""
+    """The role `worker` may also report on sessions: see `SessionReportSerializer`."""
 
-    reports = ("update", "partial_update")
+    report_actions = ("update", "partial_update")
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
-        return view.action in self.reports or super().has_object_permission(request, view, obj)
+        return view.action in self.report_actions or super().has_object_permission(
+            request, view, obj
+        )
 
 
-class RunPermission(RolePermission):
-    """To run a session is what machines are for; people may as well."""
+class UploadPermission(RolePermission):
+    """All roles may start sessions and presign uploads."""

@@ -1,12 +1,12 @@
-"""Files that clients send by themselves, to a URL that needs no token.
+"""Files that clients send to presigned URLs, which need no token.
 
-S3 has such URLs of its own, and what is sent there is not seen here: the machine that runs the
-session reports it. For a folder the URL is ours. It may be tried until one whole body has come;
-from then on it is used. The file is then a row of the session and in its figures.
+With storage on S3 the URL is S3's own. What is sent there does not pass through Bureau, so the
+client that runs the session reports it. With storage in a folder the URL leads to Bureau. It
+accepts one complete body; the file then gets a row and is counted in the session.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,25 +21,26 @@ from django.http import UnreadablePostError
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ParseError, PermissionDenied, ValidationError
-from rest_framework.request import Request
 
+from accounts.models import User
 from common.api.exceptions import Conflict, RequestTooLarge, ServiceUnavailable
-from uploads.models import DirectUpload, Session, SessionFile
+from common.events import record
+from uploads.models import PresignedUpload, Session, SessionFile
 from uploads.transfer import errors, keys
-from uploads.transfer.content import Received
+from uploads.transfer.content import ReceivedContent
 from uploads.transfer.stores import Store, store_for
 
 UPLOADED = SessionFile.Status.UPLOADED
-# At once in one process, which has four threads (see the Procfile), and how long others wait.
-MOST_AT_ONCE = 3
-PATIENCE = 2.0
-_slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+# Concurrent uploads in one server process, which has four threads (see the Procfile).
+MAX_CONCURRENT_UPLOADS = 3
+SLOT_TIMEOUT_S = 2.0
+upload_slots = threading.BoundedSemaphore(MAX_CONCURRENT_UPLOADS)
 _signer = Signer(salt="uploads.presigned")
 
 
 @dataclass(frozen=True, slots=True)
-class Presigned:
-    """Where a file may be sent, how, and for how many seconds from now."""
+class PresignedUrl:
+    """A URL to which one file may be sent, and for how many seconds from now."""
 
     url: str
     key: str
@@ -49,81 +50,93 @@ class Presigned:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What has to be sent along: nothing."""
+        """Return the headers that the client must send: none."""
         return {}
 
 
-def presign(session: Session, *, file_key: str, request: Request) -> Presigned:
-    """Make a URL for one file; `Conflict` where the session takes no more, or has it already."""
+@transaction.atomic
+def presign(
+    session: Session, *, by: User, file_key: str, build_absolute_uri: Callable[[str], str]
+) -> PresignedUrl:
+    """Create a URL for one file.
+
+    Raises `Conflict` if the session takes no files from clients or has this file already.
+    """
     key = keys.join(session.prefix, file_key)
     if problem := keys.key_problem(key):
         raise ValidationError({"file_key": [ErrorDetail(problem, "invalid")]})
-    if not Session.objects.open_to_machines().filter(pk=session.pk).exists():
-        raise Conflict("This session takes no direct uploads: it has ended, or a worker runs it.")
-    _refuse_again(session.pk, key)
+    if not Session.objects.open_to_clients().filter(pk=session.pk).exists():
+        raise _closed_to_clients()
+    _require_new_file(session.pk, key)
     project, seconds = session.project, settings.UPLOAD_URL_SECONDS
     if not project.is_active:
         raise Conflict("The project is not active.")
     expires_at = timezone.now() + timedelta(seconds=seconds)
-    with _told():
+    with _api_errors():
         store = store_for(project.company.code, project.bucket_name, project.aws_region)
         url = store.presigned_put(key, seconds=seconds)
-    url = url or _url_of_ours(session, key, expires_at, request)
-    return Presigned(url=url, key=key, expires_at=expires_at, expires_in=seconds)
+    url = url or build_absolute_uri(_create_upload_path(session, key, expires_at))
+    record("upload.presigned", by=by, target=session)
+    return PresignedUrl(url=url, key=key, expires_at=expires_at, expires_in=seconds)
 
 
 def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> SessionFile:
-    """Store what is sent to a URL of ours: `size` bytes, all of them or nothing."""
-    upload = DirectUpload.objects.select_related("company").filter(pk=pk).first()
+    """Store a body of exactly `size` bytes, sent to a presigned URL of Bureau."""
+    upload = PresignedUpload.objects.select_related("company").filter(pk=pk).first()
     if upload is None or not _is_signed(upload, signature):
-        raise PermissionDenied("This URL is not one that was made here.", code="bad_signature")
+        raise PermissionDenied("The signature of this URL is not valid.", code="bad_signature")
     if upload.used_at:
-        raise _used()
+        raise _already_used()
     if upload.expires_at <= timezone.now():
         raise PermissionDenied("This URL has expired.", code="expired")
     if size > settings.UPLOAD_URL_MAX_BYTES:
-        raise RequestTooLarge(f"At most {settings.UPLOAD_URL_MAX_BYTES} bytes are taken.")
-    content = Incoming(stream, size, upload)
-    with _told(), _slot(), transaction.atomic():
-        _store_of(upload).put(upload.key, content, by=upload.pk)
-        return _record(upload, content)
+        raise RequestTooLarge(f"A file may have at most {settings.UPLOAD_URL_MAX_BYTES} bytes.")
+    content = PresignedContent(stream, size, upload)
+    with _api_errors(), _upload_slot(), transaction.atomic():
+        _store_of(upload).put(upload.key, content, owner_id=upload.pk)
+        file = _save_file(upload, content)
+        record("upload.received", by=None, target=file)
+        return file
 
 
-def forget_expired() -> int:
-    """Remove URLs a day after they expired, and what a killed server left of bodies sent there."""
-    expired = DirectUpload.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1))
+def delete_expired() -> int:
+    """Delete URLs a day after they expired; return how many.
+
+    Also removes the partial files of a server that was killed while it received a body.
+    """
+    expired = PresignedUpload.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1))
     for upload in expired.filter(used_at=None).select_related("company").iterator():
         with suppress(errors.StoreError):
             _store_of(upload).discard_leftovers(upload.pk)
     return expired.delete()[0]
 
 
-class Incoming(Received):
-    """A body on its way into the store, which is let in whole and once.
+class PresignedContent(ReceivedContent):
+    """The body of a request to a presigned URL; must be complete and the first.
 
-    The store asks `check` when it has all bytes and has not yet given them their name. The locks
-    that are taken then last until the transaction has recorded the file: so of two that were sent
-    to the same URL the second finds it used.
+    The store calls `check` when it has all bytes and before the object gets its name. The locks
+    taken there last until the transaction has saved the file row. So if two bodies are sent to the
+    same URL, the second finds the URL used.
     """
 
-    def __init__(self, stream: BinaryIO, size: int, upload: DirectUpload) -> None:
+    def __init__(self, stream: BinaryIO, size: int, upload: PresignedUpload) -> None:
         super().__init__(stream, size)
-        self._expected = size
+        self._expected_size = size
         self._upload = upload
 
     def check(self) -> None:
-        if self.size != self._expected:
-            raise ParseError(f"{self.size} bytes came instead of {self._expected}.")
-        session = Session.objects.open_to_machines().filter(pk=self._upload.session_id)
+        if self.size != self._expected_size:
+            raise ParseError(f"Expected {self._expected_size} bytes but received {self.size}.")
+        session = Session.objects.open_to_clients().filter(pk=self._upload.session_id)
         if session.select_for_update().first() is None:
-            raise Conflict("This session takes no more direct uploads.")
-        _refuse_again(self._upload.session_id, self._upload.key)
-        unused = DirectUpload.objects.filter(pk=self._upload.pk, used_at=None)
+            raise _closed_to_clients()
+        _require_new_file(self._upload.session_id, self._upload.key)
+        unused = PresignedUpload.objects.filter(pk=self._upload.pk, used_at=None)
         if not unused.update(used_at=Now(), updated_at=Now()):
-            raise _used()
+            raise _already_used()
 
 
-def _record(upload: DirectUpload, content: Incoming) -> SessionFile:
+def _save_file(upload: PresignedUpload, content: PresignedContent) -> SessionFile:
     file, _ = SessionFile.objects.update_or_create(
         session=upload.session,
         key=upload.key,
@@ -136,71 +149,78 @@ def _record(upload: DirectUpload, content: Incoming) -> SessionFile:
             "error": "",
         },
     )
-    upload.session.add_uploaded(content.size)
+    upload.session.count_uploaded_file(content.size)
     return file
 
 
-def _url_of_ours(session: Session, key: str, expires_at: datetime, request: Request) -> str:
-    upload = DirectUpload.objects.create(
+def _create_upload_path(session: Session, key: str, expires_at: datetime) -> str:
+    """Store a presigned upload and return its path with the signature."""
+    upload = PresignedUpload.objects.create(
         company_id=session.company_id,
         session=session,
         bucket=session.project.bucket_name,
         key=key,
         expires_at=expires_at,
     )
-    path = reverse("direct-upload", args=[upload.pk])
-    return request.build_absolute_uri(f"{path}?signature={_signer.signature(_claims(upload))}")
+    path = reverse("presigned-upload", args=[upload.pk])
+    return f"{path}?signature={_signer.signature(_signed_text(upload))}"
 
 
-def _claims(upload: DirectUpload) -> str:
-    """All that the URL is good for; the key, which may hold anything, is last."""
+def _signed_text(upload: PresignedUpload) -> str:
+    """Return all that the signature covers; the key may contain spaces, so it is last."""
     parts = (upload.pk, upload.company_id, upload.session_id, upload.bucket)
     return " ".join(map(str, (*parts, upload.expires_at.timestamp(), upload.key)))
 
 
-def _is_signed(upload: DirectUpload, signature: str) -> bool:
+def _is_signed(upload: PresignedUpload, signature: str) -> bool:
     try:
-        _signer.unsign(f"{_claims(upload)}{_signer.sep}{signature}")
+        _signer.unsign(f"{_signed_text(upload)}{_signer.sep}{signature}")
     except BadSignature:
         return False
     return True
 
 
-def _store_of(upload: DirectUpload) -> Store:
+def _store_of(upload: PresignedUpload) -> Store:
     return store_for(upload.company.code, upload.bucket)
 
 
-def _refuse_again(session_id: UUID, key: str) -> None:
+def _require_new_file(session_id: UUID, key: str) -> None:
     files = SessionFile.objects.filter(session_id=session_id, key=key)
     if files.filter(status__in=(UPLOADED, SessionFile.Status.SKIPPED)).exists():
-        raise Conflict("The session has this file already; send another state of it in a new one.")
+        raise Conflict(
+            "The session already has a file with this key. Send a new version in a new session."
+        )
 
 
 @contextmanager
-def _slot() -> Iterator[None]:
-    """A slow line keeps a thread of the server busy; one is left for all other requests."""
-    if not _slots.acquire(timeout=PATIENCE):
-        raise ServiceUnavailable("Too many files come at once. Try again soon.")
+def _upload_slot() -> Iterator[None]:
+    """Limit concurrent uploads, so that a thread is left for other requests."""
+    if not upload_slots.acquire(timeout=SLOT_TIMEOUT_S):
+        raise ServiceUnavailable("Too many files are being sent at once. Try again soon.")
     try:
         yield
     finally:
-        _slots.release()
+        upload_slots.release()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What goes wrong in the store or on the way to it, as the client is to hear of it."""
+def _api_errors() -> Iterator[None]:
+    """Raise the errors of the store and the connection as errors of the API."""
     try:
         yield
-    except errors.TooLarge as error:
+    except errors.ContentTooLarge as error:
         raise RequestTooLarge(str(error)) from None
     except errors.StoreBusy as error:
         raise ServiceUnavailable(str(error)) from None
     except errors.StoreError as error:
         raise Conflict(str(error)) from None
     except UnreadablePostError:
-        raise ParseError("The body broke off.") from None
+        raise ParseError("The connection closed before the whole body was received.") from None
 
 
-def _used() -> Conflict:
-    return Conflict("A file was sent to this URL already.", code="used")
+def _closed_to_clients() -> Conflict:
+    return Conflict("This session takes no files from clients: it has ended or a worker runs it.")
+
+
+def _already_used() -> Conflict:
+    return Conflict("A file has already been sent to this URL.", code="used")

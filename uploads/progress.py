@@ -1,5 +1,3 @@
-"""What a session tells of itself while it runs."""
-
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -7,36 +5,39 @@ from typing import Self
 
 from common.jobs import LostLease
 from common.postgres.retries import retry_on_disconnect
-from uploads.file_rows import Ledger
-from uploads.transfer.worker_pool import Settled
+from uploads.file_rows import FileRows
+from uploads.transfer.worker_pool import FinishedTask
 
-PAUSE = 0.5  # seconds between two writes at least
+MIN_WRITE_INTERVAL_S = 0.5
 
 
-class Progress:
-    """Writes what became of files, twice a second at most, and at the end of `with` the rest.
+class ProgressWriter:
+    """Writes the results of finished tasks to the database, at most twice a second.
 
-    settled: gives what became of files since it was asked last.
+    pop_finished: returns the tasks that have finished since its last call.
 
-    Each write renews the lease as well, and raises `LostLease` where the session was cancelled or
-    is another run's; so `tick` is to be called often, even when nothing has happened.
+    Each write also renews the lease, and raises `LostLease` if the session was cancelled or
+    claimed by another run. So `update` must be called often, even if no task has finished. The
+    end of the `with` block writes the remaining results.
     """
 
-    def __init__(self, ledger: Ledger, settled: Callable[[], Iterable[Settled]]) -> None:
-        self._ledger = ledger
-        self._ask = settled
-        self._settled: list[Settled] = []
-        self._written = time.monotonic()
+    def __init__(
+        self, file_rows: FileRows, pop_finished: Callable[[], Iterable[FinishedTask]]
+    ) -> None:
+        self._file_rows = file_rows
+        self._pop_finished = pop_finished
+        self._unwritten: list[FinishedTask] = []
+        self._last_write = time.monotonic()
 
-    def tick(self) -> None:
-        self._settled.extend(self._ask())
-        if time.monotonic() - self._written >= PAUSE:
+    def update(self) -> None:
+        self._unwritten.extend(self._pop_finished())
+        if time.monotonic() - self._last_write >= MIN_WRITE_INTERVAL_S:
             self._write()
 
     def _write(self) -> None:
-        retry_on_disconnect(lambda: self._ledger.settle(self._settled))
-        self._settled.clear()
-        self._written = time.monotonic()
+        retry_on_disconnect(lambda: self._file_rows.save_results(self._unwritten))
+        self._unwritten.clear()
+        self._last_write = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +48,6 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._settled.extend(self._ask())
-        if self._settled and not isinstance(error, LostLease):
+        self._unwritten.extend(self._pop_finished())
+        if self._unwritten and not isinstance(error, LostLease):
             self._write()

@@ -1,5 +1,6 @@
-from typing import Any, Self
+from typing import Self
 
+from django.apps import apps
 from django.db.models import (
     BigIntegerField,
     Case,
@@ -17,57 +18,63 @@ from django.db.models.functions import Coalesce
 from accounts.querysets import CompanyOwnedQuerySet
 from common.jobs import JobQuerySet
 from common.jobs.status import ACTIVE, JobStatus
+from uploads.counters import SessionCounters
 
-UNENDED = ("pending", *ACTIVE)
-# Neither ended nor held by a run of ours.
-OPEN_TO_MACHINES = Q(status__in=UNENDED, run_id=None)
+UNFINISHED_STATUSES = ("pending", *ACTIVE)
+# Sessions that no worker runs and that have not ended.
+OPEN_TO_CLIENTS = Q(status__in=UNFINISHED_STATUSES, run_id=None)
 
 
 class CycleQuerySet(CompanyOwnedQuerySet):
     def with_status(self) -> Self:
-        """With `status`, as the cycle's sessions have it at this moment.
+        """Annotate each cycle with a `status` computed from the statuses of its sessions.
 
-        It is not stored: so there is no moment in which it differs from what it follows.
+        The status is not stored, so it cannot differ from the sessions.
         """
-        return self.annotate(status=_status_of_sessions())
+        return self.annotate(status=_cycle_status())
 
 
-def _status_of_sessions() -> Case:
-    """A session that was cancelled counts only where there is no other."""
+def _cycle_status() -> Case:
+    """Return the status; cancelled sessions only count if there are no others."""
     return Case(
-        When(_has("queued", "in_progress"), then=Value("in_progress")),
-        When(Q(_has("pending"), _has("completed", "partial", "failed")), then=Value("in_progress")),
-        When(_has("pending"), then=Value("pending")),
-        When(Q(_has("partial")) | Q(_has("completed"), _has("failed")), then=Value("partial")),
-        When(_has("completed"), then=Value("completed")),
-        When(_has("failed"), then=Value("failed")),
-        When(_has("cancelled"), then=Value("cancelled")),
+        When(_has_session("queued", "in_progress"), then=Value("in_progress")),
+        When(
+            Q(_has_session("pending"), _has_session("completed", "partial", "failed")),
+            then=Value("in_progress"),
+        ),
+        When(_has_session("pending"), then=Value("pending")),
+        When(
+            Q(_has_session("partial")) | Q(_has_session("completed"), _has_session("failed")),
+            then=Value("partial"),
+        ),
+        When(_has_session("completed"), then=Value("completed")),
+        When(_has_session("failed"), then=Value("failed")),
+        When(_has_session("cancelled"), then=Value("cancelled")),
         default=Value("pending"),
         output_field=CharField(),
     )
 
 
-def _has(*statuses: str) -> Exists:
-    from uploads.models import Session
-
-    return Exists(Session.objects.filter(cycle=OuterRef("pk"), status__in=statuses))
+def _has_session(*statuses: str) -> Exists:
+    sessions = apps.get_model("uploads.Session")._default_manager
+    return Exists(sessions.filter(cycle=OuterRef("pk"), status__in=statuses))
 
 
 class SessionQuerySet(JobQuerySet, CompanyOwnedQuerySet):
     def active(self) -> Self:
         return self.filter(status__in=ACTIVE)
 
-    def begun(self) -> Self:
-        """Those that have files in the store and not all of them."""
+    def partially_uploaded(self) -> Self:
+        """Keep sessions that have some files in the store but are not completed."""
         has_files = Q(files_uploaded__gt=0) | Q(files_skipped__gt=0)
         return self.exclude(status=JobStatus.COMPLETED).filter(has_files)
 
-    def open_to_machines(self) -> Self:
-        """Those that a machine outside may run or upload to."""
-        return self.filter(OPEN_TO_MACHINES)
+    def open_to_clients(self) -> Self:
+        """Keep sessions that a client may report on or send files to."""
+        return self.filter(OPEN_TO_CLIENTS)
 
     def statistics(self) -> dict[str, int]:
-        """Figures over all these sessions, as `GET /sessions/stats` shows them."""
+        """Return the sums over all these sessions for `GET /sessions/stats`."""
         return self.aggregate(
             total_sessions=Count("pk"),
             active_sessions=Count("pk", filter=Q(status__in=ACTIVE)),
@@ -79,18 +86,20 @@ class SessionQuerySet(JobQuerySet, CompanyOwnedQuerySet):
 
 
 class SessionFileQuerySet(CompanyOwnedQuerySet):
-    def figures(self) -> dict[str, int]:
-        """A session's figures, as the rows of its files have them."""
+    def counters(self) -> SessionCounters:
+        """Return a session's counters, summed over these rows."""
         uploaded, failed, skipped = (Q(status=s) for s in ("uploaded", "failed", "skipped"))
-        return self.aggregate(
-            total_files=Count("pk"),
-            files_uploaded=Count("pk", filter=uploaded),
-            files_failed=Count("pk", filter=failed),
-            files_skipped=Count("pk", filter=skipped),
-            total_size_bytes=_sum("size"),
-            bytes_uploaded=_sum("size", filter=uploaded),
+        return SessionCounters(
+            **self.aggregate(
+                total_files=Count("pk"),
+                files_uploaded=Count("pk", filter=uploaded),
+                files_failed=Count("pk", filter=failed),
+                files_skipped=Count("pk", filter=skipped),
+                total_size_bytes=_sum("size"),
+                bytes_uploaded=_sum("size", filter=uploaded),
+            )
         )
 
 
-def _sum(field: str, **options: Any) -> Coalesce:
-    return Coalesce(Sum(field, **options), 0, output_field=BigIntegerField())
+def _sum(field: str, *, filter: Q | None = None) -> Coalesce:
+    return Coalesce(Sum(field, filter=filter), 0, output_field=BigIntegerField())

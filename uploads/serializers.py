@@ -8,11 +8,11 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import ModelSerializer, Serializer
 from uploads import services
+from uploads.counters import COUNTER_FIELDS
 from uploads.fields import FolderField, GlobsField, JsonObjectField, KeyField, PrefixField
 from uploads.models import (
     CYCLE_STATUSES,
-    FIGURES,
-    LONGEST_KEY,
+    MAX_KEY_CHARS,
     Cycle,
     Project,
     Session,
@@ -21,21 +21,21 @@ from uploads.models import (
 )
 from uploads.transfer.stores import bucket_problem
 
-# What may be reported leaves room in the columns, and in their sums, for files that come after it.
-MOST_FILES, MOST_BYTES = 500_000_000, 2**53
+# Small enough that files counted after the report, and sums over sessions, fit into the columns.
+MAX_REPORTED_FILES, MAX_REPORTED_BYTES = 500_000_000, 2**53
 
 
-class RowSerializer(ModelSerializer):
-    """A row of a company, whose changes `services` make."""
+class CompanyRowSerializer(ModelSerializer):
+    """The base for rows of a company; changes are made by `services`."""
 
     company_id = serializers.UUIDField(read_only=True)
 
-    def changes(self, name: str, attrs: Mapping[str, Any]) -> bool:
-        """Whether the field is sent, and is another than the row has."""
+    def is_changed(self, name: str, attrs: Mapping[str, Any]) -> bool:
+        """Return whether the field was sent with another value than the row has."""
         return name in attrs and getattr(self.instance, name, None) != attrs[name]
 
-    def value(self, name: str, attrs: Mapping[str, Any]) -> Any:
-        """What the field will be: as it is sent, else as the row has it."""
+    def new_value(self, name: str, attrs: Mapping[str, Any]) -> Any:
+        """Return the value that was sent, else the value of the row."""
         return attrs[name] if name in attrs else getattr(self.instance, name)
 
     @transaction.atomic
@@ -43,11 +43,11 @@ class RowSerializer(ModelSerializer):
         return super().save(**kwargs)
 
     @property
-    def person(self) -> Any:
+    def user(self) -> Any:
         return self.context["request"].user
 
 
-class ProjectSerializer(RowSerializer):
+class ProjectSerializer(CompanyRowSerializer):
     class Meta:
         model = Project
         fields = (
@@ -61,22 +61,22 @@ class ProjectSerializer(RowSerializer):
             "created_at",
             "updated_at",
         )
-        # The database says whether a name is taken, and is answered as a 400 that names the field.
+        # The database constraint checks unique names; its error becomes a 400 for the field.
         validators = ()
 
     def validate_bucket_name(self, bucket: str) -> str:
         if self.instance and self.instance.bucket_name == bucket:
             return bucket
-        company = self.instance.company if self.instance else self.person.company
+        company = self.instance.company if self.instance else self.user.company
         if problem := bucket_problem(company.code, bucket):
             raise serializers.ValidationError(problem)
         return bucket
 
     def create(self, validated_data: dict[str, Any]) -> Project:
-        return Project.objects.create(company=self.person.company, **validated_data)
+        return services.create_project(by=self.user, company=self.user.company, **validated_data)
 
     def update(self, instance: Project, validated_data: dict[str, Any]) -> Project:
-        return services.update_project(instance, by=self.person, **validated_data)
+        return services.update_project(instance, by=self.user, **validated_data)
 
 
 class ProjectField(CompanyRelatedField):
@@ -84,17 +84,17 @@ class ProjectField(CompanyRelatedField):
         super().__init__(queryset=Project.objects.all(), source="project", **kwargs)
 
 
-class InProjectSerializer(RowSerializer):
+class ProjectRowSerializer(CompanyRowSerializer):
     project_id = ProjectField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if self.changes("project", attrs) and not attrs["project"].is_active:
+        if self.is_changed("project", attrs) and not attrs["project"].is_active:
             raise _error("project_id", "This project is not active.", "inactive")
         return attrs
 
 
-class CycleSerializer(InProjectSerializer):
-    """A cycle; its `status` follows its sessions."""
+class CycleSerializer(ProjectRowSerializer):
+    """A cycle; its `status` is computed from its sessions."""
 
     prefix = PrefixField(required=False, allow_blank=True)
     metadata = JsonObjectField(required=False)
@@ -118,24 +118,23 @@ class CycleSerializer(InProjectSerializer):
         validators = ()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if self.instance and self.changes("project", attrs):
-            raise _error("project_id", "A cycle stays in its project.", "immutable")
+        if self.instance and self.is_changed("project", attrs):
+            raise _error("project_id", "A cycle cannot be moved to another project.", "immutable")
         return super().validate(attrs)
 
     def create(self, validated_data: dict[str, Any]) -> Cycle:
-        company_id = validated_data["project"].company_id
-        return Cycle.objects.create(company_id=company_id, **validated_data)
+        return services.create_cycle(by=self.user, **validated_data)
 
     def update(self, instance: Cycle, validated_data: dict[str, Any]) -> Cycle:
-        return services.update_cycle(instance, by=self.person, **validated_data)
+        return services.update_cycle(instance, by=self.user, **validated_data)
 
 
-class SessionSerializer(InProjectSerializer):
-    """A session: what it is to do, writable while it is pending, and how far it is."""
+class SessionSerializer(ProjectRowSerializer):
+    """A session; its configuration is writable while it is pending."""
 
     cycle_id = CompanyRelatedField(queryset=Cycle.objects.all(), source="cycle")
     user_id = serializers.UUIDField(read_only=True)
-    local_directory = FolderField(max_length=LONGEST_KEY)
+    local_directory = FolderField(max_length=MAX_KEY_CHARS)
     prefix = PrefixField(required=False, allow_blank=True)
     include = GlobsField(required=False)
     exclude = GlobsField(required=False)
@@ -159,7 +158,7 @@ class SessionSerializer(InProjectSerializer):
             *configuration,
             "status",
             "progress",
-            *FIGURES,
+            *COUNTER_FIELDS,
             "attempts",
             "error",
             "user_id",
@@ -171,43 +170,43 @@ class SessionSerializer(InProjectSerializer):
         )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        project, cycle = (self.value(name, attrs) for name in ("project", "cycle"))
+        project, cycle = (self.new_value(name, attrs) for name in ("project", "cycle"))
         if cycle.project_id != project.pk:
-            raise _error("cycle_id", "This cycle is of another project.", "other_project")
+            raise _error("cycle_id", "This cycle belongs to another project.", "other_project")
         return super().validate(attrs)
 
     def create(self, validated_data: dict[str, Any]) -> Session:
-        return services.create_session(by=self.person, **validated_data)
+        return services.create_session(by=self.user, **validated_data)
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
-        return services.update_session(instance, by=self.person, **validated_data)
+        return services.update_session(instance, by=self.user, **validated_data)
 
 
 class SessionReportSerializer(SessionSerializer):
-    """What a machine says of a session that it runs: `status` and figures.
+    """The report of a client with the role `worker`: `status` and counters.
 
-    The other fields may be sent back as they are, like any row's read-only ones.
+    Other fields may be sent with their current values, like read-only fields.
     """
 
     status = serializers.ChoiceField(SessionStatus.choices, required=False)
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        figures = {
+        counters = {
             name: serializers.IntegerField(
                 min_value=0,
-                max_value=MOST_BYTES if "bytes" in name else MOST_FILES,
+                max_value=MAX_REPORTED_BYTES if "bytes" in name else MAX_REPORTED_FILES,
                 required=False,
             )
-            for name in FIGURES
+            for name in COUNTER_FIELDS
         }
-        return {**super().get_fields(), **figures}
+        return {**super().get_fields(), **counters}
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
-        reported = {name for name in ("status", *FIGURES) if name in validated_data}
-        if any(self.changes(name, validated_data) for name in validated_data.keys() - reported):
-            raise PermissionDenied("Your role may change the status and the figures alone.")
+        reported = {name for name in ("status", *COUNTER_FIELDS) if name in validated_data}
+        if any(self.is_changed(name, validated_data) for name in validated_data.keys() - reported):
+            raise PermissionDenied("Your role can only change `status` and the counters.")
         fields = {name: validated_data[name] for name in reported}
-        return services.report(instance, by=self.person, **fields)
+        return services.report_session(instance, by=self.user, **fields)
 
 
 class StatisticsSerializer(Serializer):
@@ -248,7 +247,7 @@ class StartedSerializer(Serializer):
 
 
 class JobSerializer(StartedSerializer):
-    """How far the upload of a session is; `result` holds its figures once it has ended."""
+    """The progress of a session; `result` contains its counters once it has ended."""
 
     progress = serializers.FloatField(min_value=0, max_value=1)
     attempts = serializers.IntegerField()
@@ -262,7 +261,8 @@ class JobSerializer(StartedSerializer):
 
 class PresignSerializer(StartSerializer):
     file_key = KeyField(
-        max_length=LONGEST_KEY, help_text="Below the session's prefix, such as `day 1/a.csv`."
+        max_length=MAX_KEY_CHARS,
+        help_text="Relative to the session's prefix, such as `day 1/a.csv`.",
     )
 
 

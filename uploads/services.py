@@ -1,4 +1,4 @@
-"""Writes to projects, cycles and sessions that look at other rows too, or queue work."""
+"""Writes to projects, cycles and sessions; each records an event by `by`."""
 
 from typing import Any
 from uuid import UUID
@@ -7,161 +7,206 @@ from django.db import transaction
 from django.db.models import Model
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
-from accounts.models import User
+from accounts.models import Company, User
 from common.api.exceptions import Conflict
+from common.events import record
 from common.jobs.status import ACTIVE
-from uploads.models import (
-    FIGURES,
-    REPORTABLE,
-    Cycle,
-    Project,
-    Session,
-    SessionFile,
-)
-from uploads.querysets import UNENDED
+from uploads.counters import COUNTER_FIELDS
+from uploads.models import REPORTABLE_STATUSES, Cycle, Project, Session, SessionFile
+from uploads.querysets import UNFINISHED_STATUSES
+
+
+@transaction.atomic
+def create_project(*, by: User, company: Company, **fields: Any) -> Project:
+    project = Project.objects.create(company=company, **fields)
+    record("project.created", by=by, target=project)
+    return project
 
 
 @transaction.atomic
 def update_project(project: Project, *, by: User, **fields: Any) -> Project:
-    """Change a project; its bucket stays the same while sessions are under way, and while some have
-    files there and are not complete: the rest would go elsewhere (`Conflict`)."""
+    """Change a project.
+
+    Raises `Conflict` if the bucket or region would change while sessions are active or while an
+    incomplete session has files in the bucket: its other files would go to another bucket.
+    """
     locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    moves = _changed(locked, fields).keys() & {"bucket_name", "aws_region"}
-    if moves and locked.sessions.active().exists():
-        raise Conflict("Sessions upload to this bucket at the moment. Cancel them first.")
-    if moves and locked.sessions.begun().exists():
-        raise Conflict("Sessions have left files in this bucket. Complete or delete them first.")
-    return _save(locked, fields)
+    changes_bucket = bool(_changed_fields(locked, fields).keys() & {"bucket_name", "aws_region"})
+    if changes_bucket and locked.sessions.active().exists():
+        raise Conflict("Active sessions upload to this bucket. Cancel them first.")
+    if changes_bucket and locked.sessions.partially_uploaded().exists():
+        raise Conflict(
+            "Incomplete sessions have files in this bucket. Complete or delete them first."
+        )
+    if _save_changed_fields(locked, fields):
+        record("project.updated", by=by, target=locked)
+    return locked
 
 
-def update_cycle(cycle: Cycle, *, by: User, **fields: Any) -> Cycle:
-    return _save(cycle, fields)
-
-
+@transaction.atomic
 def delete_project(project: Project, *, by: User) -> None:
-    """Remove a project and its cycles; one that has sessions stays (`Conflict`)."""
-    _refuse_with_sessions(project)
+    """Delete a project and its cycles; `Conflict` if it has sessions."""
+    _require_no_sessions(project)
+    record("project.deleted", by=by, target=project)
     project.delete()
 
 
+@transaction.atomic
+def create_cycle(*, by: User, project: Project, **fields: Any) -> Cycle:
+    cycle = Cycle.objects.create(company_id=project.company_id, project=project, **fields)
+    record("cycle.created", by=by, target=cycle)
+    return cycle
+
+
+@transaction.atomic
+def update_cycle(cycle: Cycle, *, by: User, **fields: Any) -> Cycle:
+    if _save_changed_fields(cycle, fields):
+        record("cycle.updated", by=by, target=cycle)
+    return cycle
+
+
+@transaction.atomic
 def delete_cycle(cycle: Cycle, *, by: User) -> None:
-    """Remove a cycle; one that has sessions stays (`Conflict`)."""
-    _refuse_with_sessions(cycle)
+    """Delete a cycle; `Conflict` if it has sessions."""
+    _require_no_sessions(cycle)
+    record("cycle.deleted", by=by, target=cycle)
     cycle.delete()
 
 
+@transaction.atomic
 def create_session(*, by: User, project: Project, cycle: Cycle, **fields: Any) -> Session:
-    """Store a pending session; its prefix is the cycle's unless one is given."""
+    """Create a pending session; its prefix defaults to the cycle's."""
     fields = {"prefix": cycle.prefix} | fields
-    return Session.objects.create(
+    session = Session.objects.create(
         company_id=project.company_id, user=by, project=project, cycle=cycle, **fields
     )
+    record("session.created", by=by, target=session)
+    return session
 
 
+@transaction.atomic
 def update_session(session: Session, *, by: User, **fields: Any) -> Session:
-    """Change what a session is to do, as long as it is pending (`Conflict`)."""
-    changed = _changed(session, fields)
+    """Change the configuration of a session; `Conflict` unless it is pending."""
+    changed = _changed_fields(session, fields)
     if changed and not session.edit(**changed):
         raise Conflict("Only a pending session can be changed.")
     session.refresh_from_db()
+    if changed:
+        record("session.updated", by=by, target=session)
     return session
 
 
 @transaction.atomic
 def delete_session(session: Session, *, by: User) -> None:
-    """Remove a session and its list of files, but no object; an active one stays (`Conflict`)."""
+    """Delete a session and its file rows, but no object; `Conflict` if it is active."""
     locked = Session.objects.select_for_update().get(pk=session.pk)
     if locked.status in ACTIVE:
         raise Conflict("This session is active. Cancel it first.")
+    record("session.deleted", by=by, target=locked)
     locked.delete()
 
 
 @transaction.atomic
-def start(session: Session, *, by: User) -> Session:
-    """Queue a pending session; `Conflict` for any other, and where its project is closed.
+def start_session(session: Session, *, by: User) -> Session:
+    """Queue a pending session for the workers.
 
-    What a machine may have reported of it no longer counts: the figures are those of its files.
+    Raises `Conflict` if it is not pending or its project is inactive. Counters that a client has
+    reported are replaced by those of the file rows.
     """
-    _lock_open(session.project_id)
+    _lock_active_project(session.project_id)
     if not session.start():
         raise Conflict(f"This session is {session.status}; only a pending one can be started.")
-    session.count_files()
+    session.refresh_counters()
+    record("session.started", by=by, target=session)
     return session
 
 
 @transaction.atomic
-def retry(session: Session, *, by: User) -> Session:
-    """Queue a session again for what did not arrive; `Conflict` unless it ended without success."""
-    _lock_open(session.project_id)
+def retry_session(session: Session, *, by: User) -> Session:
+    """Queue a session again for its failed and pending files.
+
+    Raises `Conflict` unless it ended partial, failed or cancelled.
+    """
+    _lock_active_project(session.project_id)
     if not session.retry():
-        raise Conflict(f"This session is {session.status}; there is nothing to do again.")
+        raise Conflict(
+            f"This session is {session.status}; only a partial, failed or cancelled one "
+            "can be retried."
+        )
     session.files.filter(status=SessionFile.Status.FAILED).update(
         status=SessionFile.Status.PENDING, error="", attempts=0
     )
-    session.count_files()
+    session.refresh_counters()
+    record("session.retried", by=by, target=session)
     return session
 
 
-def cancel(session: Session, *, by: User) -> Session:
-    """End a session; what has arrived stays. `Conflict` where it has ended already."""
+@transaction.atomic
+def cancel_session(session: Session, *, by: User) -> Session:
+    """Cancel a session and keep the uploaded files; `Conflict` if it has ended."""
     if not session.cancel():
         session.refresh_from_db()
-        raise Conflict(f"This session is {session.status} already.")
+        raise Conflict(f"This session has already ended: it is {session.status}.")
+    record("session.cancelled", by=by, target=session)
     return session
 
 
-def report(session: Session, *, by: User, **fields: Any) -> Session:
-    """Store what a machine that runs the session says: its `status` and figures.
+@transaction.atomic
+def report_session(session: Session, *, by: User, **fields: Any) -> Session:
+    """Store the `status` and counters reported by the client that runs the session.
 
-    A session that has ended or that a worker of ours runs takes no report (`Conflict`), and no
-    figure falls (`ValidationError`).
+    Raises `Conflict` if the session has ended or a worker runs it, `ValidationError` if a counter
+    would decrease.
     """
-    changed = _changed(session, fields)
-    if changed.get("status", session.status) not in (*REPORTABLE, session.status):
-        message = f"A report may say {', '.join(REPORTABLE)}."
+    changed = _changed_fields(session, fields)
+    if changed.get("status", session.status) not in (*REPORTABLE_STATUSES, session.status):
+        message = f"The reported status must be one of: {', '.join(REPORTABLE_STATUSES)}."
         raise ValidationError({"status": [ErrorDetail(message, "invalid_choice")]})
     if changed and not session.report(**changed):
         session.refresh_from_db()
-        raise _why_not_reported(session, changed)
+        raise _report_error(session, changed)
     session.refresh_from_db()
+    if changed:
+        record("session.reported", by=by, target=session)
     return session
 
 
-def _why_not_reported(session: Session, changed: dict[str, Any]) -> APIException:
-    if session.status not in UNENDED:
-        return Conflict(f"This session is {session.status} already.")
+def _report_error(session: Session, changed: dict[str, Any]) -> APIException:
+    """Return the reason why `Session.report` did not store `changed`."""
+    if session.status not in UNFINISHED_STATUSES:
+        return Conflict(f"This session has already ended: it is {session.status}.")
     if session.run_id:
-        return Conflict("A worker of Bureau's own runs this session, and counts by itself.")
-    known = {name: getattr(session, name) for name in FIGURES if name in changed}
+        return Conflict("A Bureau worker runs this session and counts its files itself.")
+    stored = {name: getattr(session, name) for name in COUNTER_FIELDS if name in changed}
     return ValidationError(
         {
-            name: [ErrorDetail(f"It is {figure} already, and figures don't fall.", "backwards")]
-            for name, figure in known.items()
-            if changed[name] < figure
+            name: [ErrorDetail(f"The counter is at {value} and cannot decrease.", "backwards")]
+            for name, value in stored.items()
+            if changed[name] < value
         }
     )
 
 
-def _lock_open(project_id: UUID) -> None:
-    """Let no one change the project's bucket meanwhile; `Conflict` where it is closed."""
+def _lock_active_project(project_id: UUID) -> None:
+    """Lock a project so that its bucket cannot change; `Conflict` if it is inactive."""
     projects = Project.objects.select_for_update(no_key=True)
     if not projects.get(pk=project_id).is_active:
         raise Conflict("The project is not active.")
 
 
-def _refuse_with_sessions(row: Project | Cycle) -> None:
+def _require_no_sessions(row: Project | Cycle) -> None:
     if row.sessions.exists():
-        raise Conflict("Sessions belong to it. Delete these first.")
+        raise Conflict(f"This {row._meta.verbose_name} has sessions. Delete them first.")
 
 
-def _changed(row: Model, fields: dict[str, Any]) -> dict[str, Any]:
+def _changed_fields(row: Model, fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if getattr(row, name) != value}
 
 
-def _save(row: Any, fields: dict[str, Any]) -> Any:
-    """Write the columns that change, and no others."""
-    changed = _changed(row, fields)
+def _save_changed_fields(row: Model, fields: dict[str, Any]) -> bool:
+    """Write only the columns that change; return whether there are any."""
+    changed = _changed_fields(row, fields)
     for name, value in changed.items():
         setattr(row, name, value)
     row.save(update_fields=[*changed, "updated_at"])
-    return row
+    return bool(changed)

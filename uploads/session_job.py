@@ -1,13 +1,13 @@
-"""A session's work: list the files of its folder, then copy each into the project's bucket.
+"""The job of a session: list its folder, then copy each file to the bucket.
 
-What was listed is a promise: from then on each file has a row, and each row ends uploaded,
-skipped or failed with a reason. A run that is killed leaves rows that wait, and the next goes on
-with these. An object says itself what it was made of and by which session (`Stored`), so a file
-that had arrived and was not yet written down is known again and is not sent twice.
+Each listed file has a row, which ends as uploaded, skipped or failed with a reason. A killed run
+leaves pending rows, and the next run continues with them. An object stores the state of its source
+file and the id of the session that put it (`StoredObject`), so a file that was copied but whose
+result was not saved is recognised and not copied again.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 
@@ -16,77 +16,60 @@ from django.db.models.functions import Now
 
 from common.jobs import JobFailed, JobResult, RetryLater
 from common.postgres.retries import retry_on_disconnect
-from uploads.file_rows import PAGE, Ledger
+from uploads.counters import SessionCounters
+from uploads.file_rows import PAGE_ROWS, FileRows
 from uploads.models import Session
-from uploads.progress import Progress
-from uploads.transfer import sources
-from uploads.transfer.cancellation import Stop
-from uploads.transfer.copy_worker import Helper
-from uploads.transfer.copying import Copying, How
+from uploads.progress import ProgressWriter
+from uploads.transfer import source_folder
+from uploads.transfer.cancellation import CancellationToken
+from uploads.transfer.copy_worker import CopyWorker
+from uploads.transfer.directories import Directory
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
-from uploads.transfer.folders import Folder
-from uploads.transfer.globs import Choice
-from uploads.transfer.sources import Entry
+from uploads.transfer.file_copier import CopyOptions, FileCopier
+from uploads.transfer.globs import GlobFilter
+from uploads.transfer.source_folder import SourceEntry
 from uploads.transfer.stores import Store, store_for
 from uploads.transfer.stores.folder import FolderStore
-from uploads.transfer.worker_pool import Crew, Task
+from uploads.transfer.worker_pool import CopyTask, WorkerPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionResult(JobResult):
-    """The counters of a finished session, and `error` where not all files arrived."""
+class SessionResult(SessionCounters, JobResult):
+    """The counters of a finished session, and an `error` if some files failed."""
 
-    total_files: int
-    files_uploaded: int
-    files_failed: int
-    files_skipped: int
-    total_size_bytes: int
-    bytes_uploaded: int
     error: str = ""
 
 
 def upload(session: Session) -> SessionResult:
-    """Upload what the session has not uploaded yet and return the columns to store at its end.
+    """Copy the session's pending files and return the columns to store at its end.
 
-    Raises `JobFailed` where there is no such folder or bucket, `RetryLater` where the store does
-    not answer, and `LostLease` where the session was cancelled.
+    Raises `JobFailed` if the folder or bucket cannot be used, `RetryLater` if the store does not
+    answer, and `LostLease` if the session was cancelled.
     """
-    source = _source(session)
-    store, is_new = _store(session)
-    ledger, stop = Ledger(session), Stop()
-    by_checksum = session.verify == Session.Verify.CHECKSUM
-    how = How(by=session.pk, by_checksum=by_checksum, is_new=is_new)
-    copying = Copying(source, store, how, stop.check)
-    crew = Crew(
-        copying,
-        stop,
-        size=session.max_workers,
-        retries=session.times_to_retry,
-        # On S3 time is spent waiting, of which threads do as much.
-        start_helper=partial(Helper, source, store, how)
-        if isinstance(store, FolderStore)
-        else None,
-    )
-    with Progress(ledger, crew.settled) as progress, crew:
+    source = _open_source(session)
+    store, is_empty = _open_store(session)
+    file_rows = FileRows(session)
+    pool = _worker_pool(session, source, store, is_empty)
+    with ProgressWriter(file_rows, pool.pop_finished) as progress, pool:
         has_more = False
-        for page in _listed(session, source, ledger, crew, progress.tick):
-            has_more |= not crew.offer(page)
-        has_more |= ledger.has_more
-        crew.run(ledger.waiting() if has_more else [], tick=progress.tick)
+        for tasks in _list_files(session, source, file_rows, pool, progress.update):
+            has_more |= not pool.submit(tasks)
+        has_more |= file_rows.has_more
+        pool.run(file_rows.pending() if has_more else [], on_poll=progress.update)
     store.discard_leftovers(session.pk)
-    return _end(retry_on_disconnect(ledger.figures))
+    return _result(retry_on_disconnect(file_rows.counters))
 
 
-def _source(session: Session) -> Folder:
+def _open_source(session: Session) -> Directory:
     root, code = settings.UPLOAD_SOURCE_ROOT, session.company.code
     try:
-        return sources.open_directory(root, code, session.local_directory)
+        return source_folder.open_directory(root, code, session.local_directory)
     except SourceError as error:
         raise JobFailed(str(error)) from None
 
 
-def _store(session: Session) -> tuple[Store, bool]:
-    """The project's bucket, and whether nothing is below the session's prefix yet."""
+def _open_store(session: Session) -> tuple[Store, bool]:
+    """Return the project's bucket and whether it is empty below the prefix."""
     project = session.project
     try:
         store = store_for(session.company.code, project.bucket_name, project.aws_region)
@@ -99,33 +82,59 @@ def _store(session: Session) -> tuple[Store, bool]:
         raise JobFailed(str(error)) from None
 
 
-def _listed(
-    session: Session, source: Folder, ledger: Ledger, crew: Crew, tick: Callable[[], None]
-) -> Iterator[list[Task]]:
-    """Give each file a row and return those that wait, page by page.
+def _worker_pool(session: Session, source: Directory, store: Store, is_empty: bool) -> WorkerPool:
+    options = CopyOptions(
+        owner_id=session.pk,
+        compare_checksums=session.verify == Session.Verify.CHECKSUM,
+        target_is_empty=is_empty,
+    )
+    token = CancellationToken()
+    start_copy_worker = None
+    # Copying to S3 mostly waits for the network, which threads do as well as processes.
+    if isinstance(store, FolderStore):
+        start_copy_worker = partial(CopyWorker, source, store, options)
+    return WorkerPool(
+        FileCopier(source, store, options, token.raise_if_cancelled),
+        token,
+        max_threads=session.max_workers,
+        max_retries=session.times_to_retry,
+        start_copy_worker=start_copy_worker,
+    )
 
-    Once that is done, only folders that could not be read are listed again.
+
+def _list_files(
+    session: Session,
+    source: Directory,
+    file_rows: FileRows,
+    pool: WorkerPool,
+    on_progress: Callable[[], None],
+) -> Iterator[list[CopyTask]]:
+    """Insert a row for each file and yield the tasks of the new rows, page by page.
+
+    If the folder was listed before, only the folders that could not be read are listed.
     """
-    choice, prefix = Choice(session.include, session.exclude), session.prefix
-    for folder in retry_on_disconnect(ledger.take_folders) if session.listed_at else [""]:
-        found = sources.scan(source, choice, prefix=prefix, below=folder, on_step=tick)
-        for page in _pages(found):
-            crew.expect(entry.size for entry in page)
-            yield retry_on_disconnect(partial(ledger.add, page))
-            tick()
+    globs = GlobFilter(session.include, session.exclude)
+    for folder in retry_on_disconnect(file_rows.pop_unread_folders) if session.listed_at else [""]:
+        entries = source_folder.scan(
+            source, globs, prefix=session.prefix, start=folder, on_progress=on_progress
+        )
+        for page in _pages(entries):
+            pool.start_copy_workers_for(entry.size for entry in page)
+            yield retry_on_disconnect(partial(file_rows.insert, page))
+            on_progress()
     if not session.listed_at:
         retry_on_disconnect(partial(session.renew, listed_at=Now()))
 
 
-def _pages(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    while page := list(islice(entries, PAGE)):
+def _pages(entries: Iterator[SourceEntry]) -> Iterator[list[SourceEntry]]:
+    while page := list(islice(entries, PAGE_ROWS)):
         yield page
 
 
-def _end(figures: dict[str, int]) -> SessionResult:
-    failed, total = figures["files_failed"], figures["total_files"]
+def _result(counters: SessionCounters) -> SessionResult:
+    failed, total = counters.files_failed, counters.total_files
     status, error = Session.Status.COMPLETED, ""
     if failed:
         status = Session.Status.PARTIAL if failed < total else Session.Status.FAILED
-        error = f"{failed} of {total} files did not arrive; their list says why."
-    return SessionResult(**figures, status=status, error=error)
+        error = f"{failed} of {total} files failed; the file list gives the reason for each."
+    return SessionResult(**asdict(counters), status=status, error=error)

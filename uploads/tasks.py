@@ -12,6 +12,6 @@ def upload_session(session: Session) -> SessionResult:
 
 
 @shared_task
-def forget_urls() -> int:
-    """Remove URLs for direct uploads that expired long ago; returns how many."""
-    return presigned.forget_expired()
+def delete_expired_urls() -> int:
+    """Delete presigned URLs that expired over a day ago; return how many."""
+    return presigned.delete_expired()

@@ -9,14 +9,16 @@ router.register("projects", views.ProjectViewSet, basename="project")
 router.register("cycles", views.CycleViewSet, basename="cycle")
 router.register("sessions", views.SessionViewSet, basename="session")
 
-files, run = views.SessionFileViewSet.as_view, views.RunViewSet.as_view
-presign = run({"post": "presigned_url"}, detail=False, serializer_class=PresignSerializer)
+files, uploads = views.SessionFileViewSet.as_view, views.UploadViewSet.as_view
+presign = uploads({"post": "presigned_url"}, detail=False, serializer_class=PresignSerializer)
 
 urlpatterns = [
     path("sessions/<uuid:pk>/files", files({"get": "list"}, detail=True)),
-    path("uploads/start", run({"post": "start"}, detail=False)),
-    path("uploads/status/<uuid:pk>", run({"get": "status"}, detail=True)),
+    path("uploads/start", uploads({"post": "start"}, detail=False)),
+    path("uploads/status/<uuid:pk>", uploads({"get": "status"}, detail=True)),
     path("uploads/presigned-url", presign),
-    path("uploads/presigned/<uuid:pk>", views.DirectUploadView.as_view(), name="direct-upload"),
+    path(
+        "uploads/presigned/<uuid:pk>", views.PresignedUploadView.as_view(), name="presigned-upload"
+    ),
     *router.urls,
 ]

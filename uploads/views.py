@@ -25,7 +25,7 @@ from uploads.filters import (
     StatisticsFilter,
 )
 from uploads.models import Cycle, Project, Session, SessionFile
-from uploads.permissions import CollectionPermission, RunPermission, SessionPermission
+from uploads.permissions import CollectionPermission, SessionPermission, UploadPermission
 from uploads.serializers import (
     CycleSerializer,
     JobSerializer,
@@ -41,8 +41,8 @@ from uploads.serializers import (
 )
 
 
-class RowViewSet(CompanyOwnedViewSet):
-    """Rows that belong to the company of what they are made in."""
+class CompanyRowViewSet(CompanyOwnedViewSet):
+    """The base for projects, cycles and sessions."""
 
     permission_classes = (CollectionPermission,)
     ordering = "-id"
@@ -51,8 +51,8 @@ class RowViewSet(CompanyOwnedViewSet):
         serializer.save()
 
 
-class ProjectViewSet(RowViewSet):
-    """Projects of the company; one that has sessions can't be deleted."""
+class ProjectViewSet(CompanyRowViewSet):
+    """Projects of the company; a project with sessions cannot be deleted."""
 
     queryset = Project.objects.all()
     serializer_class = ProjectSerializer
@@ -60,11 +60,11 @@ class ProjectViewSet(RowViewSet):
     ordering_fields = ("name", "bucket_name", "created_at", "updated_at")
 
     def perform_destroy(self, instance: Project) -> None:
-        services.delete_project(instance, by=person(self.request))
+        services.delete_project(instance, by=current_user(self.request))
 
 
-class CycleViewSet(RowViewSet):
-    """Cycles of the company's projects; one that has sessions can't be deleted."""
+class CycleViewSet(CompanyRowViewSet):
+    """Cycles of the company's projects; a cycle with sessions cannot be deleted."""
 
     queryset = Cycle.objects.with_status()
     serializer_class = CycleSerializer
@@ -72,18 +72,19 @@ class CycleViewSet(RowViewSet):
     ordering_fields = ("number", "name", "created_at", "updated_at")
 
     def perform_destroy(self, instance: Cycle) -> None:
-        services.delete_cycle(instance, by=person(self.request))
+        services.delete_cycle(instance, by=current_user(self.request))
 
 
 @extend_schema_view(
     update=extend_schema(request=SessionReportSerializer),
     partial_update=extend_schema(request=SessionReportSerializer),
 )
-class SessionViewSet(RowViewSet):
+class SessionViewSet(CompanyRowViewSet):
     """Upload sessions of the company's projects.
 
-    People change what a session is to do, as long as it is pending. A machine (`worker`) that
-    runs one itself writes its `status` and figures here, by PUT or PATCH; figures don't fall.
+    Admins and agents configure a session while it is pending. A client with the role `worker` can
+    run a session itself and report its `status` and counters by PUT or PATCH. Counters cannot
+    decrease.
     """
 
     queryset = Session.objects.all()
@@ -92,11 +93,11 @@ class SessionViewSet(RowViewSet):
     ordering_fields = ("status", "created_at", "updated_at", "started_at", "finished_at")
 
     def get_serializer_class(self) -> type[BaseSerializer]:
-        is_machine = getattr(self.request.user, "role", "") == Role.WORKER
-        return SessionReportSerializer if is_machine else SessionSerializer
+        is_worker = getattr(self.request.user, "role", "") == Role.WORKER
+        return SessionReportSerializer if is_worker else SessionSerializer
 
     def perform_destroy(self, instance: Session) -> None:
-        services.delete_session(instance, by=person(self.request))
+        services.delete_session(instance, by=current_user(self.request))
 
     @extend_schema(responses=StatisticsSerializer, filters=True)
     @action(
@@ -106,7 +107,7 @@ class SessionViewSet(RowViewSet):
         pagination_class=None,
     )
     def stats(self, request: Request) -> Response:
-        """Figures over all sessions, or those of one project."""
+        """Return sums over all sessions, or over those of one project."""
         sessions: Any = self.filter_queryset(self.get_queryset())
         return Response(StatisticsSerializer(sessions.statistics()).data)
 
@@ -114,20 +115,20 @@ class SessionViewSet(RowViewSet):
     @action(detail=True, methods=["post"])
     @idempotent
     def retry(self, request: Request, pk: str) -> Response:
-        """Do again what failed, in a session that ended partial, failed or cancelled."""
-        session = services.retry(self.get_object(), by=person(request))
+        """Queue a partial, failed or cancelled session again; uploads the remaining files."""
+        session = services.retry_session(self.get_object(), by=current_user(request))
         return Response(self.get_serializer(session).data, status=202)
 
     @extend_schema(request=None, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """End the session; what has arrived stays."""
-        session = services.cancel(self.get_object(), by=person(request))
+        """Cancel the session and keep the uploaded files."""
+        session = services.cancel_session(self.get_object(), by=current_user(request))
         return Response(self.get_serializer(session).data)
 
 
 class SessionFileViewSet(mixins.ListModelMixin, ScopedViewSet):
-    """The files of one session, by their keys."""
+    """The files of one session, ordered by key."""
 
     queryset = SessionFile.objects.all()
     serializer_class = SessionFileSerializer
@@ -142,19 +143,19 @@ class SessionFileViewSet(mixins.ListModelMixin, ScopedViewSet):
         return super().get_queryset().filter(session=session)
 
 
-class RunViewSet(ScopedViewSet):
-    """Running a session, by Bureau's workers or by a machine that uploads by itself."""
+class UploadViewSet(ScopedViewSet):
+    """Starting sessions, their progress, and presigned URLs for clients."""
 
     queryset = Session.objects.all()
     serializer_class = StartSerializer
-    permission_classes = (RunPermission,)
+    permission_classes = (UploadPermission,)
     problem_statuses = (404,)
 
     @extend_schema(request=StartSerializer, responses={202: StartedSerializer})
     @idempotent
     def start(self, request: Request) -> Response:
         """Queue a pending session for the workers."""
-        session = services.start(self._session(self._data()), by=person(request))
+        session = services.start_session(self._session(self._data()), by=current_user(request))
         return Response(StartedSerializer(session).data, status=202)
 
     @extend_schema(responses=JobSerializer, operation_id="uploads_status")
@@ -164,11 +165,15 @@ class RunViewSet(ScopedViewSet):
     @extend_schema(request=PresignSerializer, responses=PresignedSerializer)
     @idempotent
     def presigned_url(self, request: Request) -> Response:
-        """A URL to which one file of the session may be sent by PUT, without a token, once."""
+        """Create a URL that accepts one file of the session, once and without a token."""
         data = self._data()
-        session, file_key = self._session(data), data["file_key"]
-        grant = presigned.presign(session, file_key=file_key, request=request)
-        return Response(PresignedSerializer(grant).data)
+        url = presigned.presign(
+            self._session(data),
+            by=current_user(request),
+            file_key=data["file_key"],
+            build_absolute_uri=request.build_absolute_uri,
+        )
+        return Response(PresignedSerializer(url).data)
 
     def _data(self) -> dict[str, Any]:
         serializer = self.get_serializer(data=self.request.data)
@@ -176,12 +181,12 @@ class RunViewSet(ScopedViewSet):
         return serializer.validated_data
 
     def _session(self, data: dict[str, Any]) -> Session:
-        """The session that a body names; one that the person may not see is a 404."""
+        """Return the session named in the body; 404 if it is not visible to the user."""
         return get_object_or_404(self.get_queryset(), pk=data["session_id"])
 
 
-class DirectUploadView(PublicView):
-    """Where a presigned URL leads for storage in a folder."""
+class PresignedUploadView(PublicView):
+    """The target of presigned URLs with storage in a folder."""
 
     problem_statuses = (403, 411)
 
@@ -191,24 +196,24 @@ class DirectUploadView(PublicView):
         parameters=[OpenApiParameter("signature", str, required=True)],
     )
     def put(self, request: Request, pk: UUID) -> Response:
-        """Send a file: once, before the URL expires, and with a `Content-Length`."""
+        """Send a file once, before the URL expires, with a `Content-Length`."""
         file = presigned.receive(
             pk,
             signature=request.query_params.get("signature", ""),
             stream=request.stream or BytesIO(),
-            size=length_of(request),
+            size=content_length(request),
         )
         return Response(SessionFileSerializer(file).data)
 
 
-def length_of(request: Request) -> int:
-    """The length that the client promises; without one, nobody knows whether all has come."""
+def content_length(request: Request) -> int:
+    """Return the `Content-Length`; without it, a truncated body could not be detected."""
     length = request.META.get("CONTENT_LENGTH", "")
     if not length.isdigit() or "HTTP_TRANSFER_ENCODING" in request.META:
         raise LengthRequired
     return int(length)
 
 
-def person(request: Request) -> Any:
-    """Who asks; a permission has seen to it that they have signed in."""
+def current_user(request: Request) -> Any:
+    """Return the signed-in user; the permission classes have rejected anonymous ones."""
     return request.user

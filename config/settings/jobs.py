@@ -61,8 +61,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=5),
         "options": {"expires": 300, "queue": "control"},
     },
-    "forget-upload-urls": {
-        "task": "uploads.tasks.forget_urls",
+    "delete-expired-upload-urls": {
+        "task": "uploads.tasks.delete_expired_urls",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600, "queue": "control"},
     },

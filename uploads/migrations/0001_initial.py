@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.RegexValidator(
                                 "\\A[a-z0-9-]*\\Z",
-                                "A region holds letters a to z, digits and hyphens.",
+                                "A region may only contain lower-case letters a to z, digits and hyphens.",
                             )
                         ],
                         verbose_name="AWS region",
@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
                 (
                     "local_directory",
                     models.CharField(
-                        help_text="Below the company's own source folder.", max_length=1024
+                        help_text="Relative to the company's source folder.", max_length=1024
                     ),
                 ),
                 ("prefix", models.CharField(blank=True, max_length=1024)),
@@ -290,7 +290,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="DirectUpload",
+            name="PresignedUpload",
             fields=[
                 (
                     "id",
@@ -391,19 +391,19 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="project",
             constraint=models.UniqueConstraint(
-                fields=("company", "name"), name="project_name_in_company"
+                fields=("company", "name"), name="unique_project_name_in_company"
             ),
         ),
         migrations.AddConstraint(
             model_name="cycle",
             constraint=models.UniqueConstraint(
-                fields=("project", "number"), name="cycle_number_in_project"
+                fields=("project", "number"), name="unique_cycle_number_in_project"
             ),
         ),
         migrations.AddConstraint(
             model_name="cycle",
             constraint=models.CheckConstraint(
-                condition=models.Q(("number__gte", 1)), name="cycle_number_from_one"
+                condition=models.Q(("number__gte", 1)), name="cycle_number_positive"
             ),
         ),
         migrations.AddIndex(
@@ -416,20 +416,20 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="session",
-            index=models.Index(fields=["company", "-id"], name="session_of_company"),
+            index=models.Index(fields=["company", "-id"], name="session_by_company"),
         ),
         migrations.AddIndex(
             model_name="session",
-            index=models.Index(fields=["cycle", "status"], name="session_of_cycle"),
+            index=models.Index(fields=["cycle", "status"], name="session_by_cycle"),
         ),
         migrations.AddConstraint(
             model_name="sessionfile",
             constraint=models.UniqueConstraint(
-                fields=("session", "key"), name="file_key_in_session"
+                fields=("session", "key"), name="unique_file_key_in_session"
             ),
         ),
-        # Each row is written twice: when its file is found, and with its sum when that has arrived.
-        # Where the second version finds room beside the first, no index has to be touched.
+        # Each row is written twice: when its file is found and when it has been uploaded. With free
+        # space on the page the second write is a HOT update, which touches no index.
         migrations.RunSQL(
             "ALTER TABLE uploads_sessionfile SET (fillfactor = 45)",
             "ALTER TABLE uploads_sessionfile RESET (fillfactor)",

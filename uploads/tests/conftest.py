@@ -31,29 +31,29 @@ def client(as_user: Callable[[User], APIClient], owner: User) -> APIClient:
 
 
 @pytest.fixture
-def machine(as_user: Callable[[User], APIClient], worker_account: User) -> APIClient:
+def worker_client(as_user: Callable[[User], APIClient], worker_account: User) -> APIClient:
     return as_user(worker_account)
 
 
 @pytest.fixture
-def stranger(as_user: Callable[[User], APIClient], outsider: User) -> APIClient:
+def outsider_client(as_user: Callable[[User], APIClient], outsider: User) -> APIClient:
     return as_user(outsider)
 
 
 @pytest.fixture
 def errors() -> Callable[[Any], list[tuple[str, str]]]:
-    """The fields and codes that a 400 names."""
+    """Return the (field, code) pairs of a 400 response."""
 
-    def of(response: Any) -> list[tuple[str, str]]:
+    def pairs(response: Any) -> list[tuple[str, str]]:
         assert response.status_code == 400, response.content
         return [(error["field"], error["code"]) for error in response.json()["errors"]]
 
-    return of
+    return pairs
 
 
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[str]:
-    """The address of moto's S3, which accepts wrong sums: compare contents."""
+    """The address of moto's S3; it accepts wrong checksums, so tests compare contents."""
     moto = ThreadedMotoServer("127.0.0.1", 0)
     moto.start()
     host, port = moto.get_host_and_port()
@@ -63,7 +63,7 @@ def s3_server() -> Iterator[str]:
 
 @pytest.fixture
 def on_s3(settings: Any, s3_server: str) -> None:
-    """Stores are on S3; acme and rival have a bucket each."""
+    """Configure stores on S3, with buckets for acme and rival."""
     settings.UPLOAD_STORAGE = "s3"
     settings.S3_BUCKETS = {"acme": ["field-data", "no-such-bucket"], "rival": ["rivals"]}
     settings.STORAGES = settings.STORAGES | {

@@ -24,7 +24,7 @@ class CycleFactory(factory.django.DjangoModelFactory):
 
 
 class SessionFactory(factory.django.DjangoModelFactory):
-    """A pending session, of a person of its company."""
+    """A pending session of a user of its company."""
 
     class Meta:
         model = Session

@@ -14,14 +14,14 @@ PROJECTS, CYCLES, SESSIONS = (f"/admin/uploads/{name}/" for name in ("project", 
 
 @pytest.fixture
 def staff(admin: User) -> Client:
-    """The admin of a company who may use the site for it."""
+    """A client for a company admin who may use the admin site."""
     User.objects.filter(pk=admin.pk).update(is_staff=True)
     client = Client()
     client.force_login(admin)
     return client
 
 
-def act(client: Client, action: str, *rows: Session) -> Any:
+def run_action(client: Client, action: str, *rows: Session) -> Any:
     data = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
     return client.post(SESSIONS, data, follow=True)
 
@@ -29,16 +29,18 @@ def act(client: Client, action: str, *rows: Session) -> Any:
 class TestProjects:
     form = {"name": "Rivers", "bucket_name": "river-data", "is_active": "on"}
 
-    def test_is_added_to_ones_own_company(self, staff: Client, admin: User) -> None:
+    def test_a_new_project_belongs_to_the_users_company(self, staff: Client, admin: User) -> None:
         assert staff.post(f"{PROJECTS}add/", self.form).status_code == 302
         assert Project.objects.get().company_id == admin.company_id
 
     @pytest.mark.parametrize("changes", [{"name": "Glaciers"}, {"bucket_name": "../x"}], ids=str)
-    def test_bad_input_is_shown(self, staff: Client, project: Project, changes: dict) -> None:
+    def test_invalid_input_shows_the_form_again(
+        self, staff: Client, project: Project, changes: dict
+    ) -> None:
         assert staff.post(f"{PROJECTS}add/", self.form | changes).status_code == 200
         assert Project.objects.count() == 1
 
-    def test_a_bucket_stays_while_sessions_are_active(
+    def test_the_bucket_cannot_change_while_sessions_are_active(
         self, staff: Client, session: Session
     ) -> None:
         session.start()
@@ -48,7 +50,7 @@ class TestProjects:
         staff.post(url, self.form)
         assert Project.objects.get().bucket_name == "river-data"
 
-    def test_of_other_companies_are_hidden(self, staff: Client, project: Project) -> None:
+    def test_projects_of_other_companies_are_hidden(self, staff: Client, project: Project) -> None:
         other = ProjectFactory(name="Foreign")
         page = staff.get(PROJECTS).content
         assert b"Glaciers" in page
@@ -60,7 +62,7 @@ class TestCycles:
     def form(self, project: Project) -> dict[str, str]:
         return {"project": str(project.pk), "number": "1", "name": "Spring", "prefix": "a/b/"}
 
-    def test_is_added_to_the_projects_company(
+    def test_a_new_cycle_belongs_to_the_projects_company(
         self, staff: Client, superuser: User, project: Project
     ) -> None:
         operator = Client()
@@ -70,7 +72,7 @@ class TestCycles:
         assert (cycle.company_id, cycle.prefix) == (project.company_id, "a/b")
         assert b"pending" in staff.get(CYCLES).content
 
-    def test_bad_input_is_shown(self, staff: Client, cycle: Cycle) -> None:
+    def test_invalid_input_shows_the_form_again(self, staff: Client, cycle: Cycle) -> None:
         bad: list[dict] = [{}, {"number": "2", "prefix": "../x"}, {"number": "0"}]
         other = ProjectFactory()
         bad += [{"number": "2", "project": str(other.pk)}]
@@ -79,7 +81,7 @@ class TestCycles:
             assert staff.post(f"{CYCLES}add/", form).status_code == 200, changes
         assert Cycle.objects.count() == 1
 
-    def test_a_taken_number(self, staff: Client, cycle: Cycle) -> None:
+    def test_a_number_must_be_unique_in_the_project(self, staff: Client, cycle: Cycle) -> None:
         other = Cycle.objects.create(
             company=cycle.company, project=cycle.project, name="Other", number=2
         )
@@ -89,7 +91,7 @@ class TestCycles:
 
 
 class TestSessions:
-    def test_bars(self, staff: Client, session: Session) -> None:
+    def test_the_list_shows_progress_bars(self, staff: Client, session: Session) -> None:
         Session.objects.update(status="in_progress", total_files=4, files_uploaded=1)
         Session.objects.update(local_directory="<b>odd")
         page = staff.get(SESSIONS).content.decode()
@@ -100,7 +102,9 @@ class TestSessions:
             assert name in page
             assert finders.find(name)
 
-    def test_bars_move(self, staff: Client, session: Session) -> None:
+    def test_progress_bars_are_reloaded_until_the_session_ends(
+        self, staff: Client, session: Session
+    ) -> None:
         other = SessionFactory()
         query = {"id": [str(session.pk), str(other.pk), "x"]}
         shown = staff.get(f"{SESSIONS}progress/", query).json()
@@ -111,29 +115,29 @@ class TestSessions:
         assert "2 of 2 files" in bar
         assert "data-upload-active" not in bar
 
-    def test_bars_are_for_staff(self, session: Session, owner: User) -> None:
+    def test_progress_bars_are_only_for_staff(self, session: Session, owner: User) -> None:
         client = Client()
         client.force_login(owner)
         for visitor in (Client(), client):
             assert visitor.get(f"{SESSIONS}progress/").status_code == 302
 
-    def test_a_session_with_its_files_in_pages(self, staff: Client, session: Session) -> None:
+    def test_a_session_page_shows_its_files_in_pages(self, staff: Client, session: Session) -> None:
         SessionFileFactory.create_batch(60, session=session, error="<b>odd</b>")
         first = staff.get(f"{SESSIONS}{session.pk}/change/").content.decode()
         second = staff.get(f"{SESSIONS}{session.pk}/change/?files-page=2").content.decode()
         assert (first.count("&lt;b&gt;odd"), second.count("&lt;b&gt;odd")) == (50, 10)
         assert "<b>odd" not in first
 
-    def test_start_cancel_and_retry(self, staff: Client, session: Session) -> None:
+    def test_actions_start_cancel_and_retry_sessions(self, staff: Client, session: Session) -> None:
         ended = SessionFactory(cycle=session.cycle, status="completed")
         for action, status in (("start", "queued"), ("cancel", "cancelled"), ("retry", "queued")):
-            page = act(staff, action, session, ended).content.decode()
+            page = run_action(staff, action, session, ended).content.decode()
             session.refresh_from_db()
             assert session.status == status
             assert "is completed" in page
 
-    def test_of_other_companies_are_left_alone(self, staff: Client) -> None:
+    def test_actions_do_not_change_sessions_of_other_companies(self, staff: Client) -> None:
         other = SessionFactory()
-        act(staff, "start", other)
+        run_action(staff, "start", other)
         other.refresh_from_db()
         assert other.status == "pending"

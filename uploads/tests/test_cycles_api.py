@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 URL = "/api/v1/cycles"
 
 
-def one(cycle: Cycle) -> str:
+def url_of(cycle: Cycle) -> str:
     return f"{URL}/{cycle.pk}"
 
 
@@ -21,7 +21,9 @@ def body(project: Project) -> dict[str, Any]:
 
 
 class TestCreate:
-    def test_answers_with_the_row(self, client: APIClient, body: dict, owner: User) -> None:
+    def test_the_response_contains_the_row(
+        self, client: APIClient, body: dict, owner: User
+    ) -> None:
         metadata = {"crew": ["Ann", "Bob"], "depth": 1.5, "note": "Übung 🙂"}
         sent = body | {"prefix": "2026/spring/", "metadata": metadata}
         response = client.post(URL, sent)
@@ -53,21 +55,21 @@ class TestCreate:
         ],
         ids=lambda value: str(value)[:40],
     )
-    def test_bad_input(
+    def test_invalid_input_is_rejected_by_field(
         self, client: APIClient, body: dict, errors: Any, changes: dict, field: str, code: str
     ) -> None:
         assert errors(client.post(URL, body | changes)) == [(field, code)]
         assert not Cycle.objects.exists()
 
     @pytest.mark.parametrize("metadata", ['{"a": 1e999}', r'{"a": "\ud800"}', r'{"\ud800": 1}'])
-    def test_json_that_is_none(
+    def test_invalid_json_values_are_rejected(
         self, client: APIClient, project: Project, errors: Any, metadata: str
     ) -> None:
         text = f'{{"project_id": "{project.pk}", "name": "x", "number": 1, "metadata": {metadata}}}'
         response = client.post(URL, text, content_type="application/json")
         assert errors(response) == [("metadata", "invalid")]
 
-    def test_a_number_is_taken_within_its_project_only(
+    def test_a_number_must_be_unique_within_the_project(
         self, client: APIClient, body: dict, project: Project, errors: Any
     ) -> None:
         assert client.post(URL, body).status_code == 201
@@ -75,18 +77,18 @@ class TestCreate:
         other = ProjectFactory(company=project.company)
         assert client.post(URL, body | {"project_id": str(other.pk)}).status_code == 201
 
-    def test_not_in_another_companys_project(
-        self, stranger: APIClient, body: dict, errors: Any
+    def test_a_project_of_another_company_is_rejected(
+        self, outsider_client: APIClient, body: dict, errors: Any
     ) -> None:
-        assert errors(stranger.post(URL, body)) == [("project_id", "does_not_exist")]
+        assert errors(outsider_client.post(URL, body)) == [("project_id", "does_not_exist")]
 
-    def test_not_in_a_closed_project(
+    def test_an_inactive_project_is_rejected(
         self, client: APIClient, body: dict, project: Project, errors: Any
     ) -> None:
         Project.objects.filter(pk=project.pk).update(is_active=False)
         assert errors(client.post(URL, body)) == [("project_id", "inactive")]
 
-    def test_belongs_to_the_company_of_its_project(
+    def test_a_cycle_belongs_to_the_company_of_its_project(
         self, as_user: Any, superuser: User, body: dict, project: Project
     ) -> None:
         created = as_user(superuser).post(URL, body).json()
@@ -94,12 +96,12 @@ class TestCreate:
 
 
 class TestRoles:
-    def verbs(self, client: APIClient, cycle: Cycle) -> list[int]:
+    def status_codes(self, client: APIClient, cycle: Cycle) -> list[int]:
         return [
-            client.get(one(cycle)).status_code,
-            client.patch(one(cycle), {"name": "x"}).status_code,
-            client.put(one(cycle), {"name": "y"}).status_code,
-            client.delete(one(cycle)).status_code,
+            client.get(url_of(cycle)).status_code,
+            client.patch(url_of(cycle), {"name": "x"}).status_code,
+            client.put(url_of(cycle), {"name": "y"}).status_code,
+            client.delete(url_of(cycle)).status_code,
         ]
 
     @pytest.mark.parametrize(
@@ -112,38 +114,44 @@ class TestRoles:
             ("outsider", [404] * 4),
         ],
     )
-    def test_by_role(
+    def test_each_role_gets_the_expected_status_codes(
         self, as_user: Any, cycle: Cycle, who: str, codes: list, request: pytest.FixtureRequest
     ) -> None:
         client = as_user(request.getfixturevalue(who))
         assert client.get(URL).json()["total"] == (who != "outsider")
-        assert self.verbs(client, cycle) == codes
+        assert self.status_codes(client, cycle) == codes
 
-    def test_a_machine_creates_none(self, machine: APIClient, body: dict) -> None:
-        assert machine.post(URL, body).status_code == 403
+    def test_a_worker_cannot_create_cycles(self, worker_client: APIClient, body: dict) -> None:
+        assert worker_client.post(URL, body).status_code == 403
 
 
 class TestUpdate:
-    def test_a_row_may_be_sent_back(self, client: APIClient, cycle: Cycle) -> None:
-        body = client.get(one(cycle)).json()
-        answer = client.put(one(cycle), body | {"name": "New", "status": "completed"}).json()
+    def test_a_response_may_be_sent_back_with_changes(
+        self, client: APIClient, cycle: Cycle
+    ) -> None:
+        body = client.get(url_of(cycle)).json()
+        answer = client.put(url_of(cycle), body | {"name": "New", "status": "completed"}).json()
         assert answer == body | {"name": "New", "updated_at": answer["updated_at"]}
 
-    def test_stays_in_its_project(self, client: APIClient, cycle: Cycle, errors: Any) -> None:
+    def test_a_cycle_cannot_move_to_another_project(
+        self, client: APIClient, cycle: Cycle, errors: Any
+    ) -> None:
         other = ProjectFactory(company=cycle.company)
-        response = client.patch(one(cycle), {"project_id": str(other.pk)})
+        response = client.patch(url_of(cycle), {"project_id": str(other.pk)})
         assert errors(response) == [("project_id", "immutable")]
 
 
 class TestDelete:
-    def test_not_with_sessions(self, client: APIClient, session: Session) -> None:
-        assert client.delete(one(session.cycle)).status_code == 409
+    def test_a_cycle_with_sessions_cannot_be_deleted(
+        self, client: APIClient, session: Session
+    ) -> None:
+        assert client.delete(url_of(session.cycle)).status_code == 409
         session.delete()
-        assert client.delete(one(session.cycle)).status_code == 204
+        assert client.delete(url_of(session.cycle)).status_code == 204
 
 
 class TestStatus:
-    """It follows the sessions; one that was cancelled counts only where there is no other."""
+    """A cancelled session only counts if the cycle has no others."""
 
     @pytest.mark.parametrize(
         ("sessions", "status"),
@@ -162,17 +170,21 @@ class TestStatus:
             ("cancelled", "cancelled"),
         ],
     )
-    def test_of(self, client: APIClient, cycle: Cycle, sessions: str, status: str) -> None:
+    def test_the_status_is_computed_from_the_sessions(
+        self, client: APIClient, cycle: Cycle, sessions: str, status: str
+    ) -> None:
         CycleFactory(project=cycle.project)
-        for one_status in sessions.split():
-            SessionFactory(cycle=cycle, status=one_status)
-        assert client.get(one(cycle)).json()["status"] == status
+        for session_status in sessions.split():
+            SessionFactory(cycle=cycle, status=session_status)
+        assert client.get(url_of(cycle)).json()["status"] == status
         found = client.get(URL, {"status": status}).json()["items"]
         assert str(cycle.pk) in [item["id"] for item in found]
 
-    def test_moves_with_a_session(self, client: APIClient, session: Session) -> None:
+    def test_the_status_follows_each_transition_of_a_session(
+        self, client: APIClient, session: Session
+    ) -> None:
         def status() -> str:
-            return client.get(one(session.cycle)).json()["status"]
+            return client.get(url_of(session.cycle)).json()["status"]
 
         session.start()
         assert status() == "in_progress"
@@ -190,7 +202,9 @@ class TestList:
         [({}, 2), ({"search": "spring"}, 1), ({"status": "failed"}, 0), ({"status": "pending"}, 2)],
         ids=str,
     )
-    def test_filters(self, client: APIClient, cycle: Cycle, query: dict, found: int) -> None:
+    def test_filters_limit_the_list(
+        self, client: APIClient, cycle: Cycle, query: dict, found: int
+    ) -> None:
         other = CycleFactory(project__company=cycle.company)
         assert client.get(URL, query).json()["total"] == found
         own = client.get(URL, query | {"project_id": str(other.project_id)}).json()["items"]
@@ -199,13 +213,17 @@ class TestList:
     @pytest.mark.parametrize(
         "query", [{"project_id": "1"}, {"status": "queued"}, {"ordering": "status"}], ids=str
     )
-    def test_bad_value_is_named(self, client: APIClient, query: dict, errors: Any) -> None:
+    def test_an_invalid_query_value_is_named(
+        self, client: APIClient, query: dict, errors: Any
+    ) -> None:
         assert [field for field, _ in errors(client.get(URL, query))] == list(query)
 
-    def test_another_companys_project_has_none(self, stranger: APIClient, cycle: Cycle) -> None:
-        assert stranger.get(URL, {"project_id": str(cycle.project_id)}).json()["total"] == 0
+    def test_a_project_of_another_company_has_no_cycles(
+        self, outsider_client: APIClient, cycle: Cycle
+    ) -> None:
+        assert outsider_client.get(URL, {"project_id": str(cycle.project_id)}).json()["total"] == 0
 
-    def test_takes_as_many_queries_for_thirty_as_for_one(
+    def test_the_query_count_is_the_same_for_one_row_and_thirty(
         self, client: APIClient, cycle: Cycle, queries: Any
     ) -> None:
         few = queries(lambda: client.get(URL, {"page_size": 100}))

@@ -14,16 +14,18 @@ from uploads.tests.factories import SessionFactory
 pytestmark = pytest.mark.django_db
 
 
-def ended_yesterday(session: Session, **figures: int) -> None:
+def end_yesterday(session: Session, **counters: int) -> None:
     yesterday = timezone.now() - timedelta(days=1)
-    Session.objects.filter(pk=session.pk).update(status="partial", finished_at=yesterday, **figures)
+    Session.objects.filter(pk=session.pk).update(
+        status="partial", finished_at=yesterday, **counters
+    )
 
 
 @pytest.fixture
 def history(owner: User, outsider: User) -> None:
     for user, files in ((owner, 5), (outsider, 70)):
         session = SessionFactory(company=user.company, user=user)
-        ended_yesterday(
+        end_yesterday(
             session, files_uploaded=files, files_failed=1, bytes_uploaded=files * 1_000_000
         )
 
@@ -34,27 +36,27 @@ def curves(plots: list[Chart]) -> dict[str, Any]:
     }
 
 
-def test_a_superuser_sees_all(superuser: User, history: None) -> None:
+def test_a_superuser_sees_the_sessions_of_all_companies(superuser: User, history: None) -> None:
     (section,) = sections(superuser)
     assert curves(section.charts) == {"Files uploaded": 75, "Files failed": 2, "Megabytes": 75}
     assert [figure.value for figure in section.stats] == ["2", "75", "75.0 MB"]
 
 
-def test_staff_see_their_companys(admin: User, history: None) -> None:
+def test_staff_see_the_sessions_of_their_company(admin: User, history: None) -> None:
     User.objects.filter(pk=admin.pk).update(is_staff=True)
     admin.refresh_from_db()
     (section,) = sections(admin)
     assert curves(section.charts) == {"Files uploaded": 5, "Files failed": 1, "Megabytes": 5}
 
 
-def test_others_see_nothing(owner: User, history: None) -> None:
+def test_other_users_see_no_section(owner: User, history: None) -> None:
     assert sections(owner) == []
 
 
-def test_query_count(
+def test_the_query_count_does_not_depend_on_the_number_of_sessions(
     superuser: User, history: None, queries: Callable[[Callable[[], Any]], int]
 ) -> None:
     few = queries(lambda: sections(superuser))
     for _ in range(30):
-        ended_yesterday(SessionFactory())
+        end_yesterday(SessionFactory())
     assert queries(lambda: sections(superuser)) == few

@@ -10,7 +10,9 @@ from uploads.models import Session
 pytestmark = pytest.mark.django_db
 
 
-def test_there_is_something_to_upload(settings: Any, tmp_path: Path) -> None:
+def test_seed_demo_queues_a_session_and_writes_its_files_once(
+    settings: Any, tmp_path: Path
+) -> None:
     settings.UPLOAD_SOURCE_ROOT = tmp_path
     for _ in range(2):
         call_command("seed_demo", password="demo-pass-2026")

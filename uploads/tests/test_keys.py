@@ -9,7 +9,7 @@ from uploads.transfer import keys
     "key",
     ["a", "a/b.txt", "...", "..a/b..", "é/日本 x", "-/~", "a" * 255, "/".join(["a" * 63] * 16)],
 )
-def test_a_key_is_returned_as_it_is(key: str) -> None:
+def test_a_valid_key_is_returned_unchanged(key: str) -> None:
     assert keys.check_key(key) == key
 
 
@@ -36,24 +36,24 @@ def test_a_key_is_returned_as_it_is(key: str) -> None:
         ("/".join(["é" * 100] * 6), "1024 bytes"),
     ],
 )
-def test_what_is_no_key_is_told_why(text: str, word: str) -> None:
-    with pytest.raises(keys.BadKey, match=word):
+def test_an_invalid_key_is_rejected_with_the_reason(text: str, word: str) -> None:
+    with pytest.raises(keys.InvalidKey, match=word):
         keys.check_key(text)
 
 
 def test_a_prefix_may_be_empty_or_end_with_a_slash() -> None:
     assert (keys.check_prefix(""), keys.check_prefix("a/b/")) == ("", "a/b")
     for bad in ("/", "a//", "/a", "../"):
-        with pytest.raises(keys.BadKey):
+        with pytest.raises(keys.InvalidKey):
             keys.check_prefix(bad)
 
 
-def test_joined_parts_may_be_empty() -> None:
+def test_empty_parts_are_left_out_of_a_joined_key() -> None:
     assert (keys.join("a/b", "c"), keys.join("", "c")) == ("a/b/c", "c")
 
 
 @given(st.binary(), st.binary())
-def test_printable_names_are_one_line_of_utf_8_and_differ_as_the_names_do(
+def test_printable_names_are_one_line_of_utf_8_and_equal_only_for_equal_names(
     first: bytes, second: bytes
 ) -> None:
     one, other = (
@@ -64,8 +64,8 @@ def test_printable_names_are_one_line_of_utf_8_and_differ_as_the_names_do(
     assert (one == other) == (first == second)
 
 
-def test_what_stands_in_for_a_key_is_none_and_fits_the_column() -> None:
-    shown = keys.stand_in("p", keys.printable("é\udcff" * 600))
-    assert len(shown.encode()) <= keys.LONGEST_KEY
+def test_a_placeholder_key_is_invalid_and_fits_into_the_column() -> None:
+    shown = keys.placeholder_key("p", keys.printable("é\udcff" * 600))
+    assert len(shown.encode()) <= keys.MAX_KEY_BYTES
     assert keys.key_problem(shown)
-    assert shown != keys.stand_in("p", keys.printable("é\udcff" * 601))
+    assert shown != keys.placeholder_key("p", keys.printable("é\udcff" * 601))

@@ -14,12 +14,12 @@ URL = "/api/v1/projects"
 BODY = {"name": "Rivers", "bucket_name": "river-data", "aws_region": "eu-north-1"}
 
 
-def one(project: Project) -> str:
+def url_of(project: Project) -> str:
     return f"{URL}/{project.pk}"
 
 
 class TestCreate:
-    def test_answers_with_the_row(self, client: APIClient, owner: User) -> None:
+    def test_the_response_contains_the_row(self, client: APIClient, owner: User) -> None:
         response = client.post(URL, BODY | {"description": "All rivers."})
         assert response.status_code == 201
         body = response.json()
@@ -28,7 +28,9 @@ class TestCreate:
         assert body["company_id"] == str(owner.company_id)
         assert {"id", "created_at", "updated_at"} <= set(body)
 
-    def test_once_for_a_key(self, client: APIClient) -> None:
+    def test_requests_with_the_same_idempotency_key_create_one_project(
+        self, client: APIClient
+    ) -> None:
         ids = {client.post(URL, BODY, HTTP_IDEMPOTENCY_KEY="k").json()["id"] for _ in range(2)}
         assert len(ids) == 1
 
@@ -52,7 +54,7 @@ class TestCreate:
         ],
         ids=str,
     )
-    def test_bad_input(
+    def test_invalid_input_is_rejected_by_field(
         self, client: APIClient, errors: Any, changes: dict, field: str, code: str
     ) -> None:
         names = errors(client.post(URL, BODY | changes))
@@ -60,24 +62,24 @@ class TestCreate:
         assert {name for name, _ in names} == {field}
         assert not Project.objects.exists()
 
-    def test_a_name_is_taken_within_the_company_only(
-        self, client: APIClient, stranger: APIClient, errors: Any
+    def test_a_name_must_be_unique_within_the_company(
+        self, client: APIClient, outsider_client: APIClient, errors: Any
     ) -> None:
         assert client.post(URL, BODY).status_code == 201
         assert errors(client.post(URL, BODY)) == [("name", "unique")]
-        assert stranger.post(URL, BODY).status_code == 201
+        assert outsider_client.post(URL, BODY).status_code == 201
 
-    def test_what_is_missing_is_named(self, client: APIClient, errors: Any) -> None:
+    def test_missing_fields_are_named(self, client: APIClient, errors: Any) -> None:
         assert errors(client.post(URL, {})) == [("name", "required"), ("bucket_name", "required")]
 
 
 class TestVisibility:
-    def verbs(self, client: APIClient, project: Project) -> list[int]:
+    def status_codes(self, client: APIClient, project: Project) -> list[int]:
         return [
-            client.get(one(project)).status_code,
-            client.patch(one(project), {"description": "x"}).status_code,
-            client.put(one(project), {"description": "y"}).status_code,
-            client.delete(one(project)).status_code,
+            client.get(url_of(project)).status_code,
+            client.patch(url_of(project), {"description": "x"}).status_code,
+            client.put(url_of(project), {"description": "y"}).status_code,
+            client.delete(url_of(project)).status_code,
         ]
 
     @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ class TestVisibility:
             ("outsider", [404] * 4),
         ],
     )
-    def test_by_role(
+    def test_each_role_gets_the_expected_status_codes(
         self,
         as_user: Any,
         project: Project,
@@ -101,54 +103,65 @@ class TestVisibility:
     ) -> None:
         client = as_user(request.getfixturevalue(who))
         assert client.get(URL).json()["total"] == (who != "outsider")
-        assert self.verbs(client, project) == codes
+        assert self.status_codes(client, project) == codes
 
-    def test_a_machine_creates_none(self, machine: APIClient) -> None:
-        assert machine.post(URL, BODY).status_code == 403
+    def test_a_worker_cannot_create_projects(self, worker_client: APIClient) -> None:
+        assert worker_client.post(URL, BODY).status_code == 403
 
-    def test_hidden_is_as_missing(self, stranger: APIClient, project: Project) -> None:
-        hidden, missing = stranger.get(one(project)).json(), stranger.get(f"{URL}/{uuid7()}").json()
+    def test_a_hidden_project_looks_like_a_missing_one(
+        self, outsider_client: APIClient, project: Project
+    ) -> None:
+        hidden, missing = (
+            outsider_client.get(url_of(project)).json(),
+            outsider_client.get(f"{URL}/{uuid7()}").json(),
+        )
         assert {**hidden, "request_id": 0} == {**missing, "request_id": 0}
 
 
 class TestUpdate:
-    def test_a_row_may_be_sent_back(self, client: APIClient, project: Project) -> None:
-        body = client.get(one(project)).json()
-        answer = client.put(one(project), body | {"name": "Ice"}).json()
+    def test_a_response_may_be_sent_back_with_changes(
+        self, client: APIClient, project: Project
+    ) -> None:
+        body = client.get(url_of(project)).json()
+        answer = client.put(url_of(project), body | {"name": "Ice"}).json()
         assert answer == body | {"name": "Ice", "updated_at": answer["updated_at"]}
 
-    def test_the_bucket_stays_while_sessions_are_active(
+    def test_the_bucket_cannot_change_while_sessions_are_active(
         self, client: APIClient, session: Session
     ) -> None:
         session.start()
-        url = one(session.project)
+        url = url_of(session.project)
         assert client.patch(url, {"bucket_name": "other-data"}).status_code == 409
         assert client.patch(url, {"bucket_name": "field-data", "name": "New"}).status_code == 200
         session.cancel()
         assert client.patch(url, {"bucket_name": "other-data"}).status_code == 200
 
     @pytest.mark.parametrize(("status", "answer"), [("partial", 409), ("completed", 200)])
-    def test_the_bucket_stays_while_the_rest_of_a_session_may_follow(
+    def test_the_bucket_cannot_change_while_a_session_is_incomplete(
         self, client: APIClient, session: Session, status: str, answer: int
     ) -> None:
         Session.objects.update(status=status, files_uploaded=1)
-        moved = client.patch(one(session.project), {"bucket_name": "other-data"})
+        moved = client.patch(url_of(session.project), {"bucket_name": "other-data"})
         assert moved.status_code == answer
 
-    def test_a_taken_name(self, client: APIClient, project: Project, errors: Any) -> None:
+    def test_a_name_of_another_project_is_rejected(
+        self, client: APIClient, project: Project, errors: Any
+    ) -> None:
         other = ProjectFactory(company=project.company)
-        assert errors(client.patch(one(other), {"name": "Glaciers"})) == [("name", "unique")]
+        assert errors(client.patch(url_of(other), {"name": "Glaciers"})) == [("name", "unique")]
 
 
 class TestDelete:
-    def test_takes_its_cycles_along(self, client: APIClient, cycle: Cycle) -> None:
-        assert client.delete(one(cycle.project)).status_code == 204
+    def test_deleting_a_project_deletes_its_cycles(self, client: APIClient, cycle: Cycle) -> None:
+        assert client.delete(url_of(cycle.project)).status_code == 204
         assert not Cycle.objects.exists()
 
     @pytest.mark.parametrize("status", [JobStatus.IN_PROGRESS, JobStatus.COMPLETED])
-    def test_not_with_sessions(self, client: APIClient, session: Session, status: str) -> None:
+    def test_a_project_with_sessions_cannot_be_deleted(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status)
-        assert client.delete(one(session.project)).status_code == 409
+        assert client.delete(url_of(session.project)).status_code == 409
         assert Session.objects.exists()
 
 
@@ -165,22 +178,28 @@ class TestList:
         ],
         ids=str,
     )
-    def test_filters(self, client: APIClient, project: Project, query: dict, found: int) -> None:
+    def test_filters_limit_the_list(
+        self, client: APIClient, project: Project, query: dict, found: int
+    ) -> None:
         ProjectFactory(company=project.company, is_active=False)
         assert client.get(URL, query).json()["total"] == found
 
     @pytest.mark.parametrize(
         "query", [{"is_active": "x"}, {"ordering": "company"}, {"search": "a\0"}], ids=str
     )
-    def test_bad_value_is_named(self, client: APIClient, query: dict, errors: Any) -> None:
+    def test_an_invalid_query_value_is_named(
+        self, client: APIClient, query: dict, errors: Any
+    ) -> None:
         assert [field for field, _ in errors(client.get(URL, query))] == list(query)
 
-    def test_ordering(self, client: APIClient, project: Project) -> None:
+    def test_the_list_is_ordered_by_the_given_field(
+        self, client: APIClient, project: Project
+    ) -> None:
         ProjectFactory(company=project.company, name="A")
         items = client.get(URL, {"ordering": "name"}).json()["items"]
         assert [item["name"] for item in items] == ["A", "Glaciers"]
 
-    def test_takes_as_many_queries_for_thirty_as_for_one(
+    def test_the_query_count_is_the_same_for_one_row_and_thirty(
         self, client: APIClient, project: Project, queries: Any
     ) -> None:
         few = queries(lambda: client.get(URL, {"page_size": 100}))
@@ -188,7 +207,7 @@ class TestList:
         assert queries(lambda: client.get(URL, {"page_size": 100})) == few
 
 
-def test_a_superuser_sees_all_and_makes_their_own(
+def test_a_superuser_sees_all_projects_and_creates_them_in_their_company(
     as_user: Any, superuser: User, project: Project
 ) -> None:
     client = as_user(superuser)

@@ -15,7 +15,7 @@ URL = "/api/v1/sessions"
 ENDED = ("completed", "partial", "failed", "cancelled")
 
 
-def one(session: Session, action: str = "") -> str:
+def url_of(session: Session, action: str = "") -> str:
     return f"{URL}/{session.pk}{action}"
 
 
@@ -29,7 +29,7 @@ def body(cycle: Cycle) -> dict[str, Any]:
 
 
 class TestCreate:
-    def test_answers_with_a_pending_session(
+    def test_the_response_contains_a_pending_session(
         self, client: APIClient, body: dict, owner: User
     ) -> None:
         response = client.post(URL, body)
@@ -59,8 +59,8 @@ class TestCreate:
         }
         assert not Session.objects.due().exists()
 
-    def test_all_that_may_be_said(self, client: APIClient, body: dict) -> None:
-        said = {
+    def test_all_options_are_stored(self, client: APIClient, body: dict) -> None:
+        options = {
             "prefix": "",
             "max_workers": 50,
             "times_to_retry": 0,
@@ -68,10 +68,10 @@ class TestCreate:
             "exclude": ["tmp/*"],
             "verify": "checksum",
         }
-        answer = client.post(URL, body | said).json()
-        assert answer == answer | said
+        answer = client.post(URL, body | options).json()
+        assert answer == answer | options
 
-    def test_the_whole_folder(self, client: APIClient, body: dict) -> None:
+    def test_a_dot_is_the_companys_folder(self, client: APIClient, body: dict) -> None:
         answer = client.post(URL, body | {"local_directory": "."}).json()
         assert answer["local_directory"] == "."
 
@@ -105,53 +105,57 @@ class TestCreate:
         ],
         ids=lambda value: str(value)[:40],
     )
-    def test_bad_input(
+    def test_invalid_input_is_rejected_by_field(
         self, client: APIClient, body: dict, errors: Any, changes: dict, fields: list
     ) -> None:
         response = client.post(URL, body | changes)
         assert sorted(field for field, _ in errors(response)) == fields
         assert not Session.objects.exists()
 
-    def test_what_is_missing_is_named(self, client: APIClient, errors: Any) -> None:
+    def test_missing_fields_are_named(self, client: APIClient, errors: Any) -> None:
         fields = ("project_id", "cycle_id", "local_directory")
         assert errors(client.post(URL, {})) == [(field, "required") for field in fields]
 
-    def test_the_cycle_is_the_projects(self, client: APIClient, body: dict, errors: Any) -> None:
+    def test_a_cycle_of_another_project_is_rejected(
+        self, client: APIClient, body: dict, errors: Any
+    ) -> None:
         other = CycleFactory(project__company_id=Project.objects.get().company_id)
         response = client.post(URL, body | {"cycle_id": str(other.pk)})
         assert errors(response) == [("cycle_id", "other_project")]
 
-    def test_not_in_another_companys_project(
-        self, stranger: APIClient, body: dict, errors: Any
+    def test_a_project_of_another_company_is_rejected(
+        self, outsider_client: APIClient, body: dict, errors: Any
     ) -> None:
-        codes = errors(stranger.post(URL, body))
+        codes = errors(outsider_client.post(URL, body))
         assert codes == [("project_id", "does_not_exist"), ("cycle_id", "does_not_exist")]
 
-    def test_not_in_a_closed_project(
+    def test_an_inactive_project_is_rejected(
         self, client: APIClient, body: dict, project: Project, errors: Any
     ) -> None:
         Project.objects.filter(pk=project.pk).update(is_active=False)
         assert errors(client.post(URL, body)) == [("project_id", "inactive")]
 
-    def test_a_machine_creates_none(self, machine: APIClient, body: dict) -> None:
-        assert machine.post(URL, body).status_code == 403
+    def test_a_worker_cannot_create_sessions(self, worker_client: APIClient, body: dict) -> None:
+        assert worker_client.post(URL, body).status_code == 403
 
-    def test_once_for_a_key(self, client: APIClient, body: dict) -> None:
+    def test_requests_with_the_same_idempotency_key_create_one_session(
+        self, client: APIClient, body: dict
+    ) -> None:
         ids = {client.post(URL, body, HTTP_IDEMPOTENCY_KEY="k").json()["id"] for _ in range(2)}
         assert len(ids) == Session.objects.count() == 1
 
 
 class TestVisibility:
-    def verbs(self, client: APIClient, session: Session) -> list[int]:
+    def status_codes(self, client: APIClient, session: Session) -> list[int]:
         return [
-            client.get(one(session)).status_code,
-            client.get(one(session, "/files")).status_code,
-            client.patch(one(session), {"max_workers": 3}).status_code,
-            client.put(one(session), {"max_workers": 4}).status_code,
-            client.post(one(session, "/cancel")).status_code,
-            client.post(one(session, "/retry")).status_code,
-            client.post(one(session, "/cancel")).status_code,
-            client.delete(one(session)).status_code,
+            client.get(url_of(session)).status_code,
+            client.get(url_of(session, "/files")).status_code,
+            client.patch(url_of(session), {"max_workers": 3}).status_code,
+            client.put(url_of(session), {"max_workers": 4}).status_code,
+            client.post(url_of(session, "/cancel")).status_code,
+            client.post(url_of(session, "/retry")).status_code,
+            client.post(url_of(session, "/cancel")).status_code,
+            client.delete(url_of(session)).status_code,
         ]
 
     @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ class TestVisibility:
             ("outsider", [404] * 8),
         ],
     )
-    def test_by_role(
+    def test_each_role_gets_the_expected_status_codes(
         self,
         as_user: Any,
         session: Session,
@@ -175,31 +179,35 @@ class TestVisibility:
     ) -> None:
         client = as_user(request.getfixturevalue(who))
         assert client.get(URL).json()["total"] == (who != "outsider")
-        assert self.verbs(client, session) == codes
+        assert self.status_codes(client, session) == codes
 
 
 class TestUpdate:
-    def test_while_it_is_pending(self, client: APIClient, session: Session) -> None:
-        answer = client.patch(one(session), {"local_directory": "b/", "include": ["*.x"]}).json()
+    def test_a_pending_session_can_be_changed(self, client: APIClient, session: Session) -> None:
+        answer = client.patch(url_of(session), {"local_directory": "b/", "include": ["*.x"]}).json()
         assert (answer["local_directory"], answer["include"]) == ("b", ["*.x"])
 
     @pytest.mark.parametrize("status", ["queued", "in_progress", *ENDED])
-    def test_not_later(self, client: APIClient, session: Session, status: str) -> None:
+    def test_a_session_that_is_not_pending_cannot_be_changed(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status)
-        sent = client.get(one(session)).json()
-        assert client.put(one(session), sent).status_code == 200
-        assert client.put(one(session), sent | {"max_workers": 3}).status_code == 409
+        sent = client.get(url_of(session)).json()
+        assert client.put(url_of(session), sent).status_code == 200
+        assert client.put(url_of(session), sent | {"max_workers": 3}).status_code == 409
 
-    def test_people_do_not_report(self, client: APIClient, session: Session) -> None:
+    def test_reported_values_of_an_agent_are_ignored(
+        self, client: APIClient, session: Session
+    ) -> None:
         sent = {"status": "completed", "files_uploaded": 5, "attempts": 9}
-        answer = client.put(one(session), sent).json()
+        answer = client.put(url_of(session), sent).json()
         assert (answer["status"], answer["files_uploaded"]) == ("pending", 0)
 
-    def test_the_cycle_is_still_the_projects(
+    def test_a_changed_cycle_must_belong_to_the_project(
         self, client: APIClient, session: Session, errors: Any
     ) -> None:
         other = CycleFactory(project__company=session.company)
-        url = one(session)
+        url = url_of(session)
         assert errors(client.patch(url, {"cycle_id": str(other.pk)})) == [
             ("cycle_id", "other_project")
         ]
@@ -208,45 +216,51 @@ class TestUpdate:
 
 
 class TestReport:
-    """What a machine says of a session that it runs itself."""
+    """Reports of a worker account on a session that it runs itself."""
 
-    def test_from_the_first_to_the_last(self, machine: APIClient, session: Session) -> None:
-        url = one(session)
+    def test_a_worker_reports_from_start_to_end(
+        self, worker_client: APIClient, session: Session
+    ) -> None:
+        url = url_of(session)
         first = {"status": "in_progress", "total_files": 3, "total_size_bytes": 2**40}
-        answer = machine.put(url, first).json()
+        answer = worker_client.put(url, first).json()
         assert answer == answer | first
         assert answer["started_at"]
         assert not Session.objects.due().exists()
         half = {"files_uploaded": 1, "bytes_uploaded": 2**39}
-        assert machine.patch(url, half).json()["progress"] == 0.5
+        assert worker_client.patch(url, half).json()["progress"] == 0.5
         last = {"status": "partial", "files_uploaded": 2, "files_failed": 1}
-        answer = machine.put(url, answer | half | last).json()
+        answer = worker_client.put(url, answer | half | last).json()
         assert answer == answer | last
         assert answer["finished_at"]
-        cycle = machine.get(f"/api/v1/cycles/{session.cycle_id}").json()
+        cycle = worker_client.get(f"/api/v1/cycles/{session.cycle_id}").json()
         assert cycle["status"] == "partial"
 
-    def test_a_failure_is_said_to_be_reported(self, machine: APIClient, session: Session) -> None:
-        answer = machine.put(one(session), {"status": "failed"}).json()
-        assert (answer["status"], "machine" in answer["error"]) == ("failed", True)
+    def test_the_error_of_a_reported_failure_says_so(
+        self, worker_client: APIClient, session: Session
+    ) -> None:
+        answer = worker_client.put(url_of(session), {"status": "failed"}).json()
+        assert (answer["status"], "reported" in answer["error"]) == ("failed", True)
 
-    def test_figures_do_not_fall(self, machine: APIClient, session: Session, errors: Any) -> None:
-        machine.patch(one(session), {"files_uploaded": 5, "files_skipped": 2})
-        response = machine.patch(one(session), {"files_uploaded": 4, "files_skipped": 3})
+    def test_counters_cannot_decrease(
+        self, worker_client: APIClient, session: Session, errors: Any
+    ) -> None:
+        worker_client.patch(url_of(session), {"files_uploaded": 5, "files_skipped": 2})
+        response = worker_client.patch(url_of(session), {"files_uploaded": 4, "files_skipped": 3})
         assert errors(response) == [("files_uploaded", "backwards")]
         session.refresh_from_db()
         assert (session.files_uploaded, session.files_skipped) == (5, 2)
 
     @pytest.mark.django_db(transaction=True)
-    def test_of_many_at_once_the_largest_figure_stays(
+    def test_of_concurrent_reports_the_largest_counter_is_kept(
         self, as_user: Any, worker_account: User, session: Session
     ) -> None:
-        machines = [as_user(worker_account) for _ in range(6)]
+        worker_clients = [as_user(worker_account) for _ in range(6)]
 
-        def put(figure: int) -> int:
+        def put(counter: int) -> int:
             try:
-                sent = {"files_uploaded": figure}
-                return machines[figure].patch(one(session), sent).status_code
+                sent = {"files_uploaded": counter}
+                return worker_clients[counter].patch(url_of(session), sent).status_code
             finally:
                 connection.close()
 
@@ -271,71 +285,83 @@ class TestReport:
         ],
         ids=str,
     )
-    def test_bad_input(
-        self, machine: APIClient, session: Session, errors: Any, sent: dict, code: str
+    def test_invalid_input_is_rejected_by_field(
+        self, worker_client: APIClient, session: Session, errors: Any, sent: dict, code: str
     ) -> None:
-        assert errors(machine.put(one(session), sent)) == [(next(iter(sent)), code)]
+        assert errors(worker_client.put(url_of(session), sent)) == [(next(iter(sent)), code)]
 
-    def test_changes_nothing_else(self, machine: APIClient, session: Session) -> None:
-        sent = machine.get(one(session)).json() | {"files_uploaded": 3}
-        assert machine.put(one(session), sent).status_code == 200
-        assert machine.put(one(session), sent | {"max_workers": 3}).status_code == 403
-        assert machine.put(one(session), {"local_directory": "b"}).status_code == 403
-        assert machine.put(one(session), {"include": ["*"]}).status_code == 403
+    def test_a_report_cannot_change_other_fields(
+        self, worker_client: APIClient, session: Session
+    ) -> None:
+        sent = worker_client.get(url_of(session)).json() | {"files_uploaded": 3}
+        assert worker_client.put(url_of(session), sent).status_code == 200
+        assert worker_client.put(url_of(session), sent | {"max_workers": 3}).status_code == 403
+        assert worker_client.put(url_of(session), {"local_directory": "b"}).status_code == 403
+        assert worker_client.put(url_of(session), {"include": ["*"]}).status_code == 403
 
     @pytest.mark.parametrize("status", ENDED)
-    def test_not_once_it_has_ended(self, machine: APIClient, session: Session, status: str) -> None:
+    def test_a_session_that_has_ended_takes_no_report(
+        self, worker_client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status)
-        assert machine.put(one(session), {"status": status}).status_code == 200
-        assert machine.put(one(session), {"files_uploaded": 3}).status_code == 409
-        assert machine.put(one(session), {"status": "in_progress"}).status_code == 409
+        assert worker_client.put(url_of(session), {"status": status}).status_code == 200
+        assert worker_client.put(url_of(session), {"files_uploaded": 3}).status_code == 409
+        assert worker_client.put(url_of(session), {"status": "in_progress"}).status_code == 409
 
-    def test_not_while_a_worker_of_ours_runs_it(self, machine: APIClient, session: Session) -> None:
+    def test_a_session_run_by_a_bureau_worker_takes_no_report(
+        self, worker_client: APIClient, session: Session
+    ) -> None:
         session.start()
         run = Session.objects.claim(session.pk)
         for sent in ({"files_uploaded": 3}, {"status": "completed"}):
-            assert machine.put(one(session), sent).status_code == 409
+            assert worker_client.put(url_of(session), sent).status_code == 409
         assert run.finish(files_uploaded=9) is True
 
-    def test_takes_a_queued_session_from_the_workers(
-        self, machine: APIClient, session: Session
+    def test_a_report_takes_a_queued_session_from_the_bureau_workers(
+        self, worker_client: APIClient, session: Session
     ) -> None:
         session.start()
-        assert machine.put(one(session), {"status": "in_progress"}).status_code == 200
+        assert worker_client.put(url_of(session), {"status": "in_progress"}).status_code == 200
         assert Session.objects.claim(session.pk) is None
 
-    def test_a_strangers_machine(self, as_user: Any, session: Session, outsider: User) -> None:
+    def test_a_worker_of_another_company_gets_404(
+        self, as_user: Any, session: Session, outsider: User
+    ) -> None:
         outsider.role = "worker"
         outsider.save()
-        assert as_user(outsider).put(one(session), {"files_uploaded": 1}).status_code == 404
+        assert as_user(outsider).put(url_of(session), {"files_uploaded": 1}).status_code == 404
 
 
 class TestCancel:
     @pytest.mark.parametrize("status", ["pending", "queued", "in_progress"])
-    def test_ends_what_has_not_ended(
+    def test_an_unfinished_session_can_be_cancelled(
         self, client: APIClient, session: Session, status: str
     ) -> None:
         Session.objects.update(status=status)
-        answer = client.post(one(session, "/cancel")).json()
+        answer = client.post(url_of(session, "/cancel")).json()
         assert answer["status"] == "cancelled"
         assert answer["finished_at"]
-        assert client.post(one(session, "/cancel")).status_code == 409
+        assert client.post(url_of(session, "/cancel")).status_code == 409
 
-    def test_a_run_under_way_ends_nothing(self, client: APIClient, session: Session) -> None:
+    def test_a_running_job_cannot_finish_a_cancelled_session(
+        self, client: APIClient, session: Session
+    ) -> None:
         session.start()
         run = Session.objects.claim(session.pk)
-        client.post(one(session, "/cancel"))
+        client.post(url_of(session, "/cancel"))
         assert run.finish() is False
-        assert client.get(one(session)).json()["status"] == "cancelled"
+        assert client.get(url_of(session)).json()["status"] == "cancelled"
 
 
 class TestRetry:
     @pytest.mark.parametrize("status", ["partial", "failed", "cancelled"])
-    def test_of_what_failed_alone(self, client: APIClient, session: Session, status: str) -> None:
+    def test_only_failed_files_are_queued_again(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status, error="Some failed.", files_failed=1, total_files=3)
         for file_status in ("uploaded", "skipped", "failed"):
             SessionFileFactory(session=session, status=file_status, error="?", attempts=4)
-        response = client.post(one(session, "/retry"))
+        response = client.post(url_of(session, "/retry"))
         assert response.status_code == 202
         answer = response.json()
         assert answer == answer | {
@@ -354,37 +380,43 @@ class TestRetry:
         assert list(statuses) == [("uploaded", 4), ("skipped", 4), ("pending", 0)]
 
     @pytest.mark.parametrize("status", ["pending", "queued", "in_progress", "completed"])
-    def test_not_otherwise(self, client: APIClient, session: Session, status: str) -> None:
+    def test_other_sessions_cannot_be_retried(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status)
-        assert client.post(one(session, "/retry")).status_code == 409
+        assert client.post(url_of(session, "/retry")).status_code == 409
         session.refresh_from_db()
         assert session.status == status
 
-    def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
+    def test_a_session_of_an_inactive_project_cannot_be_retried(
+        self, client: APIClient, session: Session
+    ) -> None:
         Session.objects.update(status="failed")
         Project.objects.update(is_active=False)
-        assert client.post(one(session, "/retry")).status_code == 409
+        assert client.post(url_of(session, "/retry")).status_code == 409
 
 
 class TestDelete:
     @pytest.mark.parametrize("status", ["pending", *ENDED])
-    def test_takes_the_list_of_files_along(
+    def test_deleting_a_session_deletes_its_file_rows(
         self, client: APIClient, session: Session, status: str
     ) -> None:
         SessionFileFactory(session=session)
         Session.objects.update(status=status)
-        assert client.delete(one(session)).status_code == 204
-        assert client.get(one(session)).status_code == 404
+        assert client.delete(url_of(session)).status_code == 204
+        assert client.get(url_of(session)).status_code == 404
 
     @pytest.mark.parametrize("status", ["queued", "in_progress"])
-    def test_not_while_it_is_active(self, client: APIClient, session: Session, status: str) -> None:
+    def test_an_active_session_cannot_be_deleted(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status)
-        assert client.delete(one(session)).status_code == 409
+        assert client.delete(url_of(session)).status_code == 409
         assert Session.objects.exists()
 
 
 class TestList:
-    def test_filters(self, client: APIClient, session: Session) -> None:
+    def test_filters_limit_the_list(self, client: APIClient, session: Session) -> None:
         other = SessionFactory(
             cycle__project__company=session.company, local_directory="b", status="failed"
         )
@@ -403,7 +435,7 @@ class TestList:
         assert found(created_before=other.created_at.isoformat()) == {"day-1"}
 
     @pytest.mark.parametrize("name", ["started_at", "finished_at"])
-    def test_what_has_no_time_comes_last(
+    def test_sessions_without_the_time_come_last(
         self, client: APIClient, session: Session, name: str
     ) -> None:
         early, late = (
@@ -428,10 +460,12 @@ class TestList:
         ],
         ids=str,
     )
-    def test_bad_value_is_named(self, client: APIClient, query: dict, errors: Any) -> None:
+    def test_an_invalid_query_value_is_named(
+        self, client: APIClient, query: dict, errors: Any
+    ) -> None:
         assert [field for field, _ in errors(client.get(URL, query))] == list(query)
 
-    def test_takes_as_many_queries_for_thirty_as_for_one(
+    def test_the_query_count_is_the_same_for_one_row_and_thirty(
         self, client: APIClient, session: Session, queries: Any
     ) -> None:
         few = queries(lambda: client.get(URL, {"page_size": 100}))
@@ -440,12 +474,12 @@ class TestList:
 
 
 class TestStatistics:
-    def test_of_all_and_of_one_project(
-        self, client: APIClient, stranger: APIClient, session: Session
+    def test_statistics_sum_all_sessions_or_those_of_one_project(
+        self, client: APIClient, outsider_client: APIClient, session: Session
     ) -> None:
         for number, status in enumerate(("queued", "in_progress", *ENDED)):
-            figures = {"files_uploaded": number, "bytes_uploaded": 2**62 * (status == "failed")}
-            SessionFactory(cycle__project__company=session.company, status=status, **figures)
+            counters = {"files_uploaded": number, "bytes_uploaded": 2**62 * (status == "failed")}
+            SessionFactory(cycle__project__company=session.company, status=status, **counters)
         assert client.get(f"{URL}/stats").json() == {
             "total_sessions": 7,
             "active_sessions": 2,
@@ -456,18 +490,18 @@ class TestStatistics:
         }
         one_project = client.get(f"{URL}/stats", {"project_id": str(session.project_id)}).json()
         assert set(one_project.values()) == {0, 1}
-        assert set(stranger.get(f"{URL}/stats").json().values()) == {0}
+        assert set(outsider_client.get(f"{URL}/stats").json().values()) == {0}
 
-    def test_bad_project(self, client: APIClient, errors: Any) -> None:
+    def test_an_invalid_project_id_is_named(self, client: APIClient, errors: Any) -> None:
         response = client.get(f"{URL}/stats", {"project_id": "x"})
         assert [field for field, _ in errors(response)] == ["project_id"]
 
 
 class TestFiles:
-    def test_pages_by_key(self, client: APIClient, session: Session) -> None:
+    def test_files_are_paged_by_key(self, client: APIClient, session: Session) -> None:
         files = SessionFileFactory.create_batch(12, session=session, sha256="a" * 64)
         SessionFileFactory(session__cycle=session.cycle)
-        body = client.get(one(session, "/files"), {"page_size": 5, "page": 2}).json()
+        body = client.get(url_of(session, "/files"), {"page_size": 5, "page": 2}).json()
         assert body["total"] == 12
         assert [item["key"] for item in body["items"]] == [file.key for file in files[5:10]]
         first = body["items"][0]
@@ -476,22 +510,24 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("query", "found"), [({"status": "failed"}, 1), ({"search": "unread"}, 1), ({}, 2)], ids=str
     )
-    def test_filters(self, client: APIClient, session: Session, query: dict, found: int) -> None:
+    def test_filters_limit_the_list(
+        self, client: APIClient, session: Session, query: dict, found: int
+    ) -> None:
         SessionFileFactory(session=session)
         SessionFileFactory(session=session, status="failed", error="It is unreadable.")
-        assert client.get(one(session, "/files"), query).json()["total"] == found
+        assert client.get(url_of(session, "/files"), query).json()["total"] == found
 
     @pytest.mark.parametrize("query", [{"status": "x"}, {"ordering": "x"}, {"page": "0"}], ids=str)
-    def test_bad_value_is_named(
+    def test_an_invalid_query_value_is_named(
         self, client: APIClient, session: Session, query: dict, errors: Any
     ) -> None:
-        response = client.get(one(session, "/files"), query)
+        response = client.get(url_of(session, "/files"), query)
         assert [field for field, _ in errors(response)] == list(query)
 
-    def test_takes_as_many_queries_for_thirty_as_for_one(
+    def test_the_query_count_is_the_same_for_one_row_and_thirty(
         self, client: APIClient, session: Session, queries: Any
     ) -> None:
         SessionFileFactory(session=session)
-        few = queries(lambda: client.get(one(session, "/files"), {"page_size": 100}))
+        few = queries(lambda: client.get(url_of(session, "/files"), {"page_size": 100}))
         SessionFileFactory.create_batch(30, session=session)
-        assert queries(lambda: client.get(one(session, "/files"), {"page_size": 100})) == few
+        assert queries(lambda: client.get(url_of(session, "/files"), {"page_size": 100})) == few

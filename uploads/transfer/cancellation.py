@@ -1,26 +1,26 @@
 import threading
 
-from uploads.transfer.errors import Stopped
+from uploads.transfer.errors import TransferCancelled
 
 
-class Stop:
-    """Told by one thread and asked by many: whether a session is to go on."""
+class CancellationToken:
+    """A flag that stops the threads of a session; set once, read by all of them."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._event = threading.Event()
 
-    def tell(self) -> None:
-        self._told.set()
+    def cancel(self) -> None:
+        self._event.set()
 
     @property
-    def is_told(self) -> bool:
-        return self._told.is_set()
+    def is_cancelled(self) -> bool:
+        return self._event.is_set()
 
-    def check(self) -> None:
-        """Raise `Stopped` if it was told."""
-        if self._told.is_set():
-            raise Stopped
+    def raise_if_cancelled(self) -> None:
+        """Raise `TransferCancelled` if the token is cancelled."""
+        if self._event.is_set():
+            raise TransferCancelled
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until it is told; whether it was."""
-        return self._told.wait(seconds)
+        """Wait until the token is cancelled, at most `seconds`; return whether it is."""
+        return self._event.wait(seconds)

@@ -1,4 +1,4 @@
-"""What a store takes, hashed as it is read, and what it then knows of it."""
+"""The content of new objects, and the metadata of stored ones."""
 
 import hashlib
 import threading
@@ -6,29 +6,31 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 from uuid import UUID
 
-from uploads.transfer.errors import TooLarge
+from uploads.transfer.errors import ContentTooLarge
 
 Bytes = bytes | memoryview
-_kept = threading.local()
+_thread_state = threading.local()
 
 
 def thread_buffer(size: int) -> memoryview:
-    """The calling thread's own, for memory that is new each time costs more than reading does.
+    """Return the calling thread's buffer of `size` bytes.
 
-    It holds what was read until the same thread asks again.
+    Allocating a new buffer would take longer than reading into it.
+
+    Its content is valid until the same thread calls this again.
     """
-    buffer = getattr(_kept, "buffer", None)
+    buffer = getattr(_thread_state, "buffer", None)
     if buffer is None or len(buffer) < size:
-        _kept.buffer = buffer = memoryview(bytearray(size))
+        _thread_state.buffer = buffer = memoryview(bytearray(size))
     return buffer[:size]
 
 
 class Content(Protocol):
-    """What a store takes.
+    """Bytes for a store to put under a key.
 
-    size: in bytes; of what is received, how much has come.
-    mtime_ns: the file's, in nanoseconds since 1970; None where there is no file.
-    sha256: 64 hexadecimal digits, once `chunks` has come to its end.
+    size: in bytes; for received content, the bytes received so far.
+    mtime_ns: of the source file, in nanoseconds since 1970; None if there is no file.
+    sha256: 64 hexadecimal digits, available once `chunks` is exhausted.
     """
 
     @property
@@ -39,39 +41,38 @@ class Content(Protocol):
     def sha256(self) -> str: ...
 
     def chunks(self, size: int) -> Iterator[Bytes]:
-        """All bytes from the beginning, `size` at once, the last fewer; a chunk is valid until
-        the next.
+        """Yield all bytes, `size` at a time; a chunk is valid until the next one is read.
 
-        Raises a `SourceError` at the end, unless what was read is one state of the file. Who
-        makes the object visible therefore comes to the end first.
+        Raises a `SourceError` at the end if the file changed while it was read. So a store must
+        exhaust the chunks before it makes the object visible.
         """
 
     def check(self) -> None:
-        """Raise `Stopped` where nobody wants the object any more."""
+        """Raise if the object must not be stored, such as `TransferCancelled`."""
 
 
-class Stored(NamedTuple):
-    """An object, as the store knows it without reading it.
+class StoredObject(NamedTuple):
+    """An object's metadata, known without reading its content.
 
-    mtime_ns: of the file that it was made of; None where that is not known.
-    sha256: as it was computed when the object was put; "" where that is not known.
-    put_by: what put it; None where that is not known.
+    mtime_ns: of the source file; None if unknown.
+    sha256: as computed when the object was put; "" if unknown.
+    owner_id: the id of the session or presigned upload that put it; None if unknown.
     """
 
     size: int
     mtime_ns: int | None
     sha256: str
-    put_by: UUID | None
+    owner_id: UUID | None
 
 
-class Received:
-    """What somebody sends, up to `limit` bytes; `TooLarge` at the first byte more."""
+class ReceivedContent:
+    """A stream from a client; raises `ContentTooLarge` after more than `max_bytes`."""
 
     mtime_ns = None
 
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
+    def __init__(self, stream: BinaryIO, max_bytes: int) -> None:
         self._read: Callable[[int], bytes] = stream.read
-        self._limit = limit
+        self._max_bytes = max_bytes
         self._hash = hashlib.sha256()
         self.size = 0
 
@@ -80,15 +81,15 @@ class Received:
         return self._hash.hexdigest()
 
     def chunks(self, size: int) -> Iterator[bytes]:
-        while chunk := self._filled(size):
+        while chunk := self._read_chunk(size):
             self.size += len(chunk)
-            if self.size > self._limit:
-                raise TooLarge(f"There are more than {self._limit} bytes.")
+            if self.size > self._max_bytes:
+                raise ContentTooLarge(f"The content has more than {self._max_bytes} bytes.")
             self._hash.update(chunk)
             yield chunk
 
-    def _filled(self, size: int) -> bytes:
-        """A whole chunk, where the stream gives less at once than was asked for."""
+    def _read_chunk(self, size: int) -> bytes:
+        """Read `size` bytes, in several reads if the stream returns fewer at a time."""
         parts, missing = [], size
         while missing and (part := self._read(missing)):
             parts.append(part)
@@ -96,4 +97,4 @@ class Received:
         return b"".join(parts)
 
     def check(self) -> None:
-        """Who sends it wants it."""
+        """Accept the object; there is no session that could be cancelled."""

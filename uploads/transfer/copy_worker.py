@@ -1,7 +1,7 @@
-"""Processes that copy small files beside this one.
+"""Processes that copy small files, each used by one thread of the `WorkerPool`.
 
-A small file costs more time in the interpreter and in the kernel's locks than on the disk, and the
-threads of one process take turns there. A process of its own needs 30 ms and 15 MB.
+Copying a small file takes more time in the interpreter and in kernel locks than on the disk, and
+the threads of one process wait for each other there. A process takes 30 ms to start and 15 MB.
 """
 
 import json
@@ -9,66 +9,69 @@ import subprocess
 from contextlib import suppress
 
 from common import subprocesses
-from uploads.transfer.copying import Fate, How, Outcome
-from uploads.transfer.folders import Folder
+from uploads.transfer.directories import Directory
+from uploads.transfer.file_copier import CopyOptions, CopyResult, CopyStatus
 from uploads.transfer.object_folder import ObjectFolder
 
 
-class HelperDied(Exception):
-    """What it was copying may be done or not."""
+class CopyWorkerDied(Exception):
+    """The process died; the files that it was copying may be copied or not."""
 
 
-class Helper:
-    """A process that copies files, asked by one thread; it dies with this process, or by `kill`.
+class CopyWorker:
+    """A process that copies files; used by one thread, and ends with this process.
 
-    spent: the seconds of a processor that it has had so far, as it said last.
+    cpu_seconds: the processor time that it has used, as of its last reply.
     """
 
-    def __init__(self, source: Folder, target: ObjectFolder, how: How) -> None:
-        folders = [source.fd, target.folder.fd, target.aside.fd]
-        orders = {
-            "folders": folders,
+    def __init__(self, source: Directory, target: ObjectFolder, options: CopyOptions) -> None:
+        directories = [source.fd, target.directory.fd, target.staging.fd]
+        arguments = {
+            "directories": directories,
             "durable": target.durable,
-            "by": str(how.by),
-            "by_checksum": how.by_checksum,
-            "is_new": how.is_new,
+            "owner_id": str(options.owner_id),
+            "compare_checksums": options.compare_checksums,
+            "target_is_empty": options.target_is_empty,
         }
-        self.spent = 0.0
+        self.cpu_seconds = 0.0
         self._process = subprocesses.start(
             "uploads.transfer.copy_worker_main",
-            orders,
+            arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            pass_fds=folders,
+            pass_fds=directories,
         )
 
     @property
     def is_starting(self) -> bool:
-        """Whether it lives and has not said anything yet."""
-        return not self.spent and self._process.poll() is None
+        """Whether the process is alive and has not replied yet."""
+        return not self.cpu_seconds and self._process.poll() is None
 
-    def copy(self, files: list[tuple[str, str]]) -> list[Outcome | None]:
-        """What became of each (path, key); None where it does not know. Raises `HelperDied`."""
-        asked, answers = self._process.stdin, self._process.stdout
-        assert asked is not None
-        assert answers is not None
+    def copy(self, files: list[tuple[str, str]]) -> list[CopyResult | None]:
+        """Return the result for each (path, key), None if the process failed to copy it.
+
+        Raises `CopyWorkerDied`.
+        """
+        requests, replies = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert replies is not None
         try:
-            asked.write(json.dumps(files).encode() + b"\n")
-            asked.flush()
+            requests.write(json.dumps(files).encode() + b"\n")
+            requests.flush()
         except OSError as error:
-            raise HelperDied from error
-        line = answers.readline()
+            raise CopyWorkerDied from error
+        line = replies.readline()
         if not line.endswith(b"\n"):
-            raise HelperDied
-        self.spent, told = json.loads(line)
-        return [values and Outcome(Fate(values[0]), *values[1:]) for values in told]
+            raise CopyWorkerDied
+        self.cpu_seconds, results = json.loads(line)
+        return [values and CopyResult(CopyStatus(values[0]), *values[1:]) for values in results]
 
     def kill(self) -> None:
-        """Whoever waits in `copy` hears that it died."""
+        """Kill the process; a thread that waits in `copy` gets `CopyWorkerDied`."""
         self._process.kill()
 
     def close(self) -> None:
-        """Kill it, when nobody waits."""
+        """Kill the process and close its pipes; no thread may be in `copy`."""
         self.kill()
         with suppress(OSError), self._process:
             pass

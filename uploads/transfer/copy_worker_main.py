@@ -1,8 +1,8 @@
-"""The process that copies files for `helper.py`, which starts it.
+"""The main module of the process that `copy_worker.CopyWorker` starts.
 
-It reads lines of JSON, each a list of files to copy, and writes one for each: what became of them.
-The folders are those that its parent has opened; and when that is gone, it ends at once, lest it
-still write when another worker has taken the session over.
+It reads lines of JSON, each a list of files to copy, and replies to each with a line of results.
+It uses the directories that its parent has opened. It exits as soon as its parent is gone, so that
+it does not write while another run has the session.
 """
 
 import json
@@ -12,32 +12,37 @@ import time
 from typing import Any
 from uuid import UUID
 
-from uploads.transfer.copying import Copying, How, Outcome
-from uploads.transfer.folders import Folder
+from uploads.transfer.directories import Directory
+from uploads.transfer.file_copier import CopyOptions, CopyResult, FileCopier
 from uploads.transfer.object_folder import ObjectFolder
 
 
-def main(orders: dict[str, Any]) -> None:
-    parent = orders["parent"]
+def main(arguments: dict[str, Any]) -> None:
+    parent_pid = arguments["parent"]
 
-    def check() -> None:
-        if os.getppid() != parent:
+    def exit_without_parent() -> None:
+        if os.getppid() != parent_pid:
             os._exit(1)
 
-    source, *target = map(Folder, orders["folders"])
-    how = How(UUID(orders["by"]), orders["by_checksum"], orders["is_new"])
-    copying = Copying(source, ObjectFolder(*target, durable=orders["durable"]), how, check)
+    source, directory, staging = map(Directory, arguments["directories"])
+    target = ObjectFolder(directory, staging, durable=arguments["durable"])
+    options = CopyOptions(
+        owner_id=UUID(arguments["owner_id"]),
+        compare_checksums=arguments["compare_checksums"],
+        target_is_empty=arguments["target_is_empty"],
+    )
+    copier = FileCopier(source, target, options, exit_without_parent)
     for line in sys.stdin.buffer:
-        outcomes = [_outcome(copying, path, key) for path, key in json.loads(line)]
-        sys.stdout.write(json.dumps([time.process_time(), outcomes]) + "\n")
+        results = [_copy(copier, path, key) for path, key in json.loads(line)]
+        sys.stdout.write(json.dumps([time.process_time(), results]) + "\n")
         sys.stdout.flush()
 
 
-def _outcome(copying: Copying, path: str, key: str) -> Outcome | None:
+def _copy(copier: FileCopier, path: str, key: str) -> CopyResult | None:
     try:
-        return copying.copy(path, key)
+        return copier.copy(path, key)
     except Exception:
-        # The parent tries it itself, and tells why that fails.
+        # The parent copies the file itself then, and logs the error.
         return None
 
 

@@ -1,38 +1,38 @@
-"""What may go wrong with one file, in sentences that its owner is shown."""
+"""The errors of one file's transfer; their messages are shown to users."""
 
 
 class TransferError(Exception):
-    """This file did not arrive; the message says why.
+    """The file was not copied; the message gives the reason.
 
-    `is_passing` says that another try may do better.
+    is_transient: whether another attempt may succeed.
     """
 
-    is_passing = False
+    is_transient = False
 
 
 class SourceError(TransferError):
-    """The file can't be read, or is none."""
+    """The source cannot be read, or is not a regular file."""
 
 
 class SourceChanged(SourceError):
-    """The file became another while it was read."""
+    """The source file changed while it was read."""
 
-    is_passing = True
+    is_transient = True
 
 
 class StoreError(TransferError):
-    """The store does not take the object."""
+    """The store rejects the object."""
 
 
 class StoreBusy(StoreError):
-    """The store does not take the object now."""
+    """The store cannot accept the object now."""
 
-    is_passing = True
-
-
-class TooLarge(StoreError):
-    """More bytes came than were allowed."""
+    is_transient = True
 
 
-class Stopped(Exception):
-    """The session was cancelled, or belongs to another run."""
+class ContentTooLarge(StoreError):
+    """The content has more bytes than allowed."""
+
+
+class TransferCancelled(Exception):
+    """The session was cancelled or claimed by another run."""

@@ -1,108 +1,116 @@
-"""Which files of a folder are meant, said in globs.
+"""Globs that select files of a folder.
 
-    *       any characters within one segment of a path     [a-z]  [!a-z]   one of these, or none
-    ?       one character                                   **      any number of whole segments
+    *       any characters within one path segment      [a-z]  [!a-z]   one (other) character
+    ?       one character                               **      any number of whole segments
 
-A glob is matched against the whole path below the session's folder; one without `/` against the
-file's name, wherever the file lies. `folder/**` is all that is in a folder. Case counts. A file is
-meant if a glob of `include` matches it, or there is none, and no glob of `exclude` does.
+A glob is matched against the path relative to the session's folder; a glob without `/` against the
+file name, at any depth. `folder/**` matches everything in a folder. Matching is case-sensitive. A
+file is selected if a glob of `include` matches it, or `include` is empty, and no glob of `exclude`
+matches it.
+
+No glob library is used because those we tried take exponential time for some patterns, and the
+patterns come from clients.
 """
 
 import re
 from collections.abc import Iterable
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _CLASS = re.compile(r"\[(!?)(\]?[^\]]*)\]")
-_SEGMENT = r"[^/]+/"
+_ANY_SEGMENT = r"[^/]+/"
+_STAR = re.compile(r"\*(?![^\[]*\])")  # a star in brackets is an ordinary character
 
 
-class BadGlob(ValueError):
-    """The text is no glob; the message says why."""
+class InvalidGlob(ValueError):
+    """The text is not a valid glob; the message gives the reason."""
 
 
-class Choice:
-    """The files that `include` and `exclude` choose; `BadGlob`."""
+class GlobFilter:
+    """Selects files by `include` and `exclude` globs; raises `InvalidGlob`."""
 
     def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
         include, exclude = list(include), list(exclude)
-        whole = [glob.removesuffix("/**") for glob in exclude if glob.endswith("/**")]
-        self._include, self._exclude = _any_of(include), _any_of(exclude)
-        self._closed = _any_of(f"{glob}/" for glob in whole)
+        self._include, self._exclude = _compile(include), _compile(exclude)
+        # `folder/**` excludes a whole folder, which then needs no scan.
+        folders = [glob.removesuffix("/**") for glob in exclude if glob.endswith("/**")]
+        self._excluded_folders = _compile(f"{folder}/" for folder in folders)
 
-    def takes(self, path: str) -> bool:
+    def matches(self, path: str) -> bool:
         if self._exclude and self._exclude.fullmatch(path):
             return False
         return not self._include or bool(self._include.fullmatch(path))
 
-    def enters(self, folder: str) -> bool:
-        """Whether anything in the folder can be meant."""
-        return not (self._closed and self._closed.fullmatch(f"{folder}/"))
+    def may_match_in(self, folder: str) -> bool:
+        """Whether any file in the folder could be selected."""
+        return not (self._excluded_folders and self._excluded_folders.fullmatch(f"{folder}/"))
 
 
 def check_glob(text: str) -> str:
-    """Return `text` if it is a glob, and raise `BadGlob` where it is not."""
+    """Return `text` if it is a valid glob, else raise `InvalidGlob`."""
     if problem := glob_problem(text):
-        raise BadGlob(problem)
+        raise InvalidGlob(problem)
     return text
 
 
 def glob_problem(text: str) -> str:
-    """Why `text` is no glob, in a sentence; `""` where it is one."""
+    """Return why `text` is not a valid glob, as a sentence, or "" if it is."""
     segments = text.split("/")
     if not text:
         return "It is empty."
-    if _CONTROL.search(text):
-        return "It holds a backslash or a control character."
+    if _FORBIDDEN.search(text):
+        return "It contains a backslash or a control character."
     if "" in segments:
-        return "It begins or ends with a slash, or has two together."
+        return "It begins or ends with a slash, or has an empty segment."
     if not {".", ".."}.isdisjoint(segments):
         return "It has a segment . or .. in it."
     if any("**" in segment and segment != "**" for segment in segments):
-        return "Two stars stand for whole segments: a/**/b."
-    if any(map(_class_problem, segments)):
-        return "It has a bracket that is not closed, or a range that ends before it begins."
+        return "Two stars must be a whole segment: a/**/b."
+    if any(map(_has_invalid_class, segments)):
+        return "It has an unclosed bracket, or a range whose end is before its start."
     return ""
 
 
-def _class_problem(segment: str) -> bool:
+def _has_invalid_class(segment: str) -> bool:
     if "[" in _CLASS.sub("", segment):
         return True
     try:
-        re.compile(_segment(segment))
+        re.compile(_segment_pattern(segment))
     except re.error:
         return True
     return False
 
 
-def _any_of(globs: Iterable[str]) -> re.Pattern[str] | None:
-    patterns = [_pattern(glob) for glob in globs]
+def _compile(globs: Iterable[str]) -> re.Pattern[str] | None:
+    patterns = [_glob_pattern(glob) for glob in globs]
     return re.compile("|".join(patterns), re.DOTALL) if patterns else None
 
 
-def _pattern(glob: str) -> str:
-    """The glob as an expression that takes no more steps than the path is long times the glob.
+def _glob_pattern(glob: str) -> str:
+    """Return a regular expression for `glob`; a trailing slash means "this folder".
 
-    What lies between two stars is taken where it is found first, and for good (an atomic group):
-    no later place could help what follows.
+    Matching takes at most the length of the path times the length of the glob. The text between
+    two stars is matched at its first position only (an atomic group), as a later position would
+    not help to match the rest.
     """
-    folder = glob.endswith("/")
+    is_folder = glob.endswith("/")
     glob = check_glob(glob.removesuffix("/"))
-    if "/" not in glob and not folder:
+    if "/" not in glob and not is_folder:
         glob = f"**/{glob}"
-    first, *rest = _split(glob.split("/"))
-    made = "".join(map(_followed, first))
+    first, *rest = _split_at_double_stars(glob.split("/"))
+    pattern = "".join(map(_segment_with_slash, first))
     for run in rest[:-1]:
-        made += f"(?>(?:{_SEGMENT})*?{''.join(map(_followed, run))})" if run else ""
+        middle = "".join(map(_segment_with_slash, run))
+        pattern += f"(?>(?:{_ANY_SEGMENT})*?{middle})" if run else ""
     if not rest:
-        return made if folder else made.removesuffix("/")
-    last = "".join(map(_followed, rest[-1])).removesuffix("/")
-    if folder:
-        return f"{made}(?:{_SEGMENT})*{last}{'/' if last else ''}"
-    return f"{made}(?:{_SEGMENT})*{last or '[^/]+'}"
+        return pattern if is_folder else pattern.removesuffix("/")
+    last = "".join(map(_segment_with_slash, rest[-1])).removesuffix("/")
+    if is_folder:
+        return f"{pattern}(?:{_ANY_SEGMENT})*{last}{'/' if last else ''}"
+    return f"{pattern}(?:{_ANY_SEGMENT})*{last or '[^/]+'}"
 
 
-def _split(segments: list[str]) -> list[list[str]]:
-    """The runs of segments before, between and after each `**`."""
+def _split_at_double_stars(segments: list[str]) -> list[list[str]]:
+    """Return the runs of segments before, between and after each `**`."""
     runs: list[list[str]] = [[]]
     for segment in segments:
         if segment == "**":
@@ -112,36 +120,32 @@ def _split(segments: list[str]) -> list[list[str]]:
     return runs
 
 
-def _followed(segment: str) -> str:
-    return f"{_segment(segment)}/"
+def _segment_with_slash(segment: str) -> str:
+    return f"{_segment_pattern(segment)}/"
 
 
-def _segment(segment: str) -> str:
-    first, *rest = _STARS.split(segment)
-    made = _fixed(first)
+def _segment_pattern(segment: str) -> str:
+    first, *rest = _STAR.split(segment)
+    pattern = _pattern_without_stars(first)
     for part in rest[:-1]:
-        made += f"(?>[^/]*?{_fixed(part)})" if part else ""
-    return f"{made}[^/]*{_fixed(rest[-1])}" if rest else made
+        pattern += f"(?>[^/]*?{_pattern_without_stars(part)})" if part else ""
+    return f"{pattern}[^/]*{_pattern_without_stars(rest[-1])}" if rest else pattern
 
 
-# A star inside of brackets is none.
-_STARS = re.compile(r"\*(?![^\[]*\])")
-
-
-def _fixed(part: str) -> str:
-    """Text with `?` and brackets in it, but no star."""
-    made, position = "", 0
+def _pattern_without_stars(part: str) -> str:
+    """Return a pattern for text that may contain `?` and brackets but no star."""
+    pattern, position = "", 0
     while position < len(part):
         if bracket := _CLASS.match(part, position):
-            negated, members = bracket.groups()
-            made += f"(?!/)[{'^' if negated else ''}{_members(members)}]"
+            negation, members = bracket.groups()
+            pattern += f"(?!/)[{'^' if negation else ''}{_escape_members(members)}]"
             position = bracket.end()
         else:
-            made += "[^/]" if part[position] == "?" else re.escape(part[position])
+            pattern += "[^/]" if part[position] == "?" else re.escape(part[position])
             position += 1
-    return made
+    return pattern
 
 
-def _members(members: str) -> str:
-    """Of a class: only the hyphen keeps its meaning."""
+def _escape_members(members: str) -> str:
+    """Escape the members of a character class, in which only the hyphen is special."""
     return "-".join(re.sub(r"([\[\]^&~|\\])", r"\\\1", part) for part in members.split("-"))

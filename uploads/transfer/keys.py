@@ -1,50 +1,50 @@
-"""The names of objects: `<prefix>/<path below the session's folder>`, checked in this one place.
+"""Object keys: `<prefix>/<path relative to the session's folder>`.
 
-A key is text of one or more segments with `/` between them. Segments are neither empty nor `.`
-nor `..`, and hold no control character and no backslash, so that a key means the same in a
-bucket, in a folder and in a URL.
+A key consists of one or more segments separated by `/`. A segment is not empty, `.` or `..` and
+has no control character or backslash, so that a key means the same in a bucket, a folder and a
+URL.
 """
 
 import hashlib
 import re
 
-LONGEST_KEY = 1024  # bytes of UTF-8: S3's limit
-LONGEST_SEGMENT = 255  # bytes of UTF-8: what file systems bear
+MAX_KEY_BYTES = 1024  # in UTF-8: S3's limit
+MAX_SEGMENT_BYTES = 255  # in UTF-8: the limit of file systems
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ud800-\udfff]")
 
 
-class BadKey(ValueError):
-    """The text is no key; the message says why."""
+class InvalidKey(ValueError):
+    """The text is not a valid key; the message gives the reason."""
 
 
 def check_key(text: str) -> str:
-    """Return `text` if it is a key, and raise `BadKey` where it is not."""
+    """Return `text` if it is a valid key, else raise `InvalidKey`."""
     if problem := key_problem(text):
-        raise BadKey(problem)
+        raise InvalidKey(problem)
     return text
 
 
 def check_prefix(text: str) -> str:
-    """The prefix without the `/` that it may end with; `""` is one too."""
+    """Return the prefix without trailing slash; raise `InvalidKey` if invalid."""
     prefix = text.removesuffix("/")
     return check_key(prefix) if prefix or text else ""
 
 
 def join(*parts: str) -> str:
-    """One key, or prefix, made of checked parts, of which some may be empty."""
+    """Join valid parts, some of which may be empty, to one key or prefix."""
     return "/".join(filter(None, parts))
 
 
 def key_problem(text: str) -> str:
-    """Why `text` is no key, in a sentence; `""` where it is one."""
+    """Return why `text` is not a valid key, as a sentence, or "" if it is."""
     if not text:
         return "It is empty."
-    if bad := _FORBIDDEN.search(text):
-        return _forbidden(bad[0])
+    if forbidden := _FORBIDDEN.search(text):
+        return _character_problem(forbidden[0])
     if text.startswith("/"):
         return "It begins with a slash."
-    if len(text) * 4 > LONGEST_SEGMENT and (problem := _length_problem(text)):
+    if len(text) * 4 > MAX_SEGMENT_BYTES and (problem := _length_problem(text)):
         return problem
     if "//" in text or text.endswith("/"):
         return "It has an empty segment."
@@ -53,41 +53,44 @@ def key_problem(text: str) -> str:
     return ""
 
 
-def _forbidden(character: str) -> str:
+def _character_problem(character: str) -> str:
     if "\ud800" <= character <= "\udfff":
-        return "It is no valid UTF-8."
+        return "It is not valid UTF-8."
     name = {"\0": "a NUL byte", "\n": "a line break", "\\": "a backslash"}
-    return f"It holds {name.get(character, 'a control character')}."
+    return f"It contains {name.get(character, 'a control character')}."
 
 
 def _length_problem(text: str) -> str:
     encoded = text.encode()
-    if len(encoded) > LONGEST_KEY:
-        return f"It has more than {LONGEST_KEY} bytes."
-    if max(map(len, encoded.split(b"/"))) > LONGEST_SEGMENT:
-        return f"It has a segment of more than {LONGEST_SEGMENT} bytes."
+    if len(encoded) > MAX_KEY_BYTES:
+        return f"It has more than {MAX_KEY_BYTES} bytes."
+    if max(map(len, encoded.split(b"/"))) > MAX_SEGMENT_BYTES:
+        return f"It has a segment of more than {MAX_SEGMENT_BYTES} bytes."
     return ""
 
 
 def printable(name: str) -> str:
-    """A file's name as one line that can be stored and read; no two names give the same.
+    """Escape a file name to one line of valid text; different names stay different.
 
-    Bytes that are no UTF-8 come as the surrogates that `os.fsdecode` makes of them.
+    Bytes that are not UTF-8 are given as the surrogates that `os.fsdecode` returns.
     """
-    return _FORBIDDEN.sub(_escaped, name)
+    return _FORBIDDEN.sub(_escape, name)
 
 
-def stand_in(prefix: str, path: str) -> str:
-    """What names an entry that can have no key: no key either, and of the same length at most."""
+def placeholder_key(prefix: str, path: str) -> str:
+    """Return a unique text for the row of a path without a valid key.
+
+    It is not a valid key itself and fits into the key column.
+    """
     text = join(prefix, path)
     encoded = text.encode()
-    if len(encoded) <= LONGEST_KEY:
+    if len(encoded) <= MAX_KEY_BYTES:
         return text
     digest = hashlib.sha256(encoded).hexdigest()
-    return f"{encoded[: LONGEST_KEY - 80].decode(errors='ignore')}\\…{digest}"
+    return f"{encoded[: MAX_KEY_BYTES - 80].decode(errors='ignore')}\\…{digest}"
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] == "\\":
         return r"\\"

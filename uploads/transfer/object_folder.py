@@ -1,6 +1,7 @@
-"""Objects as the files of a folder.
+"""Objects as the files of a directory.
 
-Nothing here needs Django: `child.py` works with these too, and is there sooner than that is loaded.
+This module does not import Django: the process of `copy_worker_main` uses it too, and starts much
+faster without.
 """
 
 import errno
@@ -12,184 +13,193 @@ from contextlib import suppress
 from itertools import count
 from uuid import UUID
 
-from uploads.transfer.content import Content, Stored, thread_buffer
+from uploads.transfer.content import Content, StoredObject, thread_buffer
+from uploads.transfer.directories import Directory, DirectoryCache
 from uploads.transfer.errors import StoreBusy, StoreError
-from uploads.transfer.folders import Folder, Folders
 
-CHUNK = 1024 * 1024
-DAY = 24 * 3600
-MODE = 0o640
-# The attribute that keeps an object's sum and who put it, in 48 bytes: ext4 has room for so many
-# in the inode itself. Where there are no attributes, sums are computed again when they are asked.
-LABEL = "user.bureau"
-NOBODY = UUID(int=0)
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# Linux makes files without a name, and gives them one by way of /proc.
+CHUNK_BYTES = 1024 * 1024
+MAX_LEFTOVER_AGE_S = 24 * 3600
+FILE_MODE = 0o640
+# An extended attribute with the object's SHA-256 and owner id in 48 bytes, which fit into ext4's
+# inode. On file systems without extended attributes checksums are computed when needed.
+XATTR_NAME = "user.bureau"
+XATTR_BYTES = 48
+NIL_OWNER_ID = UUID(int=0)
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Linux can create a file without a name (O_TMPFILE) and link it to a name through /proc later.
 _OPEN_FILES = "/proc/self/fd"
-_NAMELESS = 0
+TMPFILE_FLAGS = 0
 if hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES):
-    _NAMELESS = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
-# What file systems say that have no such files.
-_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
+    TMPFILE_FLAGS = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
+# The errors of file systems that do not support O_TMPFILE.
+_TMPFILE_UNSUPPORTED = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}
 
 _PROBLEMS = {
-    errno.ENOTDIR: "Part of its key is the key of another object, and a folder can't be there.",
-    errno.ELOOP: "Part of its key is a symbolic link in the store.",
-    errno.EISDIR: "Its key is a folder in the store, with other objects in it.",
+    errno.ENOTDIR: "The first segments of its key are the key of another object.",
+    errno.ELOOP: "A segment of its key is a symbolic link in the store.",
+    errno.EISDIR: "Its key is a folder with other objects in the store.",
     errno.ENAMETOOLONG: "Its key is too long for the store's file system.",
-    errno.EACCES: "The store's folder can't be written to.",
-    errno.EROFS: "The store's folder can't be written to.",
+    errno.EACCES: "The store's folder is not writable.",
+    errno.EROFS: "The store's folder is not writable.",
     errno.ENOSPC: "The store is full.",
     errno.EDQUOT: "The store is full.",
 }
-_LASTING = {errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENAMETOOLONG, errno.EACCES, errno.EROFS}
+_PERMANENT = {
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EROFS,
+}
 
 
-class NamedErrors:
-    """What an OSError means for the object; not a generator, for it is entered for each file."""
+class StoreErrors:
+    """Raises an OSError as a StoreError; a class, as it is entered for each file."""
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
         if isinstance(error, OSError):
             problem = _PROBLEMS.get(error.errno or 0, f"The store failed: {error.strerror}.")
-            raise (StoreError if error.errno in _LASTING else StoreBusy)(problem) from error
+            raise (StoreError if error.errno in _PERMANENT else StoreBusy)(problem) from error
 
 
-named_errors = NamedErrors()
+store_errors = StoreErrors()
 
 
 class ObjectFolder:
-    """Objects as files below `folder`, each at its key; as a `Store` has it.
+    """The part of a `Store` that keeps objects as files below `directory`.
 
-    An object is written to a file that has no name yet, read back and compared, and then gets its
-    key. It has the modification time of the file that it was made of. Where there are no files
-    without a name, and where the key is another object's until then, it has one in `aside` before.
+    An object is written to a file without a name, read back and compared, and then linked to its
+    key. It gets the modification time of its source file. If the file system does not support
+    files without a name, or if an object is replaced, the file first has a name in `staging`.
 
-    A killed process loses nothing that has its key. What a power cut takes is another matter:
-    with `durable`, each object and its name are on the disk before it counts as stored.
+    A killed process never leaves a partial object. With `durable`, an object also survives a power
+    cut: it and its name are synced to disk before it counts as stored.
     """
 
-    def __init__(self, folder: Folder, aside: Folder, *, durable: bool = False) -> None:
-        self.folder = folder
-        self.aside = aside
+    def __init__(self, directory: Directory, staging: Directory, *, durable: bool = False) -> None:
+        self.directory = directory
+        self.staging = staging
         self.durable = durable
-        self._folders = Folders(folder)
+        self._directories = DirectoryCache(directory)
         self._numbers = count()
-        self._run = os.urandom(6).hex()
+        self.instance_id = os.urandom(6).hex()
 
     def is_empty(self, prefix: str) -> bool:
-        with named_errors:
+        with store_errors:
             try:
-                with os.scandir(self._folders.folder(prefix).fd) as entries:
+                with os.scandir(self._directories.get(prefix).fd) as entries:
                     return next(entries, None) is None
             except (FileNotFoundError, NotADirectoryError):
                 return True
 
-    def find(self, key: str) -> Stored | None:
-        with named_errors:
+    def find(self, key: str) -> StoredObject | None:
+        with store_errors:
             try:
-                fd = self._opened(key)
+                fd = self._open_object(key)
             except (FileNotFoundError, NotADirectoryError):
                 return None
             try:
-                return _stored(fd)
+                return _stored_object(fd)
             finally:
                 os.close(fd)
 
     def sha256_of(self, key: str) -> str:
-        with named_errors:
+        with store_errors:
             try:
-                file = os.fdopen(self._opened(key), "rb")
+                file = os.fdopen(self._open_object(key), "rb")
             except (FileNotFoundError, NotADirectoryError):
                 return ""
             with file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def put(self, key: str, content: Content, *, by: UUID | None = None) -> None:
+    def put(self, key: str, content: Content, *, owner_id: UUID | None = None) -> None:
         path, _, name = key.rpartition("/")
-        with named_errors:
+        with store_errors:
             try:
-                # Whether the key can be there is known before a large file has been copied.
-                folder = self._folders.folder(path, make=True)
-                self._put(folder, name, content, by or NOBODY)
+                # Create the parent first: an impossible key fails before a large file is copied.
+                parent = self._directories.get(path, create=True)
+                self._put(parent, name, content, owner_id or NIL_OWNER_ID)
             except BaseException:
-                self._folders.forget()
+                self._directories.clear()
                 raise
 
-    def discard_leftovers(self, by: UUID) -> None:
-        """Those of a session that nobody runs again go when they are a day old."""
-        with named_errors, os.scandir(self.aside.fd) as entries:
+    def discard_leftovers(self, owner_id: UUID) -> None:
+        """Delete this owner's staged files of other instances, and all that are a day old."""
+        with store_errors, os.scandir(self.staging.fd) as entries:
             for entry in entries:
-                owner, run = entry.name.split(".")[:2]
+                owner, instance = entry.name.split(".")[:2]
                 with suppress(FileNotFoundError):
-                    if run != self._run and (owner == str(by) or _is_old(entry)):
-                        os.unlink(entry.name, dir_fd=self.aside.fd)
+                    if instance != self.instance_id and (owner == str(owner_id) or _is_old(entry)):
+                        os.unlink(entry.name, dir_fd=self.staging.fd)
 
-    def _opened(self, key: str) -> int:
+    def _open_object(self, key: str) -> int:
         path, _, name = key.rpartition("/")
-        return os.open(name, _READ, dir_fd=self._folders.folder(path).fd)
+        return os.open(name, _READ_FLAGS, dir_fd=self._directories.get(path).fd)
 
-    def _put(self, folder: Folder, name: str, content: Content, by: UUID) -> None:
-        aside = f"{by}.{self._run}.{next(self._numbers)}"
-        fd, is_aside = self._created(folder, aside)
+    def _put(self, parent: Directory, name: str, content: Content, owner_id: UUID) -> None:
+        staging_name = f"{owner_id}.{self.instance_id}.{next(self._numbers)}"
+        fd, is_staged = self._create(parent, staging_name)
         try:
-            _write(fd, content, by)
+            _write(fd, content, owner_id)
             if self.durable:
                 os.fsync(fd)
             content.check()
-            if is_aside or not self._was_named(fd, folder, name, aside):
-                os.rename(aside, name, src_dir_fd=self.aside.fd, dst_dir_fd=folder.fd)
+            if is_staged or not self._link(fd, parent, name, staging_name):
+                os.rename(staging_name, name, src_dir_fd=self.staging.fd, dst_dir_fd=parent.fd)
         except BaseException:
             with suppress(FileNotFoundError):
-                os.unlink(aside, dir_fd=self.aside.fd)
+                os.unlink(staging_name, dir_fd=self.staging.fd)
             raise
         finally:
             os.close(fd)
         if self.durable:
-            os.fsync(folder.fd)
+            os.fsync(parent.fd)
 
-    def _created(self, folder: Folder, aside: str) -> tuple[int, bool]:
-        """A new file, to be written and read, and whether it has a name in `aside`."""
-        if _NAMELESS:
+    def _create(self, parent: Directory, staging_name: str) -> tuple[int, bool]:
+        """Create a file; return its descriptor and whether it has a name in `staging`."""
+        if TMPFILE_FLAGS:
             try:
-                return os.open(".", _NAMELESS, MODE, dir_fd=folder.fd), False
+                return os.open(".", TMPFILE_FLAGS, FILE_MODE, dir_fd=parent.fd), False
             except OSError as error:
-                if error.errno not in _NO_NAMELESS:
+                if error.errno not in _TMPFILE_UNSUPPORTED:
                     raise
-        return os.open(aside, _CREATE, MODE, dir_fd=self.aside.fd), True
+        return os.open(staging_name, _CREATE_FLAGS, FILE_MODE, dir_fd=self.staging.fd), True
 
-    def _was_named(self, fd: int, folder: Folder, name: str, aside: str) -> bool:
-        """Give the file its name; where that is taken, one in `aside` instead, and return False."""
-        nameless = f"{_OPEN_FILES}/{fd}"
+    def _link(self, fd: int, parent: Directory, name: str, staging_name: str) -> bool:
+        """Link the file to `name`; if that exists, to `staging` and return False."""
+        open_file = f"{_OPEN_FILES}/{fd}"
         try:
-            os.link(nameless, name, dst_dir_fd=folder.fd, follow_symlinks=True)
+            os.link(open_file, name, dst_dir_fd=parent.fd, follow_symlinks=True)
         except FileExistsError:
-            os.link(nameless, aside, dst_dir_fd=self.aside.fd, follow_symlinks=True)
+            os.link(open_file, staging_name, dst_dir_fd=self.staging.fd, follow_symlinks=True)
             return False
         return True
 
 
-def _write(fd: int, content: Content, by: UUID) -> None:
+def _write(fd: int, content: Content, owner_id: UUID) -> None:
+    """Write the content, read it back to verify it, and set its mtime and attribute."""
     written = 0
     chunk: bytes | memoryview = b""
-    for chunk in content.chunks(CHUNK):
+    for chunk in content.chunks(CHUNK_BYTES):
         _write_all(fd, chunk)
         written += len(chunk)
     if isinstance(chunk, bytes) and written == len(chunk):
-        # It came in one piece, which is there still; views would be compared byte by byte.
+        # A single chunk is still in memory; a memoryview would be compared byte by byte.
         is_same = os.pread(fd, written + 1, 0) == chunk
     else:
-        is_same = _sum(fd, written) == content.sha256
+        is_same = _sha256(fd, written) == content.sha256
     if not is_same:
-        raise StoreBusy("What was written is not what was read.")
+        raise StoreBusy("The store returned other bytes than were written.")
     if content.mtime_ns is not None:
         os.utime(fd, ns=(content.mtime_ns, content.mtime_ns))
-    _label(fd, content.sha256, by)
+    _set_attribute(fd, content.sha256, owner_id)
 
 
 def _write_all(fd: int, chunk: bytes | memoryview) -> None:
@@ -198,39 +208,38 @@ def _write_all(fd: int, chunk: bytes | memoryview) -> None:
         written += os.write(fd, memoryview(chunk)[written:])
 
 
-def _sum(fd: int, size: int) -> str:
-    """The SHA-256 of the file, as the kernel gives it back; "" where it has another size."""
-    summed, position = hashlib.sha256(), 0
-    buffer = thread_buffer(min(CHUNK, size + 1))
-    while count := os.preadv(fd, [buffer], position):
-        summed.update(buffer[:count])
-        position += count
-        if position >= size and count < len(buffer):
+def _sha256(fd: int, size: int) -> str:
+    """Read the file back and return its SHA-256, or "" if its size is not `size`."""
+    digest, position = hashlib.sha256(), 0
+    buffer = thread_buffer(min(CHUNK_BYTES, size + 1))
+    while length := os.preadv(fd, [buffer], position):
+        digest.update(buffer[:length])
+        position += length
+        if position >= size and length < len(buffer):
             break
-    return summed.hexdigest() if position == size else ""
+    return digest.hexdigest() if position == size else ""
 
 
 def _is_old(entry: os.DirEntry[str]) -> bool:
-    return time.time() - entry.stat(follow_symlinks=False).st_ctime > DAY
+    return time.time() - entry.stat(follow_symlinks=False).st_ctime > MAX_LEFTOVER_AGE_S
 
 
-def _label(fd: int, sha256: str, by: UUID) -> None:
-    # Not every file system keeps attributes, nor every system.
+def _set_attribute(fd: int, sha256: str, owner_id: UUID) -> None:
+    # Some file systems and platforms have no extended attributes.
     if hasattr(os, "setxattr"):
-        try:
-            os.setxattr(fd, LABEL, bytes.fromhex(sha256) + by.bytes)
-        except OSError:
-            return
+        with suppress(OSError):
+            os.setxattr(fd, XATTR_NAME, bytes.fromhex(sha256) + owner_id.bytes)
 
 
-def _stored(fd: int) -> Stored | None:
+def _stored_object(fd: int) -> StoredObject | None:
     known = os.fstat(fd)
     if not stat.S_ISREG(known.st_mode):
         return None
-    label = b""
+    attribute = b""
     if hasattr(os, "getxattr"):
         with suppress(OSError):
-            label = os.getxattr(fd, LABEL)
-    if len(label) != 48:
-        return Stored(known.st_size, known.st_mtime_ns, "", None)
-    return Stored(known.st_size, known.st_mtime_ns, label[:32].hex(), UUID(bytes=label[32:]))
+            attribute = os.getxattr(fd, XATTR_NAME)
+    if len(attribute) != XATTR_BYTES:
+        return StoredObject(known.st_size, known.st_mtime_ns, "", None)
+    sha256, owner_id = attribute[:32].hex(), UUID(bytes=attribute[32:])
+    return StoredObject(known.st_size, known.st_mtime_ns, sha256, owner_id)

@@ -1,4 +1,4 @@
-"""Reading one file as one state of it, or not at all."""
+"""Reading a source file completely in one state, or failing with a reason."""
 
 import errno
 import hashlib
@@ -9,52 +9,53 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from uploads.transfer.content import Bytes, thread_buffer
+from uploads.transfer.directories import DirectoryCache
 from uploads.transfer.errors import SourceChanged, SourceError
-from uploads.transfer.folders import Folders
-from uploads.transfer.sources import file_problem, kind_problem
+from uploads.transfer.source_folder import file_problem, file_type_problem
 
-# Without O_NONBLOCK, to open a pipe that came in the file's place would wait for who writes to it.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-# A kernel's clock ticks so slowly (in nanoseconds) that two changes may bear the same time.
-TICK = 20_000_000
-PATIENCE = 10  # ticks that a file may take to come to rest
-AT_ONCE = 256 * 1024
+# O_NONBLOCK: opening a pipe that replaced the file would block until something writes to it.
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# The kernel's clock for file times is coarse: two changes within this time may get the same mtime.
+MTIME_RESOLUTION_NS = 20_000_000
+MAX_MTIME_CHECKS = 10
+SINGLE_READ_BYTES = 256 * 1024
+CHECKSUM_CHUNK_BYTES = 1024 * 1024
 T = TypeVar("T")
 
 
 class SourceFile:
-    """An open file of a folder, as the `Content` of an object.
+    """An open source file, as the `Content` of an object.
 
-    What its times, size and links were when it was opened they have to be when all is read.
-    Raises `SourceError`; `check` is called with each chunk and may raise what it likes.
+    Raises `SourceError` if it cannot be opened or if its size, times or link count differ after
+    reading from what they were when it was opened. `check` is called with each chunk.
     """
 
-    def __init__(self, folders: Folders, path: str, check: Callable[[], None]) -> None:
+    def __init__(self, directories: DirectoryCache, path: str, check: Callable[[], None]) -> None:
         self.path = path
         self.check = check
         self.sha256 = ""
-        self._folders = folders
+        self._directories = directories
         try:
             self._fd = self._open()
         except OSError as error:
-            folders.forget()
-            raise SourceError(_problem(error)) from error
+            directories.clear()
+            raise SourceError(_open_problem(error)) from error
 
     def chunks(self, size: int) -> Iterator[Bytes]:
-        if self.size < min(size, AT_ONCE):
-            yield self._whole()
+        if self.size < min(size, SINGLE_READ_BYTES):
+            yield self._read_whole()
             return
-        read, summed = 0, hashlib.sha256()
-        for chunk in self._pieces(size):
-            read += len(chunk)
-            summed.update(chunk)
+        read_bytes, digest = 0, hashlib.sha256()
+        for chunk in self._read_chunks(size):
+            read_bytes += len(chunk)
+            digest.update(chunk)
             yield chunk
-        self._compare(read)
-        self.sha256 = summed.hexdigest()
+        self._check_unchanged(read_bytes)
+        self.sha256 = digest.hexdigest()
 
-    def sum(self) -> str:
-        """Read it for its SHA-256 alone."""
-        for _ in self.chunks(1024 * 1024):
+    def compute_sha256(self) -> str:
+        """Read the file only to compute its SHA-256."""
+        for _ in self.chunks(CHECKSUM_CHUNK_BYTES):
             self.check()
         return self.sha256
 
@@ -63,25 +64,25 @@ class SourceFile:
 
     def _open(self) -> int:
         folder, _, name = self.path.rpartition("/")
-        fd = os.open(name, _READ, dir_fd=self._folders.folder(folder).fd)
+        fd = os.open(name, _OPEN_FLAGS, dir_fd=self._directories.get(folder).fd)
         try:
-            self._known = known = _settled(fd)
-            if problem := kind_problem(known.st_mode):
+            self._stat = _stat_when_quiet(fd)
+            if problem := file_type_problem(self._stat.st_mode):
                 raise SourceError(problem)
         except BaseException:
             os.close(fd)
             raise
-        self.size, self.mtime_ns = known.st_size, known.st_mtime_ns
+        self.size, self.mtime_ns = self._stat.st_size, self._stat.st_mtime_ns
         return fd
 
-    def _whole(self) -> bytes:
-        # A byte more than it has, to see where it grows.
+    def _read_whole(self) -> bytes:
+        # Try to read one byte more, to detect a file that grows.
         data = self._read(os.pread, self.size + 1, 0)
-        self._compare(len(data))
+        self._check_unchanged(len(data))
         self.sha256 = hashlib.sha256(data).hexdigest()
         return data
 
-    def _pieces(self, size: int) -> Iterator[memoryview]:
+    def _read_chunks(self, size: int) -> Iterator[memoryview]:
         buffer, position = thread_buffer(size), 0
         while count := self._read(os.preadv, [buffer], position):
             self.check()
@@ -90,33 +91,34 @@ class SourceFile:
             if position > self.size:
                 return
 
-    def _read(self, call: Callable[..., T], what: object, position: int) -> T:
+    def _read(self, function: Callable[..., T], target: object, position: int) -> T:
         try:
-            return call(self._fd, what, position)
+            return function(self._fd, target, position)
         except OSError as error:
             raise SourceChanged(file_problem(error)) from error
 
-    def _compare(self, read: int) -> None:
-        now, known = os.fstat(self._fd), self._known
-        if _state(now) != _state(known):
-            raise SourceChanged(self._what_happened(now))
-        if read != known.st_size:
-            raise SourceChanged("It ended elsewhere than its size says.")
+    def _check_unchanged(self, read_bytes: int) -> None:
+        current = os.fstat(self._fd)
+        if _state(current) != _state(self._stat):
+            raise SourceChanged(self._describe_change(current))
+        if read_bytes != self._stat.st_size:
+            raise SourceChanged("The number of bytes read differs from its size.")
 
-    def _what_happened(self, now: os.stat_result) -> str:
-        """In the words of who looks at the folder."""
+    def _describe_change(self, current: os.stat_result) -> str:
+        """Return how the file changed, as a sentence for the owner of the folder."""
         folder, _, name = self.path.rpartition("/")
         try:
-            there = os.stat(name, dir_fd=self._folders.folder(folder).fd, follow_symlinks=False)
+            parent_fd = self._directories.get(folder).fd
+            at_path = os.stat(name, dir_fd=parent_fd, follow_symlinks=False)
         except OSError:
-            return "It vanished while it was read."
-        if problem := kind_problem(there.st_mode):
-            return f"It became something else while it was read: {problem[0].lower()}{problem[1:]}"
-        if there.st_ino != now.st_ino:
+            return "It was removed while it was read."
+        if problem := file_type_problem(at_path.st_mode):
+            return f"It was replaced while it was read: {problem[0].lower()}{problem[1:]}"
+        if at_path.st_ino != current.st_ino:
             return "It was replaced while it was read."
-        if now.st_size < self.size:
+        if current.st_size < self.size:
             return "It shrank while it was read."
-        if now.st_size > self.size:
+        if current.st_size > self.size:
             return "It grew while it was read."
         return "It changed while it was read."
 
@@ -132,24 +134,24 @@ class SourceFile:
         self.close()
 
 
-def _settled(fd: int) -> os.stat_result:
-    """What the file is like, once a change would give it another time."""
-    for _ in range(PATIENCE):
-        known = os.fstat(fd)
-        if not 0 <= time.time_ns() - known.st_mtime_ns < TICK:
-            return known
-        time.sleep(TICK / 1e9)
+def _stat_when_quiet(fd: int) -> os.stat_result:
+    """Wait until the next change would give another mtime; return the stat."""
+    for _ in range(MAX_MTIME_CHECKS):
+        stat = os.fstat(fd)
+        if not 0 <= time.time_ns() - stat.st_mtime_ns < MTIME_RESOLUTION_NS:
+            return stat
+        time.sleep(MTIME_RESOLUTION_NS / 1e9)
     raise SourceChanged("It is being written to.")
 
 
-def _state(known: os.stat_result) -> tuple[int, ...]:
-    """The time of the last change of any kind tells of renaming and removal as well."""
-    return known.st_size, known.st_mtime_ns, known.st_ctime_ns, known.st_nlink
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    """Return what must not change; ctime and link count reveal renaming and removal."""
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_nlink
 
 
-def _problem(error: OSError) -> str:
+def _open_problem(error: OSError) -> str:
     if error.errno == errno.ELOOP:
-        return "It is a symbolic link, and those are not followed."
+        return "It is a symbolic link; links are not followed."
     if error.errno == errno.ENXIO:
-        return "It is a socket or a device and no file."
+        return "It is a socket or a device, not a regular file."
     return file_problem(error)

@@ -1,5 +1,3 @@
-"""Threads that copy files, or have helpers copy them, and one that hands them out."""
-
 import heapq
 import os
 import random
@@ -16,201 +14,215 @@ from uuid import UUID
 
 import structlog
 
-from uploads.transfer.cancellation import Stop
-from uploads.transfer.copy_worker import Helper, HelperDied
-from uploads.transfer.copying import Copying, Fate, Outcome
-from uploads.transfer.errors import Stopped
+from uploads.transfer.cancellation import CancellationToken
+from uploads.transfer.copy_worker import CopyWorker, CopyWorkerDied
+from uploads.transfer.errors import TransferCancelled
+from uploads.transfer.file_copier import CopyResult, CopyStatus, FileCopier
 
 log = structlog.get_logger(__name__)
 
-AHEAD = 10_000  # files handed out and not settled
-MOST_OFFERED = 20_000
-LOOK = 0.01  # seconds between two looks at what is done
-LARGE = 256 * 1024  # bytes, of which a thread is busy outside of the interpreter
-MANY = 500  # small files, of which a helper has copied the first when one has copied the last
-MOST_HELPERS = min(os.cpu_count() or 1, 4)  # more would wait for who finds the files
-BATCH = 64  # small files that a helper is told at once
-BUSY = 0.8  # of one processor
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+MAX_UNFINISHED_TASKS = 10_000
+MAX_SUBMITTED_TASKS = 20_000
+POLL_INTERVAL_S = 0.01
+# A thread that copies a file of this size spends most of its time outside the interpreter lock.
+LARGE_FILE_BYTES = 256 * 1024
+# Copying fewer small files takes less time than starting a process.
+MIN_FILES_FOR_COPY_WORKERS = 500
+# More processes would wait for this one, which lists the files.
+MAX_COPY_WORKERS = min(os.cpu_count() or 1, 4)
+BATCH_FILES = 64
+BUSY_CPU_SHARE = 0.8  # of one processor
+FIRST_RETRY_DELAY_S = 0.5
+MAX_RETRY_DELAY_S = 10.0
 
 
-class Task(NamedTuple):
-    """A file to copy; `tries` is how often that is tried, with the next."""
+class CopyTask(NamedTuple):
+    """A file to copy; `attempt` is the number of this or the next attempt."""
 
     pk: UUID
     path: str
     key: str
     size: int
     mtime_ns: int
-    tries: int = 1
+    attempt: int = 1
 
 
-class Settled(NamedTuple):
-    task: Task
-    outcome: Outcome
+class FinishedTask(NamedTuple):
+    task: CopyTask
+    result: CopyResult
 
 
-class Crew:
-    """Up to `size` threads; when `with` ends they are told to stop and waited for.
+class WorkerPool:
+    """Up to `max_threads` threads that copy files within a `with` block.
 
-    There are as many as help: one more for each large file, and twice as many where those that
-    are there wait for a disk or a network. Of many small files on a quick disk, the interpreter
-    would let one thread at a time copy, so `start_helper` makes processes that do it for them.
+    The pool starts one thread for each large file, and doubles the threads while tasks wait and
+    the processor is idle, because the threads then wait for a disk or network. For many small
+    files it starts processes with `start_copy_worker`, each used by one thread: the interpreter
+    lock would let only one thread at a time copy.
 
-    What failed and may do better later is tried again up to `retries` times, after a pause that
-    is longer each time and that keeps no thread from other files.
+    A task that fails with a transient error is retried up to `max_retries` times, each time after
+    a longer delay, during which its thread copies other files.
     """
 
     def __init__(
         self,
-        copying: Copying,
-        stop: Stop,
+        copier: FileCopier,
+        token: CancellationToken,
         *,
-        size: int,
-        retries: int,
-        start_helper: Callable[[], Helper] | None = None,
+        max_threads: int,
+        max_retries: int,
+        start_copy_worker: Callable[[], CopyWorker] | None = None,
     ) -> None:
-        self._copying = copying
-        self._stop = stop
-        self._size = size
-        self._retries = retries
-        self._start_helper = start_helper
-        self._todo: SimpleQueue[list[Task]] = SimpleQueue()
-        self._done: deque[Settled] = deque()
-        self._later: list[tuple[float, int, Task]] = []
-        self._numbers = count()
-        self._unsettled = 0
-        self._offered: set[UUID] = set()
+        self._copier = copier
+        self._token = token
+        self._max_threads = max_threads
+        self._max_retries = max_retries
+        self._start_copy_worker = start_copy_worker
+        self._queue: SimpleQueue[list[CopyTask]] = SimpleQueue()
+        self._finished: deque[FinishedTask] = deque()
+        self._retries: list[tuple[float, int, CopyTask]] = []
+        self._retry_numbers = count()
+        self._unfinished = 0
+        self._submitted: set[UUID] = set()
         self._threads: list[threading.Thread] = []
-        self._helpers: list[Helper] = []
-        self._looked = time.monotonic(), time.process_time()
+        self._copy_workers: list[CopyWorker] = []
+        self._last_cpu_check = time.monotonic(), time.process_time()
 
-    def expect(self, sizes: Iterable[int]) -> None:
-        """Files of these sizes are about to be offered: if helpers help, they start meanwhile."""
-        if self._helpers or not self._start_helper:
+    def start_copy_workers_for(self, sizes: Iterable[int]) -> None:
+        """Start processes, once, if files of these sizes are worth it.
+
+        Call this before the files are submitted, so that the processes start in the meantime.
+        """
+        if self._copy_workers or not self._start_copy_worker:
             return
-        if sum(size < LARGE for size in sizes) >= MANY:
-            self._hire(MOST_HELPERS, with_helpers=True)
+        if sum(size < LARGE_FILE_BYTES for size in sizes) >= MIN_FILES_FOR_COPY_WORKERS:
+            self._start_threads(MAX_COPY_WORKERS, with_copy_workers=True)
 
-    def offer(self, tasks: list[Task]) -> bool:
-        """Begin with as many of them as there is room for; returns whether there was for all.
+    def submit(self, tasks: list[CopyTask]) -> bool:
+        """Start as many tasks as there is room for; return whether all were started.
 
-        `run` may get those again that were taken.
+        `run` may be given the started tasks again and skips them.
         """
-        room = min(AHEAD - self._unsettled, MOST_OFFERED - len(self._offered))
-        taken = tasks[: max(room, 0)]
-        self._offered.update(task.pk for task in taken)
-        self._hand_out(taken)
-        return len(taken) == len(tasks)
+        room = min(
+            MAX_UNFINISHED_TASKS - self._unfinished, MAX_SUBMITTED_TASKS - len(self._submitted)
+        )
+        started = tasks[: max(room, 0)]
+        self._submitted.update(task.pk for task in started)
+        self._enqueue(started)
+        return len(started) == len(tasks)
 
-    def run(self, tasks: Iterable[Task], *, tick: Callable[[], None]) -> None:
-        """Copy these and what was taken before.
+    def run(self, tasks: Iterable[CopyTask], *, on_poll: Callable[[], None]) -> None:
+        """Run these tasks and those submitted before, until all have finished.
 
-        `tick` is called many times a second, and is to ask for `settled`.
+        `on_poll` is called many times a second and must call `pop_finished`.
         """
-        tasks = (task for task in tasks if task.pk not in self._offered)
+        tasks = (task for task in tasks if task.pk not in self._submitted)
         while True:
-            self._hand_out_later()
-            self._hand_out(list(islice(tasks, AHEAD - self._unsettled)))
-            if not self._unsettled:
+            self._enqueue_due_retries()
+            self._enqueue(list(islice(tasks, MAX_UNFINISHED_TASKS - self._unfinished)))
+            if not self._unfinished:
                 return
-            self._stop.wait(LOOK)
-            tick()
-            self._grow()
+            self._token.wait(POLL_INTERVAL_S)
+            on_poll()
+            self._add_threads_if_idle()
 
-    def settled(self) -> Iterator[Settled]:
-        """What became of files since it was asked last."""
-        while self._done:
-            settled = self._done.popleft()
-            task, outcome = settled
-            if outcome.is_passing and task.tries <= self._retries:
-                due = time.monotonic() + _pause(task.tries)
-                again = task._replace(tries=task.tries + 1)
-                heapq.heappush(self._later, (due, next(self._numbers), again))
+    def pop_finished(self) -> Iterator[FinishedTask]:
+        """Yield the tasks that have finished since the last call; schedules retries."""
+        while self._finished:
+            finished = self._finished.popleft()
+            task, result = finished
+            if result.is_transient and task.attempt <= self._max_retries:
+                due = time.monotonic() + _retry_delay_s(task.attempt)
+                retry = task._replace(attempt=task.attempt + 1)
+                heapq.heappush(self._retries, (due, next(self._retry_numbers), retry))
             else:
-                self._unsettled -= 1
-                yield settled
+                self._unfinished -= 1
+                yield finished
 
-    def _hand_out(self, tasks: list[Task]) -> None:
-        self._unsettled += len(tasks)
-        large = [task for task in tasks if task.size >= LARGE]
-        small = [task for task in tasks if task.size < LARGE]
+    def _enqueue(self, tasks: list[CopyTask]) -> None:
+        self._unfinished += len(tasks)
+        large = [task for task in tasks if task.size >= LARGE_FILE_BYTES]
+        small = [task for task in tasks if task.size < LARGE_FILE_BYTES]
         for task in large:
-            self._todo.put([task])
-        # Without helpers, many small files wait for a network, and each may have its own thread.
-        batch = BATCH if self._start_helper else 1
-        for start in range(0, len(small), batch):
-            self._todo.put(small[start : start + batch])
-        self.expect(task.size for task in small)
-        self._hire(len(large) or (1 if tasks and not self._threads else 0))
+            self._queue.put([task])
+        # Without processes the store is on a network: each small file may use its own thread.
+        batch_files = BATCH_FILES if self._start_copy_worker else 1
+        for start in range(0, len(small), batch_files):
+            self._queue.put(small[start : start + batch_files])
+        self.start_copy_workers_for(task.size for task in small)
+        self._start_threads(len(large) or (1 if tasks and not self._threads else 0))
 
-    def _grow(self) -> None:
-        """More threads, if files wait while the processor does."""
-        then, spent = self._looked
-        now, spent_now = self._looked = time.monotonic(), self._spent()
-        if self._todo.empty() or any(helper.is_starting for helper in self._helpers):
+    def _enqueue_due_retries(self) -> None:
+        while self._retries and self._retries[0][0] <= time.monotonic():
+            self._queue.put([heapq.heappop(self._retries)[2]])
+
+    def _add_threads_if_idle(self) -> None:
+        """Double the threads if tasks wait while the processor is idle."""
+        last_time, last_cpu = self._last_cpu_check
+        now, cpu = self._last_cpu_check = time.monotonic(), self._cpu_seconds()
+        if self._queue.empty() or any(worker.is_starting for worker in self._copy_workers):
             return
-        if spent_now - spent < BUSY * (now - then):
-            self._hire(len(self._threads))
+        if cpu - last_cpu < BUSY_CPU_SHARE * (now - last_time):
+            self._start_threads(len(self._threads))
 
-    def _spent(self) -> float:
-        return time.process_time() + sum(helper.spent for helper in self._helpers)
+    def _cpu_seconds(self) -> float:
+        return time.process_time() + sum(worker.cpu_seconds for worker in self._copy_workers)
 
-    def _hire(self, more: int, *, with_helpers: bool = False) -> None:
-        for _ in range(min(more, self._size - len(self._threads))):
-            # It logs in the words of the one that made it.
+    def _start_threads(self, number: int, *, with_copy_workers: bool = False) -> None:
+        for _ in range(min(number, self._max_threads - len(self._threads))):
+            # A copy of the context, so that the thread logs with the job's variables.
             thread = threading.Thread(
                 target=copy_context().run,
-                args=[self._work, self._new_helper() if with_helpers else None],
-                name=f"copying-{len(self._threads)}",
+                args=[self._work, self._new_copy_worker() if with_copy_workers else None],
+                name=f"copy-{len(self._threads)}",
             )
             self._threads.append(thread)
             thread.start()
 
-    def _new_helper(self) -> Helper | None:
-        assert self._start_helper is not None
+    def _new_copy_worker(self) -> CopyWorker | None:
+        assert self._start_copy_worker is not None
         try:
-            helper = self._start_helper()
+            worker = self._start_copy_worker()
         except OSError:
-            log.exception("helper_not_started")
+            log.exception("copy_worker_not_started")
             return None
-        self._helpers.append(helper)
-        return helper
+        self._copy_workers.append(worker)
+        return worker
 
-    def _hand_out_later(self) -> None:
-        while self._later and self._later[0][0] <= time.monotonic():
-            self._todo.put([heapq.heappop(self._later)[2]])
-
-    def _work(self, helper: Helper | None) -> None:
-        while batch := self._todo.get():
-            told = self._told(helper, batch) if helper else None
-            if told is None:
-                helper = None
+    def _work(self, worker: CopyWorker | None) -> None:
+        """Run batches until an empty one comes; without `worker`, copy in this thread."""
+        while batch := self._queue.get():
+            results = self._copy_in_worker(worker, batch) if worker else None
+            if results is None:
+                worker = None
             try:
-                for task, outcome in zip(batch, told or repeat(None), strict=False):
-                    self._done.append(Settled(task, outcome or self._copy(task)))
-            except Stopped:
+                for task, result in zip(batch, results or repeat(None), strict=False):
+                    self._finished.append(FinishedTask(task, result or self._copy(task)))
+            except TransferCancelled:
                 return
 
-    def _told(self, helper: Helper, batch: list[Task]) -> list[Outcome | None] | None:
-        """What the helper says of each; None where it has died, of who knows how many done."""
+    def _copy_in_worker(
+        self, worker: CopyWorker, batch: list[CopyTask]
+    ) -> list[CopyResult | None] | None:
+        """Return the worker's result for each task, or None if it died."""
         try:
-            return helper.copy([(task.path, task.key) for task in batch])
-        except HelperDied:
-            if not self._stop.is_told:
-                log.warning("helper_died")
-            self._copying.look()
+            return worker.copy([(task.path, task.key) for task in batch])
+        except CopyWorkerDied:
+            if not self._token.is_cancelled:
+                log.warning("copy_worker_died")
+            # It may have copied some of the batch.
+            self._copier.expect_existing_objects()
             return None
 
-    def _copy(self, task: Task) -> Outcome:
+    def _copy(self, task: CopyTask) -> CopyResult:
         try:
-            return self._copying.copy(task.path, task.key)
-        except Stopped:
+            return self._copier.copy(task.path, task.key)
+        except TransferCancelled:
             raise
         except Exception as error:
-            log.exception("copying_raised", key=task.key)
-            return Outcome(Fate.FAILED, error=f"Unexpected error: {type(error).__name__}.")
+            log.exception("file_copy_failed", key=task.key)
+            message = f"Unexpected error: {type(error).__name__}."
+            return CopyResult(CopyStatus.FAILED, error=message)
 
     def __enter__(self) -> Self:
         return self
@@ -221,16 +233,17 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.tell()
-        for helper in self._helpers:
-            helper.kill()
+        self._token.cancel()
+        for worker in self._copy_workers:
+            worker.kill()
         for _ in self._threads:
-            self._todo.put([])
+            self._queue.put([])
         for thread in self._threads:
             thread.join()
-        for helper in self._helpers:
-            helper.close()
+        for worker in self._copy_workers:
+            worker.close()
 
 
-def _pause(tries: int) -> float:
-    return min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE) * random.uniform(0.75, 1.25)
+def _retry_delay_s(attempt: int) -> float:
+    delay = min(FIRST_RETRY_DELAY_S * 2 ** (attempt - 1), MAX_RETRY_DELAY_S)
+    return delay * random.uniform(0.75, 1.25)

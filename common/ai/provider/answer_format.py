@@ -75,7 +75,5 @@ def _take_sentences(text: str, max_words: int) -> str:
     after = _space.match(text, end)  # a sentence ends where the next one begins
     if whole := text[: find_sentence_end(text, 0, after.end() if after else end)].rstrip():
         return whole
-    clipped = truncate(
-        text, max_words
-    )  # the ellipsis may not fit
+    clipped = truncate(text, max_words)  # the ellipsis may not fit
     return clipped if count_words(clipped) <= max_words else text[:end]

@@ -1,12 +1,12 @@
 "use strict";
 
-// Keeps the bars of sessions that are under way moving, as long as somebody looks at the page.
+// Reloads the progress bars of active sessions while the page is visible.
 (() => {
-  const PAUSE = 1500;
-  const moving = () => [...document.querySelectorAll("[data-upload-active]")];
+  const POLL_INTERVAL_MS = 1500;
+  const activeBars = () => [...document.querySelectorAll("[data-upload-active]")];
 
   async function refresh() {
-    const bars = moving();
+    const bars = activeBars();
     const query = new URLSearchParams(bars.map((bar) => ["id", bar.dataset.upload]));
     const response = await fetch(`${bars[0].dataset.uploadUrl}?${query}`);
     if (!response.ok) return;
@@ -17,14 +17,14 @@
     }
   }
 
-  async function tick() {
+  async function poll() {
     try {
-      if (!document.hidden && moving().length) await refresh();
+      if (!document.hidden && activeBars().length) await refresh();
     } catch {
-      // The server may be restarting; the next tick asks again.
+      // The server may be restarting; the next poll tries again.
     }
-    if (moving().length) setTimeout(tick, PAUSE);
+    if (activeBars().length) setTimeout(poll, POLL_INTERVAL_MS);
   }
 
-  document.addEventListener("DOMContentLoaded", tick);
+  document.addEventListener("DOMContentLoaded", poll);
 })();

@@ -1,7 +1,7 @@
-"""Where objects are kept: a folder or S3, chosen by `STORAGES["uploads"]`.
+"""The stores for objects: a folder or S3, chosen by `STORAGES["uploads"]`.
 
-A store belongs to one bucket of one company. An object appears in it under its key only when it
-is whole and has been verified; until then there is the former one, or none.
+A store is one bucket of one company. An object becomes visible under its key only when it is
+complete and verified; until then the key has its previous object, or none.
 """
 
 from django.conf import settings
@@ -15,9 +15,9 @@ __all__ = ["Store", "bucket_problem", "store_for"]
 
 
 def store_for(company_code: str, bucket: str, region: str = "") -> Store:
-    """The company's bucket; `StoreError` where it may not have it.
+    """Return the store of a bucket; `StoreError` if the company may not use it.
 
-    Nothing is asked of the store yet: see `Store.check`.
+    This does not connect to the store: see `Store.check`.
     """
     if problem := bucket_problem(company_code, bucket):
         raise StoreError(problem)

@@ -3,39 +3,39 @@ from uuid import UUID
 
 from django.core.files.storage import Storage
 
-from uploads.transfer.content import Content, Stored
+from uploads.transfer.content import Content, StoredObject
 
 
 class Store(Storage):
-    """One bucket of one company. Its methods raise `StoreError` and may be called by threads."""
+    """One bucket of one company; methods raise `StoreError` and are thread-safe."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `StoreError` where the bucket can't be used, `StoreBusy` where not now."""
+        """Raise `StoreError` if the bucket cannot be used, `StoreBusy` if not now."""
 
     @abstractmethod
     def is_empty(self, prefix: str) -> bool:
-        """Whether there is no object below the prefix."""
+        """Return whether there are no objects below the prefix."""
 
     @abstractmethod
-    def find(self, key: str) -> Stored | None:
-        """The object under the key, if there is one."""
+    def find(self, key: str) -> StoredObject | None:
+        """Return the object with this key, or None."""
 
     @abstractmethod
     def sha256_of(self, key: str) -> str:
-        """The sum of what the store really holds; "" where there is no such object."""
+        """Return the SHA-256 of the object's content, or "" if there is no such object."""
 
     @abstractmethod
-    def put(self, key: str, content: Content, *, by: UUID | None = None) -> None:
-        """Store an object whole, or leave what was there, whatever happens meanwhile.
+    def put(self, key: str, content: Content, *, owner_id: UUID | None = None) -> None:
+        """Store a complete object; on any failure the key keeps its previous object.
 
-        `by` says what puts it, and `discard_leftovers` knows it again.
+        `owner_id` is the session or presigned upload that puts it, for `discard_leftovers`.
         """
 
     @abstractmethod
-    def discard_leftovers(self, by: UUID) -> None:
-        """Remove what a killed process left of objects that it was about to put."""
+    def discard_leftovers(self, owner_id: UUID) -> None:
+        """Remove the incomplete objects that a killed process of this owner left."""
 
     def presigned_put(self, key: str, *, seconds: int) -> str:
-        """A URL to which anybody may PUT the object; "" where the store has no such thing."""
+        """Return a URL that accepts the object by PUT, or "" if the store has no such URLs."""
         return ""

@@ -3,17 +3,17 @@ from pathlib import Path
 
 from django.core.files.storage import FileSystemStorage
 
-from uploads.transfer.folders import Folder
-from uploads.transfer.object_folder import ObjectFolder, named_errors
+from uploads.transfer.directories import Directory
+from uploads.transfer.object_folder import ObjectFolder, store_errors
 from uploads.transfer.stores.base import Store
 
-ASIDE = ".incoming"
+STAGING_FOLDER = ".incoming"
 
 
 class FolderStore(ObjectFolder, Store, FileSystemStorage):
     """Objects as files in `<root>/<company code>/<bucket>/<key>`.
 
-    What needs a name before it has its key gets it in `<root>/.incoming/<company code>/<bucket>/`.
+    Incomplete files that need a name are in `<root>/.incoming/<company code>/<bucket>/`.
     """
 
     def __init__(
@@ -26,12 +26,12 @@ class FolderStore(ObjectFolder, Store, FileSystemStorage):
         durable: bool = False,
     ) -> None:
         FileSystemStorage.__init__(self, location=Path(root, company_code, bucket_name))
-        with named_errors:
+        with store_errors:
             os.makedirs(root, 0o750, exist_ok=True)
-            top = Folder.at(root)
-            bucket = top.below(f"{company_code}/{bucket_name}", make=True)
-            aside = top.below(f"{ASIDE}/{company_code}/{bucket_name}", make=True)
-        ObjectFolder.__init__(self, bucket, aside, durable=durable)
+            top = Directory.open(root)
+            bucket = top.open_below(f"{company_code}/{bucket_name}", create=True)
+            staging = top.open_below(f"{STAGING_FOLDER}/{company_code}/{bucket_name}", create=True)
+        ObjectFolder.__init__(self, bucket, staging, durable=durable)
 
     def check(self) -> None:
-        """The folder was made when the store was."""
+        """Do nothing: the constructor has created the folder."""

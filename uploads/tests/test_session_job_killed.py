@@ -1,4 +1,4 @@
-"""Sessions on real workers that are killed; `chaos.py` is the long form."""
+"""A session on a real worker that is killed; `chaos.py` has the long versions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from common.tests.support import Beat, Broker, Worker
 from config.local import LocalServices
 from uploads.models import Cycle
 from uploads.tests.factories import SessionFactory
-from uploads.tests.kills import finish_through_kills, leftovers
-from uploads.tests.trees import grow
+from uploads.tests.file_trees import write_files
+from uploads.tests.worker_kills import run_with_kills, staged_files
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,13 +42,13 @@ def worker(django_db_setup: None, django_db_blocker: Any, broker: Broker, folder
         yield worker
 
 
-def test_killed_at_any_moment_each_file_arrives_once_and_whole(
+def test_a_killed_session_copies_each_file_completely_and_once(
     worker: Worker, folder: Path, cycle: Cycle, owner: User
 ) -> None:
     source, root = folder / "sources" / "acme" / "day-1", folder / "uploads"
-    grow(source, 80, largest=1_000_000)
+    write_files(source, 80, max_bytes=1_000_000)
     session = SessionFactory(cycle=cycle, user=owner, max_workers=2)
     target = root / "acme" / "field-data"
-    kills = finish_through_kills(session, worker, source, target, at_most=2, within=0.2)
+    kills = run_with_kills(session, worker, source, target, max_kills=2, max_delay_s=0.2)
     assert kills
-    assert leftovers(root) == []
+    assert staged_files(root) == []

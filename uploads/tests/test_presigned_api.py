@@ -14,8 +14,9 @@ from rest_framework.test import APIClient
 
 from common.ids import uuid7
 from uploads import presigned
-from uploads.models import FIGURES, DirectUpload, Project, Session, SessionFile
-from uploads.tasks import forget_urls
+from uploads.counters import COUNTER_FIELDS
+from uploads.models import PresignedUpload, Project, Session, SessionFile
+from uploads.tasks import delete_expired_urls
 from uploads.tests.factories import SessionFileFactory
 
 pytestmark = pytest.mark.django_db
@@ -25,14 +26,14 @@ BODY = b"depth,temp\n1,4.2\n"
 
 @pytest.fixture(autouse=True)
 def bucket(settings: Any, tmp_path: Path) -> Path:
-    """The folder of the bucket that `project` names."""
+    """The folder of the bucket of `project`."""
     uploads = settings.STORAGES["uploads"]
     options = {**uploads["OPTIONS"], "root": tmp_path}
     settings.STORAGES = {**settings.STORAGES, "uploads": {**uploads, "OPTIONS": options}}
     return tmp_path / "acme" / "field-data"
 
 
-def ask(client: APIClient, session: Session, key: str = "day 1/ö.csv") -> Any:
+def presign(client: APIClient, session: Session, key: str = "day 1/ö.csv") -> Any:
     return client.post(URL, {"session_id": str(session.pk), "file_key": key})
 
 
@@ -46,27 +47,27 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def send_half(port: int, path: str) -> bytes:
-    """Send less than is promised, as a client whose line breaks; returns what it is answered."""
+    """Send less than the `Content-Length` and return the response."""
     head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port)) as line:
-        line.sendall(head.encode() + BODY)
-        line.shutdown(socket.SHUT_WR)
-        return line.recv(1000)
+    with socket.create_connection(("127.0.0.1", port)) as client_socket:
+        client_socket.sendall(head.encode() + BODY)
+        client_socket.shutdown(socket.SHUT_WR)
+        return client_socket.recv(1000)
 
 
 class TestPresign:
     @pytest.mark.parametrize("who", ["colleague", "admin", "worker_account", "superuser"])
-    def test_says_where_and_how(
+    def test_each_role_gets_a_url_with_its_method_and_expiry(
         self, as_user: Any, session: Session, who: str, request: pytest.FixtureRequest
     ) -> None:
-        response = ask(as_user(request.getfixturevalue(who)), session)
+        response = presign(as_user(request.getfixturevalue(who)), session)
         assert response.status_code == 200
         body = response.json()
         assert body["url"].startswith("http://testserver/api/v1/uploads/presigned/")
         assert (body["method"], body["headers"], body["expires_in"]) == ("PUT", {}, 3600)
         assert body["expires_at"] > timezone.now().isoformat()
 
-    def test_the_key_is_below_the_sessions_prefix(self, client: APIClient, cycle: Any) -> None:
+    def test_the_key_begins_with_the_sessions_prefix(self, client: APIClient, cycle: Any) -> None:
         session = Session.objects.create(
             company=cycle.company,
             user=cycle.company.users.first(),
@@ -75,8 +76,8 @@ class TestPresign:
             local_directory=".",
             prefix="2026/spring",
         )
-        assert ask(client, session, "a/b.csv").json()["key"] == "2026/spring/a/b.csv"
-        response = ask(client, session, "/".join(["x" * 200] * 5 + ["y" * 15]))
+        assert presign(client, session, "a/b.csv").json()["key"] == "2026/spring/a/b.csv"
+        response = presign(client, session, "/".join(["x" * 200] * 5 + ["y" * 15]))
         assert response.status_code == 400
 
     @pytest.mark.parametrize(
@@ -96,47 +97,61 @@ class TestPresign:
             7.5,
         ],
     )
-    def test_bad_key(self, client: APIClient, session: Session, errors: Any, key: Any) -> None:
+    def test_an_invalid_key_is_rejected(
+        self, client: APIClient, session: Session, errors: Any, key: Any
+    ) -> None:
         if key == 7.5:
             key = [key]
-        assert [field for field, _ in errors(ask(client, session, key))] == ["file_key"]
+        assert [field for field, _ in errors(presign(client, session, key))] == ["file_key"]
 
-    def test_bad_session(self, client: APIClient, errors: Any) -> None:
+    def test_invalid_and_unknown_fields_are_rejected(self, client: APIClient, errors: Any) -> None:
         response = client.post(URL, {"session_id": "x", "file_key": "a", "size": 1})
         assert {field for field, _ in errors(response)} == {"session_id", "size"}
 
-    def test_a_strangers_is_as_missing(self, stranger: APIClient, session: Session) -> None:
-        assert ask(stranger, session).status_code == 404
+    def test_a_session_of_another_company_gets_404(
+        self, outsider_client: APIClient, session: Session
+    ) -> None:
+        assert presign(outsider_client, session).status_code == 404
 
     @pytest.mark.parametrize("status", ["completed", "partial", "failed", "cancelled"])
-    def test_not_once_it_has_ended(self, client: APIClient, session: Session, status: str) -> None:
+    def test_a_session_that_has_ended_gets_no_url(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
         Session.objects.update(status=status)
-        assert ask(client, session).status_code == 409
+        assert presign(client, session).status_code == 409
 
-    def test_not_while_a_worker_of_ours_runs_it(self, client: APIClient, session: Session) -> None:
+    def test_a_session_run_by_a_bureau_worker_gets_no_url(
+        self, client: APIClient, session: Session
+    ) -> None:
         session.start()
         Session.objects.claim(session.pk)
-        assert ask(client, session).status_code == 409
+        assert presign(client, session).status_code == 409
 
-    def test_not_in_a_closed_project(self, client: APIClient, session: Session) -> None:
+    def test_a_session_of_an_inactive_project_gets_no_url(
+        self, client: APIClient, session: Session
+    ) -> None:
         Project.objects.update(is_active=False)
-        assert ask(client, session).status_code == 409
+        assert presign(client, session).status_code == 409
 
-    def test_not_what_it_has_already(self, client: APIClient, session: Session) -> None:
+    def test_a_file_that_the_session_has_gets_no_url(
+        self, client: APIClient, session: Session
+    ) -> None:
         SessionFileFactory(session=session, key="a", status="uploaded")
-        assert ask(client, session, "a").status_code == 409
+        assert presign(client, session, "a").status_code == 409
 
-    def test_once_for_a_key(self, client: APIClient, session: Session) -> None:
+    def test_requests_with_the_same_idempotency_key_create_one_url(
+        self, client: APIClient, session: Session
+    ) -> None:
         sent = {"session_id": str(session.pk), "file_key": "a"}
         urls = {client.post(URL, sent, HTTP_IDEMPOTENCY_KEY="k").json()["url"] for _ in range(2)}
-        assert len(urls) == DirectUpload.objects.count() == 1
+        assert len(urls) == PresignedUpload.objects.count() == 1
 
 
 class TestReceive:
-    def test_without_a_token(
+    def test_a_file_can_be_sent_without_a_token(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
-        response = send(api, ask(client, session).json()["url"])
+        response = send(api, presign(client, session).json()["url"])
         assert response.status_code == 200
         sha256 = hashlib.sha256(BODY).hexdigest()
         assert response.json()["sha256"] == sha256
@@ -149,41 +164,43 @@ class TestReceive:
             "status": "uploaded",
         }
 
-    def test_is_counted(self, client: APIClient, api: APIClient, session: Session) -> None:
-        for number in range(3):
-            send(api, ask(client, session, f"{number}").json()["url"])
-        shown = client.get(f"/api/v1/sessions/{session.pk}").json()
-        figures = {"total_files": 3, "files_uploaded": 3, "files_failed": 0}
-        sizes = dict.fromkeys(("total_size_bytes", "bytes_uploaded"), 3 * len(BODY))
-        assert shown == shown | figures | sizes | {"status": "pending"}
-
-    def test_is_counted_on_top_of_the_largest_report(
-        self, client: APIClient, api: APIClient, machine: APIClient, session: Session
+    def test_received_files_are_counted(
+        self, client: APIClient, api: APIClient, session: Session
     ) -> None:
-        figures = {name: 2**53 if "bytes" in name else 500_000_000 for name in FIGURES}
-        sent = machine.put(f"/api/v1/sessions/{session.pk}", figures)
-        assert sent.status_code == 200
-        assert send(api, ask(client, session).json()["url"]).status_code == 200
+        for number in range(3):
+            send(api, presign(client, session, f"{number}").json()["url"])
+        shown = client.get(f"/api/v1/sessions/{session.pk}").json()
+        counters = {"total_files": 3, "files_uploaded": 3, "files_failed": 0}
+        sizes = dict.fromkeys(("total_size_bytes", "bytes_uploaded"), 3 * len(BODY))
+        assert shown == shown | counters | sizes | {"status": "pending"}
 
-    def test_an_empty_file(
+    def test_a_received_file_is_counted_after_the_largest_report(
+        self, client: APIClient, api: APIClient, worker_client: APIClient, session: Session
+    ) -> None:
+        counters = {name: 2**53 if "bytes" in name else 500_000_000 for name in COUNTER_FIELDS}
+        sent = worker_client.put(f"/api/v1/sessions/{session.pk}", counters)
+        assert sent.status_code == 200
+        assert send(api, presign(client, session).json()["url"]).status_code == 200
+
+    def test_an_empty_file_can_be_sent(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
-        assert send(api, ask(client, session, "a").json()["url"], b"").status_code == 200
+        assert send(api, presign(client, session, "a").json()["url"], b"").status_code == 200
         assert (bucket / "a").read_bytes() == b""
 
-    def test_works_once(
+    def test_a_url_works_once(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
-        url = ask(client, session, "a").json()["url"]
+        url = presign(client, session, "a").json()["url"]
         assert send(api, url).status_code == 200
         assert send(api, url, b"other").status_code == 409
         assert (bucket / "a").read_bytes() == BODY
 
     @pytest.mark.django_db(transaction=True)
-    def test_of_many_at_once_one_wins(
+    def test_of_concurrent_bodies_one_is_stored(
         self, client: APIClient, session: Session, bucket: Path
     ) -> None:
-        url = ask(client, session, "a").json()["url"]
+        url = presign(client, session, "a").json()["url"]
 
         def put(number: int) -> tuple[int, bytes]:
             body = str(number).encode() * 100_000
@@ -201,20 +218,20 @@ class TestReceive:
         assert (session.files_uploaded, session.bytes_uploaded) == (1, 100_000)
 
     @pytest.mark.django_db(transaction=True)
-    def test_half_a_body_leaves_nothing_and_may_be_sent_again(
+    def test_a_partial_body_is_discarded_and_may_be_sent_again(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path, live_server: Any
     ) -> None:
-        url = urlsplit(ask(client, session, "a").json()["url"])
+        url = urlsplit(presign(client, session, "a").json()["url"])
         answer = send_half(live_server.thread.port, f"{url.path}?{url.query}")
         assert answer.startswith(b"HTTP/1.1 400")
         assert not SessionFile.objects.exists()
         assert files_in(bucket.parents[1]) == []
         assert send(api, url.geturl()).status_code == 200
 
-    def test_a_longer_body_than_is_promised(
+    def test_bytes_after_the_content_length_are_ignored(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
-        url = ask(client, session, "a").json()["url"]
+        url = presign(client, session, "a").json()["url"]
         assert send(api, url, CONTENT_LENGTH="5").status_code == 200
         assert (bucket / "a").read_bytes() == BODY[:5]
 
@@ -222,90 +239,94 @@ class TestReceive:
         "headers",
         [{"CONTENT_LENGTH": ""}, {"CONTENT_LENGTH": "-1"}, {"HTTP_TRANSFER_ENCODING": "x"}],
     )
-    def test_of_unknown_length(
+    def test_a_body_of_unknown_length_is_rejected(
         self, client: APIClient, api: APIClient, session: Session, headers: dict
     ) -> None:
-        url = ask(client, session, "a").json()["url"]
+        url = presign(client, session, "a").json()["url"]
         assert send(api, url, **headers).status_code == 411
 
-    def test_too_large(
+    def test_a_body_that_is_too_large_is_rejected(
         self, client: APIClient, api: APIClient, session: Session, settings: Any
     ) -> None:
         settings.UPLOAD_URL_MAX_BYTES = 5
-        assert send(api, ask(client, session).json()["url"]).status_code == 413
+        assert send(api, presign(client, session).json()["url"]).status_code == 413
 
-    def test_expired(self, client: APIClient, api: APIClient, session: Session) -> None:
-        url = ask(client, session).json()["url"]
-        upload = DirectUpload.objects.get()
+    def test_a_url_with_a_changed_expiry_is_rejected(
+        self, client: APIClient, api: APIClient, session: Session
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        upload = PresignedUpload.objects.get()
         upload.expires_at = timezone.now() - timedelta(seconds=1)
         upload.save()
         assert send(api, url).json()["code"] == "bad_signature"
 
-    def test_expired_by_its_own_word(
+    def test_an_expired_url_is_rejected(
         self, client: APIClient, api: APIClient, session: Session, settings: Any
     ) -> None:
         settings.UPLOAD_URL_SECONDS = -1
-        response = send(api, ask(client, session).json()["url"])
+        response = send(api, presign(client, session).json()["url"])
         assert (response.status_code, response.json()["code"]) == (403, "expired")
 
     @pytest.mark.parametrize("signature", ["", "?signature=", "?signature=a:ö", "?signature=\0"])
-    def test_forged(
+    def test_a_forged_signature_is_rejected(
         self, client: APIClient, api: APIClient, session: Session, signature: str
     ) -> None:
-        url = ask(client, session).json()["url"].partition("?")[0]
+        url = presign(client, session).json()["url"].partition("?")[0]
         assert send(api, url + signature).status_code == 403
         assert send(api, f"/api/v1/uploads/presigned/{uuid7()}{signature}").status_code == 403
 
     @pytest.mark.parametrize("field", ["key", "bucket"])
-    def test_signed_for_another_place(
+    def test_a_signature_for_another_key_or_bucket_is_rejected(
         self, client: APIClient, api: APIClient, session: Session, field: str
     ) -> None:
-        url = ask(client, session).json()["url"]
-        DirectUpload.objects.update(**{field: "else-where"})
+        url = presign(client, session).json()["url"]
+        PresignedUpload.objects.update(**{field: "else-where"})
         assert send(api, url).json()["code"] == "bad_signature"
 
-    def test_not_into_a_session_that_has_ended_meanwhile(
+    def test_a_session_that_has_ended_takes_no_file(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
-        url = ask(client, session).json()["url"]
+        url = presign(client, session).json()["url"]
         session.cancel()
         assert send(api, url).status_code == 409
         assert files_in(bucket.parents[1]) == []
 
-    def test_where_another_object_is_a_folder(
+    def test_a_key_below_another_objects_key_is_rejected_and_the_reverse(
         self, client: APIClient, api: APIClient, session: Session
     ) -> None:
-        assert send(api, ask(client, session, "a/b").json()["url"]).status_code == 200
-        assert send(api, ask(client, session, "a").json()["url"]).status_code == 409
-        assert send(api, ask(client, session, "a/b/c").json()["url"]).status_code == 409
+        assert send(api, presign(client, session, "a/b").json()["url"]).status_code == 200
+        assert send(api, presign(client, session, "a").json()["url"]).status_code == 409
+        assert send(api, presign(client, session, "a/b/c").json()["url"]).status_code == 409
         assert SessionFile.objects.count() == 1
 
-    def test_slow_lines_do_not_take_all_threads(
+    def test_slow_clients_leave_a_thread_free(
         self, client: APIClient, api: APIClient, session: Session, monkeypatch: Any
     ) -> None:
-        url = ask(client, session).json()["url"]
-        monkeypatch.setattr(presigned, "PATIENCE", 0.01)
+        url = presign(client, session).json()["url"]
+        monkeypatch.setattr(presigned, "SLOT_TIMEOUT_S", 0.01)
         with ExitStack() as busy:
-            for _ in range(presigned.MOST_AT_ONCE):
-                busy.enter_context(presigned._slot())
+            for _ in range(presigned.MAX_CONCURRENT_UPLOADS):
+                busy.enter_context(presigned.upload_slots)
             response = send(api, url)
         assert (response.status_code, response["Retry-After"]) == (503, "2")
         assert send(api, url).status_code == 200
 
-    def test_takes_no_other_method(self, client: APIClient, api: APIClient, session: Any) -> None:
-        url = ask(client, session).json()["url"]
+    def test_other_methods_are_not_allowed(
+        self, client: APIClient, api: APIClient, session: Any
+    ) -> None:
+        url = presign(client, session).json()["url"]
         assert api.get(url).status_code == api.post(url).status_code == 405
 
 
-def test_old_urls_are_forgotten_with_what_is_left_of_their_files(
+def test_expired_urls_are_deleted_with_their_leftover_files(
     client: APIClient, session: Session, bucket: Path
 ) -> None:
-    ask(client, session, "old")
-    upload = DirectUpload.objects.get()
-    left = bucket.parents[1] / ".incoming/acme/field-data" / f"{upload.pk}.abc.0"
-    left.write_bytes(BODY)
-    DirectUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
-    ask(client, session, "new")
-    assert forget_urls() == 1
-    assert DirectUpload.objects.get().key == "new"
-    assert not left.exists()
+    presign(client, session, "old")
+    upload = PresignedUpload.objects.get()
+    leftover = bucket.parents[1] / ".incoming/acme/field-data" / f"{upload.pk}.abc.0"
+    leftover.write_bytes(BODY)
+    PresignedUpload.objects.update(expires_at=timezone.now() - timedelta(days=2))
+    presign(client, session, "new")
+    assert delete_expired_urls() == 1
+    assert PresignedUpload.objects.get().key == "new"
+    assert not leftover.exists()

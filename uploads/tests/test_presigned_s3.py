@@ -1,4 +1,4 @@
-"""With storage on S3 the URL is S3's own; a real server of that protocol is asked."""
+"""Presigned URLs with storage on S3, against a real server of that protocol."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from rest_framework.test import APIClient
 
-from uploads.models import DirectUpload, Project, Session
+from uploads.models import PresignedUpload, Project, Session
 from uploads.transfer.stores import Store, store_for
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def bucket(settings: Any, server: str) -> Store:
-    """The bucket that `project` names, and the only one that is open to its company."""
+    """The bucket of `project`, the only one that is open to its company."""
     settings.UPLOAD_STORAGE = "s3"
     settings.S3_BUCKETS = {"acme": ["field-data"], "rival": ["rival-data"]}
     options = {"endpoint_url": server, "region_name": "us-east-1"}
@@ -38,15 +38,17 @@ def bucket(settings: Any, server: str) -> Store:
     return bucket
 
 
-def ask(client: APIClient, session: Session) -> Any:
+def presign(client: APIClient, session: Session) -> Any:
     return client.post(URL, {"session_id": str(session.pk), "file_key": "day 1/ö.csv"})
 
 
-def test_is_s3s_own_url(client: APIClient, session: Session, server: str, bucket: Store) -> None:
-    body = ask(client, session).json()
+def test_the_url_is_one_of_s3(
+    client: APIClient, session: Session, server: str, bucket: Store
+) -> None:
+    body = presign(client, session).json()
     assert body["url"].startswith(f"{server}/field-data/")
     assert body["expires_in"] == 3600
-    assert not DirectUpload.objects.exists()
+    assert not PresignedUpload.objects.exists()
     headers = body["headers"] | {"Content-Type": "text/csv"}
     sent = Request(body["url"], data=b"depth\n", method=body["method"], headers=headers)
     with urlopen(sent) as answer:
@@ -57,11 +59,11 @@ def test_is_s3s_own_url(client: APIClient, session: Session, server: str, bucket
 
 
 @pytest.mark.parametrize("name", ["rival-data", "anything"])
-def test_a_bucket_of_others_is_not_named(client: APIClient, errors: Any, name: str) -> None:
+def test_a_bucket_of_another_company_is_rejected(client: APIClient, errors: Any, name: str) -> None:
     response = client.post("/api/v1/projects", {"name": "x", "bucket_name": name})
     assert errors(response) == [("bucket_name", "invalid")]
 
 
-def test_a_bucket_that_was_closed_since(client: APIClient, session: Session) -> None:
+def test_a_bucket_that_is_no_longer_open_gets_no_url(client: APIClient, session: Session) -> None:
     Project.objects.update(bucket_name="rival-data")
-    assert ask(client, session).status_code == 409
+    assert presign(client, session).status_code == 409

@@ -1,0 +1,110 @@
+import enum
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from uploads.transfer.content import Content, StoredObject
+from uploads.transfer.directories import Directory, DirectoryCache
+from uploads.transfer.errors import TransferError
+from uploads.transfer.source_file import SourceFile
+from uploads.transfer.source_folder import INVALID_NAME
+
+
+class CopyStatus(enum.StrEnum):
+    """The status of a file after a copy; the values are those of `SessionFile.Status`."""
+
+    UPLOADED = "uploaded"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class CopyResult(NamedTuple):
+    """The result of copying one file.
+
+    size, mtime_ns, sha256: of the file as it was read; unknown if the copy failed.
+    is_transient: for a failed copy, whether another attempt may succeed.
+    """
+
+    status: CopyStatus
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str = ""
+    error: str = ""
+    is_transient: bool = False
+
+
+class CopyTarget(Protocol):
+    """The part of a `Store` that copying needs."""
+
+    def find(self, key: str) -> StoredObject | None: ...
+    def sha256_of(self, key: str) -> str: ...
+    def put(self, key: str, content: Content, *, owner_id: UUID | None = None) -> None: ...
+
+
+class CopyOptions(NamedTuple):
+    """How to copy the files of a session.
+
+    owner_id: the session's id, stored with each object. A run recognises by it what an earlier,
+        killed run copied without saving the result.
+    compare_checksums: detect unchanged files by content instead of size and modification time.
+    target_is_empty: skip the search for existing objects.
+    """
+
+    owner_id: UUID
+    compare_checksums: bool = False
+    target_is_empty: bool = False
+
+
+class FileCopier:
+    """Copies files of a source directory into a store; may be used by many threads.
+
+    check_cancelled: called for each file and each chunk; raises `TransferCancelled`.
+    """
+
+    def __init__(
+        self,
+        source: Directory,
+        target: CopyTarget,
+        options: CopyOptions,
+        check_cancelled: Callable[[], None],
+    ) -> None:
+        self._directories = DirectoryCache(source)
+        self._target = target
+        self._options = options
+        self._check_cancelled = check_cancelled
+
+    def expect_existing_objects(self) -> None:
+        """Search for existing objects from now on, even if the target was empty at first."""
+        self._options = self._options._replace(target_is_empty=False)
+
+    def copy(self, path: str, key: str) -> CopyResult:
+        """Copy one file unless the store has it; raises `TransferCancelled`."""
+        self._check_cancelled()
+        if "\\" in path:
+            # An escaped path, from `keys.printable`: its real name cannot be part of a key.
+            return CopyResult(CopyStatus.FAILED, error=INVALID_NAME)
+        try:
+            with SourceFile(self._directories, path, self._check_cancelled) as file:
+                return self._copy(file, key)
+        except TransferError as error:
+            return CopyResult(CopyStatus.FAILED, error=str(error), is_transient=error.is_transient)
+
+    def _copy(self, file: SourceFile, key: str) -> CopyResult:
+        stored = None if self._options.target_is_empty else self._target.find(key)
+        if stored is not None and stored.size == file.size:
+            sha256 = self._sha256_if_unchanged(file, key, stored)
+            if sha256:
+                is_own = stored.owner_id == self._options.owner_id
+                status = CopyStatus.UPLOADED if is_own else CopyStatus.SKIPPED
+                return CopyResult(status, file.size, file.mtime_ns, sha256)
+        self._target.put(key, file, owner_id=self._options.owner_id)
+        return CopyResult(CopyStatus.UPLOADED, file.size, file.mtime_ns, file.sha256)
+
+    def _sha256_if_unchanged(self, file: SourceFile, key: str, stored: StoredObject) -> str:
+        """Return the object's SHA-256 if it has the file's content, else ""."""
+        if self._options.compare_checksums:
+            sha256 = file.compute_sha256()
+            return sha256 if self._target.sha256_of(key) == sha256 else ""
+        if stored.mtime_ns != file.mtime_ns:
+            return ""
+        return stored.sha256 or self._target.sha256_of(key)
