@@ -77,7 +77,12 @@ class CompanyAdmin(ScopedAdmin):
 
     def save_model(self, request: Any, company: Company, form: Any, change: bool) -> None:
         super().save_model(request, company, form, change)
-        record("company.updated" if change else "company.created", by=request.user, target=company)
+        record(
+            "company.updated" if change else "company.created",
+            by=request.user,
+            target=company,
+            company_id=company.pk,
+        )
 
     @display(description="Users", ordering="user_count")
     def display_user_count(self, company: Any) -> int:

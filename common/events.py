@@ -4,6 +4,7 @@ An event is a log line for now; later the event table takes the same calls.
 """
 
 from functools import partial
+from typing import Any
 
 import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -12,13 +13,15 @@ from django.db import models, transaction
 log = structlog.get_logger(__name__)
 
 
-def record(action: str, *, by: AbstractBaseUser | None, target: models.Model) -> None:
+def record(
+    action: str, *, by: AbstractBaseUser | None, target: models.Model, company_id: Any = None
+) -> None:
     """Log a change when its transaction commits.
 
     `action` names the kind of row and the change ("product.updated"). `by` is the user who made
-    the change, or `None` for the system.
+    the change, or `None` for the system. `company_id` is only needed if the row has none.
     """
-    company = getattr(target, "company_id", None)
+    company = company_id or getattr(target, "company_id", None)
     event = {
         "action": action,
         "actor": str(by.pk) if by else "system",

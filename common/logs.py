@@ -132,9 +132,6 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
 def configure(config: dict[str, Any]) -> None:
     """Set up `logging` and structlog; Django and Celery call this at start."""
     logging.config.dictConfig(config)
-    # Do not collect what our lines do not show; see "Optimization" in the docs of `logging`.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # type: ignore[attr-defined]
     set_on_retry_hooks([_log_retry])
     structlog.configure(
         processors=[

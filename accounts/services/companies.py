@@ -28,7 +28,7 @@ def get_default_company() -> Company:
         code=settings.DEFAULT_COMPANY_CODE, defaults={"name": DEFAULT_COMPANY_NAME}
     )
     if is_new:
-        record("company.created", by=None, target=company)
+        record("company.created", by=None, target=company, company_id=company.pk)
     return company
 
 
@@ -39,7 +39,7 @@ def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Compa
         company = Company.objects.create(**fields)
     else:
         company = _create_with_generated_code(**fields)
-    record("company.created", by=by, target=company)
+    record("company.created", by=by, target=company, company_id=company.pk)
     return company
 
 
@@ -51,7 +51,7 @@ def update_company(
     for name, value in changes.items():
         setattr(company, name, value)
     company.save()
-    record("company.updated", by=by, target=company)
+    record("company.updated", by=by, target=company, company_id=company.pk)
     return company
 
 
