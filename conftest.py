@@ -29,6 +29,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: local.__exit__(None, None, None))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need no database as `unit`, for `make fast`."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if not fixtures & {"db", "transactional_db"} and not item.get_closest_marker("django_db"):
+            item.add_marker("unit")
+
+
 @pytest.fixture(autouse=True)
 def _clear_cache() -> Iterator[None]:
     yield

@@ -85,35 +85,35 @@ def cross_reference_pdf(entries: int) -> bytes:
 
 CATALOGUE = b"<< /Type /Catalog /Pages 2 0 R >>"
 HOSTILE_PDFS = {
-    "a gigabyte of content": build_single_page_pdf(compressed_stream(b"\n" * MB, 1000)),
-    "millions of words": build_single_page_pdf(compressed_stream(PAGE_CONTENT * 1000, 200)),
-    "deeply nested brackets": build_single_page_pdf(compressed_stream(b"[" * MB, 50)),
-    "a form that draws itself": build_single_page_pdf(
+    "a gigabyte of content": lambda: build_single_page_pdf(compressed_stream(b"\n" * MB, 1000)),
+    "millions of words": lambda: build_single_page_pdf(compressed_stream(PAGE_CONTENT * 1000, 200)),
+    "deeply nested brackets": lambda: build_single_page_pdf(compressed_stream(b"[" * MB, 50)),
+    "a form that draws itself": lambda: build_single_page_pdf(
         pdf_stream(b"/X Do"),
         form_object(6, b"/X Do"),
         resources=b"/XObject << /X 6 0 R >>",
     ),
-    "pages that contain themselves": build_pdf(
+    "pages that contain themselves": lambda: build_pdf(
         CATALOGUE, b"<< /Type /Pages /Kids [2 0 R 2 0 R] /Count 2 >>"
     ),
-    "one page a thousand times": build_pdf(
+    "one page a thousand times": lambda: build_pdf(
         CATALOGUE,
         b"<< /Type /Pages /Count 1 /Kids [%b] >>" % (b"3 0 R " * 50_000),
         b"<< /Type /Page >>",
     ),
-    "objects in a circle": build_pdf(b"2 0 R", b"1 0 R"),
-    "a deeply nested object": build_pdf(CATALOGUE, b"[" * 200_000),
-    "a huge table of objects": cross_reference_pdf(9 * MB),
-    "no pages": build_pdf(b"<< /Type /Catalog >>"),
-    "only a signature": b"%PDF-1.7\n",
-    "noise": b"%PDF-1.7\n" + bytes(range(256)) * 400,
+    "objects in a circle": lambda: build_pdf(b"2 0 R", b"1 0 R"),
+    "a deeply nested object": lambda: build_pdf(CATALOGUE, b"[" * 200_000),
+    "a huge table of objects": lambda: cross_reference_pdf(9 * MB),
+    "no pages": lambda: build_pdf(b"<< /Type /Catalog >>"),
+    "only a signature": lambda: b"%PDF-1.7\n",
+    "noise": lambda: b"%PDF-1.7\n" + bytes(range(256)) * 400,
 }
 
 
 @pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("name", HOSTILE_PDFS)
 def test_a_hostile_pdf_is_refused(name):
-    assert extract_or_error_code(HOSTILE_PDFS[name]) in {
+    assert extract_or_error_code(HOSTILE_PDFS[name]()) in {
         "broken",
         "too_expensive",
         "too_many_pages",
@@ -126,29 +126,29 @@ def test_nested_forms_are_drawn_a_limited_number_of_times():
 
 
 HOSTILE_WORD_PARTS = {
-    "entities that multiply": word_part(word_paragraph("&l11;"), before=ENTITY_DOCTYPE),
-    "a file of the server": word_part(word_paragraph("&x;"), before=ENTITY_DOCTYPE),
-    "nested cells": "<w:p xmlns:w='w'>" + "<w:tc>" * 4 * MB,
-    "many empty paragraphs": word_part("<w:p/>" * 6 * MB),
-    "no XML": "The pump works well.",
-    "a cut-off part": WORD_PART[:-40],
+    "entities that multiply": lambda: word_part(word_paragraph("&l11;"), before=ENTITY_DOCTYPE),
+    "a file of the server": lambda: word_part(word_paragraph("&x;"), before=ENTITY_DOCTYPE),
+    "nested cells": lambda: "<w:p xmlns:w='w'>" + "<w:tc>" * 4 * MB,
+    "many empty paragraphs": lambda: word_part("<w:p/>" * 6 * MB),
+    "no XML": lambda: "The pump works well.",
+    "a cut-off part": lambda: WORD_PART[:-40],
 }
 
 
 @pytest.mark.usefixtures("small_limits")
 @pytest.mark.parametrize("name", HOSTILE_WORD_PARTS)
 def test_a_hostile_word_document_is_refused(name):
-    assert extract_or_error_code(build_docx(HOSTILE_WORD_PARTS[name])) in {
+    assert extract_or_error_code(build_docx(HOSTILE_WORD_PARTS[name]())) in {
         "broken",
         "too_expensive",
     }
 
 
 LONG_WORD_CONTENTS = {
-    "words": word_paragraph("word " * MB),
-    "line breaks": f"<p><r>{'<br/><t>a</t>' * MB}</r></p>",
-    "paragraphs": "<p><t>a</t></p>" * MB,
-    "cells": f"<tr>{'<tc><p><t>a</t></p></tc>' * MB}</tr>",
+    "words": lambda: word_paragraph("word " * MB),
+    "line breaks": lambda: f"<p><r>{'<br/><t>a</t>' * MB}</r></p>",
+    "paragraphs": lambda: "<p><t>a</t></p>" * MB,
+    "cells": lambda: f"<tr>{'<tc><p><t>a</t></p></tc>' * MB}</tr>",
 }
 
 
@@ -156,7 +156,7 @@ LONG_WORD_CONTENTS = {
 def test_too_long_word_text_is_refused(settings, name):
     """Except for "words", the letters alone would be within the limit."""
     settings.DOCUMENTS = settings.DOCUMENTS | {"max_characters": MB}
-    assert extract_or_error_code(build_docx(word_part(LONG_WORD_CONTENTS[name]))) == "too_long"
+    assert extract_or_error_code(build_docx(word_part(LONG_WORD_CONTENTS[name]()))) == "too_long"
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused_without_parsing():
@@ -231,7 +231,7 @@ class Interrupted(Exception):
 
 
 def test_an_interrupted_worker_leaves_no_child_process():
-    data = build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"])
+    data = build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"]())
 
     def interrupt(*_):
         raise Interrupted
@@ -259,7 +259,7 @@ def test_an_interrupted_worker_leaves_no_child_process():
 def test_a_killed_worker_leaves_no_child_process(tmp_path):
     """On other systems than Linux, the child ends when its time is up."""
     file = tmp_path / "slow.docx"
-    file.write_bytes(build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"]))
+    file.write_bytes(build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"]()))
     settings = dict.fromkeys(DocumentLimits.__slots__, 1000) | {"seconds": 4}
     code = f"""
 from pathlib import Path
@@ -278,7 +278,7 @@ extract(Path({str(file)!r}), DocumentType.DOCX)"""
 @pytest.mark.usefixtures("small_limits")
 def test_the_child_process_inherits_no_secrets(monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "swordfish")
-    data = build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"])
+    data = build_docx(HOSTILE_WORD_PARTS["many empty paragraphs"]())
     thread = threading.Thread(target=extract_or_error_code, args=[data])
     thread.start()
     eventually(parser_processes, "a child parses")

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.ai.extractive.summarizer import MODEL, EmbeddedSummarizer
-from common.ai.prompts import TEMPLATES
+from common.ai.templates import TEMPLATES
 from common.ai.text.sentences import count_words
 from common.ai.types import SummaryRefused, SummaryRequest, SummaryResult
 from common.tests.support.texts import MEETING, NEWS, SAMPLES
