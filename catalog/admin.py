@@ -33,7 +33,14 @@ class DeletedFilter(admin.SimpleListFilter):
 
 @admin.register(Product)
 class ProductAdmin(ScopedAdmin):
-    list_display = ("display_product", "company", "category", "price", "display_stock", "updated_at")
+    list_display = (
+        "display_product",
+        "company",
+        "category",
+        "price",
+        "display_stock",
+        "updated_at",
+    )
     list_filter = (
         DeletedFilter,
         "company",

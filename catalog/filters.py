@@ -16,6 +16,11 @@ MAX_PRICE = 10**10
 NO_COMPANY_ID = UUID(int=0)
 
 
+class InStockFilter(BooleanFilter):
+    def filter(self, qs: QuerySet, value: bool) -> QuerySet:
+        return qs.filter(stock__gt=0) if value else qs
+
+
 class ProductFilter(FilterSet):
     name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
     category = django_filters.CharFilter(label="The exact category.")
@@ -25,7 +30,7 @@ class ProductFilter(FilterSet):
     max_price = django_filters.NumberFilter(
         field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
     )
-    in_stock_only = BooleanFilter(method="filter_stock", label="Exclude sold out products.")
+    in_stock_only = InStockFilter(label="Exclude sold out products.")
     company = django_filters.CharFilter(method="filter_company", label="A company's code.")
 
     class Meta:
@@ -36,9 +41,6 @@ class ProductFilter(FilterSet):
         # The planner knows how many products a company's id has, but not how many its code has.
         company_id = Company.objects.filter(code=code).values_list("pk", flat=True).first()
         return products.filter(company_id=company_id or NO_COMPANY_ID)
-
-    def filter_stock(self, products: QuerySet, _name: str, only: bool) -> QuerySet:
-        return products.filter(stock__gt=0) if only else products
 
 
 class ProductOrdering(StrictOrderingFilter):

@@ -3,13 +3,13 @@
 For an uncached list, compiling the query and building model instances takes longer than running
 the query. So rows are read as plain tuples, and Django compiles each query once for a combination
 of filters and ordering. The cache (`_compile`) holds the SQL with a `FilterValue` in place of each
-filter's value; a request only binds its values. Filters whose SQL depends on the value are compiled
-for each request.
+filter's value; a request only binds its values. The value of a flag is part of the cache's key. A
+list with another filter, whose SQL depends on the value, is compiled for each request.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -29,7 +29,7 @@ MAX_CACHED_QUERIES = 1024
 
 PUBLIC_ROWS = Product.objects.public().values_list(*COLUMNS)
 # Lookups whose SQL is the same for all values.
-CACHEABLE_LOOKUPS = ("exact", "gte", "lte")
+CACHEABLE_LOOKUPS = ("exact", "gte", "lte", "icontains")
 # Filters that the indexes on price, and on category and price, answer in the order of the price.
 PRICE_INDEX_FILTERS = {"category", "min_price", "max_price"}
 
@@ -55,8 +55,8 @@ class CompiledQuery:
 
     def bind(self, values: Mapping[str, Any]) -> "CompiledQuery":
         """Replace each `FilterValue` with the value of its filter."""
-        bound = (values[p.name] if isinstance(p, FilterValue) else p for p in self.parameters)
-        return replace(self, parameters=tuple(bound))
+        bound = [values[p.name] if isinstance(p, FilterValue) else p for p in self.parameters]
+        return CompiledQuery(self.sql, tuple(bound))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,11 @@ class ListQuery:
 
     def compile(self) -> CompiledList:
         """Compile `queryset()`, or bind the cached SQL where the filters allow it."""
-        names = self._filter_names()
-        if not all(map(_is_cacheable, names)):
+        values = self._filter_values()
+        if not all(map(_is_cacheable, values)):
             return CompiledList.from_queryset(self.queryset())
-        return _compile(names, self.order).bind(self.filters.form.cleaned_data)
+        flags = tuple((n, v if isinstance(v, bool) else None) for n, v in values.items())
+        return _compile(flags, self.order).bind(values)
 
     @property
     def has_stable_plan(self) -> bool:
@@ -112,18 +113,20 @@ class ListQuery:
         Otherwise a plan that is good for a common category can be very slow for a rare one.
         """
         is_by_price = self.order[0].removeprefix("-") == "price"
-        return is_by_price and PRICE_INDEX_FILTERS.issuperset(self._filter_names())
+        return is_by_price and PRICE_INDEX_FILTERS.issuperset(self._filter_values())
 
-    def _filter_names(self) -> tuple[str, ...]:
+    def _filter_values(self) -> dict[str, Any]:
         values = self.filters.form.cleaned_data
-        return tuple(name for name, value in values.items() if value not in EMPTY_VALUES)
+        return {name: value for name, value in values.items() if value not in EMPTY_VALUES}
 
 
 @lru_cache(maxsize=MAX_CACHED_QUERIES)
-def _compile(filter_names: tuple[str, ...], order: tuple[str, ...]) -> CompiledList:
+def _compile(filters: tuple[tuple[str, bool | None], ...], order: tuple[str, ...]) -> CompiledList:
+    """Compile the list with these filters, given by name and, if it is a flag, by value."""
     products = PUBLIC_ROWS.order_by(*order)
-    for name in filter_names:
-        products = ProductFilter.base_filters[name].filter(products, FilterValue(name))
+    for name, flag in filters:
+        value = FilterValue(name) if flag is None else flag
+        products = ProductFilter.base_filters[name].filter(products, value)
     return CompiledList.from_queryset(products)
 
 

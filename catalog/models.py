@@ -55,8 +55,8 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
             models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
             models.CheckConstraint(condition=Q(stock__gte=0), name="product_stock_not_negative"),
         ]
-        # Each list is ordered by one of these columns and then by id in the same direction. So pages
-        # are stable, one index serves both directions, and an anchor row finds a deep page.
+        # A list is ordered by one of these columns, then by id in the same direction. So pages are
+        # stable, one index serves both directions, and an anchor row finds a deep page.
         indexes = [
             # The company decides whether a row is public; with it the index alone can count.
             models.Index(fields=["id"], include=["company"], condition=LIVE, name="product_by_id"),
@@ -82,8 +82,18 @@ class Product(CachedRows, CompanyOwned, SoftDeleteModel):
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
             models.Index(fields=["updated_at"], name="product_by_updated_at"),
             # Without a pending list, all of which each search would have to read.
-            GinIndex(fields=["heading_vector"], condition=LIVE, name="product_heading_vector", fastupdate=False),
-            GinIndex(fields=["search_vector"], condition=LIVE, name="product_search_vector", fastupdate=False),
+            GinIndex(
+                fields=["heading_vector"],
+                condition=LIVE,
+                name="product_heading_vector",
+                fastupdate=False,
+            ),
+            GinIndex(
+                fields=["search_vector"],
+                condition=LIVE,
+                name="product_search_vector",
+                fastupdate=False,
+            ),
             # Reading all rows with a common word takes too long; a sample has good ones too.
             GinIndex(
                 fields=["heading_vector"],
