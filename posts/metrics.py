@@ -1,4 +1,4 @@
-"""What `/metrics` tells of the mirror."""
+"""The metrics of the feed's copy."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,14 @@ from posts.models import Feed
 
 
 def read() -> Iterator[Metric]:
-    """Its age and size; nothing before the first copy."""
+    """Yield the copy's age and size; nothing before the first copy."""
     feed = Feed.objects.exclude(fresh_at=None).first()
     if feed is None:
         return
     age = (timezone.now() - feed.fresh_at).total_seconds()
     yield GaugeMetricFamily(
-        "bureau_feed_age_seconds", "Since the posts were known to be fresh.", value=max(0.0, age)
+        "bureau_feed_age_seconds",
+        "Seconds since the posts were last known to be fresh.",
+        value=max(0.0, age),
     )
-    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the mirror.", value=feed.posts)
+    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the copy.", value=feed.post_count)
