@@ -1,4 +1,4 @@
-"""Finding products by words: what is found, in which order, and what is put right."""
+"""Search: what is found, in which order, and how spelling is corrected."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +17,7 @@ from accounts.models import Company
 from accounts.tests.factories import CompanyFactory
 from catalog import ranking, spelling, tasks, vocabulary_refresh
 from catalog.models import Product, VocabularyState, Word
-from catalog.search import Found, search
+from catalog.search import SearchResult, search
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ def make(company: Company) -> Make:
     return product
 
 
-def find(text: str, **more: Any) -> Found:
+def find(text: str, **more: Any) -> SearchResult:
     return search(Product.objects.public(), text, **more)
 
 
@@ -54,10 +54,10 @@ def furniture(make: Make) -> None:
     vocabulary_refresh.rebuild()
 
 
-# The order
+# Order
 
 
-def test_what_says_more_of_it_comes_first(make: Make) -> None:
+def test_products_that_match_more_of_the_query_come_first(make: Make) -> None:
     make("Lamp", "Lighting", "goes with a walnut bookcase")
     make("Shelf", "Bookcases", "walnut")
     make("Oslo in walnut", "Bookcases")
@@ -73,12 +73,12 @@ def test_what_says_more_of_it_comes_first(make: Make) -> None:
     ]
 
 
-def test_the_noun_is_what_is_wanted(make: Make) -> None:
+def test_products_with_the_noun_in_name_or_category_come_first(make: Make) -> None:
     make("Pine shelf", "Shelving", "goes well with your desk")
     make("Writing desk", "Desks", "in solid pine")
     make("Oak desk", "Desks")
     assert names("pine desk") == ["Writing desk", "Pine shelf", "Oak desk"]
-    # Now it is known that desks are a kind of product.
+    # After the rebuild the vocabulary knows that desks are a type of product.
     vocabulary_refresh.rebuild()
     assert names("pine desk") == ["Writing desk", "Oak desk", "Pine shelf"]
     make("Desk lamp", "Lamps")
@@ -87,7 +87,7 @@ def test_the_noun_is_what_is_wanted(make: Make) -> None:
     assert names("desk").index("Desk lamp") > names("desk").index("Oak desk")
 
 
-def test_a_rare_word_says_more_than_a_common_one(make: Make) -> None:
+def test_a_rare_word_weighs_more_than_a_common_one(make: Make) -> None:
     for number in range(8):
         make(f"Modern table {number}")
     make("Turquoise vase")
@@ -106,7 +106,7 @@ def test_a_rare_word_says_more_than_a_common_one(make: Make) -> None:
         "oslo book-case",
     ],
 )
-def test_forms_of_words(furniture: None, text: str) -> None:
+def test_inflections_and_compounds_match(furniture: None, text: str) -> None:
     assert "Oslo walnut bookcase" in names(text)[:2]
 
 
@@ -135,7 +135,7 @@ def test_forms_of_words(furniture: None, text: str) -> None:
         ("ﬁne chair", "fine"),
     ],
 )
-def test_as_people_write(make: Make, name: str, text: str) -> None:
+def test_spelling_variants_units_and_scripts_match(make: Make, name: str, text: str) -> None:
     make("Lamp")
     make(name)
     vocabulary_refresh.rebuild()
@@ -145,7 +145,7 @@ def test_as_people_write(make: Make, name: str, text: str) -> None:
 # SKU
 
 
-def test_a_sku_is_found_first_and_by_its_parts(make: Make) -> None:
+def test_an_exact_sku_comes_first_and_its_parts_match(make: Make) -> None:
     make("AB-12/x spare part")
     make("Hinge", sku="AB-12/x")
     make("Screw", sku="AB-13/y")
@@ -156,9 +156,9 @@ def test_a_sku_is_found_first_and_by_its_parts(make: Make) -> None:
     assert names("---") == ["Odd"]
 
 
-def test_a_missing_sku_is_not_looked_for(make: Make) -> None:
+def test_an_empty_sku_matches_nothing(make: Make) -> None:
     make("Nothing", sku="")
-    assert find("!") == Found([], 0)
+    assert find("!") == SearchResult([], 0)
 
 
 # Spelling
@@ -176,7 +176,7 @@ def test_a_missing_sku_is_not_looked_for(make: Make) -> None:
         ("velvetsofa", "velvet sofa"),
     ],
 )
-def test_unknown_words_are_put_right(furniture: None, text: str, corrected: str) -> None:
+def test_unknown_words_are_corrected(furniture: None, text: str, corrected: str) -> None:
     found = find(text)
     assert found.corrected == corrected
     assert [p.pk for p in found.products] == [p.pk for p in find(corrected).products] != []
@@ -185,33 +185,33 @@ def test_unknown_words_are_put_right(furniture: None, text: str, corrected: str)
 @pytest.mark.parametrize(
     "text", ["sofa", "walnut sofa", "walnut zzyzx", "bowl bookcase", "deft sofa", "wolf walnut"]
 )
-def test_what_is_known_is_left_alone(furniture: None, text: str) -> None:
+def test_known_words_are_not_corrected(furniture: None, text: str) -> None:
     assert find(text).corrected == ""
     assert find(text).total > 0
 
 
-def test_a_word_that_the_vocabulary_lacks_is_no_mistake(furniture: None, make: Make) -> None:
+def test_a_word_that_the_vocabulary_lacks_is_not_corrected(furniture: None, make: Make) -> None:
     make("Sofia chair")
     assert find("sofia").corrected == ""
     assert names("sofia") == ["Sofia chair"]
 
 
-def test_new_words_put_right_at_once(furniture: None, make: Make) -> None:
+def test_new_words_are_used_for_corrections_at_once(furniture: None, make: Make) -> None:
     make("Chandelier")
     assert find("chandeleir").corrected == "chandelier"
 
 
-def test_search_does_without_a_vocabulary(make: Make) -> None:
+def test_search_works_without_a_vocabulary(make: Make) -> None:
     make("Oak desk")
     make("Oak chair")
     assert names("oak desk") == ["Oak desk", "Oak chair"]
-    with patch.object(vocabulary_refresh, "READ_AT_ONCE", 0):
+    with patch.object(vocabulary_refresh, "MAX_PRODUCTS_BEFORE_SEARCH", 0):
         assert find("oka").total == 0
         assert names("chai") == ["Oak chair"]
     assert not Word.objects.exists()
 
 
-def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
+def test_prefixes_and_parts_of_a_name_match(make: Make) -> None:
     make("Upholstered headboard")
     vocabulary_refresh.rebuild()
     assert names("up") == ["Upholstered headboard"]
@@ -219,55 +219,40 @@ def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
     assert names("holster") == ["Upholstered headboard"]
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "steps"),
-    [
-        ("", "", 0),
-        ("sofa", "sofa", 0),
-        ("sofa", "osfa", 1),
-        ("sofa", "sof", 1),
-        ("chair", "choirs", 2),
-        ("", "abc", 3),
-    ],
-)
-def test_distance(left: str, right: str, steps: int) -> None:
-    assert spelling.distance(left, right) == spelling.distance(right, left) == steps
-
-
-def test_neighbours_come_nearest_then_same_letter_then_commoner() -> None:
+def test_similar_words_come_nearest_then_same_letter_then_commonest() -> None:
     for word, number in [("chair", 3), ("chairs", 9), ("hair", 99), ("choir", 4), ("stair", 50)]:
-        Word.objects.create(word=word, lexeme=word, products=number)
+        Word.objects.create(word=word, lexeme=word, product_count=number)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL pg_trgm.similarity_threshold = 0.25")
-    assert spelling.neighbours("chairr") == ["chairs", "chair"]
-    # Trigrams see no likeness here.
-    assert spelling.neighbours("chiar") == ["chair"]
-    assert spelling.neighbours("chai") == ["chair", "chairs"]
-    assert spelling.neighbours("x1") == spelling.neighbours("qqqqqq") == []
+    assert spelling.similar_words("chairr") == ["chairs", "chair"]
+    # Trigrams do not match these two words.
+    assert spelling.similar_words("chiar") == ["chair"]
+    assert spelling.similar_words("chai") == ["chair", "chairs"]
+    assert spelling.similar_words("x1") == spelling.similar_words("qqqqqq") == []
 
 
 # The vocabulary
 
 
-def test_the_vocabulary_reads_what_changed(make: Make) -> None:
+def test_a_refresh_reads_the_changed_products(make: Make) -> None:
     tasks.refresh_vocabulary()
     assert not Word.objects.exists()
     for number in range(30):
         make(f"Oak desk {number}", "Desks")
     tasks.refresh_vocabulary()
-    assert Word.objects.get(word="desk").products == 30
-    assert Word.objects.get(word="desks").categories == 30
+    assert Word.objects.get(word="desk").product_count == 30
+    assert Word.objects.get(word="desks").category_count == 30
     VocabularyState.objects.update(read_until=timezone.now() + timedelta(minutes=2))
     tasks.refresh_vocabulary()
     new = make("Pine desk")
     Product.objects.filter(pk=new.pk).update(updated_at=timezone.now() + timedelta(minutes=3))
     tasks.refresh_vocabulary()
-    assert Word.objects.get(word="pine").products == 1
-    # Known words are counted anew when much has changed.
-    assert Word.objects.get(word="desk").products == 30
+    assert Word.objects.get(word="pine").product_count == 1
+    # Known words are counted again only when many products have changed.
+    assert Word.objects.get(word="desk").product_count == 30
 
 
-def test_the_vocabulary_is_counted_anew_and_forgets(make: Make) -> None:
+def test_a_full_count_removes_the_words_of_no_product(make: Make) -> None:
     old = make("Wicker basket")
     make("Oak desk")
     tasks.refresh_vocabulary()
@@ -277,10 +262,10 @@ def test_the_vocabulary_is_counted_anew_and_forgets(make: Make) -> None:
     assert set(Word.objects.values_list("word", flat=True)) == {"oak", "desk"}
 
 
-# What may be found
+# Visibility
 
 
-def test_only_what_is_public(furniture: None, make: Make) -> None:
+def test_only_public_products_are_found(furniture: None, make: Make) -> None:
     gone = make("Walnut desk")
     Product.objects.filter(pk=gone.pk).soft_delete()
     make("Walnut chest", company=CompanyFactory(is_active=False))
@@ -289,7 +274,7 @@ def test_only_what_is_public(furniture: None, make: Make) -> None:
     assert names("walnut chset") == names("walnut")
 
 
-def test_filters_combine(furniture: None, make: Make) -> None:
+def test_filters_restrict_the_results(furniture: None, make: Make) -> None:
     make("Walnut stool", price=99)
     cheap = Product.objects.public().filter(price__lt=50)
     assert {p.name for p in search(cheap, "walnut").products} == {
@@ -297,19 +282,19 @@ def test_filters_combine(furniture: None, make: Make) -> None:
         "Oslo walnut bookcase",
     }
     assert search(cheap, "walnut").total == 2
-    # The word is known, if not among these: nothing is to be put right.
-    assert search(cheap, "stool") == Found([], 0)
+    # The word is known, only not among these products, so it is not corrected.
+    assert search(cheap, "stool") == SearchResult([], 0)
 
 
 # Pages
 
 
-def pages(text: str, size: int) -> list[list[Any]]:
-    found, offset = [], 0
+def read_pages(text: str, size: int) -> list[list[Any]]:
+    pages, offset = [], 0
     while page := find(text, offset=offset, limit=size).products:
-        found.append([product.pk for product in page])
+        pages.append([product.pk for product in page])
         offset += size
-    return found
+    return pages
 
 
 @pytest.mark.parametrize("window", [500, 7])
@@ -318,14 +303,14 @@ def test_pages_hold_everything_once(make: Make, window: int) -> None:
         make(f"Oak desk {number}", "Desks", "solid")
         make(f"Oak shelf {number}", "Shelves", "next to a desk")
     make("Rug")
-    with patch.object(ranking, "WINDOW", window):
-        all_at_once = pages("oak desk", 100)[0]
-        by_five = list(chain.from_iterable(pages("oak desk", 5)))
+    with patch.object(ranking, "MAX_RANKED_ROWS", window):
+        all_at_once = read_pages("oak desk", 100)[0]
+        by_five = list(chain.from_iterable(read_pages("oak desk", 5)))
         assert all_at_once == by_five
         assert len(set(by_five)) == 24 == find("oak desk").total
-        assert find("oak desk").exact
-        assert find("oak desk", offset=24) == Found([], 24)
-        assert find("oak desk", offset=10**9) == Found([], 24)
+        assert find("oak desk").is_exact
+        assert find("oak desk", offset=24) == SearchResult([], 24)
+        assert find("oak desk", offset=10**9) == SearchResult([], 24)
     best = Product.objects.in_bulk(by_five[:window])
     assert {product.category for product in best.values()} >= {"Desks"}
     assert [pk for pk in by_five if best.get(pk) and best[pk].category == "Desks"] == by_five[
@@ -333,47 +318,48 @@ def test_pages_hold_everything_once(make: Make, window: int) -> None:
     ]
 
 
-def test_equals_come_newest_first(make: Make) -> None:
-    made = [make("Oak desk").pk for _ in range(5)]
-    assert [product.pk for product in find("oak desk").products] == made[::-1]
+def test_equal_matches_come_newest_first(make: Make) -> None:
+    ids = [make("Oak desk").pk for _ in range(5)]
+    assert [product.pk for product in find("oak desk").products] == ids[::-1]
 
 
-def test_very_many_are_estimated(make: Make) -> None:
+def test_the_total_of_many_matches_is_estimated(make: Make) -> None:
     for number in range(30):
         make(f"Oak desk {number}")
     vocabulary_refresh.rebuild()
     with (
-        patch.object(ranking, "MANY", 10),
-        patch.object(ranking, "COUNTED_OF_MANY", 20),
-        patch.object(ranking, "WINDOW", 15),
+        patch.object(ranking, "LARGE_TABLE_ROWS", 10),
+        patch.object(ranking, "MAX_COUNTED_ROWS_IN_LARGE_TABLE", 20),
+        patch.object(ranking, "MAX_RANKED_ROWS", 15),
     ):
         found = find("oak")
         assert found.total > 20
-        assert not found.exact
+        assert not found.is_exact
         assert find("oak 7").products[0].name == "Oak desk 7"
-    assert find("oak") == Found(find("oak").products, 30)
+    assert find("oak") == SearchResult(find("oak").products, 30)
 
 
-def test_of_very_many_a_sample_is_ranked(make: Make) -> None:
-    """Pages of it hold each product once, the sample's first."""
+def test_only_a_sample_of_many_matches_is_ranked(make: Make) -> None:
+    """Pages hold each product once, those of the sample first."""
     ids = [UUID(int=number << 8 | (5 if number % 4 else 200)) for number in range(1, 41)]
-    made = {make("Oak desk", id=pk).pk for pk in ids}
-    sample = {pk for pk in made if pk.int & 255 < 8}
+    for pk in ids:
+        make("Oak desk", id=pk)
+    sample = {pk for pk in ids if pk.int & 255 < 8}
     vocabulary_refresh.rebuild()
     with (
-        patch.object(ranking, "MANY", 10),
-        patch.object(ranking, "COMMON", 20),
-        patch.object(ranking, "ENOUGH", 10),
+        patch.object(ranking, "LARGE_TABLE_ROWS", 10),
+        patch.object(ranking, "MAX_ROWS_WITHOUT_SAMPLE", 20),
+        patch.object(ranking, "MIN_SAMPLE_ROWS", 10),
     ):
         pages = [
             [product.pk for product in find("oak desk", offset=offset).products]
             for offset in range(0, 50, 10)
         ]
     assert {pk for page in pages[:3] for pk in page} == sample
-    assert sorted(pk for page in pages for pk in page) == sorted(made)
+    assert sorted(pk for page in pages for pk in page) == ids
 
 
-def test_a_sku_finds_what_has_all_of_it(make: Make) -> None:
+def test_a_sku_also_finds_products_with_all_of_its_words(make: Make) -> None:
     for number in range(12):
         make("Oak desk", sku=f"SKU-{number + 100}")
     make("Cover", description="for the desk SKU-107")
@@ -382,7 +368,7 @@ def test_a_sku_finds_what_has_all_of_it(make: Make) -> None:
     assert found.total == 2
 
 
-def test_few_queries_however_many_products(
+def test_the_query_count_does_not_grow_with_the_products(
     make: Make, queries: Callable[[Callable[[], Any]], int]
 ) -> None:
     for number in range(3):
@@ -394,7 +380,7 @@ def test_few_queries_however_many_products(
     assert queries(lambda: find(" ".join(f"word{i}" for i in range(500)))) < 60
 
 
-# Odd input
+# Unusual input
 
 
 @pytest.mark.parametrize(
@@ -431,7 +417,7 @@ def test_few_queries_however_many_products(
         "10'6\"",
     ],
 )
-def test_odd_texts(make: Make, text: str) -> None:
+def test_unusual_texts_are_valid(make: Make, text: str) -> None:
     make("Oak desk")
     assert find(text).total >= 0
 
@@ -442,7 +428,7 @@ def test_odd_texts(make: Make, text: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60))
-def test_any_text_is_a_search(furniture: None, text: str) -> None:
+def test_any_text_is_a_valid_query(furniture: None, text: str) -> None:
     found = find(text, limit=100)
     assert found.total == len(found.products)
 
