@@ -7,6 +7,9 @@ from itertools import islice, product
 from django.db import connection
 from rapidfuzz.distance import OSA
 
+# The number of letters that are missing, extra, wrong or swapped with their neighbour.
+edit_distance = OSA.distance
+
 MAX_DISTANCE = 2
 # The distance to a word that only continues the typed one: less than two wrong letters.
 COMPLETION_DISTANCE = 1.5
@@ -75,6 +78,5 @@ def similar_words(word: str, max_distance: float = MAX_DISTANCE) -> list[str]:
 
 
 def _distance(word: str, other: str) -> float:
-    """Count the letters that are missing, extra, wrong or swapped with their neighbour."""
-    edits = OSA.distance(word, other)
+    edits = edit_distance(word, other)
     return min(edits, COMPLETION_DISTANCE) if other.startswith(word) else edits

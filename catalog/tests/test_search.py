@@ -219,6 +219,22 @@ def test_prefixes_and_parts_of_a_name_match(make: Make) -> None:
     assert names("holster") == ["Upholstered headboard"]
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "distance"),
+    [
+        ("", "", 0),
+        ("sofa", "sofa", 0),
+        ("sofa", "osfa", 1),
+        ("sofa", "sof", 1),
+        ("chair", "choirs", 2),
+        ("", "abc", 3),
+    ],
+)
+def test_the_edit_distance_counts_a_swap_as_one(left: str, right: str, distance: int) -> None:
+    assert spelling.edit_distance(left, right) == distance
+    assert spelling.edit_distance(right, left) == distance
+
+
 def test_similar_words_come_nearest_then_same_letter_then_commonest() -> None:
     for word, number in [("chair", 3), ("chairs", 9), ("hair", 99), ("choir", 4), ("stair", 50)]:
         Word.objects.create(word=word, lexeme=word, product_count=number)
