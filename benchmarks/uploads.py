@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.catalog import VAR, environment, manage, paired, show
+from benchmarks.catalog import VAR, compare, make_environment, print_results, run_manage
 from config.local import LocalServices
 
 DATABASE = "bench_uploads"
@@ -45,14 +45,14 @@ def large_files(folder: Path) -> None:
 
 def prepared(services: LocalServices) -> None:
     """This process becomes one of Bureau's, on a database of its own."""
-    env = environment(DATABASE, services) | {
+    env = make_environment(DATABASE, services) | {
         "UPLOAD_ROOT": str(FOLDER / "ours"),
         "UPLOAD_SOURCE_ROOT": str(FOLDER / "sources"),
     }
     with psycopg.connect(services.database_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
         server.execute(f"CREATE DATABASE {DATABASE}")
-    manage(env, "migrate", "--verbosity", "0")
+    run_manage(env, "migrate", "--verbosity", "0")
     os.environ |= env | {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "WARNING"}
     import django
 
@@ -156,7 +156,7 @@ def measured(only: str, rounds: int) -> Iterator[dict[str, Any]]:
         if only not in ("", kind):
             continue
         make(source(kind))
-        figures = paired(sessions(kind, amount), rclone(kind, amount), rounds=rounds)
+        figures = compare(sessions(kind, amount), rclone(kind, amount), rounds=rounds)
         yield {"what": what, "goal": 1.0, **figures}
 
 
@@ -169,7 +169,7 @@ def main() -> None:
     with LocalServices(VAR) as services:
         prepared(services)
         results = list(measured(options.only, options.rounds))
-    show(results)
+    print_results(results)
     (VAR / "uploads.json").write_text(json.dumps(results, indent=1))
     shutil.rmtree(FOLDER)
 
