@@ -1,7 +1,5 @@
 from typing import Any
 
-from rest_framework import serializers
-
 from accounts.serializers import CompanySummarySerializer
 from catalog import services
 from catalog.fields import FIELD_NAMES, product_to_json
@@ -13,7 +11,6 @@ class ProductSerializer(ModelSerializer):
     """A product as clients write and read it."""
 
     company = CompanySummarySerializer(read_only=True)
-    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
 
     class Meta:
         model = Product
