@@ -189,11 +189,11 @@ class _FillerValues(dict):
 
 def make_query(rng: random.Random, classes: list[ProductClass]) -> Query:
     product_class = rng.choice(classes)
-    asked = rng.sample(
+    attributes = rng.sample(
         product_class.attributes,
         min(len(product_class.attributes), rng.choice([0, 1, 1, 1, 2, 2, 3])),
     )
-    values = {name: rng.choice(VALUES[name]) for name in asked}
+    values = {name: rng.choice(VALUES[name]) for name in attributes}
     noun = rng.choice(
         [product_class.nouns[0], product_class.label.lower(), rng.choice(product_class.nouns)]
     )
@@ -338,8 +338,8 @@ def main(number: int = 10_000, seed: int = 7) -> None:
         }.items():
             started = time.perf_counter()
             right, bad = (evaluate(ranker, group, by_id) for group in (queries, misspelled))
-            took = (time.perf_counter() - started) / 2 / len(queries)
-            print(f"{name:<10} {right:.3f}  misspelled {bad:.3f}  {1000 * took:.1f} ms a query")
+            seconds = (time.perf_counter() - started) / 2 / len(queries)
+            print(f"{name:<10} {right:.3f}  misspelled {bad:.3f}  {1000 * seconds:.1f} ms a query")
         transaction.set_rollback(True)
 
 

@@ -84,7 +84,7 @@ class TestChangedFeed:
         assert stored_ids() == [50]
 
 
-BAD_ANSWERS = {
+INVALID_PAYLOADS = {
     "empty list": b"[]",
     "no JSON": b"<html>",
     "cut off": json.dumps([entry(1)]).encode()[:-5],
@@ -96,12 +96,12 @@ BAD_ANSWERS = {
     "a huge number": f'[{{"id": {HUGE}}}]'.encode(),
     "too many": json.dumps([entry(n) for n in range(1, 102)]).encode(),
     "too large": json.dumps([entry(1, more="x" * 50_000)]).encode(),
-    "only bad ones": json.dumps([{"id": 1}, 3, None]).encode(),
-    "more bad than good": json.dumps([entry(1), {}, {}]).encode(),
+    "only invalid posts": json.dumps([{"id": 1}, 3, None]).encode(),
+    "more invalid posts than valid ones": json.dumps([entry(1), {}, {}]).encode(),
 }
 
 
-@pytest.mark.parametrize("body", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+@pytest.mark.parametrize("body", INVALID_PAYLOADS.values(), ids=INVALID_PAYLOADS)
 def test_an_invalid_payload_changes_no_posts(
     copied_feed: FeedServer, refresh: Refresh, settings: Any, body: bytes
 ) -> None:
@@ -119,7 +119,7 @@ def test_an_invalid_payload_changes_no_posts(
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "invalid",
     [
         {},
         {"id": None},
@@ -139,12 +139,12 @@ def test_an_invalid_payload_changes_no_posts(
         {"body": "\ud800"},
         {"body": "x" * 100_001},
     ],
-    ids=lambda bad: repr(bad)[:30],
+    ids=lambda fields: repr(fields)[:30],
 )
 def test_valid_posts_are_stored_without_the_invalid(
-    copied_feed: FeedServer, refresh: Refresh, bad: dict[str, Any]
+    copied_feed: FeedServer, refresh: Refresh, invalid: dict[str, Any]
 ) -> None:
-    item = entry(3, **bad) if bad else "no object"
+    item = entry(3, **invalid) if invalid else "no object"
     copied_feed.posts = [entry(1, title="New"), entry(2), item]
     feed = refresh()
     assert Post.objects.get(id=1).title == "New"
