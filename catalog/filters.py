@@ -2,6 +2,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
+from django import forms
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -14,6 +15,23 @@ from common.api.validation import together
 MAX_PRICE = 10**10
 # The id of no company: filters to nothing.
 NO_COMPANY_ID = UUID(int=0)
+
+
+class CompanyCodeField(forms.CharField):
+    """Takes the code of a company and returns its id, or `NO_COMPANY_ID` for an unknown code."""
+
+    def clean(self, value: Any) -> Any:
+        code = super().clean(value)
+        if not code:
+            return code
+        company_id = Company.objects.filter(code=code).values_list("pk", flat=True).first()
+        return company_id or NO_COMPANY_ID
+
+
+class CompanyFilter(django_filters.CharFilter):
+    """Filters by the id: the planner knows how many products it has, but not a code's."""
+
+    field_class = CompanyCodeField
 
 
 class InStockFilter(BooleanFilter):
@@ -31,16 +49,11 @@ class ProductFilter(FilterSet):
         field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
     )
     in_stock_only = InStockFilter(label="Exclude sold out products.")
-    company = django_filters.CharFilter(method="filter_company", label="A company's code.")
+    company = CompanyFilter(field_name="company_id", label="A company's code.")
 
     class Meta:
         model = Product
         fields = ()
-
-    def filter_company(self, products: QuerySet, _name: str, code: str) -> QuerySet:
-        # The planner knows how many products a company's id has, but not how many its code has.
-        company_id = Company.objects.filter(code=code).values_list("pk", flat=True).first()
-        return products.filter(company_id=company_id or NO_COMPANY_ID)
 
 
 class ProductOrdering(StrictOrderingFilter):

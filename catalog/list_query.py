@@ -3,14 +3,14 @@
 For an uncached list, compiling the query and building model instances takes longer than running
 the query. So rows are read as plain tuples, and Django compiles each query once for a combination
 of filters and ordering. The cache (`_compile`) holds the SQL with a `FilterValue` in place of each
-filter's value; a request only binds its values. The value of a flag is part of the cache's key. A
-list with another filter, whose SQL depends on the value, is compiled for each request.
+filter's value; a request only binds its values. The value of a flag is part of the cache's key. So
+the SQL of a filter in `ProductFilter` must not depend on its value, unless that is a flag.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -29,8 +29,6 @@ from catalog.models import Product
 MAX_CACHED_QUERIES = 1024
 
 PUBLIC_ROWS = Product.objects.public().values_list(*COLUMNS)
-# Lookups whose SQL is the same for all values.
-CACHEABLE_LOOKUPS = ("exact", "gte", "lte", "icontains")
 # Filters that the indexes on price, and on category and price, answer in the order of the price.
 PRICE_INDEX_FILTERS = {"category", "min_price", "max_price"}
 
@@ -102,10 +100,8 @@ class ListQuery:
         return self.filters.qs.order_by(*self.order)
 
     def compile(self) -> CompiledList:
-        """Compile `queryset()`, or bind the cached SQL where the filters allow it."""
+        """Return what `queryset()` compiles to, with the cached SQL."""
         values = self._filter_values()
-        if not all(map(_is_cacheable, values)):
-            return CompiledList.from_queryset(self.queryset())
         flags = tuple((n, v if isinstance(v, bool) else None) for n, v in values.items())
         return _compile(flags, self.order).bind(values)
 
@@ -131,12 +127,6 @@ def _compile(filters: tuple[tuple[str, bool | None], ...], order: tuple[str, ...
         value = FilterValue(name) if flag is None else flag
         products = ProductFilter.base_filters[name].filter(products, value)
     return CompiledList.from_queryset(products)
-
-
-@cache
-def _is_cacheable(filter_name: str) -> bool:
-    declared = ProductFilter.base_filters[filter_name]
-    return declared.method is None and declared.lookup_expr in CACHEABLE_LOOKUPS
 
 
 def fetch_page(

@@ -4,8 +4,9 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from accounts.models import Company
 from catalog.filters import ProductFilter
-from catalog.list_query import PUBLIC_ROWS, ListQuery
+from catalog.list_query import PUBLIC_ROWS, CompiledList, ListQuery, fetch_page
 from catalog.tests.factories import ProductFactory
 
 pytestmark = pytest.mark.django_db
@@ -64,3 +65,31 @@ def test_each_value_of_a_flag_has_a_query_of_its_own(api: APIClient) -> None:
         for value in ("true", "false", "true")
     ]
     assert totals == [1, 2, 1]
+
+
+FILTER_VALUES = {
+    "name": ("amp", "esk"),
+    "category": ("Light", "Tables"),
+    "min_price": ("10", "30"),
+    "max_price": ("10", "30"),
+    "in_stock_only": ("true", "false"),
+    "company": ("acme", "unknown"),
+}
+
+
+@pytest.mark.parametrize("name", ProductFilter.base_filters)
+def test_the_cached_query_of_each_filter_returns_the_rows_of_the_queryset(
+    name: str, company: Company
+) -> None:
+    ProductFactory(name="Lamp", category="Light", price=20, stock=0, company=company)
+    ProductFactory(name="Desk", category="Tables", price=40)
+    for value in FILTER_VALUES[name]:
+        products = ProductFilter({name: value}, PUBLIC_ROWS)
+        assert not products.errors
+        query = ListQuery(products, ("-id",))
+        uncached = CompiledList.from_queryset(query.queryset())
+        cached, expected = (
+            fetch_page(compiled, start=0, size=10, max_total=10)
+            for compiled in (query.compile(), uncached)
+        )
+        assert cached == expected
