@@ -1,6 +1,6 @@
-"""A Django project with no middleware, whose one view reads the cache once and answers that.
+"""A Django project without middleware, whose only view returns a value from the cache.
 
-What the catalogue's cached reads are measured against (`benchmarks/catalog.py`).
+The catalogue's cached reads are compared with it (`benchmarks/catalog.py`).
 """
 
 import os

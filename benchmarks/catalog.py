@@ -1,4 +1,4 @@
-"""How fast the catalogue answers, as ratios measured side by side in one run.
+"""Measures how fast the catalogue answers, as ratios of two servers in one run.
 
 `python -m benchmarks.catalog` prints a table and writes `var/bench/catalog.json` and
 `catalog.png`; `benchmarks/README.md` says what each ratio means.
@@ -19,20 +19,20 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.load import always, median_ms, numbered, rate
+from benchmarks.load import distinct_paths, measure_median_ms, measure_rate, repeat_path
 from config.deploy_check import PRODUCTION
 from config.environment import BASE_DIR
 from config.local import LocalServices
 
 VAR = BASE_DIR / "var" / "bench"
 ROUNDS = 5
-OURS, BARE, PLAIN = 8951, 8952, 8953
-LIST = "/api/v1/products?page_size=10"
-SEARCH = "/api/v1/products/search?q=mah+kin"
+BUREAU_PORT, BARE_PORT, PLAIN_PORT = 8951, 8952, 8953
+LIST_PATH = "/api/v1/products?page_size=10"
+SEARCH_PATH = "/api/v1/products/search?q=mah+kin"
 
-# Words as often as a large shop has them: 160 kinds of product, 90 materials and 3,000 brands,
-# each a word of its own: `word` writes a number in letters.
-FILL = """
+# The word frequencies of a large shop: 160 kinds of product, 90 materials and 3,000 brands, each a
+# different word. The function `word` writes a number in letters.
+INSERT_PRODUCTS = """
 CREATE FUNCTION pg_temp.word(prefix text, n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS
     $$ SELECT prefix || translate(n::text, '0123456789', 'bcdfghklmn') $$;
 INSERT INTO catalog_product
@@ -47,13 +47,13 @@ FROM generate_series(1, {rows}) AS n
 """
 
 
-def environment(database: str, services: LocalServices) -> dict[str, str]:
+def make_environment(database: str, services: LocalServices) -> dict[str, str]:
     url = services.database_url.replace("/bureau?", f"/{database}?")
     return os.environ | {
         "ENV_FILE": os.devnull,
         "VAR_DIR": str(VAR),
         "DATABASE_URL": url,
-        # As in production, with the static files collected.
+        # As in production; the static files are collected.
         "DEBUG": "false",
         "SECRET_KEY": PRODUCTION["SECRET_KEY"],
         "FIRST_SUPERUSER_PASSWORD": PRODUCTION["FIRST_SUPERUSER_PASSWORD"],
@@ -64,33 +64,35 @@ def environment(database: str, services: LocalServices) -> dict[str, str]:
     }
 
 
-def manage(env: dict[str, str], *arguments: str) -> None:
+def run_manage(env: dict[str, str], *arguments: str) -> None:
     subprocess.run([sys.executable, "manage.py", *arguments], cwd=BASE_DIR, env=env, check=True)
 
 
-def prepared(services: LocalServices, rows: int) -> dict[str, str]:
-    """The environment of a database with so many products, made where it is not there yet."""
+def prepare_database(services: LocalServices, rows: int) -> dict[str, str]:
+    """Create a database with this many products, unless it exists, and return its environment."""
     name = f"bench_{rows}"
-    env = environment(name, services)
+    env = make_environment(name, services)
     with psycopg.connect(services.database_url, autocommit=True) as server:
-        known = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if known is None:
+        exists = server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if exists is None:
             server.execute(f"CREATE DATABASE {name}")
-    if known is None:
-        manage(env, "migrate", "--verbosity", "0")
-        manage(env, "seed_admin")
+    if exists is None:
+        run_manage(env, "migrate", "--verbosity", "0")
+        run_manage(env, "seed_admin")
         with psycopg.connect(env["DATABASE_URL"], autocommit=True) as database:
-            database.execute(FILL.replace("{rows}", str(rows)))
+            database.execute(INSERT_PRODUCTS.replace("{rows}", str(rows)))
             database.execute("VACUUM ANALYZE")
-        # What beat does every half a minute where Bureau runs.
-        manage(env, "shell", "--command", "from catalog import tasks; tasks.refresh_vocabulary()")
-    manage(env, "collectstatic", "--no-input", "--verbosity", "0")
+        # In production a scheduled task does this.
+        run_manage(
+            env, "shell", "--command", "from catalog import tasks; tasks.refresh_vocabulary()"
+        )
+    run_manage(env, "collectstatic", "--no-input", "--verbosity", "0")
     return env
 
 
 @contextmanager
-def served(target: str, port: int, env: dict[str, str]) -> Iterator[None]:
-    """Two workers with four threads each, for all that are compared."""
+def run_server(target: str, port: int, env: dict[str, str]) -> Iterator[None]:
+    """Run a server with two workers of four threads each, the same for all applications."""
     granian = Path(sys.executable).parent / "granian"
     command = f"{granian} --interface wsgi --port {port} --workers 2 --blocking-threads 4 --no-ws"
     log = (VAR / f"{port}.log").open("w")
@@ -111,16 +113,16 @@ def _wait_for(port: int) -> None:
         except ConnectionError:
             time.sleep(0.2)
         else:
-            # The port is open before the workers have loaded the application.
+            # The port opens before the workers have loaded the application.
             time.sleep(3)
             return
     raise TimeoutError(port)
 
 
-def paired(
+def compare(
     ours: Callable[[], float], other: Callable[[], float], *, rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Both in turn, several times; the ratio is the median of the rounds' own."""
+    """Measure both in turn, several times; the ratio is the median of the rounds' ratios."""
     ours(), other()
     pairs = [(ours(), other()) for _ in range(rounds)]
     ratio = statistics.median(a / b for a, b in pairs)
@@ -128,56 +130,58 @@ def paired(
     return {"ours": first, "other": second, "ratio": ratio}
 
 
-def cached(services: LocalServices, env: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Hits of list, detail and search against a bare project with one cache read."""
+def compare_cached(services: LocalServices, env: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Compare cache hits of list, detail and search with a bare project with one cache read."""
     with psycopg.connect(env["DATABASE_URL"]) as database:
         pk = database.execute("SELECT id FROM catalog_product LIMIT 1").fetchone()[0]
     bare = env | {"DJANGO_SETTINGS_MODULE": ""}
-    with served("config.wsgi:application", OURS, env):
+    with run_server("config.wsgi:application", BUREAU_PORT, env):
         for name, path in [
-            ("list", LIST),
+            ("list", LIST_PATH),
             ("detail", f"/api/v1/products/{pk}"),
-            ("search", SEARCH),
+            ("search", SEARCH_PATH),
         ]:
-            _put_answer(services, _body(path))
-            with served("benchmarks.bare:application", BARE, bare):
-                figures = paired(
-                    lambda path=path: rate(OURS, always(path)),
-                    lambda: rate(BARE, always("/answer")),
+            _cache_answer(services, _fetch(path))
+            with run_server("benchmarks.bare:application", BARE_PORT, bare):
+                figures = compare(
+                    lambda path=path: measure_rate(BUREAU_PORT, repeat_path(path)),
+                    lambda: measure_rate(BARE_PORT, repeat_path("/answer")),
                 )
             yield {"what": f"cached {name}: rate against a bare view", "goal": 0.7, **figures}
 
 
-def _body(path: str) -> bytes:
+def _fetch(path: str) -> bytes:
     import urllib.request
 
-    with urllib.request.urlopen(f"http://127.0.0.1:{OURS}{path}") as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{BUREAU_PORT}{path}") as response:
         return response.read()
 
 
-def _put_answer(services: LocalServices, body: bytes) -> None:
-    """The same bytes for the bare view, in the form that django-redis keeps them."""
+def _cache_answer(services: LocalServices, body: bytes) -> None:
+    """Store the answer of the bare view in the form that django-redis reads."""
     from django_redis.cache import RedisCache
 
     RedisCache(services.redis_url.replace("db=0", "db=5"), {}).set("answer", body, None)
 
 
-def uncached(env: dict[str, str]) -> dict[str, Any]:
-    """Filtered lists that no cache has, against the plain DRF way."""
+def compare_uncached(env: dict[str, str]) -> dict[str, Any]:
+    """Compare uncached filtered lists with a plain DRF project."""
 
     def query(n: int) -> str:
         return f"category=Category+{n % 100}&page_size=10"
 
     plain = env | {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
-    ours = numbered(
+    ours = distinct_paths(
         lambda n: f"/api/v1/products?{query(n)}&min_price={n / 10000:.4f}&sort_by=price"
     )
-    theirs = numbered(lambda n: f"/products?{query(n)}&price__gte={n / 10000:.4f}")
+    theirs = distinct_paths(lambda n: f"/products?{query(n)}&price__gte={n / 10000:.4f}")
     with (
-        served("config.wsgi:application", OURS, env),
-        served("benchmarks.plain:application", PLAIN, plain),
+        run_server("config.wsgi:application", BUREAU_PORT, env),
+        run_server("benchmarks.plain:application", PLAIN_PORT, plain),
     ):
-        figures = paired(lambda: rate(OURS, ours), lambda: rate(PLAIN, theirs))
+        figures = compare(
+            lambda: measure_rate(BUREAU_PORT, ours), lambda: measure_rate(PLAIN_PORT, theirs)
+        )
     return {"what": "uncached filtered list: rate against plain DRF", "goal": 2.0, **figures}
 
 
@@ -204,18 +208,20 @@ SEARCHES = [
 ]
 
 
-def growth(small: dict[str, str], large: dict[str, str], rows: tuple[int, int]) -> Iterator[dict]:
-    """The median time of one uncached request with few and with many products."""
+def compare_sizes(
+    small: dict[str, str], large: dict[str, str], rows: tuple[int, int]
+) -> Iterator[dict]:
+    """Compare the median time of uncached requests with many and with few products."""
     with (
-        served("config.wsgi:application", OURS, large),
-        served("config.wsgi:application", PLAIN, small),
+        run_server("config.wsgi:application", BUREAU_PORT, large),
+        run_server("config.wsgi:application", PLAIN_PORT, small),
     ):
-        for what, make in REQUESTS.items():
-            many = numbered(lambda n, make=make: make(n, rows[1]))
-            few = numbered(lambda n, make=make: make(n, rows[0]))
-            figures = paired(
-                lambda many=many: median_ms(OURS, many, count=60),
-                lambda few=few: median_ms(PLAIN, few, count=60),
+        for what, make_path in REQUESTS.items():
+            many = distinct_paths(lambda n, make=make_path: make(n, rows[1]))
+            few = distinct_paths(lambda n, make=make_path: make(n, rows[0]))
+            figures = compare(
+                lambda many=many: measure_median_ms(BUREAU_PORT, many, requests=60),
+                lambda few=few: measure_median_ms(PLAIN_PORT, few, requests=60),
             )
             name = f"{what}: time with {rows[1]:,} products against {rows[0]:,}"
             yield {"what": name, "goal": -1.5, **figures}
@@ -226,31 +232,31 @@ def run(rows: int, small: int, large: int, only: str) -> list[dict[str, Any]]:
     VAR.mkdir(parents=True, exist_ok=True)
     with LocalServices(VAR) as services:
         if only in ("", "cached"):
-            results += cached(services, prepared(services, rows))
+            results += compare_cached(services, prepare_database(services, rows))
         if only in ("", "uncached"):
-            results.append(uncached(prepared(services, rows)))
+            results.append(compare_uncached(prepare_database(services, rows)))
         if only in ("", "growth"):
             with LocalServices(VAR / "small", postgres=False) as other:
-                sizes = prepared(services, small), prepared(services, large)
+                sizes = prepare_database(services, small), prepare_database(services, large)
                 sizes[0]["REDIS_URL"] = other.redis_url
-                results += growth(*sizes, (small, large))
+                results += compare_sizes(*sizes, (small, large))
     return results
 
 
-def met(result: dict[str, Any]) -> bool:
-    """A goal below zero is an upper bound."""
+def is_goal_met(result: dict[str, Any]) -> bool:
+    """Whether the ratio reaches its goal; a goal below zero is an upper bound."""
     goal = result["goal"]
     return result["ratio"] >= goal if goal > 0 else result["ratio"] <= -goal
 
 
-def show(results: list[dict[str, Any]]) -> None:
+def print_results(results: list[dict[str, Any]]) -> None:
     print(f"{'':62} {'ours':>9} {'other':>9} {'ratio':>6}  goal")
     for r in results:
         goal = f"≥ {r['goal']}" if r["goal"] > 0 else f"≤ {-r['goal']}"
         print(f"{r['what']:62} {r['ours']:9.1f} {r['other']:9.1f} {r['ratio']:6.2f}  {goal}")
 
 
-def draw(results: list[dict[str, Any]], file: Path) -> None:
+def draw_chart(results: list[dict[str, Any]], file: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -259,7 +265,7 @@ def draw(results: list[dict[str, Any]], file: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(results) + 1.2), layout="constrained")
     names = [r["what"].split(":")[0] for r in results][::-1]
     shares = [abs(r["ratio"] / r["goal"]) for r in results][::-1]
-    colours = ["#7c3aed" if met(r) else "#dc2626" for r in results][::-1]
+    colours = ["#7c3aed" if is_goal_met(r) else "#dc2626" for r in results][::-1]
     axes.barh(names, shares, color=colours)
     axes.axvline(1, color="#18181b", linewidth=1)
     axes.set_xlabel("ratio as a share of its goal (growth: below 1 is good; rates: above 1)")
@@ -274,9 +280,9 @@ def main() -> None:
     parser.add_argument("--only", choices=["", "cached", "uncached", "growth"], default="")
     options = parser.parse_args()
     results = run(options.rows, options.small, options.large, options.only)
-    show(results)
+    print_results(results)
     (VAR / "catalog.json").write_text(json.dumps(results, indent=1))
-    draw(results, VAR / "catalog.png")
+    draw_chart(results, VAR / "catalog.png")
 
 
 if __name__ == "__main__":

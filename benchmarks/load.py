@@ -1,15 +1,15 @@
-"""Requests over keep-alive connections as fast as a server answers, from one process."""
+"""Sends requests over keep-alive connections from one process, as fast as a server answers."""
 
 import selectors
 import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from itertools import count, cycle
 
 
 class Connection:
-    """One keep-alive connection that sends a request as soon as the last was answered."""
+    """One keep-alive connection, with one request at a time."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -19,8 +19,11 @@ class Connection:
     def send(self, path: str) -> None:
         self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
-    def answered(self) -> bool:
-        """Read what is there; whether it completes an answer. Any but a 200 ends the run."""
+    def receive(self) -> bool:
+        """Read the available bytes and return whether the response is complete.
+
+        Raises `RuntimeError` for any status but 200.
+        """
         self.buffer += self.socket.recv(262_144)
         head, split, body = self.buffer.partition(b"\r\n\r\n")
         if not split:
@@ -34,47 +37,47 @@ class Connection:
         return True
 
 
-def rate(port: int, paths: Iterator[str], *, seconds: float = 3, connections: int = 16) -> float:
-    """Requests a second over so many connections."""
+def measure_rate(
+    port: int, paths: Iterator[str], *, seconds: float = 3, connections: int = 16
+) -> float:
+    """Return the requests per second over this many connections."""
     selector = selectors.DefaultSelector()
     for _ in range(connections):
         connection = Connection(port)
         selector.register(connection.socket, selectors.EVENT_READ, connection)
         connection.send(next(paths))
-    answered, started = 0, time.perf_counter()
+    responses, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds:
         for key, _ in selector.select(1):
-            if key.data.answered():
-                answered += 1
+            if key.data.receive():
+                responses += 1
                 key.data.send(next(paths))
     for key in list(selector.get_map().values()):
         key.data.socket.close()
-    return answered / elapsed
+    return responses / elapsed
 
 
-def median_ms(port: int, paths: Iterator[str], *, count: int) -> float:
-    """The median time of so many requests, one after the other, in milliseconds."""
+def measure_median_ms(port: int, paths: Iterator[str], *, requests: int) -> float:
+    """Return the median time of sequential requests in milliseconds."""
     connection = Connection(port)
-    times = [_time(connection, next(paths)) for _ in range(count)]
+    times = [_time(connection, next(paths)) for _ in range(requests)]
     connection.socket.close()
     return statistics.median(times) * 1000
 
 
 def _time(connection: Connection, path: str) -> float:
+    """Return the seconds that a request takes."""
     started = time.perf_counter()
     connection.send(path)
-    while not connection.answered():
+    while not connection.receive():
         pass
     return time.perf_counter() - started
 
 
-def always(path: str) -> Iterator[str]:
+def repeat_path(path: str) -> Iterator[str]:
     return cycle([path])
 
 
-def numbered(make: Callable[[int], str]) -> Iterator[str]:
-    """A new path each time, so that no cache has its answer."""
-    number = 0
-    while True:
-        number += 1
-        yield make(number)
+def distinct_paths(make_path: Callable[[int], str]) -> Iterator[str]:
+    """Yield a new path each time, so that no cache has its answer."""
+    return map(make_path, count(1))

@@ -1,7 +1,7 @@
-"""The plain way to serve the same table: Django's default middlewares, DRF's ModelViewSet,
-ModelSerializer and PageNumberPagination, django-filter with declared fields, and no cache.
+"""A plain API over the same table: ModelViewSet, ModelSerializer and PageNumberPagination.
 
-What the catalogue's uncached lists are measured against (`benchmarks/catalog.py`).
+It has Django's default middleware, django-filter with declared fields, and no cache. The
+catalogue's uncached lists are compared with it (`benchmarks/catalog.py`).
 """
 
 import os
@@ -33,10 +33,10 @@ class ProductSerializer(ModelSerializer):
 
     class Meta:
         model = Product
-        exclude = ("vector", "deleted_at")
+        exclude = ("heading_vector", "search_vector", "deleted_at")
 
 
-class Pages(PageNumberPagination):
+class ProductPagination(PageNumberPagination):
     page_size = 10
     page_size_query_param = "page_size"
 
@@ -48,7 +48,7 @@ class ProductViewSet(ModelViewSet):
         .order_by("price", "id")
     )
     serializer_class = ProductSerializer
-    pagination_class = Pages
+    pagination_class = ProductPagination
     filterset_fields = {"category": ["exact"], "price": ["gte", "lte"]}
 
 

@@ -1,5 +1,7 @@
-"""What `startproject` would have written, around Bureau's models, with Django's own backend for
-PostgreSQL and its connection pool."""
+"""The settings that `startproject` writes, with Bureau's models.
+
+The database backend is Django's own for PostgreSQL, with its connection pool.
+"""
 
 from config.settings import (  # noqa: F401
     AUTH_USER_MODEL,
@@ -8,10 +10,10 @@ from config.settings import (  # noqa: F401
     SECRET_KEY,
     USE_TZ,
 )
-from config.settings import DATABASES as OURS
+from config.settings import DATABASES as BUREAU_DATABASES
 
 DATABASES = {
-    "default": OURS["default"]
+    "default": BUREAU_DATABASES["default"]
     | {
         "ENGINE": "django.db.backends.postgresql",
         "CONN_HEALTH_CHECKS": True,

@@ -1,10 +1,9 @@
-"""How well search ranks, on a made-up furniture catalogue with graded judgements (NDCG@10).
+"""Measures how well search ranks on a synthetic furniture catalogue with judgements (NDCG@10).
 
-Each product is made from what it is (a class and attributes) and each query asks for a class and
-some attributes; the judgement is made from these and never from the words, which differ: names use
-a class's synonyms, leave attributes out, hold the nouns of other classes ("Sofa Cover"), and
-descriptions mention other furniture. Compared are `websearch_to_tsquery` with `ts_rank_cd`, and
-ranking in three plain tiers.
+A product has a class and attributes, and a query asks for a class and some attributes. Judgements
+compare these and never the words, which differ: names use synonyms of the class, omit attributes
+and contain the nouns of other classes ("Sofa Cover"), and descriptions mention other furniture.
+Search is compared with `websearch_to_tsquery` and `ts_rank_cd`, and with ranking in three tiers.
 
     python benchmarks/search_quality.py [products [seed]]
 """
@@ -32,7 +31,7 @@ from catalog import vocabulary_refresh
 from catalog.models import Product
 from catalog.search import search
 
-# Label; nouns in names; family (its other classes are related); kinds of attributes.
+# Label | nouns in names | family, whose classes are related | names of attributes
 CLASSES = """
 Accent Chairs|accent chair,armchair,side chair,barrel chair|seating|color,fabric,style
 Dining Chairs|dining chair,side chair,parsons chair|seating|color,wood,style
@@ -111,7 +110,7 @@ BRANDS = [
     for a in "Al Bran Cor Del El Fair Gar Hol Ken Lang Mar Nor Os Pem Rand Sut Thorn Wal".split()
     for b in "ton ford ley wick dale ville more by land".split()
 ]
-FILL = (
+FILLER_SENTENCES = (
     "Bring comfort to your {room} with this piece.|Crafted with care for everyday use.|"
     "It pairs well with your {other} and {other}.|Perfect for small spaces and any {room}.|"
     "Assembly required.|Easy to clean with a damp cloth.|Ideal next to a {other} or {other}.|"
@@ -119,15 +118,15 @@ FILL = (
 ).split("|")
 
 
-class Kind(NamedTuple):
+class ProductClass(NamedTuple):
     label: str
     nouns: list[str]
     family: str
-    kinds: list[str]
+    attributes: list[str]
 
 
-class Made(NamedTuple):
-    kind: Kind
+class JudgedProduct(NamedTuple):
+    product_class: ProductClass
     values: dict[str, str]
     brand: str
     fields: dict[str, Any]
@@ -135,20 +134,20 @@ class Made(NamedTuple):
 
 class Query(NamedTuple):
     text: str
-    kind: Kind
+    product_class: ProductClass
     values: dict[str, str]
 
 
-def kinds() -> list[Kind]:
+def load_classes() -> list[ProductClass]:
     rows = [line.split("|") for line in CLASSES.strip().splitlines()]
-    return [Kind(a, b.split(","), c, d.split(",")) for a, b, c, d in rows]
+    return [ProductClass(a, b.split(","), c, d.split(",")) for a, b, c, d in rows]
 
 
-def make_product(rng: random.Random, all_kinds: list[Kind], number: int) -> Made:
-    kind = rng.choice(all_kinds)
-    values = {name: rng.choice(VALUES[name]) for name in kind.kinds}
+def make_product(rng: random.Random, classes: list[ProductClass], number: int) -> JudgedProduct:
+    product_class = rng.choice(classes)
+    values = {name: rng.choice(VALUES[name]) for name in product_class.attributes}
     brand = rng.choice(BRANDS)
-    noun = rng.choice([kind.nouns[0], rng.choice(kind.nouns)])
+    noun = rng.choice([product_class.nouns[0], rng.choice(product_class.nouns)])
     named = [v for v in values.values() if rng.random() < 0.45]
     rng.shuffle(named)
     after = [v for v in named if v.startswith("with")]
@@ -157,16 +156,17 @@ def make_product(rng: random.Random, all_kinds: list[Kind], number: int) -> Made
         name += rng.choice([", set of 2", " with lamp", " in box", f" for {rng.choice(ROOMS)}"])
     sentences = [f"This {noun} is {v}." for v in values.values() if rng.random() < 0.75]
     sentences += [
-        part.format_map(_Fill(rng, all_kinds)) for part in rng.sample(FILL, rng.randint(2, 6))
+        part.format_map(_FillerValues(rng, classes))
+        for part in rng.sample(FILLER_SENTENCES, rng.randint(2, 6))
     ]
     rng.shuffle(sentences)
-    return Made(
-        kind,
+    return JudgedProduct(
+        product_class,
         values,
         brand,
         {
             "name": name.title()[:200],
-            "category": kind.label,
+            "category": product_class.label,
             "description": " ".join(sentences),
             "price": rng.randint(10, 3000),
             "stock": rng.randint(0, 50),
@@ -175,23 +175,28 @@ def make_product(rng: random.Random, all_kinds: list[Kind], number: int) -> Made
     )
 
 
-class _Fill(dict):
-    def __init__(self, rng: random.Random, all_kinds: list[Kind]) -> None:
-        self.rng, self.kinds = rng, all_kinds
+class _FillerValues(dict):
+    def __init__(self, rng: random.Random, classes: list[ProductClass]) -> None:
+        self.rng, self.classes = rng, classes
 
     def __missing__(self, key: str) -> str:
         if key == "room":
             return self.rng.choice(ROOMS)
         if key == "other":
-            return self.rng.choice(self.rng.choice(self.kinds).nouns)
+            return self.rng.choice(self.rng.choice(self.classes).nouns)
         return self.rng.choice(self.rng.choice(list(VALUES.values())))
 
 
-def make_query(rng: random.Random, all_kinds: list[Kind]) -> Query:
-    kind = rng.choice(all_kinds)
-    asked = rng.sample(kind.kinds, min(len(kind.kinds), rng.choice([0, 1, 1, 1, 2, 2, 3])))
-    values = {name: rng.choice(VALUES[name]) for name in asked}
-    noun = rng.choice([kind.nouns[0], kind.label.lower(), rng.choice(kind.nouns)])
+def make_query(rng: random.Random, classes: list[ProductClass]) -> Query:
+    product_class = rng.choice(classes)
+    attributes = rng.sample(
+        product_class.attributes,
+        min(len(product_class.attributes), rng.choice([0, 1, 1, 1, 2, 2, 3])),
+    )
+    values = {name: rng.choice(VALUES[name]) for name in attributes}
+    noun = rng.choice(
+        [product_class.nouns[0], product_class.label.lower(), rng.choice(product_class.nouns)]
+    )
     before = [v for v in values.values() if not v.startswith("with")]
     after = [v for v in values.values() if v.startswith("with")]
     if before and rng.random() < 0.2:
@@ -205,31 +210,31 @@ def make_query(rng: random.Random, all_kinds: list[Kind]) -> Query:
         words = f"{rng.choice(['cute', 'best', 'cheap', 'unique', 'comfortable'])} {words}"
     elif extra < 0.3:
         words = words.replace('"', " inch").replace("-", "")
-    return Query(words, kind, values)
+    return Query(words, product_class, values)
 
 
-def grade(query: Query, product: Made) -> float:
-    """1 for what was asked for, 0.5 for near it, 0 for anything else."""
+def grade(query: Query, product: JudgedProduct) -> float:
+    """Return 1 for a full match, 0.5 for a near one, otherwise 0."""
     right = sum(product.values.get(name) == value for name, value in query.values.items())
-    if product.kind == query.kind:
+    if product.product_class == query.product_class:
         return 1.0 if right == len(query.values) else 0.5
-    related = product.kind.family == query.kind.family
+    related = product.product_class.family == query.product_class.family
     return 0.5 if related and query.values and right == len(query.values) else 0.0
 
 
-def misspelt(rng: random.Random, text: str) -> str:
-    """The longest or another long word with one or two letters wrong."""
+def misspell(rng: random.Random, text: str) -> str:
+    """Return the text with one or two wrong letters in one of its longer words."""
     words = text.split()
     long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
     if not long:
         return text
     at = rng.choice(long)
     for _ in range(1 if len(words[at]) < 7 else rng.choice([1, 1, 2])):
-        words[at] = _slip(rng, words[at])
+        words[at] = _add_typo(rng, words[at])
     return " ".join(words)
 
 
-def _slip(rng: random.Random, word: str) -> str:
+def _add_typo(rng: random.Random, word: str) -> str:
     i = rng.randrange(1, len(word) - 1)
     letter = rng.choice("abcdefghijklmnopqrstuvwxyz")
     return rng.choice(
@@ -252,13 +257,12 @@ def ndcg(grades: list[float], ideal: list[float]) -> float:
 Ranker = Callable[[str], list[Any]]
 
 
-def ours(text: str) -> list[Any]:
+def bureau_search(text: str) -> list[Any]:
     return [product.pk for product in search(Product.objects.public(), text, limit=10).products]
 
 
-ENGLISH = "to_tsvector('english', {})"
-BASE = """
-    CREATE TEMP TABLE base AS SELECT id,
+CREATE_BASELINE = """
+    CREATE TEMP TABLE baseline AS SELECT id,
       to_tsvector('english', name) n, to_tsvector('english', name || ' ' || category) nc,
       to_tsvector('english', name || ' ' || category || ' ' || description) d,
       setweight(to_tsvector('english', name), 'A') || setweight(to_tsvector('english', category),
@@ -266,20 +270,20 @@ BASE = """
     FROM catalog_product WHERE deleted_at IS NULL"""
 
 
-def websearch(text: str) -> list[Any]:
+def websearch_rank(text: str) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM base, websearch_to_tsquery('english', %s) q WHERE v @@ q"
+            "SELECT id FROM baseline, websearch_to_tsquery('english', %s) q WHERE v @@ q"
             " ORDER BY ts_rank_cd(v, q) DESC, id DESC LIMIT 10",
             [text],
         )
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def tiers(text: str) -> list[Any]:
+def tier_rank(text: str) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT id FROM base, plainto_tsquery('english', %s) q,
+            """SELECT id FROM baseline, plainto_tsquery('english', %s) q,
               nullif(replace(q::text, '&', '|'), '') o
             WHERE v @@ o::tsquery
             ORDER BY n @@ q DESC, nc @@ q DESC, d @@ q DESC, ts_rank_cd(v, o::tsquery) DESC,
@@ -289,49 +293,53 @@ def tiers(text: str) -> list[Any]:
         return [pk for (pk,) in cursor.fetchall()]
 
 
-_ideals: dict[tuple[Any, ...], list[float]] = {}
+_ideal_grades: dict[tuple[Any, ...], list[float]] = {}
 
 
-def ideals(query: Query, made: dict[Any, Made]) -> list[float]:
-    key = (query.kind.label, *query.values.items())
-    if key not in _ideals:
-        grades = (grade(query, product) for product in made.values())
-        _ideals[key] = sorted(grades, reverse=True)[:10]
-    return _ideals[key]
+def ideal_grades(query: Query, products: dict[Any, JudgedProduct]) -> list[float]:
+    key = (query.product_class.label, *query.values.items())
+    if key not in _ideal_grades:
+        grades = (grade(query, product) for product in products.values())
+        _ideal_grades[key] = sorted(grades, reverse=True)[:10]
+    return _ideal_grades[key]
 
 
-def evaluate(ranker: Ranker, queries: list[Query], made: dict[Any, Made]) -> float:
+def evaluate(ranker: Ranker, queries: list[Query], products: dict[Any, JudgedProduct]) -> float:
     total = 0.0
     for query in queries:
-        ideal = ideals(query, made)
-        found = [grade(query, made[pk]) for pk in ranker(query.text)]
-        total += ndcg(found, ideal)
+        ideal = ideal_grades(query, products)
+        grades = [grade(query, products[pk]) for pk in ranker(query.text)]
+        total += ndcg(grades, ideal)
     return total / len(queries)
 
 
 def main(number: int = 10_000, seed: int = 7) -> None:
-    """Print the figures; the catalogue is put back as it was, by a rollback."""
+    """Print the results; a rollback restores the catalogue."""
     rng = random.Random(seed)
-    all_kinds = kinds()
-    products = [make_product(rng, all_kinds, i) for i in range(number)]
-    queries = [make_query(rng, all_kinds) for _ in range(300)]
-    wrong = [query._replace(text=misspelt(rng, query.text)) for query in queries]
+    classes = load_classes()
+    products = [make_product(rng, classes, i) for i in range(number)]
+    queries = [make_query(rng, classes) for _ in range(300)]
+    misspelled = [query._replace(text=misspell(rng, query.text)) for query in queries]
     with transaction.atomic():
         company = Company.objects.get_or_create(code="quality", defaults={"name": "Quality"})[0]
         Product.objects.all().delete()
         rows = Product.objects.bulk_create(
-            [Product(company=company, **made.fields) for made in products], batch_size=1000
+            [Product(company=company, **product.fields) for product in products], batch_size=1000
         )
-        made = {row.pk: product for row, product in zip(rows, products, strict=True)}
+        by_id = {row.pk: product for row, product in zip(rows, products, strict=True)}
         with connection.cursor() as cursor:
-            cursor.execute(BASE)
+            cursor.execute(CREATE_BASELINE)
             cursor.execute("ANALYZE catalog_product")
         vocabulary_refresh.rebuild()
-        for name, ranker in {"websearch": websearch, "tiers": tiers, "search": ours}.items():
+        for name, ranker in {
+            "websearch": websearch_rank,
+            "tiers": tier_rank,
+            "search": bureau_search,
+        }.items():
             started = time.perf_counter()
-            right, bad = (evaluate(ranker, some, made) for some in (queries, wrong))
-            took = (time.perf_counter() - started) / 2 / len(queries)
-            print(f"{name:<10} {right:.3f}  misspelt {bad:.3f}  {1000 * took:.1f} ms a query")
+            right, bad = (evaluate(ranker, group, by_id) for group in (queries, misspelled))
+            seconds = (time.perf_counter() - started) / 2 / len(queries)
+            print(f"{name:<10} {right:.3f}  misspelled {bad:.3f}  {1000 * seconds:.1f} ms a query")
         transaction.set_rollback(True)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.catalog import VAR, environment, manage, paired, show
+from benchmarks.catalog import VAR, compare, make_environment, print_results, run_manage
 from config.local import LocalServices
 
 DATABASE = "bench_uploads"
@@ -45,14 +45,14 @@ def write_large_files(folder: Path) -> None:
 
 def set_up_django(services: LocalServices) -> None:
     """Create a database and set up Django in this process, as in a worker."""
-    env = environment(DATABASE, services) | {
+    env = make_environment(DATABASE, services) | {
         "UPLOAD_ROOT": str(FOLDER / "bureau"),
         "UPLOAD_SOURCE_ROOT": str(FOLDER / "sources"),
     }
     with psycopg.connect(services.database_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
         server.execute(f"CREATE DATABASE {DATABASE}")
-    manage(env, "migrate", "--verbosity", "0")
+    run_manage(env, "migrate", "--verbosity", "0")
     os.environ |= env | {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "WARNING"}
     import django
 
@@ -156,7 +156,7 @@ def run_benchmarks(only: str, rounds: int) -> Iterator[dict[str, Any]]:
             continue
         write_files(source_folder(kind))
         session, rclone = session_benchmark(kind, amount), rclone_benchmark(kind, amount)
-        yield {"what": title, "goal": 1.0, **paired(session, rclone, rounds=rounds)}
+        yield {"what": title, "goal": 1.0, **compare(session, rclone, rounds=rounds)}
 
 
 def main() -> None:
@@ -168,7 +168,7 @@ def main() -> None:
     with LocalServices(VAR) as services:
         set_up_django(services)
         results = list(run_benchmarks(options.only, options.rounds))
-    show(results)
+    print_results(results)
     (VAR / "uploads.json").write_text(json.dumps(results, indent=1))
     shutil.rmtree(FOLDER)
 

@@ -1,14 +1,17 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
 
 from accounts.admin import ScopedAdmin
+from catalog import services
 from catalog.models import Product
+
+LOW_STOCK = 5
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -30,7 +33,14 @@ class DeletedFilter(admin.SimpleListFilter):
 
 @admin.register(Product)
 class ProductAdmin(ScopedAdmin):
-    list_display = ("shown_product", "company", "category", "price", "shown_stock", "updated_at")
+    list_display = (
+        "display_product",
+        "company",
+        "category",
+        "price",
+        "display_stock",
+        "updated_at",
+    )
     list_filter = (
         DeletedFilter,
         "company",
@@ -48,49 +58,56 @@ class ProductAdmin(ScopedAdmin):
     actions = ("mark_sold_out", "restore")
 
     def get_queryset(self, request: Any) -> QuerySet:
-        products = Product.objects.defer("vector")
-        own = {} if request.user.is_superuser else {"company": request.user.company}
-        return products.filter(**own)
+        """Return the company's products, deleted ones included; a superuser sees all."""
+        products = Product.objects.defer("heading_vector", "search_vector")
+        if request.user.is_superuser:
+            return products
+        return products.filter(company=request.user.company)
 
     def save_model(self, request: Any, product: Product, form: Any, change: bool) -> None:
-        if not change:
+        if change:
+            services.update_product(product, fields=form.changed_data, by=request.user)
+        else:
             product.company = request.user.company
-        product.save()
+            services.create_product(product, by=request.user)
 
-    def delete_model(self, request: HttpRequest, product: Product) -> None:
-        Product.objects.filter(pk=product.pk).soft_delete()
+    def delete_model(self, request: Any, product: Product) -> None:
+        services.delete_product(product, by=request.user)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
-        Product.objects.filter(pk__in=queryset.values("pk")).soft_delete()
+    def delete_queryset(self, request: Any, queryset: Any) -> None:
+        services.delete_products(queryset, by=request.user)
 
     @display(description="Product", header=True, ordering="name")
-    def shown_product(self, product: Product) -> list[str]:
+    def display_product(self, product: Product) -> list[str]:
         return [product.name, product.sku]
 
     @display(
         description="Stock",
-        label={"sold out": "danger", "few": "warning", "enough": "success"},
+        label={"sold out": "danger", "low": "warning", "in stock": "success"},
         ordering="stock",
     )
-    def shown_stock(self, product: Product) -> tuple[str, str]:
-        level = "sold out" if product.stock == 0 else "few" if product.stock < 5 else "enough"
-        return level, str(product.stock)
+    def display_stock(self, product: Product) -> tuple[str, str]:
+        if product.stock == 0:
+            return "sold out", "0"
+        return "low" if product.stock < LOW_STOCK else "in stock", str(product.stock)
 
     @action(description="Mark as sold out")
-    def mark_sold_out(self, request: HttpRequest, products: QuerySet) -> None:
-        changed = Product.objects.filter(pk__in=products.values("pk")).update(stock=0)
-        messages.success(request, f"{changed} marked as sold out.")
+    def mark_sold_out(self, request: Any, products: Any) -> None:
+        changed = services.mark_products_sold_out(products, by=request.user)
+        messages.success(request, f"{changed} products are marked as sold out.")
 
     @action(description="Restore")
     def restore(self, request: HttpRequest, products: QuerySet) -> None:
-        restored = sum(self._restored(request, product) for product in products)
-        messages.success(request, f"{restored} restored.")
+        restored = sum(self._restore_one(request, product) for product in products)
+        messages.success(request, f"{restored} products are restored.")
 
-    def _restored(self, request: HttpRequest, product: Product) -> int:
-        """1, or 0 with a message where a live product has taken its SKU."""
+    def _restore_one(self, request: Any, product: Product) -> bool:
+        """Restore a product, or show an error if a live product has taken its SKU."""
         try:
-            with transaction.atomic():
-                return Product.objects.filter(pk=product.pk).restore()
+            return services.restore_product(product, by=request.user)
         except IntegrityError:
-            messages.error(request, f"{product}: another live product has the SKU {product.sku}.")
-            return 0
+            messages.error(
+                request,
+                f"{product} can't be restored: another live product has the SKU {product.sku}.",
+            )
+            return False

@@ -8,13 +8,13 @@ class CatalogConfig(AppConfig):
     tables_filled_by_migrate = ("catalog_vocabularystate",)
 
     def ready(self) -> None:
-        """Products show their company's name and go with it when it is closed."""
+        """Invalidate cached products when a company changes: they show its name."""
         from accounts.models import Company
 
         Company.cache_namespaces += ("products",)
 
     def seed_demo(self, people: dict) -> None:
-        """Give the demo company something to sell."""
+        """Create products for the demo company."""
         from catalog.demo import seed
 
         seed(people["admin"].company)

@@ -32,7 +32,7 @@ PRODUCTS = [
 
 
 def seed(company: Company) -> None:
-    """Something to list and to search for."""
+    """Create the demo products that the company does not have yet."""
     for name, category, price, stock, sku, description in PRODUCTS:
         Product.objects.get_or_create(
             company=company,

@@ -2,6 +2,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
+from django import forms
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -11,39 +12,54 @@ from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
 from common.api.validation import collect_errors
 
-DEAREST = 10**10
-NOBODY = UUID(int=0)
+MAX_PRICE = 10**10
+# The id of no company: filters to nothing.
+NO_COMPANY_ID = UUID(int=0)
+
+
+class CompanyCodeField(forms.CharField):
+    """Takes the code of a company and returns its id, or `NO_COMPANY_ID` for an unknown code."""
+
+    def clean(self, value: Any) -> Any:
+        code = super().clean(value)
+        if not code:
+            return code
+        company_id = Company.objects.filter(code=code).values_list("pk", flat=True).first()
+        return company_id or NO_COMPANY_ID
+
+
+class CompanyFilter(django_filters.CharFilter):
+    """Filters by the id: the planner knows how many products it has, but not a code's."""
+
+    field_class = CompanyCodeField
+
+
+class InStockFilter(BooleanFilter):
+    def filter(self, qs: QuerySet, value: bool) -> QuerySet:
+        return qs.filter(stock__gt=0) if value else qs
 
 
 class ProductFilter(FilterSet):
     name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
-    category = django_filters.CharFilter(label="The category, as it is written.")
+    category = django_filters.CharFilter(label="The exact category.")
     min_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="gte", min_value=0, max_value=DEAREST
+        field_name="price", lookup_expr="gte", min_value=0, max_value=MAX_PRICE
     )
     max_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="lte", min_value=0, max_value=DEAREST
+        field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
     )
-    in_stock_only = BooleanFilter(method="filter_stock", label="Leave out what is sold out.")
-    company = django_filters.CharFilter(method="filter_company", label="A company's code.")
+    in_stock_only = InStockFilter(label="Exclude sold out products.")
+    company = CompanyFilter(field_name="company_id", label="A company's code.")
 
     class Meta:
         model = Product
         fields = ()
 
-    def filter_company(self, products: QuerySet, _name: str, code: str) -> QuerySet:
-        # By its id, of which the planner knows how many products it has.
-        known = Company.objects.filter(code=code).values_list("pk", flat=True).first()
-        return products.filter(company_id=known or NOBODY)
-
-    def filter_stock(self, products: QuerySet, _name: str, only: bool) -> QuerySet:
-        return products.filter(stock__gt=0) if only else products
-
 
 class ProductOrdering(StrictOrderingFilter):
-    """`sort_by` and `sort_order`, or `ordering` as everywhere.
+    """`sort_by` and `sort_order`, or `ordering` as in all lists.
 
-    Ties are broken by id in the same direction, as the indexes have it.
+    Ties are broken by id in the same direction, which is the order of the indexes.
     """
 
     sort_fields = ("name", "price", "created_at", "stock")
@@ -51,8 +67,8 @@ class ProductOrdering(StrictOrderingFilter):
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
         field, direction = collect_errors(
-            lambda: self._choice(request, "sort_by", self.sort_fields),
-            lambda: self._choice(request, "sort_order", self.directions),
+            lambda: _choice(request, "sort_by", self.sort_fields),
+            lambda: _choice(request, "sort_order", self.directions),
         )
         if field or direction:
             sign = "-" if direction == "desc" else ""
@@ -62,8 +78,8 @@ class ProductOrdering(StrictOrderingFilter):
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: list[str], view: Any, request: Request
     ) -> list[str]:
-        known = super().remove_invalid_fields(queryset, fields, view, request)[:-1]
-        return [*known, "-id" if known[-1].startswith("-") else "id"]
+        valid = super().remove_invalid_fields(queryset, fields, view, request)[:-1]
+        return [*valid, "-id" if valid[-1].startswith("-") else "id"]
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         choices = {"sort_by": self.sort_fields, "sort_order": self.directions}
@@ -72,8 +88,10 @@ class ProductOrdering(StrictOrderingFilter):
             for name, values in choices.items()
         ]
 
-    def _choice(self, request: Request, name: str, choices: tuple[str, ...]) -> str:
-        given = request.query_params.get(name, "")
-        if given and given not in choices:
-            raise ValidationError({name: [f"One of {', '.join(choices)} is expected."]})
-        return given
+
+def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
+    """Return the value of a query parameter, or an empty string if it is absent."""
+    value = request.query_params.get(name, "")
+    if value and value not in choices:
+        raise ValidationError({name: [f"Must be one of: {', '.join(choices)}."]})
+    return value

@@ -1,14 +1,16 @@
-"""A page of products and their total by one statement, as plain values.
+"""The uncached product list: a page and its total by one statement, as JSON values.
 
-Building model instances and compiling queries is what most of an uncached list's time would go
-into. So the statement is compiled once for each set of filters and each order, and a request brings
-only the values.
+For an uncached list, compiling the query and building model instances takes longer than running
+the query. So rows are read as plain tuples, and Django compiles each query once for a combination
+of filters and ordering. The cache (`_compile`) holds the SQL with a `FilterValue` in place of each
+filter's value; a request only binds its values. The value of a flag is part of the cache's key. So
+the SQL of a filter in `ProductFilter` must not depend on its value, unless that is a flag.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -18,147 +20,155 @@ from django.db.models import Expression, QuerySet, TextField
 from django_filters.constants import EMPTY_VALUES
 from psycopg import ClientCursor
 from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.string import TextLoader
 
+from catalog.fields import COLUMNS, to_json
 from catalog.filters import ProductFilter
 from catalog.models import Product
 
-COLUMNS = (
-    "id",
-    "name",
-    "description",
-    "price",
-    "stock",
-    "category",
-    "sku",
-    "created_at",
-    "updated_at",
-    "company__id",
-    "company__code",
-    "company__name",
-)
+MAX_CACHED_QUERIES = 1024
 
-LISTED = Product.objects.public().values_list(*COLUMNS)
-# Lookups that have the same SQL for all values.
-UNIFORM = ("exact", "gte", "lte")
-# Filters that the indexes beginning with the price, or with category and price, hold in order.
-PRICED = {"category", "min_price", "max_price"}
+PUBLIC_ROWS = Product.objects.public().values_list(*COLUMNS)
+# Filters that the indexes on price, and on category and price, answer in the order of the price.
+PRICE_INDEX_FILTERS = {"category", "min_price", "max_price"}
 
-SQL = tuple[str, tuple[Any, ...]]
+LOADERS = {"uuid": TextLoader, "numeric": TextLoader, "timestamptz": TimestamptzLoader}
+
+# The count and the page are whole queries, compiled by Django. The join keeps the count where the
+# page is empty.
+STATEMENT = """
+    SELECT counted.total, page.* FROM
+    (SELECT count(*) AS total FROM ({matches} LIMIT {max_total:d}) AS matches) AS counted
+    LEFT JOIN LATERAL ({rows} LIMIT {size:d} OFFSET {start:d}) AS page ON true
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The products that a request asks for: by filters that were found valid, in an order."""
+class CompiledQuery:
+    """The SQL of a queryset and its parameters."""
 
-    filters: ProductFilter
-    order: tuple[str, ...]
+    sql: str
+    parameters: tuple[Any, ...]
 
-    def products(self) -> QuerySet:
-        return self.filters.qs.order_by(*self.order)
+    @classmethod
+    def from_queryset(cls, queryset: QuerySet) -> "CompiledQuery":
+        return cls(*queryset.query.sql_with_params())
 
-    def sql(self) -> SQL:
-        """The query of `products()`, compiled before where the filters allow it."""
-        values, given = self.filters.form.cleaned_data, self._given()
-        if not all(_is_uniform(name) for name in given):
-            return self.products().query.sql_with_params()
-        sql, parameters = _template(given, self.order)
-        return sql, tuple(values[p.name] if isinstance(p, Given) else p for p in parameters)
-
-    @property
-    def has_one_plan(self) -> bool:
-        """Whether one index has the rows in this order, whatever the filters' values are.
-
-        Otherwise a plan that is good for a common category can be very slow for a rare one.
-        """
-        by_price = self.order[0].removeprefix("-") == "price"
-        return by_price and PRICED.issuperset(self._given())
-
-    def _given(self) -> tuple[str, ...]:
-        values = self.filters.form.cleaned_data
-        return tuple(name for name, value in values.items() if value not in EMPTY_VALUES)
+    def bind(self, values: Mapping[str, Any]) -> "CompiledQuery":
+        """Replace each `FilterValue` with the value of its filter."""
+        bound = [values[p.name] if isinstance(p, FilterValue) else p for p in self.parameters]
+        return CompiledQuery(self.sql, tuple(bound))
 
 
-class Given(Expression):
-    """Stands for a filter's value, which comes with the request."""
+@dataclass(frozen=True, slots=True)
+class CompiledList:
+    """The queries of a list: `rows` in their order, and `matches`, the same rows to be counted."""
+
+    rows: CompiledQuery
+    matches: CompiledQuery
+
+    @classmethod
+    def from_queryset(cls, queryset: QuerySet) -> "CompiledList":
+        return cls(
+            CompiledQuery.from_queryset(queryset),
+            CompiledQuery.from_queryset(queryset.order_by().values("pk")),
+        )
+
+    def bind(self, values: Mapping[str, Any]) -> "CompiledList":
+        return CompiledList(self.rows.bind(values), self.matches.bind(values))
+
+
+class FilterValue(Expression):
+    """A placeholder for the value of a filter, which comes with the request."""
 
     def __init__(self, name: str) -> None:
         super().__init__(output_field=TextField())
         self.name = name
 
-    def as_sql(self, *_: Any) -> SQL:  # type: ignore[override]
+    def as_sql(self, *_: Any) -> tuple[str, tuple["FilterValue"]]:  # type: ignore[override]
         return "%s", (self,)
 
 
-@lru_cache(maxsize=1024)
-def _template(filters: tuple[str, ...], order: tuple[str, ...]) -> SQL:
-    products = LISTED.order_by(*order)
-    for name in filters:
-        products = ProductFilter.base_filters[name].filter(products, Given(name))
-    return products.query.sql_with_params()
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The products that a request asks for: by valid filters, in an order."""
+
+    filters: ProductFilter
+    order: tuple[str, ...]
+
+    def queryset(self) -> QuerySet:
+        return self.filters.qs.order_by(*self.order)
+
+    def compile(self) -> CompiledList:
+        """Return what `queryset()` compiles to, with the cached SQL."""
+        values = self._filter_values()
+        flags = tuple((n, v if isinstance(v, bool) else None) for n, v in values.items())
+        return _compile(flags, self.order).bind(values)
+
+    @property
+    def has_stable_plan(self) -> bool:
+        """Whether one index returns the rows in this order for all values of the filters.
+
+        Otherwise a plan that is good for a common category can be very slow for a rare one.
+        """
+        is_by_price = self.order[0].removeprefix("-") == "price"
+        return is_by_price and PRICE_INDEX_FILTERS.issuperset(self._filter_values())
+
+    def _filter_values(self) -> dict[str, Any]:
+        values = self.filters.form.cleaned_data
+        return {name: value for name, value in values.items() if value not in EMPTY_VALUES}
 
 
-@cache
-def _is_uniform(name: str) -> bool:
-    found = ProductFilter.base_filters[name]
-    return found.method is None and found.lookup_expr in UNIFORM
+@lru_cache(maxsize=MAX_CACHED_QUERIES)
+def _compile(filters: tuple[tuple[str, bool | None], ...], order: tuple[str, ...]) -> CompiledList:
+    """Compile the list with these filters, given by name and, if it is a flag, by value."""
+    products = PUBLIC_ROWS.order_by(*order)
+    for name, flag in filters:
+        value = FilterValue(name) if flag is None else flag
+        products = ProductFilter.base_filters[name].filter(products, value)
+    return CompiledList.from_queryset(products)
 
 
-def page_and_count(
-    query: SQL, *, start: int, size: int, at_most: int, plan_once: bool = False
+def fetch_page(
+    query: CompiledList, *, start: int, size: int, max_total: int, reuse_plan: bool = False
 ) -> tuple[list[dict[str, Any]], int]:
-    """The rows from `start` on, as JSON has them, and how many there are, counted to `at_most`.
+    """Return the rows from `start` on as JSON objects, and the total, counted up to `max_total`.
 
-    The query is one of `LISTED`, filtered and ordered. `plan_once` leaves it to the server to keep
-    a plan for all values: planning can take longer than the rest.
+    With `reuse_plan` the server may keep one plan for all values: planning can take longer than
+    running the query.
     """
-    sql, parameters = query
-    # The same FROM and WHERE serve the count: they begin behind the columns, which hold no query
-    # of their own, and end where the order begins.
-    condition = sql[sql.index(" FROM ") : sql.rindex(" ORDER BY ")]
-    statement = f"""
-        SELECT counted.n, page.* FROM
-        (SELECT count(*) AS n FROM (SELECT 1{condition} LIMIT {at_most:d}) AS matches) AS counted
-        LEFT JOIN LATERAL ({sql} LIMIT {size:d} OFFSET {start:d}) AS page ON true
-    """  # noqa: S608 - made of what the ORM has compiled, with its parameters apart
-    with _cursor(psycopg.Cursor if plan_once else ClientCursor) as cursor:
-        cursor.execute(statement, [*parameters, *parameters])
+    statement = STATEMENT.format(
+        matches=query.matches.sql,
+        rows=query.rows.sql,
+        max_total=max_total,
+        size=size,
+        start=start,
+    )
+    with _cursor(psycopg.Cursor if reuse_plan else ClientCursor) as cursor:
+        cursor.execute(statement, [*query.matches.parameters, *query.rows.parameters])
         rows = cursor.fetchall()
-    return [shown(row[1:]) for row in rows if row[1] is not None], rows[0][0]
+    return [to_json(row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
 
-def expected(query: SQL) -> int:
-    """The number of rows that the planner expects of a query."""
-    sql, parameters = query
+def fetch_rows(queryset: QuerySet) -> list[dict[str, Any]]:
+    """Return the rows of a queryset over `COLUMNS` as JSON objects."""
+    query = CompiledQuery.from_queryset(queryset)
     with _cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT json) {sql}", parameters)
-        plan = cursor.fetchone()[0]
-    return int(plan[0]["Plan"]["Plan Rows"])
+        cursor.execute(query.sql, query.parameters)
+        return [to_json(row) for row in cursor.fetchall()]
 
 
 @contextmanager
-def _cursor(kind: Callable[..., psycopg.Cursor] = ClientCursor) -> Iterator[CursorWrapper]:
-    """A cursor of Django's, but times are read by psycopg's C code: Django's own loader, which
-    makes the zone of a session one of Python's, takes as long as all other columns together."""
+def _cursor(factory: Callable[..., psycopg.Cursor] = ClientCursor) -> Iterator[CursorWrapper]:
+    """Open a cursor of Django's with faster loaders.
+
+    Ids and prices stay the text that JSON needs. Times are read by psycopg's C code: Django's own
+    loader converts each to a Python time zone, which takes as long as reading all other columns.
+    """
     connection.ensure_connection()
-    cursor: Any = kind(connection.connection)
-    cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+    cursor: Any = factory(connection.connection)
+    for type_name, loader in LOADERS.items():
+        cursor.adapters.register_loader(type_name, loader)
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrap(cursor) as wrapped:
         yield wrapped
-
-
-def shown(row: tuple[Any, ...]) -> dict[str, Any]:
-    """A product as JSON has it, from the values of `COLUMNS`."""
-    pk, name, text, price, stock, category, sku, created, updated, company, code, company_name = row
-    return {
-        "id": str(pk),
-        "name": name,
-        "description": text,
-        "price": str(price),
-        "stock": stock,
-        "category": category,
-        "sku": sku,
-        "company": {"id": str(company), "code": code, "name": company_name},
-        "created_at": created.isoformat().replace("+00:00", "Z"),
-        "updated_at": updated.isoformat().replace("+00:00", "Z"),
-    }

@@ -19,12 +19,12 @@ from common.models import SoftDeleteModel
 __all__ = ["Product", "VocabularyState", "Word"]
 
 LIVE = Q(deleted_at=None)
-# One product in 32, by chance: the end of an id is random.
-SAMPLE = Q(LessThan(Right(Cast("id", CharField()), 2), Value("08")))
+# One product in 32 at random: the last digits of an id are random.
+SEARCH_SAMPLE = Q(LessThan(Right(Cast("id", CharField()), 2), Value("08")))
 
 
 class Product(CachedModel, CompanyOwned, SoftDeleteModel):
-    """Something that a company offers; anybody may read it as long as it is live."""
+    """An article that a company sells; anyone may read it while it is live."""
 
     cache_namespaces: ClassVar[tuple[str, ...]] = ("products",)
 
@@ -36,10 +36,10 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
     stock = models.PositiveIntegerField(default=0)
     category = models.CharField(max_length=100, blank=True)
     sku = models.CharField("SKU", max_length=64, blank=True)
-    heading = models.GeneratedField(
+    heading_vector = models.GeneratedField(
         expression=HeadingVector(), output_field=SearchVectorField(), db_persist=True
     )
-    vector = models.GeneratedField(
+    search_vector = models.GeneratedField(
         expression=ProductVector(), output_field=SearchVectorField(), db_persist=True
     )
 
@@ -50,57 +50,67 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
             models.UniqueConstraint(
                 fields=["company", "sku"],
                 condition=LIVE & ~Q(sku=""),
-                name="product_sku_once_in_company",
+                name="product_unique_sku_in_company",
             ),
             models.CheckConstraint(condition=Q(price__gte=0), name="product_price_not_negative"),
             models.CheckConstraint(condition=Q(stock__gte=0), name="product_stock_not_negative"),
         ]
-        # Every list is ordered by one of these and then by id in the same direction: so pages are
-        # stable, one index serves both directions, and a page far down is found by its first row.
+        # A list is ordered by one of these columns, then by id in the same direction. So pages are
+        # stable, one index serves both directions, and an anchor row finds a deep page.
         indexes = [
-            # With the company, which says whether it is public, rows are counted here alone.
-            models.Index(fields=["id"], include=["company"], condition=LIVE, name="product_by_age"),
+            # The company decides whether a row is public; with it the index alone can count.
+            models.Index(fields=["id"], include=["company"], condition=LIVE, name="product_by_id"),
             models.Index(
                 fields=["price", "id"], include=["company"], condition=LIVE, name="product_by_price"
             ),
             models.Index(fields=["name", "id"], condition=LIVE, name="product_by_name"),
             models.Index(fields=["stock", "id"], condition=LIVE, name="product_by_stock"),
-            models.Index(fields=["created_at", "id"], condition=LIVE, name="product_by_creation"),
+            models.Index(fields=["created_at", "id"], condition=LIVE, name="product_by_created_at"),
             models.Index(
                 fields=["category", "price", "id"],
                 include=["company", "stock"],
                 condition=LIVE,
-                name="product_by_category",
+                name="product_by_category_price",
             ),
             models.Index(
                 fields=["category", "id"],
                 include=["price"],
                 condition=LIVE,
-                name="product_in_category",
+                name="product_by_category",
             ),
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
-            models.Index(fields=["updated_at"], name="product_by_change"),
-            # Without a list of pending entries: each search would read all of it.
-            GinIndex(fields=["heading"], condition=LIVE, name="product_heading", fastupdate=False),
-            GinIndex(fields=["vector"], condition=LIVE, name="product_vector", fastupdate=False),
-            # To collect all rows with a common word takes long: a sample has good ones too.
+            models.Index(fields=["updated_at"], name="product_by_updated_at"),
+            # Without a pending list, all of which each search would have to read.
             GinIndex(
-                fields=["heading"],
-                condition=LIVE & SAMPLE,
-                name="product_heading_sample",
+                fields=["heading_vector"],
+                condition=LIVE,
+                name="product_heading_vector",
                 fastupdate=False,
             ),
             GinIndex(
-                fields=["vector"],
-                condition=LIVE & SAMPLE,
-                name="product_vector_sample",
+                fields=["search_vector"],
+                condition=LIVE,
+                name="product_search_vector",
+                fastupdate=False,
+            ),
+            # Reading all rows with a common word takes too long; a sample has good ones too.
+            GinIndex(
+                fields=["heading_vector"],
+                condition=LIVE & SEARCH_SAMPLE,
+                name="product_heading_vector_sample",
+                fastupdate=False,
+            ),
+            GinIndex(
+                fields=["search_vector"],
+                condition=LIVE & SEARCH_SAMPLE,
+                name="product_search_vector_sample",
                 fastupdate=False,
             ),
             GinIndex(
                 OpClass(Upper("name"), name="gin_trgm_ops"),
                 condition=LIVE,
-                name="product_name_part",
+                name="product_name_trigrams",
             ),
         ]
 

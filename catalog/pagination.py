@@ -1,12 +1,9 @@
-"""Pages of a table of any size: neither the total nor a page far down reads all of it."""
+"""Pages of a table of any size: neither the total nor a deep page reads all of it."""
 
 import hashlib
 import json
-import time
-from functools import lru_cache
 from typing import Any
 
-from django.db import connection
 from django.db.models import F, QuerySet, Window
 from django.db.models.fields.tuple_lookups import (  # type: ignore[import-untyped]
     Tuple,
@@ -18,22 +15,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 
-from catalog.list_query import Listing, expected, page_and_count
+from catalog.list_query import ListQuery, fetch_page, fetch_rows
+from catalog.row_counts import count_or_estimate, estimate_rows, max_counted_rows
 from common.api.pagination import Pagination
 from common.caching import store
 
-# Up to here rows are counted; beyond, the planner's estimate serves and the answer says so.
-# Counting visits each row, and the more products there are, the farther these lie apart.
-COUNTED = 10_000
-COUNTED_OF_MANY = 1_000
-MANY = 100_000
-# Seconds for which a process believes that there are many, or not.
-SIZE_KNOWN = 60
-# From here on a page is found by an anchor: the first row of the thousand rows that it lies in.
-DEEP = 5_000
-STEP = 1_000
-# Past the end of any table, and yet a number that PostgreSQL reads.
-FARTHEST = 10**15
+# A page from this offset on is read from an anchor: the first row of its block of rows.
+DEEP_OFFSET_ROWS = 5_000
+ANCHOR_BLOCK_ROWS = 1_000
+# An offset past the end of any table that PostgreSQL still accepts.
+MAX_OFFSET_ROWS = 10**15
 
 
 class CatalogPagination(Pagination):
@@ -41,116 +32,98 @@ class CatalogPagination(Pagination):
 
     def paginate_queryset(
         self,
-        queryset: Listing,
+        queryset: ListQuery,
         request: Request,
         view: Any = None,  # type: ignore[override]
     ) -> list[Any]:
         page, size = self.parse_page_parameters(request)
         start = (page - 1) * size
-        if start >= DEEP and _go_one_way(queryset.order):
-            products = queryset.products()
-            total, exact = total_of(products)
-            self.show(page, size, total, exact=exact)
-            return [] if exact and start >= total else rows_far_down(products, start, size)
-        limit, query = counted_rows(), queryset.sql()
-        rows, total = page_and_count(
-            query,
-            start=min(start, FARTHEST),
-            size=size,
-            at_most=limit + 1,
-            plan_once=not start and queryset.has_one_plan,
-        )
-        exact = total <= limit
-        shown = total if exact else max(expected(query), total)
-        self.show(page, size, shown, exact=exact)
+        if start >= DEEP_OFFSET_ROWS and _has_one_direction(queryset.order):
+            rows, total, is_exact = _read_deep_page(queryset.queryset(), start, size)
+        else:
+            rows, total, is_exact = _read_page(queryset, start, size)
+        self.set_page(page, size, total, is_exact=is_exact)
         return rows
 
-    def show(self, page: int, size: int, total: int, *, exact: bool) -> None:
-        """Take over the figures of a page that was found elsewhere."""
-        self.page, self.page_size, self.total, self.exact = page, size, total, exact
+    def set_page(self, page: int, size: int, total: int, *, is_exact: bool) -> None:
+        """Set the values of the envelope."""
+        self.page, self.page_size, self.total, self.is_exact = page, size, total, is_exact
 
     def get_paginated_response(self, data: Any) -> Response:
         response = super().get_paginated_response(data)
-        response.data["total_exact"] = self.exact
+        response.data["total_exact"] = self.is_exact
         return response
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         envelope = super().get_paginated_response_schema(schema)
         envelope["properties"]["total_exact"] = {
             "type": "boolean",
-            "description": "False where `total` is an estimate, because there are many rows.",
+            "description": "False if `total` is an estimate, because there are many rows.",
         }
         envelope["properties"]["corrected"] = {
             "type": "string",
-            "description": "Of a search alone: what was looked for instead, if anything was.",
+            "description": "In a search: the corrected query whose results these are, or empty.",
         }
         return envelope
 
 
-def counted_rows() -> int:
-    """Up to how many rows are counted, by how large the table is."""
-    return COUNTED_OF_MANY if _size_of_table(int(time.monotonic() / SIZE_KNOWN)) > MANY else COUNTED
+def _read_page(query: ListQuery, start: int, size: int) -> tuple[list[Any], int, bool]:
+    """Return the rows from `start` on, the total, and whether it is exact."""
+    limit, compiled = max_counted_rows(), query.compile()
+    rows, total = fetch_page(
+        compiled,
+        start=min(start, MAX_OFFSET_ROWS),
+        size=size,
+        max_total=limit + 1,
+        reuse_plan=not start and query.has_stable_plan,
+    )
+    if total <= limit:
+        return rows, total, True
+    return rows, max(estimate_rows(compiled.rows), total), False
 
 
-@lru_cache(maxsize=1)
-def _size_of_table(_moment: int) -> int:
-    """The number of products, as PostgreSQL has counted them last."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'catalog_product'::regclass")
-        return int(cursor.fetchone()[0])
+def _read_deep_page(queryset: QuerySet, start: int, size: int) -> tuple[list[Any], int, bool]:
+    """Return the rows from `start` on, the total, and whether it is exact."""
+    total, is_exact = count_or_estimate(queryset)
+    is_past_end = is_exact and start >= total
+    return [] if is_past_end else _rows_after_anchor(queryset, start, size), total, is_exact
 
 
-def total_of(queryset: QuerySet) -> tuple[int, bool]:
-    """How many rows there are, and whether they were counted or, being many, estimated."""
-    limit = counted_rows()
-    counted = queryset.order_by()[: limit + 1].count()
-    if counted <= limit:
-        return counted, True
-    return max(estimate(queryset), counted), False
-
-
-def estimate(queryset: QuerySet) -> int:
-    """The number of rows that the planner expects."""
-    return expected(queryset.order_by().query.sql_with_params())
-
-
-def rows_far_down(queryset: QuerySet, start: int, size: int) -> list[Any]:
-    """The rows from `start` on, read from the anchor before them instead of from the beginning.
+def _rows_after_anchor(queryset: QuerySet, start: int, size: int) -> list[Any]:
+    """Return the rows from `start` on, read from the anchor before them.
 
     The queryset is ordered by columns and the id, all in the same direction.
     """
     anchors = _anchors(queryset)
-    number, rest = divmod(start, STEP)
-    if number >= len(anchors):
+    block, rest = divmod(start, ANCHOR_BLOCK_ROWS)
+    if block >= len(anchors):
         return []
-    columns = _columns(queryset)
-    descending = str(queryset.query.order_by[0]).startswith("-")
-    lookup = TupleLessThanOrEqual if descending else TupleGreaterThanOrEqual
-    after = lookup(Tuple(*map(F, columns)), tuple(anchors[number]))
-    query = queryset.filter(after).query.sql_with_params()
-    rows, _ = page_and_count(query, start=rest, size=size, at_most=0)
-    return rows
+    columns = _order_columns(queryset)
+    is_descending = str(queryset.query.order_by[0]).startswith("-")
+    lookup = TupleLessThanOrEqual if is_descending else TupleGreaterThanOrEqual
+    from_anchor = lookup(Tuple(*map(F, columns)), tuple(anchors[block]))
+    return fetch_rows(queryset.filter(from_anchor)[rest : rest + size])
 
 
 def _anchors(queryset: QuerySet) -> list[list[Any]]:
-    """Of every thousandth row its ordering columns; kept as long as no product changes."""
+    """Return the ordering columns of each block's first row, cached until a product changes."""
     key = hashlib.sha256(str(queryset.query).encode()).hexdigest()
     lookup = store.look_up("products", f"anchors:{key}")
     if lookup.response is not None:
         return json.loads(lookup.response)
-    place = Window(RowNumber(), order_by=[str(name) for name in queryset.query.order_by])
-    numbered = queryset.annotate(first=Mod(place, STEP)).filter(first=1)
-    anchors = list(numbered.values_list(*_columns(queryset)))
+    number = Window(RowNumber(), order_by=[str(name) for name in queryset.query.order_by])
+    first_rows = queryset.annotate(place=Mod(number, ANCHOR_BLOCK_ROWS)).filter(place=1)
+    anchors = list(first_rows.values_list(*_order_columns(queryset)))
     copy = json.dumps(anchors, cls=JSONEncoder).encode()
     if lookup.is_locked_by_caller:
         store.store_response(lookup, copy)
     return json.loads(copy)
 
 
-def _columns(queryset: QuerySet) -> list[str]:
+def _order_columns(queryset: QuerySet) -> list[str]:
     return list(dict.fromkeys(str(name).removeprefix("-") for name in queryset.query.order_by))
 
 
-def _go_one_way(order: tuple[str, ...]) -> bool:
+def _has_one_direction(order: tuple[str, ...]) -> bool:
     """Whether all columns are ordered in one direction, so that rows compare as tuples do."""
     return len({name.startswith("-") for name in order}) == 1

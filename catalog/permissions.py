@@ -7,7 +7,7 @@ from accounts.permissions import ADMIN_ROLES, RolePermission
 
 
 class ProductPermission(RolePermission):
-    """Anybody reads; a company's admin writes its own."""
+    """Allows anyone to read, and an admin to write the products of their company."""
 
     write_roles = ADMIN_ROLES
 

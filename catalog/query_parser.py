@@ -1,4 +1,4 @@
-"""What a person typed, as words to look for."""
+"""Parsing a search query into the words to search for."""
 
 import re
 import unicodedata
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from catalog.search_vectors import NOUN_ENDS, UNSPACED
 
-# More words than these are not looked for: nobody types them, and each costs time.
-MOST_WORDS = 16
-# Beyond it nothing is read; the longest name has 200 characters.
-LONGEST_TEXT = 1000
-LONGEST_WORD = 100
+# Each further word costs time, and people type fewer.
+MAX_WORDS = 16
+# Further text is ignored; the longest name has 200 characters.
+MAX_TEXT_CHARS = 1000
+MAX_WORD_CHARS = 100
 
-# These say how words belong together, not what is wanted. Left out unless there is nothing else.
+# These words relate others to each other. They are ignored unless there are no other words.
 STOP_WORDS = frozenset(
     "a an and are as at be by for from have has i in is it its me my of on or our that the their"
     " this to we which with you your".split()
 )
-# After a number they say little: `36"`, `36 in` and `36 inches` are all written.
+# Units after a number are ignored: people write `36"`, `36 in` and `36 inches`.
 UNITS = frozenset("x in inch inches ft foot feet cm mm".split())
 
 _NOUN_ENDS = re.compile(NOUN_ENDS, re.IGNORECASE)
@@ -27,40 +27,44 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The words of a query that are looked for: in lower case, in their order, each once."""
+class ParsedQuery:
+    """The words of a query: lower case, in their order, each once.
 
-    wanted: tuple[str, ...]
-    # Among them those up to "with", "for" and the like, the last of which says what the thing is.
-    noun: tuple[str, ...] = ()
+    `noun_phrase` holds those before "with", "for" and the like; its last word names the product.
+    """
 
-    @classmethod
-    def of(cls, text: str) -> "Words":
-        words = _split(text)
-        wanted = [word for i, word in enumerate(words) if not _says_little(words, i)] or words
-        noun = _split(_NOUN_ENDS.split(text.strip()[:LONGEST_TEXT])[0])
-        unique = tuple(dict.fromkeys(wanted))[:MOST_WORDS]
-        return cls(unique, tuple(word for word in unique if word in noun) or unique)
+    words: tuple[str, ...]
+    noun_phrase: tuple[str, ...] = ()
+
+
+def parse_query(text: str) -> ParsedQuery:
+    """Return the words of a query, without stop words and units if others remain."""
+    tokens = _split(text)
+    words = [word for i, word in enumerate(tokens) if not _is_ignored(tokens, i)] or tokens
+    unique = tuple(dict.fromkeys(words))[:MAX_WORDS]
+    before_preposition = _split(_NOUN_ENDS.split(text.strip()[:MAX_TEXT_CHARS])[0])
+    noun_phrase = tuple(word for word in unique if word in before_preposition)
+    return ParsedQuery(unique, noun_phrase or unique)
 
 
 def _split(text: str) -> list[str]:
-    """As `vectors.words_of` does it for what is stored."""
-    text = unicodedata.normalize("NFKC", text[:LONGEST_TEXT]).lower()
+    """Split a text as `search_vectors.words_of` splits the stored texts."""
+    text = unicodedata.normalize("NFKC", text[:MAX_TEXT_CHARS]).lower()
     text = _APOSTROPHE.sub("", text)
-    text = "".join(char if _belongs_to_word(char) else " " for char in text)
-    return [word[:LONGEST_WORD] for word in _WORD.findall(text)]
+    text = "".join(char if _is_word_char(char) else " " for char in text)
+    return [word[:MAX_WORD_CHARS] for word in _WORD.findall(text)]
 
 
-def _belongs_to_word(char: str) -> bool:
+def _is_word_char(char: str) -> bool:
     # Marks are the vowels of Indian and other scripts.
     return char.isalnum() or unicodedata.category(char)[0] == "M"
 
 
-def _says_little(words: list[str], i: int) -> bool:
+def _is_ignored(words: list[str], i: int) -> bool:
     follows_number = i > 0 and words[i - 1].isdigit()
     return words[i] in STOP_WORDS or (follows_number and words[i] in UNITS)
 
 
-def phrase_of(word: str) -> str:
-    """The word as PostgreSQL is to parse it: unspaced scripts character by character."""
+def to_phrase(word: str) -> str:
+    """Return the text for PostgreSQL's parser: unspaced scripts character by character."""
     return _UNSPACED.sub(r" \g<0> ", word).strip()

@@ -1,35 +1,21 @@
 from typing import Self
 
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
+from catalog.fields import COLUMNS
 from common.caching.invalidation import CachedQuerySet
 from common.querysets import SoftDeleteQuerySet
-
-SHOWN = (
-    "id",
-    "name",
-    "description",
-    "price",
-    "stock",
-    "category",
-    "sku",
-    "company_id",
-    "created_at",
-    "updated_at",
-    "deleted_at",
-)
 
 
 class ProductQuerySet(CachedQuerySet, CompanyOwnedQuerySet, SoftDeleteQuerySet):
     def public(self) -> Self:
-        """What anybody may read: live products of companies that are open."""
+        """Filter to what anyone may read: live products of active companies."""
         return self.live().filter(company__is_active=True)
 
-    def shown(self) -> Self:
-        """With what clients are shown of a product, its company included, and no more."""
-        company = [f"company__{name}" for name in ("id", "code", "name")]
-        return self.select_related("company").only(*SHOWN, *company)
+    def with_public_fields(self) -> Self:
+        """Load only the columns of the public fields, those of the company included."""
+        return self.select_related("company").only(*COLUMNS)
 
     def visible_to(self, user: Viewer) -> Self:
-        """The live products of the person's company: those that they may be let to change."""
-        own: Self = super().visible_to(user)
-        return own.live()
+        """Filter to the live products of the user's company, which they may be able to change."""
+        visible: Self = super().visible_to(user)
+        return visible.live()

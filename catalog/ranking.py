@@ -1,4 +1,4 @@
-"""The order of a search, made tier by tier and only as far as it is asked for."""
+"""The order of search results, computed tier by tier and only as far as a page needs it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -6,154 +6,165 @@ from uuid import UUID
 
 from django.db.models import Expression, Q, Value
 
-from catalog.models import SAMPLE
-from catalog.pagination import COUNTED_OF_MANY, MANY, estimate, total_of
+from catalog.models import SEARCH_SAMPLE
 from catalog.querysets import ProductQuerySet
-from catalog.search_terms import Lexemes, Term, all_of, any_of, score, some_of
+from catalog.row_counts import (
+    LARGE_TABLE_ROWS,
+    MAX_COUNTED_ROWS_IN_LARGE_TABLE,
+    count_or_estimate,
+    estimate_count,
+)
+from catalog.search_terms import LexemeQuery, Term, all_of, any_of, score, some_of
 
-# So many rows of a tier are ranked; it bounds what a search for a common word costs. They are the
-# first that the index gives, and a tier is narrow enough for any of its rows to be a good answer.
-WINDOW = 500
-# So many words, the weightiest, decide where only some of the words are looked for.
-COMBINED = 6
-# Where more than so many rows may match, those of the sample are ranked, if it has enough.
-COMMON = 20_000
-ENOUGH = 40
-LONGEST_SKU = 64
+# The most rows of a tier that are ranked: the first that the index returns. It bounds the cost of a
+# search for a common word. A tier is narrow enough for any of its rows to be a good answer.
+MAX_RANKED_ROWS = 500
+# Where only some of the words must match, only this many words count, the weightiest.
+MAX_COMBINED_TERMS = 6
+# If more rows may match, only the search sample is ranked, provided that it has enough rows.
+MAX_ROWS_WITHOUT_SAMPLE = 20_000
+MIN_SAMPLE_ROWS = 40
+MAX_SKU_CHARS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rows that come before those of later tiers, what orders them, and how many at most there
-    are, as far as one knows."""
+    """Rows that come before those of later tiers, and what orders them.
+
+    `max_rows` is the known upper bound of how many there are.
+    """
 
     condition: Q
     score: Expression
-    most: int
+    max_rows: int
 
 
 @dataclass(slots=True)
 class Ranking:
-    """The ids of what matches, best first: tiers in their order, then the rest, newest first.
+    """The ids of the matches, best first: tiers in their order, then the rest, newest first.
 
-    A tier with more rows than a window ends the tiers: what follows is ordered by age alone.
+    A tier with more rows than are ranked is the last: all further matches are ordered by age.
     """
 
     products: ProductQuerySet
     tiers: Iterator[Tier]
     matches: Q
     ids: list[UUID] = field(default_factory=list)
-    # Whether there are so many products that counting all would take too long.
-    many: bool = False
-    # Whether `ids` holds all that matches; None while tiers are left.
-    complete: bool | None = None
+    # Whether the table is so large that counting all matches would take too long.
+    is_large: bool = False
+    # Whether `ids` holds all matches; None while tiers are left.
+    is_complete: bool | None = None
 
     def page(self, offset: int, limit: int) -> list[UUID]:
-        while len(self.ids) < offset + limit and self.complete is None:
-            self.advance()
+        while len(self.ids) < offset + limit and self.is_complete is None:
+            self.rank_next_tier()
         ids = self.ids[offset : offset + limit]
-        if len(ids) == limit or self.complete is not False:
+        if len(ids) == limit or self.is_complete is not False:
             return ids
-        return ids + self._rest(max(0, offset - len(self.ids)), limit - len(ids))
+        return ids + self._unranked(max(0, offset - len(self.ids)), limit - len(ids))
 
-    def finds(self) -> bool:
-        """Whether anything matches; ranks as much as it takes to know."""
-        while not self.ids and self.complete is None:
-            self.advance()
+    def has_matches(self) -> bool:
+        """Whether anything matches; ranks as many tiers as it takes to know."""
+        while not self.ids and self.is_complete is None:
+            self.rank_next_tier()
         return bool(self.ids)
 
     def total(self) -> tuple[int, bool]:
-        """How many match, and whether that is exact or, where they are very many, an estimate."""
-        if self.complete:
+        """Return how many products match, and whether that is exact or an estimate."""
+        if self.is_complete:
             return len(self.ids), True
         matches = self.products.filter(self.matches)
-        if not self.many:
-            return total_of(matches)
-        # Where a word is common, even to collect its rows takes far longer than to ask for ten.
-        expected = estimate(matches)
-        if expected > COMMON:
-            return expected, False
-        counted = matches.order_by()[: COUNTED_OF_MANY + 1].count()
-        return max(counted, expected * (counted > COUNTED_OF_MANY)), counted <= COUNTED_OF_MANY
+        if not self.is_large:
+            return count_or_estimate(matches)
+        # Collecting the rows of a common word takes far longer than reading ten of them.
+        estimate = estimate_count(matches)
+        if estimate > MAX_ROWS_WITHOUT_SAMPLE:
+            return estimate, False
+        counted = matches.order_by()[: MAX_COUNTED_ROWS_IN_LARGE_TABLE + 1].count()
+        if counted <= MAX_COUNTED_ROWS_IN_LARGE_TABLE:
+            return counted, True
+        return max(counted, estimate), False
 
-    def advance(self) -> None:
-        """Rank one more tier."""
+    def rank_next_tier(self) -> None:
         tier = next(self.tiers, None)
         if tier is None:
-            self.complete = True
+            self.is_complete = True
             return
-        window, self.complete = self._window(tier)
+        rows, self.is_complete = self._scored_rows(tier)
         seen = set(self.ids)
-        self.ids += [pk for _, pk in sorted(window, reverse=True) if pk not in seen]
+        self.ids += [pk for _, pk in sorted(rows, reverse=True) if pk not in seen]
 
-    def _window(self, tier: Tier) -> tuple[list[tuple[float, UUID]], bool | None]:
-        """Rows of a tier with their scores, and False where there are more of them."""
+    def _scored_rows(self, tier: Tier) -> tuple[list[tuple[float, UUID]], bool | None]:
+        """Return rows of a tier with their scores, and False if it may have more of them."""
         scored = self.products.filter(tier.condition).order_by().annotate(score=tier.score)
         rows = scored.values_list("score", "pk")
-        if self.many and tier.most > COMMON:
-            sample = list(rows.filter(SAMPLE)[:WINDOW])
-            if len(sample) >= ENOUGH:
+        if self.is_large and tier.max_rows > MAX_ROWS_WITHOUT_SAMPLE:
+            sample = list(rows.filter(SEARCH_SAMPLE)[:MAX_RANKED_ROWS])
+            if len(sample) >= MIN_SAMPLE_ROWS:
                 return sample, False
-        window = list(rows[:WINDOW])
-        return window, False if len(window) == WINDOW else None
+        first_rows = list(rows[:MAX_RANKED_ROWS])
+        return first_rows, False if len(first_rows) == MAX_RANKED_ROWS else None
 
-    def _rest(self, offset: int, limit: int) -> list[UUID]:
+    def _unranked(self, offset: int, limit: int) -> list[UUID]:
         rows = self.products.filter(self.matches).exclude(pk__in=self.ids).order_by("-pk")
         return list(rows.values_list("pk", flat=True)[offset : offset + limit])
 
 
 def rank(products: ProductQuerySet, terms: list[Term]) -> Ranking:
-    """What has any of the words: first all in name and category, then less and less."""
-    many = terms[0].of > MANY
-    return Ranking(products, _tiers(terms), Q(vector=any_of(terms)), many=many)
+    """Rank the products with any of the terms: first those with all in name and category."""
+    is_large = terms[0].total_products > LARGE_TABLE_ROWS
+    return Ranking(products, _tiers(terms), Q(search_vector=any_of(terms)), is_large=is_large)
 
 
 def _tiers(terms: list[Term]) -> Iterator[Tier]:
-    """From what says all that was asked for to what mentions a bit of it.
+    """Yield tiers from rows that match the whole query to rows that match one word of it.
 
-    Rows that have all the words, but the noun in passing, are no better than those that lack a
-    word, if the noun is a kind of product: who looks for a pine desk is not helped by a pine
-    shelf that "goes well with your desk".
+    If the noun is a type of product, rows that have all words but mention the noun only in their
+    description rank no higher than rows that lack a word: a search for a pine desk should not
+    return a pine shelf that "goes well with your desk" first.
     """
     best = score(terms)
-    fewest, most = min(t.most for t in terms), sum(t.most for t in terms)
-    yield Tier(Q(heading=all_of(terms)), best, fewest)
-    noun = Q(heading=any_of(term for term in terms if term.is_noun))
-    weighty = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-COMBINED:]
-    words = len(weighty)
-    in_passing = max(1, words - 1) if any(term.is_typical for term in terms) else words
+    max_of_all = min(term.max_products for term in terms)
+    max_of_any = sum(term.max_products for term in terms)
+    yield Tier(Q(heading_vector=all_of(terms)), best, max_of_all)
+    noun = Q(heading_vector=any_of(term for term in terms if term.is_noun))
+    weightiest = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-MAX_COMBINED_TERMS:]
+    words = len(weightiest)
+    has_product_type = any(term.is_product_type for term in terms)
+    noun_anywhere_rank = max(1, words - 1) if has_product_type else words
     for number in range(words, 0, -1):
-        yield Tier(noun & Q(vector=some_of(weighty, number)), best, most)
-        if number == in_passing:
-            yield Tier(Q(vector=all_of(terms)), best, fewest)
-    yield Tier(Q(heading=any_of(terms)), best, most)
-    yield Tier(Q(vector=any_of(terms)), best, most)
+        yield Tier(noun & Q(search_vector=some_of(weightiest, number)), best, max_of_any)
+        if number == noun_anywhere_rank:
+            yield Tier(Q(search_vector=all_of(terms)), best, max_of_all)
+    yield Tier(Q(heading_vector=any_of(terms)), best, max_of_any)
+    yield Tier(Q(search_vector=any_of(terms)), best, max_of_any)
 
 
 def rank_all(products: ProductQuerySet, terms: list[Term], first: Iterable[UUID]) -> Ranking:
-    """What has all of the words, after `first`."""
-    every = Q(vector=all_of(terms))
-    tier = Tier(every, score(terms), min(term.most for term in terms))
-    return Ranking(products, iter([tier]), every, list(first), many=terms[0].of > MANY)
+    """Rank the products with all of the terms after the ids `first`."""
+    condition = Q(search_vector=all_of(terms))
+    tier = Tier(condition, score(terms), min(term.max_products for term in terms))
+    is_large = terms[0].total_products > LARGE_TABLE_ROWS
+    return Ranking(products, iter([tier]), condition, list(first), is_large=is_large)
 
 
-def rank_named(products: ProductQuerySet, text: str) -> Ranking:
-    """Products whose name holds the text as it is, within words too."""
-    part = Q(name__icontains=text)
-    return Ranking(products, iter([Tier(part, _same(), WINDOW)]), part)
+def rank_by_name_part(products: ProductQuerySet, text: str) -> Ranking:
+    """Rank the products whose name contains the text, within words too."""
+    condition = Q(name__icontains=text)
+    return Ranking(products, iter([Tier(condition, _equal_score(), MAX_RANKED_ROWS)]), condition)
 
 
-def rank_sku(products: ProductQuerySet, text: str) -> Ranking:
-    """The products with this very SKU: one for each company."""
-    exact = Q(sku__iexact=text[: LONGEST_SKU + 1]) & ~Q(sku="")
-    return Ranking(products, iter([Tier(exact, _same(), WINDOW)]), exact)
+def rank_by_sku(products: ProductQuerySet, text: str) -> Ranking:
+    """Rank the products with exactly this SKU, at most one per company."""
+    condition = Q(sku__iexact=text[: MAX_SKU_CHARS + 1]) & ~Q(sku="")
+    return Ranking(products, iter([Tier(condition, _equal_score(), MAX_RANKED_ROWS)]), condition)
 
 
-def occurs(products: ProductQuerySet, query: Lexemes) -> bool:
-    """Whether any product matches; where many do, the sample knows it soonest."""
-    matches = products.filter(vector=query).order_by().values_list("pk")
-    return bool(matches.filter(SAMPLE)[:1].union(matches[:1], all=True)[:1])
+def has_match(products: ProductQuerySet, query: LexemeQuery) -> bool:
+    """Whether any product matches; if many do, the sample finds one soonest."""
+    matches = products.filter(search_vector=query).order_by().values_list("pk")
+    return bool(matches.filter(SEARCH_SAMPLE)[:1].union(matches[:1], all=True)[:1])
 
 
-def _same() -> Expression:
+def _equal_score() -> Expression:
     return Value(0.0)

@@ -1,13 +1,13 @@
-"""Finding products by words, best first.
+"""Full-text search of products, best match first.
 
-What is asked for is looked up in this order, and the first that finds something is the answer:
+These interpretations of a query are tried in this order, and the first with a match is used:
 
-1. the products with this very SKU, and what else has all of its words;
-2. the words as they are (`ranking.rank`);
-3. the words with the unknown ones put right (`spelling`). That comes first if all of them are
-   then found together, which they are not as they were typed;
-4. the words with the last one taken for the beginning of a word;
-5. names that hold the text as it is.
+1. the products with exactly this SKU, then the others that have all of its words;
+2. the words as typed (`ranking.rank`);
+3. the words with the unknown ones corrected (`spelling`). This comes before 2 if some product has
+   all of the corrected words, but none has all of the typed ones;
+4. the words with the last one as a prefix;
+5. the text as a part of a name.
 """
 
 from collections.abc import Iterator
@@ -18,17 +18,25 @@ from django.db import connection, transaction
 
 from catalog import spelling, vocabulary_refresh
 from catalog.models import Product
-from catalog.query_parser import Words
+from catalog.query_parser import parse_query
 from catalog.querysets import ProductQuerySet
-from catalog.ranking import WINDOW, Ranking, occurs, rank, rank_all, rank_named, rank_sku
-from catalog.search_terms import Lexemes, Term, all_of, terms_of
+from catalog.ranking import (
+    MAX_RANKED_ROWS,
+    Ranking,
+    has_match,
+    rank,
+    rank_all,
+    rank_by_name_part,
+    rank_by_sku,
+)
+from catalog.search_terms import LexemeQuery, Term, all_of, to_terms
 
-SHORTEST_PART = 3
+MIN_NAME_PART_CHARS = 3
 
-# With a LIMIT PostgreSQL would go through the whole table for a common word, by itself or along
-# the index of a list, and unpack each long text to see whether it is there; and where it began
-# would differ from page to page. So only bitmaps are left: they begin with the words.
-PLANS = """
+# For a query with a LIMIT and a common word, PostgreSQL would scan the whole table or the index of
+# a list and decompress each long text to test it. Such scans also start at different places, so
+# pages would overlap. Without them bitmap scans are left, which start with the words.
+BITMAP_PLANS = """
     SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
            set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true),
            set_config('max_parallel_workers_per_gather', '0', true),
@@ -38,87 +46,95 @@ PLANS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A page of a search.
+class SearchResult:
+    """A page of search results.
 
-    `total` counts what all pages hold, exactly or not (`exact`); `corrected` is the query that
-    was answered instead of the one that was asked, or empty.
+    `total` is the number of all matches, counted (`is_exact`) or estimated. `corrected` is the
+    query that was used instead of the typed one, or empty.
     """
 
     products: list[Product]
     total: int
-    exact: bool = True
+    is_exact: bool = True
     corrected: str = ""
 
 
-def search(products: ProductQuerySet, text: str, *, offset: int = 0, limit: int = 10) -> Found:
-    """The products among `products` that `text` asks for, best first, from `offset` on.
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A corrected query and its terms."""
 
-    Any text will do; one without a letter or a digit finds a SKU or nothing. Of a long text the
-    first words count (`query_words.MOST_WORDS`).
+    text: str
+    terms: list[Term]
+
+
+def search(
+    products: ProductQuerySet, text: str, *, offset: int = 0, limit: int = 10
+) -> SearchResult:
+    """Return the products among `products` that match `text`, best first, from `offset` on.
+
+    Any text is allowed; one without letters and digits can only match a SKU. Of a long text only
+    the first words count (`query_parser.MAX_WORDS`).
     """
-    with _index_plans():
-        ranking, corrected = _answer(products, text.strip())
+    with _bitmap_plans():
+        ranking, corrected = _interpret(products, text.strip())
         ids = ranking.page(offset, limit)
-        total, exact = ranking.total()
+        total, is_exact = ranking.total()
         rows = products.order_by().in_bulk(ids)
-    return Found([rows[pk] for pk in ids if pk in rows], total, exact, corrected)
+    return SearchResult([rows[pk] for pk in ids if pk in rows], total, is_exact, corrected)
 
 
-def _answer(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
-    sku = rank_sku(products, text)
-    words = Words.of(text)
-    terms = terms_of(words)
+def _interpret(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
+    """Return the ranking of the first interpretation with a match, and the corrected query."""
+    by_sku = rank_by_sku(products, text)
+    terms = to_terms(parse_query(text))
     if not terms:
-        as_it_is = not sku.finds() and any(map(_is_foreign_digit, text))
-        return rank_named(products, text) if as_it_is else sku, ""
-    if same := sku.page(0, WINDOW):
-        return rank_all(products, terms, first=same), ""
-    asked = rank(products, terms)
-    others = _put_right(products, text, terms)
-    for corrected, other in others:
-        if occurs(products, all_of(other)):
-            return rank(products, other), corrected
-    if asked.finds():
-        return asked, ""
-    return _last_resort(products, text, terms, others) or (asked, "")
+        use_name = not by_sku.has_matches() and _has_foreign_digit(text)
+        return rank_by_name_part(products, text) if use_name else by_sku, ""
+    if with_sku := by_sku.page(0, MAX_RANKED_ROWS):
+        return rank_all(products, terms, first=with_sku), ""
+    as_typed = rank(products, terms)
+    corrections = _correct(products, text, terms)
+    for correction in corrections:
+        if has_match(products, all_of(correction.terms)):
+            return rank(products, correction.terms), correction.text
+    if as_typed.has_matches():
+        return as_typed, ""
+    return _fall_back(products, text, terms, corrections) or (as_typed, "")
 
 
-def _last_resort(
-    products: ProductQuerySet, text: str, terms: list[Term], others: list[tuple[str, list[Term]]]
+def _fall_back(
+    products: ProductQuerySet, text: str, terms: list[Term], corrections: list[Correction]
 ) -> tuple[Ranking, str] | None:
-    """What finds something at all."""
-    rankings = [(rank(products, other), corrected) for corrected, other in others]
-    rankings.append((rank(products, [*terms[:-1], terms[-1].completed()]), ""))
-    if len(text) >= SHORTEST_PART or any(map(_is_foreign_digit, text)):
-        rankings.append((rank_named(products, text), ""))
-    return next((way for way in rankings if way[0].finds()), None)
+    """Return the first interpretation with any match, if the typed words have none."""
+    rankings = [(rank(products, other.terms), other.text) for other in corrections]
+    rankings.append((rank(products, [*terms[:-1], terms[-1].as_prefix()]), ""))
+    if len(text) >= MIN_NAME_PART_CHARS or _has_foreign_digit(text):
+        rankings.append((rank_by_name_part(products, text), ""))
+    return next((ranked for ranked in rankings if ranked[0].has_matches()), None)
 
 
-def _is_foreign_digit(char: str) -> bool:
-    """Of those PostgreSQL makes no words: they are found as parts of a name, however short."""
-    return char.isnumeric() and not char.isascii()
+def _has_foreign_digit(text: str) -> bool:
+    """Whether there are digits of which PostgreSQL makes no words; only names can match them."""
+    return any(char.isnumeric() and not char.isascii() for char in text)
 
 
-def _put_right(
-    products: ProductQuerySet, text: str, terms: list[Term]
-) -> list[tuple[str, list[Term]]]:
-    """The query with the words put right that no product has, if it needs to be."""
-    if all(term.products for term in terms) or occurs(products, all_of(terms)):
+def _correct(products: ProductQuerySet, text: str, terms: list[Term]) -> list[Correction]:
+    """Return the query with the words corrected that no product has, the likeliest first."""
+    if all(term.product_count for term in terms) or has_match(products, all_of(terms)):
         return []
-    vocabulary_refresh.catch_up()
-    unknown = [term.word for term in terms if not term.products and not _occurs(term)]
-    ways = spelling.corrections(text, unknown, alone=len(unknown) == len(terms))
-    return [(other, terms_of(Words.of(other))) for other in ways]
+    vocabulary_refresh.refresh_before_search()
+    unknown = [term.word for term in terms if not term.product_count and not _is_in_use(term)]
+    texts = spelling.corrections(text, unknown, alone=len(unknown) == len(terms))
+    return [Correction(other, to_terms(parse_query(other))) for other in texts]
 
 
-def _occurs(term: Term) -> bool:
-    """Whether any product has the word: the vocabulary may not know it yet."""
-    return occurs(Product.objects.live(), Lexemes(term.lexemes))
+def _is_in_use(term: Term) -> bool:
+    """Whether any product has the word; the vocabulary may not know it yet."""
+    return has_match(Product.objects.live(), LexemeQuery(term.lexemes))
 
 
 @contextmanager
-def _index_plans() -> Iterator[None]:
+def _bitmap_plans() -> Iterator[None]:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(PLANS)
+        cursor.execute(BITMAP_PLANS)
         yield

@@ -1,4 +1,4 @@
-"""The words of a query as conditions on the stored vectors, each with its weight."""
+"""The words of a query as conditions on the search vectors, each with its weight."""
 
 import re
 from collections.abc import Iterable
@@ -13,21 +13,22 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import Case, Expression, Value, When
 from django.db.models.functions import Greatest, Length
 
-from catalog.query_parser import Words, phrase_of
-from catalog.vocabulary import Known, Word
+from catalog.query_parser import ParsedQuery, to_phrase
+from catalog.vocabulary import Word, WordStats
 
-# What it is worth that a word is in the name, in the category, or in description or SKU alone.
-IN_NAME, IN_CATEGORY, ELSEWHERE = 1.0, 0.8, 0.5
-# The noun is what is wanted; a thing that has it elsewhere only goes with one.
-NOUN_ELSEWHERE = 0.1
-# How much more a word counts that is the noun in name or category, and where these say no more.
-AS_NOUN, BREVITY = 0.5, 0.3
-# How much more a word counts that names categories, and the last before "with" and the like.
-TYPE, LAST = 1.5, 1.0
-# A word with this share of its products in a category of the same name is of a type of product.
-TYPICAL = 0.25
+# The factors of a term's weight where a product has it in its name, in its category, or only in
+# its description or SKU.
+NAME_FACTOR, CATEGORY_FACTOR, ELSEWHERE_FACTOR = 1.0, 0.8, 0.5
+# A product that has the query's noun elsewhere only goes with what is wanted.
+NOUN_ELSEWHERE_FACTOR = 0.1
+# Added where the term is also the noun of the name or category, and more if these are short.
+NOUN_BONUS, BREVITY_BONUS = 0.5, 0.3
+# Added to the weight of a word that names categories, and to the last one before "with" and such.
+PRODUCT_TYPE_BONUS, LAST_WORD_BONUS = 1.5, 1.0
+# A word names a type of product if this share of its products has it in the category.
+MIN_PRODUCT_TYPE_SHARE = 0.25
 
-# The same word for a reader, but not for the stemmer.
+# British and American spellings that the stemmer keeps apart.
 VARIANTS = {
     "grey": "gray",
     "colour": "color",
@@ -44,8 +45,8 @@ VARIANTS |= {american: british for british, american in VARIANTS.items()}
 _LEXEME = re.compile(r"('(?:[^']|'')*'):?(\*?)")
 
 
-class Lexemes(SearchQuery):
-    """A query of stored words, written as PostgreSQL writes it: nothing is parsed once more."""
+class LexemeQuery(SearchQuery):
+    """A tsquery in PostgreSQL's own notation, which is not parsed again."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -57,67 +58,71 @@ class Lexemes(SearchQuery):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of the query as PostgreSQL looks for it, and how much it says."""
+    """A word of the query, with its tsquery (`lexemes`) and what the vocabulary knows of it.
+
+    Of `total_products` products, `product_count` hold the word; `category_share` of these have it
+    in their category.
+    """
 
     word: str
     lexemes: str
-    products: int
-    # The share of its products that have it in their category.
-    typical: float
-    of: int
+    product_count: int
+    category_share: float
+    total_products: int
     is_last: bool = False
 
     @property
-    def is_typical(self) -> bool:
-        """Whether it is known to name a kind of product."""
-        return self.typical >= TYPICAL
+    def is_product_type(self) -> bool:
+        return self.category_share >= MIN_PRODUCT_TYPE_SHARE
 
     @property
     def is_noun(self) -> bool:
-        """Whether it says what is wanted, as "desk" does in "oak desk", and not how it is."""
-        return self.is_last or self.is_typical
+        """Whether it names the product, as "desk" does in "oak desk", or describes it."""
+        return self.is_last or self.is_product_type
 
     @property
-    def most(self) -> int:
-        """How many products have it at most; what no text has may be a part of every SKU."""
-        return self.products or self.of
+    def max_products(self) -> int:
+        """Return an upper bound of its products; an unknown word may be a part of every SKU."""
+        return self.product_count or self.total_products
 
     @property
     def weight(self) -> float:
-        """Rare words say more; unknown ones as much as the rarest."""
-        rarity = 1 + log(1 + self.of / (1 + self.products))
-        return rarity * (1 + TYPE * self.typical + LAST * self.is_last)
+        """Return its weight: rare words weigh more, unknown ones as much as the rarest."""
+        rarity = 1 + log(1 + self.total_products / (1 + self.product_count))
+        bonus = PRODUCT_TYPE_BONUS * self.category_share + LAST_WORD_BONUS * self.is_last
+        return rarity * (1 + bonus)
 
-    def completed(self) -> "Term":
-        """Any word that begins like this one."""
+    def as_prefix(self) -> "Term":
+        """Return a term for all words that begin with this one."""
         return replace(self, lexemes=_LEXEME.sub(r"\1:*", self.lexemes))
 
-    def within(self, weights: str) -> Lexemes:
-        """This word where the stored words have one of the weights."""
-        return Lexemes(_LEXEME.sub(rf"\1:\2{weights}", self.lexemes))
+    def with_weights(self, weights: str) -> LexemeQuery:
+        """Return a query for this word where the vector has one of the weights."""
+        return LexemeQuery(_LEXEME.sub(rf"\1:\2{weights}", self.lexemes))
 
 
-def terms_of(words: Words) -> list[Term]:
-    """A term for each word that can be looked for."""
-    others = {word: _variants(word) for word in words.wanted}
-    for left, right in pairwise(words.wanted):
+def to_terms(query: ParsedQuery) -> list[Term]:
+    """Return a term for each word that PostgreSQL can search for."""
+    others = {word: _variants(word) for word in query.words}
+    for left, right in pairwise(query.words):
         others[left] += (left + right,)
         others[right] += (left + right,)
-    forms = {*words.wanted, *(form for more in others.values() for form in more)}
-    known = Word.objects.look_up({form: phrase_of(form) for form in forms})
-    terms = [_term(word, known, others[word]) for word in words.wanted if known[word].lexemes]
-    return [replace(term, is_last=term.word == words.noun[-1]) for term in terms]
+    forms = {*query.words, *(form for variants in others.values() for form in variants)}
+    stats = Word.objects.look_up({form: to_phrase(form) for form in forms})
+    terms = [_to_term(word, stats, others[word]) for word in query.words if stats[word].lexemes]
+    return [replace(term, is_last=term.word == query.noun_phrase[-1]) for term in terms]
 
 
-def _term(word: str, known: dict[str, Known], others: tuple[str, ...]) -> Term:
-    forms = [known[word], *(known[form] for form in others if known[form].products)]
-    products = sum(form.products for form in forms)
-    typical = sum(form.categories for form in forms) / (products or 1)
-    return Term(word, either(form.lexemes for form in forms), products, typical, forms[0].of)
+def _to_term(word: str, stats: dict[str, WordStats], others: tuple[str, ...]) -> Term:
+    forms = [stats[word], *(stats[form] for form in others if stats[form].product_count)]
+    products = sum(form.product_count for form in forms)
+    category_share = sum(form.category_count for form in forms) / (products or 1)
+    lexemes = join_any(form.lexemes for form in forms)
+    return Term(word, lexemes, products, category_share, forms[0].total_products)
 
 
 def _variants(word: str) -> tuple[str, ...]:
-    """British and American spelling, and plurals like shelf and shelves."""
+    """Return the British or American spelling, and plurals like "shelves" for "shelf"."""
     variants = [VARIANTS[word]] if word in VARIANTS else []
     if word.endswith("ves"):
         variants += [word[:-3] + "f", word[:-3] + "fe"]
@@ -126,49 +131,51 @@ def _variants(word: str) -> tuple[str, ...]:
     return tuple(variants)
 
 
-def both(queries: Iterable[str]) -> str:
+def join_all(queries: Iterable[str]) -> str:
     return " & ".join(f"({query})" for query in queries)
 
 
-def either(queries: Iterable[str]) -> str:
+def join_any(queries: Iterable[str]) -> str:
     return " | ".join(f"({query})" for query in queries)
 
 
-def all_of(terms: Iterable[Term]) -> Lexemes:
-    return Lexemes(both(term.lexemes for term in terms))
+def all_of(terms: Iterable[Term]) -> LexemeQuery:
+    return LexemeQuery(join_all(term.lexemes for term in terms))
 
 
-def any_of(terms: Iterable[Term]) -> Lexemes:
-    return Lexemes(either(term.lexemes for term in terms))
+def any_of(terms: Iterable[Term]) -> LexemeQuery:
+    return LexemeQuery(join_any(term.lexemes for term in terms))
 
 
-def some_of(terms: list[Term], number: int) -> Lexemes:
-    """Any `number` of the terms together."""
+def some_of(terms: list[Term], number: int) -> LexemeQuery:
+    """Return a query for any `number` of the terms together."""
     groups = combinations([term.lexemes for term in terms], number)
-    return Lexemes(either(both(group) for group in groups))
+    return LexemeQuery(join_any(join_all(group) for group in groups))
 
 
 def score(terms: list[Term]) -> Expression:
-    """How much of what is wanted a product says it is."""
-    return reduce(add, [_worth(term) for term in terms] + _as_noun(terms))
+    """Return an expression for how well a product matches the terms."""
+    return reduce(add, [_term_score(term) for term in terms] + _noun_scores(terms))
 
 
-def _worth(term: Term) -> Expression:
-    elsewhere = NOUN_ELSEWHERE if term.is_noun else ELSEWHERE
+def _term_score(term: Term) -> Expression:
+    elsewhere = NOUN_ELSEWHERE_FACTOR if term.is_noun else ELSEWHERE_FACTOR
     return Case(
-        When(heading=term.within("AB"), then=Value(IN_NAME * term.weight)),
-        When(heading=term.within("CD"), then=Value(IN_CATEGORY * term.weight)),
-        # Read last, as it may be long and then is not in the row itself.
-        When(vector=Lexemes(term.lexemes), then=Value(elsewhere * term.weight)),
+        When(heading_vector=term.with_weights("AB"), then=Value(NAME_FACTOR * term.weight)),
+        When(heading_vector=term.with_weights("CD"), then=Value(CATEGORY_FACTOR * term.weight)),
+        # Read last: a long vector is stored outside the row.
+        When(search_vector=LexemeQuery(term.lexemes), then=Value(elsewhere * term.weight)),
         default=Value(0.0),
     )
 
 
-def _as_noun(terms: list[Term]) -> list[Expression]:
-    parts: list[Expression] = []
+def _noun_scores(terms: list[Term]) -> list[Expression]:
+    scores: list[Expression] = []
     for term in (term for term in terms if term.is_noun):
+        chars = len(term.word)
         for weight, column in (("A", "name"), ("D", "category")):
-            brevity = Value(BREVITY * len(term.word)) / Greatest(Length(column), len(term.word))
-            worth = Value(term.weight) * (Value(AS_NOUN) + brevity)
-            parts.append(Case(When(heading=term.within(weight), then=worth), default=Value(0.0)))
-    return parts
+            brevity = Value(BREVITY_BONUS * chars) / Greatest(Length(column), chars)
+            bonus = Value(term.weight) * (Value(NOUN_BONUS) + brevity)
+            is_noun = When(heading_vector=term.with_weights(weight), then=bonus)
+            scores.append(Case(is_noun, default=Value(0.0)))
+    return scores

@@ -1,8 +1,8 @@
-"""What of a product is searched, as PostgreSQL stores it, and how its words are made.
+"""The search vectors of a product, and how its texts are split into words.
 
-The text search configuration `bureau` (`CONFIGURATION`, made by the first migration) takes accents
-off and stems English. It has no stop words: "on" and "die" are words in some language, so all are
-stored, and it is the query that leaves out what says little (`catalog.query_parser`).
+The text search configuration `bureau` (`CREATE_CONFIGURATION`, run by the first migration) removes
+accents and stems English. It has no stop words, because "on" and "die" are words in some language.
+So all words are stored, and the query ignores those that say little (`catalog.query_parser`).
 """
 
 from typing import Any
@@ -13,18 +13,18 @@ from django.db.models import Func
 CONFIG = "bureau"
 PLAIN_CONFIG = "bureau_plain"
 
-# Han, kana and Hangul: written without spaces, so each character is stored as a word, and a run of
-# them is looked for as a phrase.
+# Han, kana and Hangul are written without spaces. Each character is stored as a word, and several
+# of them are searched for as a phrase.
 UNSPACED = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 
-# What follows is not what a thing is, but what it has or is for.
+# The text after one of these does not name the product, but what it has or is for.
 NOUN_ENDS = "(,| - |[(]| (with|without|for|in|by|from|of|and|&) )"
 
 # Only words with letters beyond ASCII can have accents.
 _ASCII = "asciiword, asciihword, hword_asciipart"
 _OTHERS = "word, numword, hword, hword_part, numhword, hword_numpart"
 
-CONFIGURATION = f"""
+CREATE_CONFIGURATION = f"""
 CREATE TEXT SEARCH DICTIONARY {CONFIG}_stem (TEMPLATE = snowball, LANGUAGE = english);
 CREATE TEXT SEARCH CONFIGURATION {CONFIG} (COPY = simple);
 ALTER TEXT SEARCH CONFIGURATION {CONFIG} ALTER MAPPING FOR {_ASCII} WITH {CONFIG}_stem;
@@ -33,7 +33,7 @@ CREATE TEXT SEARCH CONFIGURATION {PLAIN_CONFIG} (COPY = simple);
 ALTER TEXT SEARCH CONFIGURATION {PLAIN_CONFIG} ALTER MAPPING FOR {_OTHERS} WITH unaccent, simple;
 """
 
-NO_CONFIGURATION = f"""
+DROP_CONFIGURATION = f"""
 DROP TEXT SEARCH CONFIGURATION {PLAIN_CONFIG};
 DROP TEXT SEARCH CONFIGURATION {CONFIG};
 DROP TEXT SEARCH DICTIONARY {CONFIG}_stem;
@@ -41,12 +41,12 @@ DROP TEXT SEARCH DICTIONARY {CONFIG}_stem;
 
 
 def words_of(text: str) -> str:
-    """SQL that makes plain words of the SQL expression `text`.
+    """Return SQL that reduces the SQL expression `text` to plain words.
 
-    PostgreSQL's parser would take `black/white` for a file and `sofa.It` for a host. So all but
-    letters and digits becomes a space, `men's` becomes `mens`, and `36in` and `8x10` are parted.
+    PostgreSQL's parser would read `black/white` as a file and `sofa.It` as a host. So everything
+    but letters and digits becomes a space, `men's` becomes `mens`, and `36in` and `8x10` are split.
     """
-    # To ask whether a text is normal is far cheaper than to make it so.
+    # Testing whether a text is normalized is far cheaper than normalizing it.
     text = f"CASE WHEN {text} IS NFKC NORMALIZED THEN {text} ELSE normalize({text}, NFKC) END"
     text = rf"regexp_replace({text}, '([[:alpha:]])[''’](?=[[:alpha:]])', '\1', 'g')"
     text = rf"regexp_replace({text}, '[^[:alnum:] ]+', ' ', 'g')"
@@ -60,12 +60,12 @@ def _weighted(text: str, weight: str) -> str:
 
 
 def _noun_of(column: str) -> str:
-    """SQL for the word that says what a thing is: in "Oak Desk with Lamp" it is "Desk"."""
+    """Return SQL for the noun of a text: in "Oak Desk with Lamp" it is "Desk"."""
     phrase = rf"regexp_replace({column}, '{NOUN_ENDS}.*$', '', 'i')"
     return rf"coalesce(substring({phrase} from '[[:alnum:]]+[^[:alnum:]]*$'), '')"
 
 
-class _Vector(Func):
+class _SearchVector(Func):
     output_field = SearchVectorField()
     template: str
 
@@ -73,10 +73,10 @@ class _Vector(Func):
         return f"({self.template})", []
 
 
-class HeadingVector(_Vector):
-    """What a product is: name (B), the noun in it (A), category (C) and the noun in it (D).
+class HeadingVector(_SearchVector):
+    """The vector of name (B), its noun (A), category (C) and its noun (D).
 
-    It is short, so it stays in the row's own page, where reading it costs next to nothing.
+    It is short enough to be stored in the row itself, where reading it is cheap.
     """
 
     template = " || ".join(
@@ -89,8 +89,8 @@ class HeadingVector(_Vector):
     )
 
 
-class ProductVector(_Vector):
-    """Name (A), category (B), description (C) and the parts of the SKU (D)."""
+class ProductVector(_SearchVector):
+    """The vector of name (A), category (B), description (C) and the parts of the SKU (D)."""
 
     template = " || ".join(
         [

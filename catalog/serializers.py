@@ -1,55 +1,40 @@
-from operator import attrgetter
 from typing import Any
 
-from rest_framework import serializers
-
 from accounts.serializers import CompanySummarySerializer
-from catalog.list_query import COLUMNS, shown
+from catalog import services
+from catalog.fields import FIELD_NAMES, product_to_json
 from catalog.models import Product
 from common.api.serializers import ModelSerializer
-
-_values = attrgetter(*(name.replace("__", ".") for name in COLUMNS))
 
 
 class ProductSerializer(ModelSerializer):
     """A product as clients write and read it."""
 
     company = CompanySummarySerializer(read_only=True)
-    description = serializers.CharField(max_length=20_000, required=False, allow_blank=True)
 
     class Meta:
         model = Product
-        fields = (
-            "id",
-            "name",
-            "description",
-            "price",
-            "stock",
-            "category",
-            "sku",
-            "company",
-            "created_at",
-            "updated_at",
-        )
-        # Its uniqueness is among live rows of a company that the client does not name; the
-        # database's refusal is answered as a 400 that names the field.
+        fields = FIELD_NAMES
+        # A SKU is unique among the live rows of a company, which the client does not name. The
+        # database checks that, and its error becomes a 400 that names the field.
         validators = ()
 
     def create(self, validated_data: dict[str, Any]) -> Product:
-        product = super().create(validated_data)
-        # Read again, so that what is answered is to the letter what the next read answers.
-        return Product.objects.shown().get(pk=product.pk)
+        product = Product(**validated_data)
+        services.create_product(product, by=self.context["request"].user)
+        return _reload(product)
 
     def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
         for field, value in validated_data.items():
             setattr(instance, field, value)
-        instance.save(update_fields=[*validated_data, "updated_at"])
-        return Product.objects.shown().get(pk=instance.pk)
+        by = self.context["request"].user
+        services.update_product(instance, fields=validated_data, by=by)
+        return _reload(instance)
 
     def to_representation(self, instance: Product) -> dict[str, Any]:
-        return represent(instance)
+        return product_to_json(instance)
 
 
-def represent(product: Product) -> dict[str, Any]:
-    """A product as JSON has it; many times faster than a serializer's fields, one by one."""
-    return shown(_values(product))
+def _reload(product: Product) -> Product:
+    """Read the row again, so that the answer is exactly that of the next read."""
+    return Product.objects.with_public_fields().get(pk=product.pk)

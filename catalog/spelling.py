@@ -1,84 +1,82 @@
-"""Putting unknown words right by the catalogue's own vocabulary."""
+"""Correcting unknown words by the words of the catalogue."""
 
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice, product
 
 from django.db import connection
+from rapidfuzz.distance import OSA
 
-FARTHEST = 2
-# A word that only lacks its end is nearer than one with two wrong letters.
-COMPLETED = 1.5
-SHORTEST = 3
-# So long a word may have two letters wrong and still be recognised.
-LONG = 6
-CHOICES = 3
-COMBINATIONS = 6
+# The number of letters that are missing, extra, wrong or swapped with their neighbour.
+edit_distance = OSA.distance
 
-# Trigrams don't see two swapped letters in a short word, nor a space that was forgotten: those
-# are asked for as they would be written. `%%` is what `pg_trgm.similarity_threshold` says.
+MAX_DISTANCE = 2
+# The distance to a word that only continues the typed one: less than two wrong letters.
+COMPLETION_DISTANCE = 1.5
+MIN_WORD_CHARS = 3
+# Words of at least this length may have two wrong letters beside known words.
+LONG_WORD_CHARS = 6
+MAX_CHOICES_PER_WORD = 3
+MAX_CORRECTIONS = 6
+
+# `%%` compares trigrams against `pg_trgm.similarity_threshold`. Trigrams miss two swapped letters
+# in a short word, and a missing space; `EXACT` looks for these as they would be spelled.
 CANDIDATES = """
-    SELECT word, products FROM catalog_word
+    SELECT word, product_count FROM catalog_word
     WHERE word %% %s AND word !~ '[0-9]' ORDER BY similarity(word, %s) DESC LIMIT 50
 """
-EXACT = "SELECT word, products FROM catalog_word WHERE word = ANY(%s)"
+EXACT = "SELECT word, product_count FROM catalog_word WHERE word = ANY(%s)"
 
 
 def corrections(text: str, unknown: Iterable[str], *, alone: bool) -> Iterator[str]:
-    """The text with the unknown words replaced by known ones, the likeliest way first.
+    """Yield the text with its unknown words replaced by known ones, the likeliest first.
 
-    Beside words that are known (not `alone`) an unknown one may well be right, though no product
-    has it: then fewer of its letters may be wrong.
+    Beside known words (not `alone`) an unknown word may be correct although no product holds it;
+    then fewer of its letters may be wrong.
     """
-    reach = {word: FARTHEST if alone else _reach(word) for word in unknown}
-    choices = {word: near for word, far in reach.items() if (near := neighbours(word, far))}
+    limits = {word: MAX_DISTANCE if alone else _max_distance(word) for word in unknown}
+    choices = {
+        word: similar for word, limit in limits.items() if (similar := similar_words(word, limit))
+    }
     if choices:
-        wrong = re.compile(rf"\b({'|'.join(map(re.escape, choices))})\b")
-        for way in islice(product(*choices.values()), COMBINATIONS):
-            right = dict(zip(choices, way, strict=True))
-            yield wrong.sub(lambda found, right=right: right[found[0]], text.lower())
+        misspelled = re.compile(rf"\b({'|'.join(map(re.escape, choices))})\b")
+        for words in islice(product(*choices.values()), MAX_CORRECTIONS):
+            correct = dict(zip(choices, words, strict=True))
+            yield misspelled.sub(lambda match, correct=correct: correct[match[0]], text.lower())
 
 
-def _reach(word: str) -> int:
-    return 1 if len(word) < LONG else FARTHEST
+def _max_distance(word: str) -> int:
+    return 1 if len(word) < LONG_WORD_CHARS else MAX_DISTANCE
 
 
-def neighbours(word: str, farthest: float = FARTHEST) -> list[str]:
-    """The known words next to it: nearest first, then same first letter, then the commoner."""
-    if len(word) < SHORTEST or not word.isalpha():
+def similar_words(word: str, max_distance: float = MAX_DISTANCE) -> list[str]:
+    """Return known words near `word`: nearest first, then same first letter, then commonest.
+
+    A choice may be two words, if only the space between them is missing.
+    """
+    if len(word) < MIN_WORD_CHARS or not word.isalpha():
         return []
     swaps = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
-    parts = [(word[:i], word[i:]) for i in range(SHORTEST, len(word) - SHORTEST + 1)]
+    splits = [(word[:i], word[i:]) for i in range(MIN_WORD_CHARS, len(word) - MIN_WORD_CHARS + 1)]
     with connection.cursor() as cursor:
         cursor.execute(CANDIDATES, [word, word])
-        near = dict(cursor.fetchall())
-        cursor.execute(EXACT, [list(swaps.union(*parts))])
+        similar = dict(cursor.fetchall())
+        cursor.execute(EXACT, [list(swaps.union(*splits))])
         exact = dict(cursor.fetchall())
-    found = near | {swap: exact[swap] for swap in swaps & exact.keys()}
-    ranked = {other: (_cost(word, other), -number) for other, number in found.items()}
-    for left, right in parts:
+    candidates = similar | {swap: exact[swap] for swap in swaps & exact.keys()}
+    ranked = {other: (_distance(word, other), -count) for other, count in candidates.items()}
+    for left, right in splits:
         if left in exact and right in exact:
             ranked[f"{left} {right}"] = (1.0, -min(exact[left], exact[right]))
     best = sorted(
-        (cost, other[0] != word[0], rare, other) for other, (cost, rare) in ranked.items()
+        (distance, other[0] != word[0], rarity, other)
+        for other, (distance, rarity) in ranked.items()
     )
-    return [other for cost, _, _, other in best if cost <= farthest][:CHOICES]
+    return [other for distance, _, _, other in best if distance <= max_distance][
+        :MAX_CHOICES_PER_WORD
+    ]
 
 
-def _cost(word: str, other: str) -> float:
-    steps = distance(word, other)
-    return min(steps, COMPLETED) if other.startswith(word) else steps
-
-
-def distance(left: str, right: str) -> float:
-    """How many letters are missing, too many, wrong or swapped with their neighbour."""
-    before: list[int] = []
-    row = list(range(len(right) + 1))
-    for i, a in enumerate(left):
-        older, before, row = before, row, [i + 1]
-        for j, b in enumerate(right):
-            step = min(before[j] + (a != b), before[j + 1] + 1, row[j] + 1)
-            if i and j and a == right[j - 1] and left[i - 1] == b:
-                step = min(step, older[j - 1] + 1)
-            row.append(step)
-    return row[-1]
+def _distance(word: str, other: str) -> float:
+    edits = edit_distance(word, other)
+    return min(edits, COMPLETION_DISTANCE) if other.startswith(word) else edits

@@ -15,13 +15,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.viewsets import CompanyOwnedViewSet
+from catalog import services
+from catalog.fields import product_to_json
 from catalog.filters import ProductFilter, ProductOrdering
-from catalog.list_query import LISTED, Listing
+from catalog.list_query import PUBLIC_ROWS, ListQuery
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
 from catalog.search import search
-from catalog.serializers import ProductSerializer, represent
+from catalog.serializers import ProductSerializer
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
 from common.api.validation import collect_errors
@@ -29,9 +31,9 @@ from common.caching.etags import etag_of, matches
 
 
 class ProductViewSet(CompanyOwnedViewSet):
-    """Products: everybody reads them all, a company's admin writes its own."""
+    """Products: anyone reads them all; a company's admin writes its own."""
 
-    queryset = Product.objects.shown()
+    queryset = Product.objects.with_public_fields()
     serializer_class = ProductSerializer
     permission_classes = (ProductPermission,)
     pagination_class = CatalogPagination
@@ -42,17 +44,19 @@ class ProductViewSet(CompanyOwnedViewSet):
     supports_if_match = True
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        return [] if self._answers_anybody() else super().get_authenticators()
+        return [] if self._is_public_read() else super().get_authenticators()
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        if self._answers_anybody():
+        if self._is_public_read():
             return JSONRenderer(), JSONRenderer.media_type
         return super().perform_content_negotiation(request, force)
 
-    def _answers_anybody(self) -> bool:
-        """Whether the answer is one for all, whoever asks and whatever they accept besides HTML:
-        it may come from the cache."""
-        # The schema is made without a request.
+    def _is_public_read(self) -> bool:
+        """Whether the answer is the same for everyone and may come from the cache.
+
+        HTML pages differ by user; all other reads do not.
+        """
+        # The schema is generated without a request.
         return bool(
             self.request and self.request.method in SAFE_METHODS and not wants_html(self.request)
         )
@@ -64,50 +68,36 @@ class ProductViewSet(CompanyOwnedViewSet):
 
     @extend_schema(
         responses=ProductSerializer(many=True),
-        parameters=[OpenApiParameter("q", str, required=True, description="What to look for.")],
+        parameters=[OpenApiParameter("q", str, required=True, description="The search query.")],
     )
     @action(detail=False, filter_backends=(DjangoFilterBackend,))
     def search(self, request: Request) -> Response:
-        """Products by words in name, category, description and SKU, best first.
+        """Products by words in name, category, description and SKU, best match first.
 
-        `corrected` is what was looked for instead, where nothing fits the words as they are.
+        If nothing matches the query as typed, `corrected` is the corrected query that was used.
         """
         paginator: Any = self.paginator
         text, (page, size), products = collect_errors(
-            lambda: self._search_text(request),
+            lambda: _search_text(request),
             lambda: paginator.parse_page_parameters(request),
             lambda: self.filter_queryset(self.get_queryset()),
         )
-        found = search(products, text, offset=(page - 1) * size, limit=size)
-        paginator.show(page, size, found.total, exact=found.exact)
-        response = paginator.get_paginated_response([represent(p) for p in found.products])
-        response.data["corrected"] = found.corrected
+        result = search(products, text, offset=(page - 1) * size, limit=size)
+        paginator.set_page(page, size, result.total, is_exact=result.is_exact)
+        response = paginator.get_paginated_response(list(map(product_to_json, result.products)))
+        response.data["corrected"] = result.corrected
         return response
 
-    def _search_text(self, request: Request) -> str:
-        text = request.query_params.get("q", "")
-        if not text.strip():
-            raise ValidationError({"q": [ErrorDetail("Say what to look for.", "required")]})
-        if "\0" in text:
-            raise ValidationError({"q": ["Null characters are not allowed."]})
-        return text
-
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Products, newest first or as `sort_by` says."""
+        """Products, newest first or ordered by `sort_by`."""
         paginator: Any = self.paginator
         filters, order, _ = collect_errors(
-            lambda: self._filters(request),
-            lambda: ProductOrdering().get_ordering(request, LISTED, self),
+            lambda: _valid_filters(request),
+            lambda: ProductOrdering().get_ordering(request, PUBLIC_ROWS, self),
             lambda: paginator.parse_page_parameters(request),
         )
-        listing: Any = Listing(filters, tuple(order))
-        return self.get_paginated_response(self.paginate_queryset(listing))
-
-    def _filters(self, request: Request) -> ProductFilter:
-        filters = ProductFilter(request.query_params, LISTED, request=request)
-        if filters.errors:
-            raise translate_validation(filters.errors)
-        return filters
+        query: Any = ListQuery(filters, tuple(order))
+        return self.get_paginated_response(self.paginate_queryset(query))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return with_etag(super().retrieve(request, *args, **kwargs))
@@ -124,27 +114,44 @@ class ProductViewSet(CompanyOwnedViewSet):
         return super().destroy(request, *args, **kwargs)
 
     def get_object(self) -> Product:
-        """The product; for a write locked, and only if `If-Match` still names what it is."""
+        """Return the product; for a write, lock it and check `If-Match`."""
         product = super().get_object()
         if self.request.method in SAFE_METHODS:
             return product
-        # Found again under the lock: somebody may have deleted it in between.
+        # Read it again under the lock: another request may have deleted it.
         locked = self.get_queryset().select_for_update(of=("self",))
         product = get_object_or_404(locked, pk=product.pk)
         expected = self.request.headers.get("If-Match")
-        if expected and not matches(expected, etag_of(rendered(product))):
+        if expected and not matches(expected, etag_of(render(product))):
             raise PreconditionFailed
         return product
 
     def perform_destroy(self, instance: Product) -> None:
-        Product.objects.filter(pk=instance.pk).soft_delete()
+        services.delete_product(instance, by=self.request.user)  # type: ignore[arg-type]
 
 
-def rendered(product: Product) -> bytes:
-    """The bytes of `GET /products/{id}`, of which its `ETag` is made."""
-    return JSONRenderer().render(represent(product))
+def render(product: Product) -> bytes:
+    """Return the body of `GET /products/{id}`, from which its `ETag` is computed."""
+    return JSONRenderer().render(product_to_json(product))
 
 
 def with_etag(response: Response) -> Response:
+    """Set the `ETag` of a product's representation."""
     response["ETag"] = etag_of(JSONRenderer().render(response.data))
     return response
+
+
+def _valid_filters(request: Request) -> ProductFilter:
+    filters = ProductFilter(request.query_params, PUBLIC_ROWS, request=request)
+    if filters.errors:
+        raise translate_validation(filters.errors)
+    return filters
+
+
+def _search_text(request: Request) -> str:
+    text = request.query_params.get("q", "")
+    if not text.strip():
+        raise ValidationError({"q": [ErrorDetail("This parameter is required.", "required")]})
+    if "\0" in text:
+        raise ValidationError({"q": ["Null characters are not allowed."]})
+    return text

@@ -1,6 +1,6 @@
-"""The words of the catalogue: by them misspelt words are put right and telling words count more.
+"""The words of the catalogue, used to correct spelling and to weight the words of a query.
 
-`vocabulary_update` keeps them. They may lag behind the products, and search bears it.
+`vocabulary_refresh` maintains them. They may lag behind the products; search allows for that.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from catalog.search_vectors import CONFIG
 
 LOOK_UP = f"""
     SELECT form, phraseto_tsquery('{CONFIG}', phrase)::text,
-           sum(word.products)::int, sum(word.categories)::int,
-           (SELECT max(products) FROM catalog_vocabularystate)
+           sum(word.product_count)::int, sum(word.category_count)::int,
+           (SELECT max(product_count) FROM catalog_vocabularystate)
     FROM unnest(%s::text[], %s::text[]) asked(form, phrase)
     LEFT JOIN catalog_word word
         ON word.lexeme = ANY(tsvector_to_array(to_tsvector('{CONFIG}', phrase)))
@@ -22,54 +22,61 @@ LOOK_UP = f"""
 """  # noqa: S608
 
 
-class Known(NamedTuple):
-    """A form of a word as PostgreSQL looks for it, and what the vocabulary knows of it.
+class WordStats(NamedTuple):
+    """The query that PostgreSQL runs for a form of a word, and how common the word is.
 
-    It is in so many `products`, and in the `categories` of so many, `of` all that there are.
+    Of `total_products` products, `product_count` hold the word, `category_count` of them in their
+    category.
     """
 
     lexemes: str
-    products: int
-    categories: int
-    of: int
+    product_count: int
+    category_count: int
+    total_products: int
 
 
 class WordQuerySet(models.QuerySet):
-    def look_up(self, phrases: dict[str, str]) -> dict[str, Known]:
-        """What is known of each form, however inflected, by how PostgreSQL is to parse it."""
+    def look_up(self, phrases: dict[str, str]) -> dict[str, WordStats]:
+        """Return the statistics of each form of a word, however inflected.
+
+        `phrases` maps each form to the text that PostgreSQL parses for it.
+        """
         with connection.cursor() as cursor:
             cursor.execute(LOOK_UP, [list(phrases), list(phrases.values())])
             rows = cursor.fetchall()
-        return {form: Known(text, n or 0, c or 0, of or 0) for form, text, n, c, of in rows}
+        return {form: WordStats(text, n or 0, c or 0, of or 0) for form, text, n, c, of in rows}
 
 
 class Word(models.Model):
-    """A word as products write it, in lower case without accents, and in how many of them it is.
+    """A word of the products, in lower case without accents, and how many products hold it.
 
-    It belongs to no company: spelling is put right for everybody's public search.
+    It belongs to no company: spelling is corrected for everyone's public search.
     """
 
     word = models.CharField(max_length=100, primary_key=True)
     lexeme = models.CharField(max_length=100, db_index=True)
-    products = models.PositiveIntegerField()
-    categories = models.PositiveIntegerField(default=0)
+    product_count = models.PositiveIntegerField()
+    category_count = models.PositiveIntegerField(default=0)
 
     objects = WordQuerySet.as_manager()
 
     class Meta:
-        indexes = [GinIndex(OpClass("word", name="gin_trgm_ops"), name="word_part")]
+        indexes = [GinIndex(OpClass("word", name="gin_trgm_ops"), name="word_trigrams")]
 
     def __str__(self) -> str:
         return self.word
 
 
 class VocabularyState(models.Model):
-    """One row: up to when products have been read, and how many there were at the last count."""
+    """The one row that stores up to when products were read, and the last full count.
+
+    `changed_count` products have changed since `counted_at`.
+    """
 
     read_until = models.DateTimeField(db_default=Now())
     counted_at = models.DateTimeField(db_default=Now())
-    products = models.PositiveIntegerField(default=0)
-    changed = models.PositiveIntegerField(default=0)
+    product_count = models.PositiveIntegerField(default=0)
+    changed_count = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"Read until {self.read_until}"

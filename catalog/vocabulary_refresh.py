@@ -1,7 +1,7 @@
-"""Keeping the vocabulary: reading what changed (`refresh`), or counting all anew (`rebuild`).
+"""Maintaining the vocabulary: reading changed products (`refresh`) or all of them (`rebuild`).
 
-Reading adds the words that are new. Frequencies are counted anew, and words of no product
-removed, once a tenth of the products has changed or a day has passed.
+A refresh adds new words. Once a tenth of the products has changed, or after a day, it counts all
+products again and removes the words that no product holds.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,32 +14,33 @@ from django.db.models import F
 from catalog.search_vectors import CONFIG, PLAIN_CONFIG, words_of
 from catalog.vocabulary import VocabularyState
 
-# A transaction may commit rows some time after it has stamped them.
-OVERLAP = timedelta(minutes=1)
-LONGEST_AGE = timedelta(days=1)
-CHANGED = 0.1
-# So many changed products are read while somebody waits for a search.
-READ_AT_ONCE = 20_000
-# Those who refresh take turns by this advisory lock.
-LOCK = 0x766F636162
+# A transaction may commit rows some time after it has set their `updated_at`.
+COMMIT_DELAY = timedelta(minutes=1)
+MAX_COUNT_AGE = timedelta(days=1)
+MAX_CHANGED_SHARE = 0.1
+# The most changed products that are read while a client waits for a search.
+MAX_PRODUCTS_BEFORE_SEARCH = 20_000
+# The advisory lock that only one refresh holds at a time.
+LOCK_ID = 0x766F636162
+START_OF_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 
 _CATEGORY = words_of("category")
 _TEXT = words_of("name || ' ' || category || ' ' || description")
 
-# ts_stat takes a query as text and counts in how many of its rows each word is. Categories are
-# few, so each is parsed once and not with each of its products.
-COUNT = f"""
+# ts_stat takes a query as text and returns in how many of its rows each word is. There are few
+# categories, so each is parsed once and not with each of its products.
+COUNT_WORDS = f"""
     CREATE TEMP TABLE fresh_word ON COMMIT DROP AS
     WITH grouped AS (
         SELECT category, count(*) AS products FROM catalog_product
         WHERE deleted_at IS NULL AND updated_at > %(since)s GROUP BY category
     ), named AS (
-        SELECT word, sum(products) AS products
+        SELECT word, sum(products) AS category_count
         FROM grouped, unnest(tsvector_to_array(to_tsvector('{PLAIN_CONFIG}', {_CATEGORY}))) word
         GROUP BY word
     )
-    SELECT word, (ts_lexize('{CONFIG}_stem', word))[1] AS lexeme, ndoc AS products,
-           coalesce(named.products, 0) AS categories
+    SELECT word, (ts_lexize('{CONFIG}_stem', word))[1] AS lexeme, ndoc AS product_count,
+           coalesce(named.category_count, 0) AS category_count
     FROM ts_stat(format(%(texts)s, %(since)s)) LEFT JOIN named USING (word)
     WHERE length(word) <= 100
 """  # noqa: S608
@@ -47,113 +48,117 @@ TEXTS = f"""
     SELECT to_tsvector('{PLAIN_CONFIG}', {_TEXT}) FROM catalog_product
     WHERE deleted_at IS NULL AND updated_at > %L
 """  # noqa: S608
-ADD = """
-    INSERT INTO catalog_word AS word (word, lexeme, products, categories)
-    SELECT word, lexeme, products, categories FROM fresh_word WHERE lexeme IS NOT NULL
+INSERT_WORDS = """
+    INSERT INTO catalog_word AS word (word, lexeme, product_count, category_count)
+    SELECT word, lexeme, product_count, category_count
+    FROM fresh_word WHERE lexeme IS NOT NULL
     ON CONFLICT (word) DO
 """
-REPLACE = """
-    UPDATE SET products = EXCLUDED.products, categories = EXCLUDED.categories
-    WHERE (word.products, word.categories) <> (EXCLUDED.products, EXCLUDED.categories)
+ADD_NEW_WORDS = INSERT_WORDS + "NOTHING"
+ADD_OR_UPDATE_WORDS = f"""
+    {INSERT_WORDS}
+    UPDATE SET product_count = EXCLUDED.product_count, category_count = EXCLUDED.category_count
+    WHERE (word.product_count, word.category_count)
+        <> (EXCLUDED.product_count, EXCLUDED.category_count)
 """
-REMOVE = """
+REMOVE_UNUSED_WORDS = """
     DELETE FROM catalog_word word
     WHERE NOT EXISTS (SELECT 1 FROM fresh_word WHERE fresh_word.word = word.word)
 """
-LONG_AGO = datetime(1000, 1, 1, tzinfo=UTC)
 
 
 def refresh() -> bool:
-    """Read what has changed since last time; what is read twice does no harm.
+    """Read the products that have changed since the last refresh.
 
-    Returns whether anything was there to read; nothing is done while another refreshes.
+    Reading a product twice is harmless. Returns whether there was anything to read; does nothing
+    while another refresh runs.
     """
     with transaction.atomic():
-        if not _my_turn():
+        if not _try_lock():
             return False
         state = VocabularyState.objects.first()
         if state is None:
-            return _recount()
-        since = state.read_until - OVERLAP
+            return _count_all()
+        since = state.read_until - COMMIT_DELAY
         changed = _changed_since(since).count()
-        if _is_stale(state, changed):
-            return _recount()
-        return changed > 0 and _read(since, changed)
+        if _is_outdated(state, changed):
+            return _count_all()
+        return changed > 0 and _add_words(since, changed)
 
 
-def catch_up() -> bool:
-    """Refresh before somebody's search is answered with what it lacks, if it is little to read."""
+def refresh_before_search() -> bool:
+    """Refresh if products have changed, but not so many that a search would wait too long."""
     state = VocabularyState.objects.first()
-    changed = _changed_since(state.read_until if state else LONG_AGO)
-    number = changed[: READ_AT_ONCE + 1].count()
-    return 0 < number <= READ_AT_ONCE and refresh()
+    changed = _changed_since(state.read_until if state else START_OF_TIME)
+    count = changed[: MAX_PRODUCTS_BEFORE_SEARCH + 1].count()
+    return 0 < count <= MAX_PRODUCTS_BEFORE_SEARCH and refresh()
 
 
 def rebuild() -> None:
-    """Count all products anew."""
+    """Count the words of all products."""
     with transaction.atomic():
-        _wait_for_turn()
-        _recount()
+        _lock()
+        _count_all()
 
 
 def _changed_since(since: datetime) -> models.QuerySet:
     return apps.get_model("catalog.Product")._base_manager.filter(updated_at__gt=since)
 
 
-def _is_stale(state: VocabularyState, changed: int) -> bool:
-    changed += state.changed
-    aged = _now() - state.counted_at > LONGEST_AGE
-    return changed > CHANGED * state.products or (aged and changed > 0)
+def _is_outdated(state: VocabularyState, changed: int) -> bool:
+    changed += state.changed_count
+    is_old = _database_time() - state.counted_at > MAX_COUNT_AGE
+    return changed > MAX_CHANGED_SHARE * state.product_count or (is_old and changed > 0)
 
 
-def _read(since: datetime, changed: int) -> bool:
-    until = _now()
-    _write(since, [ADD + "NOTHING"])
-    VocabularyState.objects.update(read_until=until, changed=F("changed") + changed)
+def _add_words(since: datetime, changed: int) -> bool:
+    until = _database_time()
+    _write_words(since, [ADD_NEW_WORDS])
+    VocabularyState.objects.update(read_until=until, changed_count=F("changed_count") + changed)
     return True
 
 
-def _recount() -> bool:
-    until = _now()
-    _write(LONG_AGO, [REMOVE, ADD + REPLACE])
-    products = _changed_since(LONG_AGO).filter(deleted_at=None).count()
+def _count_all() -> bool:
+    until = _database_time()
+    _write_words(START_OF_TIME, [REMOVE_UNUSED_WORDS, ADD_OR_UPDATE_WORDS])
+    products = _changed_since(START_OF_TIME).filter(deleted_at=None).count()
     VocabularyState.objects.update_or_create(
         pk=1,
         defaults={
             "read_until": until,
             "counted_at": until,
-            "products": products,
-            "changed": 0,
+            "product_count": products,
+            "changed_count": 0,
         },
     )
     return True
 
 
-def _write(since: datetime, statements: list[str]) -> None:
+def _write_words(since: datetime, statements: list[str]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, {"since": since, "texts": TEXTS})
+        cursor.execute(COUNT_WORDS, {"since": since, "texts": TEXTS})
         for statement in statements:
             cursor.execute(statement)
         cursor.execute("DROP TABLE fresh_word")
-        # PostgreSQL leaves so small a table unanalysed, takes half of the companies for closed,
-        # and then every estimated total is half of what it should be.
+        # PostgreSQL does not analyse so small a table. Without statistics it assumes that half of
+        # the companies are inactive, and each estimated total is half of what it should be.
         cursor.execute("ANALYZE accounts_company")
 
 
-def _now() -> datetime:
-    """The clock of the database, which goes on during a transaction."""
-    return _one("SELECT clock_timestamp()")
+def _database_time() -> datetime:
+    """Return the time of the database's clock, which also advances during a transaction."""
+    return _fetch_value("SELECT clock_timestamp()")
 
 
-def _my_turn() -> bool:
-    return bool(_one(f"SELECT pg_try_advisory_xact_lock({LOCK})"))
+def _try_lock() -> bool:
+    return bool(_fetch_value(f"SELECT pg_try_advisory_xact_lock({LOCK_ID})"))
 
 
-def _wait_for_turn() -> None:
-    _one(f"SELECT pg_advisory_xact_lock({LOCK})")
+def _lock() -> None:
+    _fetch_value(f"SELECT pg_advisory_xact_lock({LOCK_ID})")
 
 
-def _one(sql: str) -> Any:
+def _fetch_value(sql: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone()[0]

@@ -2,22 +2,22 @@ from common.api.exceptions import ServiceUnavailable
 
 
 class FeedError(Exception):
-    """The feed gave nothing that can be taken; the message continues "The feed ...".
+    """The feed's answer can't be used; the message continues "The feed ...".
 
-    `again` says whether another try may bring more at once, `retry_after` the seconds after which
-    the feed wants to be asked again.
+    `is_retryable` says whether another try at once may succeed, `retry_after` after how many
+    seconds the feed wants the next request.
     """
 
     def __init__(
-        self, message: str, *, again: bool = False, retry_after: float | None = None
+        self, message: str, *, is_retryable: bool = False, retry_after: float | None = None
     ) -> None:
         super().__init__(message)
-        self.again = again
+        self.is_retryable = is_retryable
         self.retry_after = retry_after
 
 
-class NoPosts(ServiceUnavailable):
-    """503: there has never been a copy, and the feed gives none; `wait` is in seconds."""
+class FeedUnavailable(ServiceUnavailable):
+    """503: there are no posts yet, and the feed returns none; `wait` is in seconds."""
 
     default_detail = "There are no posts yet, and the feed does not answer. Try again soon."
     default_code = "feed_unavailable"

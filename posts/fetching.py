@@ -1,4 +1,4 @@
-"""Getting the feed's bytes: bounded in time, size and redirects, and only if they have changed."""
+"""Fetching the feed: bounded in time, size and redirects, and only if it has changed."""
 
 import asyncio
 import time
@@ -13,30 +13,31 @@ from django.conf import settings
 from common.retry_after import retry_after
 from posts.errors import FeedError
 
-CONNECT, READ = 3.0, 5.0
-ATTEMPTS = 3
-MOST_REDIRECTS = 3
-FIRST_PAUSE = 0.3
-# For a longer pause than this the job is put back.
-LONGEST_PAUSE = 5.0
-NOT_MODIFIED = 304
-LONGEST_VALIDATOR = 500
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 5.0
+MAX_ATTEMPTS = 3
+MAX_REDIRECTS = 3
+FIRST_RETRY_DELAY_S = 0.3
+# If the feed asks for a longer delay, the job is queued again.
+MAX_RETRY_DELAY_S = 5.0
+MAX_VALIDATOR_CHARS = 500
+OK, NOT_MODIFIED = 200, 304
+RETRYABLE_STATUSES = (408, 425, 429)
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a server knows a version of its answer by; `url` is where that was had."""
+    """The validators of an earlier answer, which came from `url`."""
 
     url: str = ""
     etag: str = ""
     last_modified: str = ""
 
     def headers(self, url: str) -> dict[str, str]:
-        """To ask only for what has changed, if anything of `url` is known."""
+        """Return the headers of a conditional request, empty if the answer was another URL's."""
         if url != self.url:
             return {}
-        given = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in given.items() if value}
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,88 +46,90 @@ class Payload:
     validators: Validators
 
 
-def fetch(known: Validators) -> Payload | None:
-    """The feed of `POSTS_API_URL`, or `None` where it is still what `known` names.
+def fetch(validators: Validators) -> Payload | None:
+    """Return the feed of `POSTS_API_URL`, or `None` if it has not changed.
 
-    Takes `POSTS_TIMEOUT` seconds at most, however slowly the bytes drip; raises `FeedError`.
+    Takes at most `POSTS_TIMEOUT` seconds, however slowly the bytes arrive; raises `FeedError`.
     """
-    return asyncio.run(_within_time(known))
+    return asyncio.run(_fetch_with_deadline(validators))
 
 
-async def _within_time(known: Validators) -> Payload | None:
+async def _fetch_with_deadline(validators: Validators) -> Payload | None:
     try:
         async with asyncio.timeout(settings.POSTS_TIMEOUT):
-            return await _persist(known)
+            return await _fetch_with_retries(validators)
     except TimeoutError:
         raise FeedError(f"took longer than {settings.POSTS_TIMEOUT:g} seconds.") from None
 
 
-async def _persist(known: Validators) -> Payload | None:
+async def _fetch_with_retries(validators: Validators) -> Payload | None:
     retries = stamina.retry_context(
-        on=_pause,
-        attempts=ATTEMPTS,
+        on=_retry_delay,
+        attempts=MAX_ATTEMPTS,
         timeout=None,
-        wait_initial=FIRST_PAUSE,
+        wait_initial=FIRST_RETRY_DELAY_S,
         wait_max=2.0,
-        wait_jitter=FIRST_PAUSE,
+        wait_jitter=FIRST_RETRY_DELAY_S,
     )
     async for attempt in retries:
         with attempt:
-            return await _ask(known)
+            return await _fetch_once(validators)
     raise AssertionError("unreachable: the last attempt raises")
 
 
-def _pause(error: Exception) -> bool | float:
-    """stamina's question: whether to try again, or after how many seconds."""
-    if not isinstance(error, FeedError) or not error.again:
+def _retry_delay(error: Exception) -> bool | float:
+    """Tell stamina whether to retry, or after how many seconds."""
+    if not isinstance(error, FeedError) or not error.is_retryable:
         return False
     if error.retry_after is None:
         return True
-    return error.retry_after if error.retry_after <= LONGEST_PAUSE else False
+    return error.retry_after if error.retry_after <= MAX_RETRY_DELAY_S else False
 
 
-async def _ask(known: Validators) -> Payload | None:
+async def _fetch_once(validators: Validators) -> Payload | None:
     url = settings.POSTS_API_URL
+    conditions = validators.headers(url)
     try:
-        conditions = known.headers(url)
-        async with _answer(url, conditions) as response:
+        async with _open_response(url, conditions) as response:
             if response.status_code == NOT_MODIFIED and conditions:
                 return None
-            return await _taken(response, url)
+            return await _read_payload(response, url)
     except httpx2.TimeoutException as error:
-        raise FeedError(f"did not answer in time ({type(error).__name__}).", again=True) from None
+        message = f"did not answer in time ({type(error).__name__})."
+        raise FeedError(message, is_retryable=True) from None
     except httpx2.TransportError as error:
-        raise FeedError(f"can't be reached ({type(error).__name__}).", again=True) from None
+        message = f"can't be reached ({type(error).__name__})."
+        raise FeedError(message, is_retryable=True) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise FeedError(f"can't be asked ({type(error).__name__}).") from None
+        raise FeedError(f"can't be requested ({type(error).__name__}).") from None
 
 
 @asynccontextmanager
-async def _answer(url: str, headers: dict[str, str]) -> AsyncIterator[httpx2.Response]:
-    """The answer with its body unread, behind at most three redirects, whose bodies stay so too."""
-    asked = {
+async def _open_response(url: str, headers: dict[str, str]) -> AsyncIterator[httpx2.Response]:
+    """Follow redirects and yield the response; no body has been read."""
+    all_headers = {
         "Accept": "application/json",
-        # Packed bytes would unpack to more than anybody has counted.
+        # A compressed body could exceed the limit when it is decompressed.
         "Accept-Encoding": "identity",
         "User-Agent": f"Bureau/{settings.VERSION}",
         **headers,
     }
-    timeout = httpx2.Timeout(READ, connect=CONNECT)
-    async with httpx2.AsyncClient(timeout=timeout, headers=asked) as client:
+    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    async with httpx2.AsyncClient(timeout=timeout, headers=all_headers) as client:
         request = client.build_request("GET", url)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = await client.send(request, stream=True)
             try:
                 if not response.has_redirect_location:
                     yield response
                     return
-                request = _next(response)
+                request = _redirected_request(response)
             finally:
                 await response.aclose()
     raise FeedError("redirects too often.")
 
 
-def _next(response: httpx2.Response) -> httpx2.Request:
+def _redirected_request(response: httpx2.Response) -> httpx2.Request:
     request = response.next_request
     assert request is not None
     if response.url.scheme == "https" != request.url.scheme:
@@ -134,25 +137,25 @@ def _next(response: httpx2.Response) -> httpx2.Request:
     return request
 
 
-async def _taken(response: httpx2.Response, url: str) -> Payload:
+async def _read_payload(response: httpx2.Response, url: str) -> Payload:
     status = response.status_code
-    if status != 200:
-        again = status >= 500 or status in (408, 425, 429)
-        wait = retry_after(response.headers, time.time()) if again else None
-        raise FeedError(f"answered {status}.", again=again, retry_after=wait)
+    if status != OK:
+        is_retryable = status >= 500 or status in RETRYABLE_STATUSES
+        delay = retry_after(response.headers, time.time()) if is_retryable else None
+        raise FeedError(f"answered {status}.", is_retryable=is_retryable, retry_after=delay)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise FeedError("is packed, although it was asked not to be.")
-    etag, last_modified = (_usable(response, name) for name in ("etag", "last-modified"))
-    return Payload(await _body(response), Validators(url, etag, last_modified))
+        raise FeedError("is compressed, although an uncompressed answer was requested.")
+    etag, last_modified = (_validator(response, name) for name in ("etag", "last-modified"))
+    return Payload(await _read_body(response), Validators(url, etag, last_modified))
 
 
-def _usable(response: httpx2.Response, name: str) -> str:
-    """A validator that can be kept and sent back, or an empty string."""
+def _validator(response: httpx2.Response, name: str) -> str:
+    """Return a validator that can be stored and sent back, or an empty string."""
     value: str = response.headers.get(name, "")
-    return value if value.isascii() and len(value) <= LONGEST_VALIDATOR else ""
+    return value if value.isascii() and len(value) <= MAX_VALIDATOR_CHARS else ""
 
 
-async def _body(response: httpx2.Response) -> bytes:
+async def _read_body(response: httpx2.Response) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk

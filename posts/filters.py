@@ -8,17 +8,13 @@ from posts.models import Post
 
 @extend_schema_field(int)
 class IntegerFilter(django_filters.Filter):
-    """A whole number; anything else is refused."""
+    """A filter by a whole number; other values are rejected."""
 
     field_class = forms.IntegerField
 
 
 class PostFilter(FilterSet):
-    search = SearchFilter(
-        "title",
-        "body",
-        label="Part of title or body.",
-    )
+    search = SearchFilter("title", "body", label="Part of the title or the body.")
     user_id = IntegerFilter(label="The author's id in the feed.")
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Metrics of the mirrored feed."""
+"""The metrics of the feed's copy."""
 
 from collections.abc import Iterator
 
@@ -19,14 +19,14 @@ def record_refresh(outcome: str) -> None:
 
 
 def collect() -> Iterator[Metric]:
-    """Return the age and size of the mirror; nothing before the first copy."""
+    """Yield the copy's age and size; nothing before the first copy."""
     feed = Feed.objects.exclude(fresh_at=None).first()
     if feed is None:
         return
     age_s = (timezone.now() - feed.fresh_at).total_seconds()
     yield GaugeMetricFamily(
         "bureau_feed_age_seconds",
-        "Time since the posts were known to be fresh.",
+        "Seconds since the posts were last known to be fresh.",
         value=max(0.0, age_s),
     )
-    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the mirror.", value=feed.posts)
+    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the copy.", value=feed.post_count)

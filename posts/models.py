@@ -7,8 +7,7 @@ from django.utils import timezone
 from common.jobs import Job
 from posts.querysets import FeedQuerySet
 
-# Seconds.
-WITHOUT_A_COPY = 15.0
+MAX_RETRY_DELAY_WITHOUT_COPY_S = 15.0
 
 
 class Post(models.Model):
@@ -29,10 +28,11 @@ class Post(models.Model):
 
 
 class Feed(Job):
-    """The state of the mirror, and the job that refreshes it: one row, queued again each time.
+    """The state of the copy, and the job that refreshes it: one row, requeued for each refresh.
 
-    The posts are as fresh as `fresh_at` says: then the feed was read whole or said that nothing
-    has changed. `failed_at` is when the last refresh failed, nothing where it did not.
+    `fresh_at` is when the copy last matched the feed, `failed_at` when the last refresh failed;
+    it is null if the last refresh succeeded. `suspect_payloads` counts the last payloads in a row
+    that lacked most of the posts.
     """
 
     NAME: ClassVar[str] = "posts"
@@ -45,9 +45,9 @@ class Feed(Job):
     fresh_at = models.DateTimeField(null=True, editable=False)
     failed_at = models.DateTimeField(null=True, editable=False)
     failure = models.CharField(max_length=500, blank=True, editable=False)
-    posts = models.PositiveIntegerField(default=0, editable=False)
-    refused = models.PositiveIntegerField("posts refused", default=0, editable=False)
-    doubts = models.PositiveSmallIntegerField(default=0, editable=False)
+    post_count = models.PositiveIntegerField("posts", default=0, editable=False)
+    rejected_count = models.PositiveIntegerField("rejected posts", default=0, editable=False)
+    suspect_payloads = models.PositiveSmallIntegerField(default=0, editable=False)
 
     objects = FeedQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -55,10 +55,14 @@ class Feed(Job):
         verbose_name = verbose_name_plural = "feed"
 
     def __str__(self) -> str:
-        return "The posts' mirror"
+        return "Feed of posts"
 
     def backoff(self) -> float:
-        """Never longer than until beat would ask for the next refresh anyway, and short as long
-        as there is no copy at all: who has mended the feed's address waits for the first one."""
-        longest = settings.POSTS_REFRESH.total_seconds()
-        return min(super().backoff(), longest if self.fresh_at else min(longest, WITHOUT_A_COPY))
+        """Return the seconds until the next try, at most the time between two refreshes.
+
+        Without a copy the limit is shorter, so that a corrected address takes effect soon.
+        """
+        limit = settings.POSTS_REFRESH.total_seconds()
+        if self.fresh_at is None:
+            limit = min(limit, MAX_RETRY_DELAY_WITHOUT_COPY_S)
+        return min(super().backoff(), limit)

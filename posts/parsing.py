@@ -1,4 +1,4 @@
-"""What is in the feed's bytes: the good posts, and why others were refused."""
+"""Parsing the feed's payload: the valid posts, and why others were rejected."""
 
 import json
 from collections import Counter
@@ -9,13 +9,13 @@ from django.conf import settings
 
 from posts.errors import FeedError
 
-LARGEST = 2**63 - 1
-LONGEST_TITLE, LONGEST_BODY = 1_000, 100_000
+MAX_ID = 2**63 - 1
+MAX_TITLE_CHARS, MAX_BODY_CHARS = 1_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A post as the feed has it."""
+class FeedItem:
+    """A valid post of the feed."""
 
     id: int
     user_id: int
@@ -24,23 +24,35 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """The good items in the feed's order, and how many others there were for which reason."""
+class FeedContents:
+    """The valid items in the feed's order, and the number of rejected ones by reason."""
 
-    items: list[Item] = field(default_factory=list)
-    refused: Counter[str] = field(default_factory=Counter)
+    items: list[FeedItem] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
 
     @property
-    def is_whole(self) -> bool:
-        return not self.refused
+    def is_complete(self) -> bool:
+        return not self.rejected
 
 
-class _RefusedError(Exception):
-    """Why an item can't be taken, without any of its words."""
+class _ItemRejected(Exception):
+    """Why an item is rejected; quotes nothing of its text."""
 
 
-def read(body: bytes) -> Contents:
-    """The posts in a payload; raises `FeedError` where it is none, or has more bad than good."""
+def parse(body: bytes) -> FeedContents:
+    """Return the posts of a payload.
+
+    Raises `FeedError` if it is not a list of posts, or has more invalid posts than valid ones.
+    """
+    entries = _load_entries(body)
+    contents = _parse_entries(entries)
+    if len(contents.items) * 2 < len(entries):
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in contents.rejected.most_common())
+        raise FeedError(f"has more invalid posts than valid ones ({reasons}).")
+    return contents
+
+
+def _load_entries(body: bytes) -> list[Any]:
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
@@ -51,53 +63,49 @@ def read(body: bytes) -> Contents:
         raise FeedError("is empty.")
     if len(payload) > settings.POSTS_MAX_COUNT:
         raise FeedError(f"has more than {settings.POSTS_MAX_COUNT} posts.")
-    contents = _sorted_out(payload)
-    if len(contents.items) * 2 < len(payload):
-        reasons = ", ".join(f"{reason}: {n}" for reason, n in contents.refused.most_common())
-        raise FeedError(f"has more bad posts than good ones ({reasons}).")
-    return contents
+    return payload
 
 
-def _sorted_out(payload: list[Any]) -> Contents:
-    contents, seen = Contents(), set()
-    for entry in payload:
+def _parse_entries(entries: list[Any]) -> FeedContents:
+    contents, seen = FeedContents(), set()
+    for entry in entries:
         try:
-            item = _item(entry)
+            item = _parse_item(entry)
             if item.id in seen:
-                raise _RefusedError("an id that came before")
-        except _RefusedError as reason:
-            contents.refused[str(reason)] += 1
+                raise _ItemRejected("duplicate id")
+        except _ItemRejected as reason:
+            contents.rejected[str(reason)] += 1
         else:
             seen.add(item.id)
             contents.items.append(item)
     return contents
 
 
-def _item(entry: Any) -> Item:
+def _parse_item(entry: Any) -> FeedItem:
     if not isinstance(entry, dict):
-        raise _RefusedError("not an object")
-    return Item(
-        id=_number(entry, "id"),
-        user_id=_number(entry, "userId"),
-        title=_text(entry, "title", LONGEST_TITLE),
-        body=_text(entry, "body", LONGEST_BODY),
+        raise _ItemRejected("not an object")
+    return FeedItem(
+        id=_read_id(entry, "id"),
+        user_id=_read_id(entry, "userId"),
+        title=_read_text(entry, "title", MAX_TITLE_CHARS),
+        body=_read_text(entry, "body", MAX_BODY_CHARS),
     )
 
 
-def _number(entry: dict[str, Any], name: str) -> int:
+def _read_id(entry: dict[str, Any], name: str) -> int:
     value = entry.get(name)
-    # `true` is an int to Python.
-    if type(value) is not int or not 1 <= value <= LARGEST:
-        raise _RefusedError(f"no usable {name}")
+    # `isinstance` would accept `true`.
+    if type(value) is not int or not 1 <= value <= MAX_ID:
+        raise _ItemRejected(f"invalid {name}")
     return value
 
 
-def _text(entry: dict[str, Any], name: str, longest: int) -> str:
+def _read_text(entry: dict[str, Any], name: str, max_chars: int) -> str:
     value = entry.get(name)
-    if not isinstance(value, str) or len(value) > longest or "\0" in value:
-        raise _RefusedError(f"no usable {name}")
+    if not isinstance(value, str) or len(value) > max_chars or "\0" in value:
+        raise _ItemRejected(f"invalid {name}")
     try:
         value.encode()
     except UnicodeEncodeError:  # half of a surrogate pair
-        raise _RefusedError(f"no usable {name}") from None
+        raise _ItemRejected(f"invalid {name}") from None
     return value

@@ -8,20 +8,24 @@ from common.logs import current_request_id
 
 
 class FeedQuerySet(JobQuerySet):
-    """The one row that is the mirror's state."""
+    """The one row that holds the state of the copy."""
 
     def state(self) -> Any:
-        """The mirror's row, or `None` where nobody has asked for a refresh yet."""
+        """Return the row, or `None` before the first refresh was requested."""
         return self.filter(name=self.model.NAME).first()
 
-    def ask_for_refresh(self, *, now: bool = False) -> Any:
-        """Queue a refresh unless one waits or runs; with `now` one that waits is not put off."""
-        busy = (JobStatus.IN_PROGRESS,) if now else ACTIVE
+    def request_refresh(self, *, immediately: bool = False) -> Any:
+        """Queue a refresh unless one is queued or running.
+
+        With `immediately`, a queued refresh that waits for its next try becomes due.
+        """
+        unchanged = (JobStatus.IN_PROGRESS,) if immediately else ACTIVE
         with transaction.atomic():
-            first = {"request_id": current_request_id()}
-            feed, made = self.get_or_create(name=self.model.NAME, defaults=first)
-            queued = self.filter(pk=feed.pk).exclude(status__in=busy).update(**requeue_columns())
-            if made or queued:
+            defaults = {"request_id": current_request_id()}
+            feed, created = self.get_or_create(name=self.model.NAME, defaults=defaults)
+            idle = self.filter(pk=feed.pk).exclude(status__in=unchanged)
+            queued = idle.update(**requeue_columns())
+            if created or queued:
                 feed.publish_on_commit()
         feed.refresh_from_db()
         return feed

@@ -3,7 +3,7 @@ from posts.models import Post
 
 
 class PostSerializer(ModelSerializer):
-    """A post as the feed has it; the times are those of our copy."""
+    """A post of the feed; the times are those of the copy."""
 
     class Meta:
         model = Post

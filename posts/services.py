@@ -1,155 +1,169 @@
-"""Bringing the mirror up to date, and never losing the last good copy on the way."""
+"""Refreshing the copy of the feed; a failed refresh leaves the last good copy as it is."""
 
 import time
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from accounts.models import User
 from common.caching.invalidation import invalidate_on_commit
+from common.events import record
 from common.jobs import LostLease, RetryLater, runner
 from common.jobs.status import JobStatus
 from common.single_flight import SingleFlight
 from posts import fetching, parsing
-from posts.errors import FeedError, NoPosts
+from posts.errors import FeedError, FeedUnavailable
 from posts.fetching import Payload, Validators
 from posts.metrics import record_refresh
 from posts.models import Feed, Post
-from posts.parsing import Contents, Item
+from posts.parsing import FeedContents, FeedItem
 
 log = structlog.get_logger(__name__)
 
 NAMESPACE = "posts"
-# So many payloads in a row that lack more than half of the posts are believed.
-BELIEVED = 3
-BATCH = 500
-# Seconds that a request waits for the very first copy.
-PATIENCE = 3.0
-TICK = 0.1
+# Posts that a suspect payload lacks are deleted after this many suspect payloads in a row.
+MAX_SUSPECT_PAYLOADS = 3
+BATCH_ROWS = 500
+# How long a request waits for the very first copy.
+FIRST_COPY_WAIT_S = 3.0
+POLL_INTERVAL_S = 0.1
+DEFAULT_RETRY_AFTER_S = 2.0
 
 
-def mirror() -> Feed:
-    """The mirror with a copy in it; the first to ask for one has it fetched.
+def feed_with_copy() -> Feed:
+    """Return the feed's row; without a copy yet, fetch the first one.
 
-    Raises `NoPosts` where the feed has never given one and does not give it soon.
+    Raises `FeedUnavailable` if there is none and the feed does not return one soon.
     """
     feed = Feed.objects.state()
     if feed and feed.fresh_at:
         return feed
-    if feed is None or not _is_put_off(feed):
+    if feed is None or not _waits_for_retry(feed):
         with suppress(TimeoutError):
-            _first_copy.call(timeout_s=PATIENCE)
+            _first_copy.call(timeout_s=FIRST_COPY_WAIT_S)
         feed = Feed.objects.state()
     if feed is None or not feed.fresh_at:
-        raise NoPosts(wait=_seconds_until(feed))
+        raise FeedUnavailable(wait=_seconds_until_retry(feed))
     return feed
 
 
-def _fetch_first() -> None:
-    """Do the job here and now, without a worker; another who does it already is waited for."""
+@transaction.atomic
+def request_refresh(*, by: User) -> None:
+    """Queue a refresh that starts at once."""
+    feed = Feed.objects.request_refresh(immediately=True)
+    record("feed.refresh_requested", by=by, target=feed)
+
+
+def _fetch_first_copy() -> None:
+    """Run the job in this process, or wait for the process that runs it already."""
     try:
-        feed = Feed.objects.ask_for_refresh()
+        feed = Feed.objects.request_refresh()
         runner.run(Feed, feed.pk)
         while Feed.objects.filter(pk=feed.pk, status=JobStatus.IN_PROGRESS).exists():
-            time.sleep(TICK)
+            time.sleep(POLL_INTERVAL_S)
     finally:
         connection.close()
 
 
-_first_copy = SingleFlight("first-posts", _fetch_first)
+_first_copy = SingleFlight("first-posts", _fetch_first_copy)
 
 
-def _is_put_off(feed: Feed) -> bool:
+def _waits_for_retry(feed: Feed) -> bool:
     return feed.status == JobStatus.QUEUED and feed.run_after > timezone.now()
 
 
-def _seconds_until(feed: Feed | None) -> float:
-    """Until the next try, as far as that is known."""
-    if feed is None or not _is_put_off(feed):
-        return 2.0
+def _seconds_until_retry(feed: Feed | None) -> float:
+    if feed is None or not _waits_for_retry(feed):
+        return DEFAULT_RETRY_AFTER_S
     return (feed.run_after - timezone.now()).total_seconds()
 
 
 def refresh(feed: Feed) -> None:
-    """Ask the feed and take what is good of its answer.
+    """Fetch the feed and store its valid posts.
 
-    Raises `RetryLater` for a feed that is down, slow, or sends what can't be taken: the posts are
-    then as they were.
+    Raises `RetryLater` if the feed is down, slow or invalid; the posts then stay as they are.
     """
     try:
         payload = fetching.fetch(Validators(feed.url, feed.etag, feed.last_modified))
-        contents = parsing.read(payload.body) if payload else None
+        contents = parsing.parse(payload.body) if payload else None
     except FeedError as error:
-        _note_failure(feed, f"The feed {error}")
+        _store_failure(feed, f"The feed {error}")
         raise RetryLater(f"The feed {error}", delay=error.retry_after) from None
-    outcome = _confirm(feed) if payload is None else _take(feed, payload, contents or Contents())
+    if payload is None or contents is None:
+        outcome = _store_unchanged(feed)
+    else:
+        outcome = _store_contents(feed, payload, contents)
     record_refresh(outcome)
 
 
-def _note_failure(feed: Feed, failure: str) -> None:
+def _store_failure(feed: Feed, failure: str) -> None:
     record_refresh("failed")
     with invalidate_on_commit(NAMESPACE):
-        _locked(feed)
+        _lock(feed)
         Feed.objects.filter(pk=feed.pk).update(failed_at=Now(), failure=failure[:500])
 
 
-def _confirm(feed: Feed) -> str:
-    """Nothing has changed upstream: the copy is as fresh as if it had been read again."""
+def _store_unchanged(feed: Feed) -> str:
+    """Mark the copy as fresh: the feed has not changed."""
     with invalidate_on_commit(NAMESPACE):
-        _locked(feed)
-        _store(feed)
+        _lock(feed)
+        _store_success(feed)
     return "unchanged"
 
 
-def _take(feed: Feed, payload: Payload, contents: Contents) -> str:
-    """Bring the posts to what the payload holds.
+def _store_contents(feed: Feed, payload: Payload, contents: FeedContents) -> str:
+    """Store the posts of the payload and return the refresh's outcome.
 
-    What has gone upstream goes here too, if the payload is whole. One that lacks more than half
-    of our posts may be a feed that has lost them: what it has is taken, and what it lacks goes
-    only when it was lacking `BELIEVED` times in a row.
+    Posts that a complete payload lacks are deleted. A payload that lacks more than half of them is
+    suspect, because the feed may have lost them: its posts are stored, but others are deleted only
+    after `MAX_SUSPECT_PAYLOADS` such payloads in a row.
     """
-    if contents.refused:
-        log.warning("feed_items_refused", reasons=dict(contents.refused))
+    if contents.rejected:
+        log.warning("feed_items_rejected", reasons=dict(contents.rejected))
     with invalidate_on_commit(NAMESPACE):
-        stored = _locked(feed)
-        known = {post.id: post for post in Post.objects.all()}
-        changed = [item for item in contents.items if _differs(known.get(item.id), item)]
-        gone = known.keys() - {item.id for item in contents.items}
-        doubts = stored.doubts + 1 if _is_doubtful(stored, payload, len(gone), len(known)) else 0
-        is_believed = contents.is_whole and (doubts == 0 or doubts >= BELIEVED)
-        _write(changed)
-        if gone and is_believed:
-            Post.objects.filter(id__in=gone).delete()
-        # With validators the same payload would not come again, and the doubt would never end.
-        validators = payload.validators if is_believed else Validators(payload.validators.url)
-        _store(
+        stored = _lock(feed)
+        posts = {post.id: post for post in Post.objects.all()}
+        changed = [item for item in contents.items if _differs(posts.get(item.id), item)]
+        missing = posts.keys() - {item.id for item in contents.items}
+        is_suspect = _is_suspect(stored, payload, len(missing), len(posts))
+        suspect_payloads = stored.suspect_payloads + 1 if is_suspect else 0
+        is_trusted = contents.is_complete and (
+            not is_suspect or suspect_payloads >= MAX_SUSPECT_PAYLOADS
+        )
+        _write_posts(changed)
+        if missing and is_trusted:
+            Post.objects.filter(id__in=missing).delete()
+        # With validators the same payload would not be sent again and never become trusted.
+        validators = payload.validators if is_trusted else Validators(payload.validators.url)
+        _store_success(
             feed,
             url=validators.url,
             etag=validators.etag,
             last_modified=validators.last_modified,
-            posts=Post.objects.count(),
-            refused=contents.refused.total(),
-            doubts=0 if is_believed else doubts,
+            post_count=Post.objects.count(),
+            rejected_count=contents.rejected.total(),
+            suspect_payloads=0 if is_trusted else suspect_payloads,
         )
-    return "updated" if changed or (gone and is_believed) else "unchanged"
+    return "updated" if changed or (missing and is_trusted) else "unchanged"
 
 
-def _locked(feed: Feed) -> Feed:
-    """The row as it is, held until the end; `LostLease` where another run has taken over."""
-    mine = Feed.objects.select_for_update().filter(pk=feed.pk, run_id=feed.run_id).first()
-    if mine is None:
+def _lock(feed: Feed) -> Feed:
+    """Lock and return the stored row; raises `LostLease` if another run has taken over."""
+    stored = Feed.objects.select_for_update().filter(pk=feed.pk, run_id=feed.run_id).first()
+    if stored is None:
         raise LostLease
-    return mine
+    return stored
 
 
-def _store(feed: Feed, **columns: Any) -> None:
+def _store_success(feed: Feed, **columns: Any) -> None:
     Feed.objects.filter(pk=feed.pk).update(fresh_at=Now(), failed_at=None, failure="", **columns)
 
 
-def _differs(post: Post | None, item: Item) -> bool:
+def _differs(post: Post | None, item: FeedItem) -> bool:
     return post is None or (post.user_id, post.title, post.body) != (
         item.user_id,
         item.title,
@@ -157,17 +171,17 @@ def _differs(post: Post | None, item: Item) -> bool:
     )
 
 
-def _is_doubtful(feed: Feed, payload: Payload, gone: int, known: int) -> bool:
-    """Of another address other posts are to be expected."""
-    return feed.url in ("", payload.validators.url) and gone * 2 > known
+def _is_suspect(feed: Feed, payload: Payload, missing: int, known: int) -> bool:
+    """Whether most posts are missing although the address is still the same."""
+    return feed.url in ("", payload.validators.url) and missing * 2 > known
 
 
-def _write(items: list[Item]) -> None:
+def _write_posts(items: list[FeedItem]) -> None:
     posts = [Post(id=i.id, user_id=i.user_id, title=i.title, body=i.body) for i in items]
     Post.objects.bulk_create(
         posts,
         update_conflicts=True,
         unique_fields=["id"],
         update_fields=["user_id", "title", "body", "updated_at"],
-        batch_size=BATCH,
+        batch_size=BATCH_ROWS,
     )

@@ -13,5 +13,5 @@ def refresh_feed(feed: Feed) -> JobResult:
 
 @shared_task(ignore_result=True)
 def refresh_posts() -> None:
-    """Ask for a refresh of the mirror; where one waits or runs already, that will do."""
-    Feed.objects.ask_for_refresh()
+    """Queue a refresh of the posts unless one is queued or running."""
+    Feed.objects.request_refresh()

@@ -8,16 +8,16 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from common.api.viewsets import FilteringMixin
 from posts import services
 from posts.filters import PostFilter
-from posts.freshness import headers, note_of
+from posts.freshness import headers, to_note
 from posts.models import Feed, Post
 from posts.serializers import PostSerializer
 
 
 class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
-    """The posts of the feed, from our copy: everybody reads them, nobody writes them here.
+    """Posts of the feed, served from a local copy: anyone reads them, no one writes them.
 
-    `Age` says how many seconds ago the copy was known to be what the feed has, `X-Feed-Status`
-    whether that is `fresh`, or `stale` as the feed has failed since.
+    `Age` is the number of seconds since the copy last matched the feed. `X-Feed-Status` is `fresh`,
+    or `stale` if the feed has failed since.
     """
 
     queryset = Post.objects.all()
@@ -34,14 +34,14 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
-            self.feed = services.mirror()
+            self.feed = services.feed_with_copy()
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.feed:
-            note = note_of(self.feed)
+            note = to_note(self.feed)
             response.cache_note = note  # type: ignore[attr-defined]
             for name, value in headers(note).items():
                 response[name] = value

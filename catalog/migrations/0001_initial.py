@@ -27,7 +27,8 @@ class Migration(migrations.Migration):
         TrigramExtension(),
         UnaccentExtension(),
         migrations.RunSQL(
-            catalog.search_vectors.CONFIGURATION, catalog.search_vectors.NO_CONFIGURATION
+            catalog.search_vectors.CREATE_CONFIGURATION,
+            catalog.search_vectors.DROP_CONFIGURATION,
         ),
         migrations.CreateModel(
             name="VocabularyState",
@@ -46,8 +47,8 @@ class Migration(migrations.Migration):
                     "counted_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
-                ("products", models.PositiveIntegerField(default=0)),
-                ("changed", models.PositiveIntegerField(default=0)),
+                ("product_count", models.PositiveIntegerField(default=0)),
+                ("changed_count", models.PositiveIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
@@ -55,14 +56,14 @@ class Migration(migrations.Migration):
             fields=[
                 ("word", models.CharField(max_length=100, primary_key=True, serialize=False)),
                 ("lexeme", models.CharField(db_index=True, max_length=100)),
-                ("products", models.PositiveIntegerField()),
-                ("categories", models.PositiveIntegerField(default=0)),
+                ("product_count", models.PositiveIntegerField()),
+                ("category_count", models.PositiveIntegerField(default=0)),
             ],
             options={
                 "indexes": [
                     django.contrib.postgres.indexes.GinIndex(
                         django.contrib.postgres.indexes.OpClass("word", name="gin_trgm_ops"),
-                        name="word_part",
+                        name="word_trigrams",
                     )
                 ],
             },
@@ -96,7 +97,7 @@ class Migration(migrations.Migration):
                 ("category", models.CharField(blank=True, max_length=100)),
                 ("sku", models.CharField(blank=True, max_length=64, verbose_name="SKU")),
                 (
-                    "heading",
+                    "heading_vector",
                     models.GeneratedField(
                         db_persist=True,
                         expression=catalog.search_vectors.HeadingVector(),
@@ -104,7 +105,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "vector",
+                    "search_vector",
                     models.GeneratedField(
                         db_persist=True,
                         expression=catalog.search_vectors.ProductVector(),
@@ -129,7 +130,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("deleted_at", None)),
                         fields=["id"],
                         include=("company",),
-                        name="product_by_age",
+                        name="product_by_id",
                     ),
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
@@ -150,19 +151,19 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
                         fields=["created_at", "id"],
-                        name="product_by_creation",
+                        name="product_by_created_at",
                     ),
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
                         fields=["category", "price", "id"],
                         include=("company", "stock"),
-                        name="product_by_category",
+                        name="product_by_category_price",
                     ),
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
                         fields=["category", "id"],
                         include=("price",),
-                        name="product_in_category",
+                        name="product_by_category",
                     ),
                     models.Index(
                         condition=models.Q(("deleted_at", None)),
@@ -176,18 +177,18 @@ class Migration(migrations.Migration):
                         ),
                         name="product_by_sku",
                     ),
-                    models.Index(fields=["updated_at"], name="product_by_change"),
+                    models.Index(fields=["updated_at"], name="product_by_updated_at"),
                     django.contrib.postgres.indexes.GinIndex(
                         condition=models.Q(("deleted_at", None)),
                         fastupdate=False,
-                        fields=["heading"],
-                        name="product_heading",
+                        fields=["heading_vector"],
+                        name="product_heading_vector",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         condition=models.Q(("deleted_at", None)),
                         fastupdate=False,
-                        fields=["vector"],
-                        name="product_vector",
+                        fields=["search_vector"],
+                        name="product_search_vector",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         condition=models.Q(
@@ -203,8 +204,8 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         fastupdate=False,
-                        fields=["heading"],
-                        name="product_heading_sample",
+                        fields=["heading_vector"],
+                        name="product_heading_vector_sample",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         condition=models.Q(
@@ -220,15 +221,15 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         fastupdate=False,
-                        fields=["vector"],
-                        name="product_vector_sample",
+                        fields=["search_vector"],
+                        name="product_search_vector_sample",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         django.contrib.postgres.indexes.OpClass(
                             django.db.models.functions.text.Upper("name"), name="gin_trgm_ops"
                         ),
                         condition=models.Q(("deleted_at", None)),
-                        name="product_name_part",
+                        name="product_name_trigrams",
                     ),
                 ],
                 "constraints": [
@@ -237,7 +238,7 @@ class Migration(migrations.Migration):
                             ("deleted_at", None), models.Q(("sku", ""), _negated=True)
                         ),
                         fields=("company", "sku"),
-                        name="product_sku_once_in_company",
+                        name="product_unique_sku_in_company",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("price__gte", 0)), name="product_price_not_negative"

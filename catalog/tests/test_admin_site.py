@@ -23,52 +23,52 @@ def product(admin: User) -> Product:
     return ProductFactory(company=admin.company, name="Oak desk", sku="D-1")
 
 
-def act(client: Client, action: str, *rows: Product) -> Any:
+def run_action(client: Client, action: str, *rows: Product) -> Any:
     data = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
     return client.post(f"{URL}?deleted=1" if action == "restore" else URL, data, follow=True)
 
 
 @pytest.mark.parametrize("query", ["", "?q=oak", "?category=Things", "?stock_from=1&stock_to=9"])
-def test_list(operator: Client, product: Product, query: str) -> None:
+def test_the_list_filters_and_searches(operator: Client, product: Product, query: str) -> None:
     assert b"Oak desk" in operator.get(URL + query).content
 
 
-def test_form_saves(operator: Client, product: Product) -> None:
+def test_the_form_saves_a_product(operator: Client, product: Product) -> None:
     form = {"name": "Table", "price": "5", "stock": "1", "company": str(product.company_id)}
     assert operator.post(f"{URL}{product.pk}/change/", form).status_code == 302
     product.refresh_from_db()
     assert product.name == "Table"
 
 
-def test_delete_marks_and_restore_brings_back(operator: Client, product: Product) -> None:
+def test_a_deleted_product_is_kept_and_can_be_restored(operator: Client, product: Product) -> None:
     operator.post(f"{URL}{product.pk}/delete/", {"post": "yes"}, follow=True)
     assert b"Oak desk" not in operator.get(URL).content
     assert b"Oak desk" in operator.get(f"{URL}?deleted=1").content
-    act(operator, "restore", product)
+    run_action(operator, "restore", product)
     product.refresh_from_db()
     assert product.deleted_at is None
 
 
-def test_restore_does_not_take_a_sku_away(operator: Client, product: Product) -> None:
+def test_restore_fails_if_a_live_product_has_the_sku(operator: Client, product: Product) -> None:
     Product.objects.filter(pk=product.pk).soft_delete()
     ProductFactory(company=product.company, sku="D-1")
-    assert b"another live product has the SKU" in act(operator, "restore", product).content
+    assert b"another live product has the SKU" in run_action(operator, "restore", product).content
     product.refresh_from_db()
     assert product.deleted_at is not None
 
 
-def test_bulk_actions(operator: Client, product: Product) -> None:
-    act(operator, "mark_sold_out", product)
+def test_bulk_actions_change_the_selected_products(operator: Client, product: Product) -> None:
+    run_action(operator, "mark_sold_out", product)
     product.refresh_from_db()
     assert product.stock == 0
-    act(operator, "delete_selected", product)
+    run_action(operator, "delete_selected", product)
     data = {"action": "delete_selected", "_selected_action": [str(product.pk)], "post": "yes"}
     operator.post(URL, data)
     product.refresh_from_db()
     assert product.deleted_at is not None
 
 
-def test_staff_see_their_companys_products_alone(admin: User, product: Product) -> None:
+def test_staff_only_see_the_products_of_their_company(admin: User, product: Product) -> None:
     other = ProductFactory(name="Foreign thing")
     User.objects.filter(pk=admin.pk).update(is_staff=True)
     client = Client()

@@ -9,7 +9,7 @@ from catalog.models import Product
 
 
 @pytest.mark.django_db
-def test_products_are_there_once(settings: Any, tmp_path: Path) -> None:
+def test_seeding_twice_creates_each_product_once(settings: Any, tmp_path: Path) -> None:
     settings.UPLOAD_SOURCE_ROOT = tmp_path
     for _ in range(2):
         call_command("seed_demo", password="demo-pass-2026")

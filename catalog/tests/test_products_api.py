@@ -23,7 +23,7 @@ def product(company: Company) -> Product:
     return ProductFactory(company=company, name="Desk", sku="D-1")
 
 
-def one(product: Product) -> str:
+def detail_url(product: Product) -> str:
     return f"{URL}/{product.pk}"
 
 
@@ -32,39 +32,45 @@ def names(response: Any) -> list[str]:
     return [item["name"] for item in response.json()["items"]]
 
 
-class TestReading:
-    def test_anybody_reads_all_companies(self, api: APIClient, product: Product) -> None:
+class TestRead:
+    def test_anyone_reads_the_products_of_all_companies(
+        self, api: APIClient, product: Product
+    ) -> None:
         ProductFactory(name="Chair")
         assert names(api.get(URL)) == ["Chair", "Desk"]
-        body = api.get(one(product)).json()
+        body = api.get(detail_url(product)).json()
         assert (body["name"], body["price"], body["stock"]) == ("Desk", "9.99", 5)
         assert body["company"] == {"id": str(product.company_id), "code": "acme", "name": "Acme"}
         assert body["created_at"].endswith("Z")
 
-    def test_of_one_company(self, api: APIClient, product: Product) -> None:
+    def test_the_company_filter_takes_a_code(self, api: APIClient, product: Product) -> None:
         ProductFactory(name="Chair")
         assert names(api.get(URL, {"company": "acme"})) == ["Desk"]
         assert names(api.get(URL, {"company": "nobody"})) == []
 
-    def test_what_is_gone_is_gone(self, api: APIClient, product: Product) -> None:
+    def test_deleted_products_and_inactive_companies_are_hidden(
+        self, api: APIClient, product: Product
+    ) -> None:
         gone = ProductFactory()
         Product.objects.filter(pk=gone.pk).soft_delete()
         closed = ProductFactory(company__is_active=False)
         assert names(api.get(URL)) == ["Desk"]
-        assert api.get(one(gone)).status_code == api.get(one(closed)).status_code == 404
+        assert (
+            api.get(detail_url(gone)).status_code == api.get(detail_url(closed)).status_code == 404
+        )
         assert api.get(f"{URL}/{uuid7()}").status_code == 404
 
-    def test_a_broken_token_does_no_harm(self, api: APIClient, product: Product) -> None:
+    def test_an_invalid_token_is_ignored(self, api: APIClient, product: Product) -> None:
         assert api.get(URL, headers={"authorization": "Bearer x"}).status_code == 200
 
-    def test_browser_gets_a_page(self, api: APIClient, product: Product) -> None:
+    def test_a_browser_gets_an_html_page(self, api: APIClient, product: Product) -> None:
         for _ in range(2):
             page = api.get(URL, headers={"accept": "text/html"})
             assert page["Content-Type"].startswith("text/html")
             assert api.get(URL)["Content-Type"] == "application/json"
 
     @pytest.mark.parametrize(
-        ("query", "found"),
+        ("query", "expected"),
         [
             ({"name": "ES"}, {"Desk"}),
             ({"name": "%"}, set()),
@@ -80,9 +86,11 @@ class TestReading:
             ({"in_stock_only": "false"}, {"Desk", "Lamp"}),
         ],
     )
-    def test_filters(self, api: APIClient, product: Product, query: dict, found: set) -> None:
+    def test_filters_restrict_the_list(
+        self, api: APIClient, product: Product, query: dict, expected: set
+    ) -> None:
         ProductFactory(name="Lamp", category="Light", price=Decimal("29.99"), stock=0)
-        assert set(names(api.get(URL, query))) == found
+        assert set(names(api.get(URL, query))) == expected
 
     @pytest.mark.parametrize(
         ("query", "order"),
@@ -98,7 +106,7 @@ class TestReading:
         ],
         ids=str,
     )
-    def test_sorting(self, api: APIClient, query: dict, order: str) -> None:
+    def test_sort_parameters_order_the_list(self, api: APIClient, query: dict, order: str) -> None:
         for number, name in enumerate("abcd"):
             ProductFactory(name=name, price=number, stock=number)
         assert "".join(names(api.get(URL, query))) == order
@@ -132,29 +140,31 @@ class TestReading:
         ],
         ids=str,
     )
-    def test_bad_value_is_named(self, api: APIClient, query: dict) -> None:
+    def test_invalid_parameters_are_named(self, api: APIClient, query: dict) -> None:
         response = api.get(URL, query)
         assert response.status_code == 400
         assert {error["field"] for error in response.json()["errors"]} == set(query)
 
-    def test_total_says_whether_it_was_counted(
+    def test_total_exact_tells_counted_from_estimated(
         self, api: APIClient, product: Product, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert api.get(URL).json()["total_exact"] is True
         ProductFactory.create_batch(5)
-        monkeypatch.setattr("catalog.pagination.COUNTED", 3)
+        monkeypatch.setattr("catalog.row_counts.MAX_COUNTED_ROWS", 3)
         body = api.get(URL).json()
         assert body["total_exact"] is False
         assert body["total"] > 3
 
-    def test_query_count(self, api: APIClient, product: Product, queries: Any) -> None:
+    def test_the_query_count_does_not_grow_with_the_rows(
+        self, api: APIClient, product: Product, queries: Any
+    ) -> None:
         few = queries(lambda: api.get(URL, {"page_size": 100}))
         ProductFactory.create_batch(30)
         assert queries(lambda: api.get(URL, {"page_size": 100})) == few
 
 
-class TestWriting:
-    def test_create(self, as_user: Any, admin: User) -> None:
+class TestWrite:
+    def test_create_returns_the_product(self, as_user: Any, admin: User) -> None:
         response = as_user(admin).post(URL, BODY)
         assert response.status_code == 201
         body = response.json()
@@ -162,7 +172,9 @@ class TestWriting:
         assert as_user(admin).get(f"{URL}/{body['id']}").json() == body
 
     @pytest.mark.parametrize("price", ["5", 5, 5.5, "0"])
-    def test_price_as_text_or_number(self, as_user: Any, admin: User, price: Any) -> None:
+    def test_the_price_may_be_a_string_or_a_number(
+        self, as_user: Any, admin: User, price: Any
+    ) -> None:
         body = as_user(admin).post(URL, BODY | {"price": price}).json()
         assert Decimal(body["price"]) == Decimal(str(price))
         assert body["price"].count(".") == 1
@@ -187,13 +199,15 @@ class TestWriting:
         ],
         ids=str,
     )
-    def test_bad_input(self, as_user: Any, admin: User, change: dict, field: str) -> None:
+    def test_an_invalid_field_is_named(
+        self, as_user: Any, admin: User, change: dict, field: str
+    ) -> None:
         response = as_user(admin).post(URL, BODY | change)
         assert response.status_code == 400
         assert [error["field"] for error in response.json()["errors"]] == [field]
         assert not Product.objects.exists()
 
-    def test_sku_is_taken_once_in_a_company(
+    def test_a_sku_is_unique_in_a_company(
         self, as_user: Any, admin: User, outsider: User, product: Product
     ) -> None:
         response = as_user(admin).post(URL, BODY | {"sku": "D-1"})
@@ -202,68 +216,75 @@ class TestWriting:
         assert (error["field"], error["code"]) == ("sku", "unique")
         assert as_user(outsider).post(URL, BODY | {"sku": "D-1"}).status_code == 201
 
-    def test_sku_is_free_again_after_deletion(
+    def test_the_sku_of_a_deleted_product_is_free(
         self, as_user: Any, admin: User, product: Product
     ) -> None:
         client = as_user(admin)
-        assert client.delete(one(product)).status_code == 204
+        assert client.delete(detail_url(product)).status_code == 204
         assert client.post(URL, BODY | {"sku": "D-1"}).status_code == 201
 
-    def test_products_without_a_sku(self, as_user: Any, admin: User) -> None:
+    def test_many_products_may_have_no_sku(self, as_user: Any, admin: User) -> None:
         for _ in range(2):
             assert as_user(admin).post(URL, {"name": "x", "price": "1"}).status_code == 201
 
     @pytest.mark.parametrize("method", ["put", "patch"])
-    def test_change(self, as_user: Any, admin: User, product: Product, method: str) -> None:
+    def test_put_and_patch_change_a_product(
+        self, as_user: Any, admin: User, product: Product, method: str
+    ) -> None:
         client = as_user(admin)
-        response = getattr(client, method)(one(product), {"price": "12.00"})
+        response = getattr(client, method)(detail_url(product), {"price": "12.00"})
         assert (response.status_code, response.json()["price"]) == (200, "12.00")
-        assert client.get(one(product)).json() == response.json()
+        assert client.get(detail_url(product)).json() == response.json()
 
-    def test_what_was_read_may_be_sent_back(
+    def test_a_product_may_be_sent_back_as_it_was_read(
         self, as_user: Any, admin: User, product: Product
     ) -> None:
         client = as_user(admin)
-        assert client.put(one(product), client.get(one(product)).json()).status_code == 200
+        assert (
+            client.put(detail_url(product), client.get(detail_url(product)).json()).status_code
+            == 200
+        )
 
-    @pytest.mark.parametrize("who", ["owner", "worker_account"])
-    def test_other_roles_may_not(
-        self, as_user: Any, product: Product, who: str, request: pytest.FixtureRequest
+    @pytest.mark.parametrize("role", ["owner", "worker_account"])
+    def test_other_roles_cannot_write(
+        self, as_user: Any, product: Product, role: str, request: pytest.FixtureRequest
     ) -> None:
-        client = as_user(request.getfixturevalue(who))
+        client = as_user(request.getfixturevalue(role))
         assert client.post(URL, BODY).status_code == 403
-        assert client.patch(one(product), {"price": "1"}).status_code == 403
-        assert client.delete(one(product)).status_code == 403
+        assert client.patch(detail_url(product), {"price": "1"}).status_code == 403
+        assert client.delete(detail_url(product)).status_code == 403
 
-    def test_another_companys_admin_finds_nothing_to_write(
+    def test_an_admin_cannot_write_the_products_of_another_company(
         self, as_user: Any, outsider: User, product: Product
     ) -> None:
         client = as_user(outsider)
-        assert client.put(one(product), {"price": "1"}).status_code == 404
-        assert client.patch(one(product), {"price": "1"}).status_code == 404
-        assert client.delete(one(product)).status_code == 404
+        assert client.put(detail_url(product), {"price": "1"}).status_code == 404
+        assert client.patch(detail_url(product), {"price": "1"}).status_code == 404
+        assert client.delete(detail_url(product)).status_code == 404
         product.refresh_from_db()
         assert (product.price, product.deleted_at) == (Decimal("9.99"), None)
 
-    def test_superuser_writes_all(self, as_user: Any, superuser: User, product: Product) -> None:
-        assert as_user(superuser).patch(one(product), {"price": "1"}).status_code == 200
+    def test_a_superuser_writes_the_products_of_all_companies(
+        self, as_user: Any, superuser: User, product: Product
+    ) -> None:
+        assert as_user(superuser).patch(detail_url(product), {"price": "1"}).status_code == 200
 
-    def test_strangers_do_not(self, api: APIClient, product: Product) -> None:
+    def test_writing_needs_a_login(self, api: APIClient, product: Product) -> None:
         assert api.post(URL, BODY).status_code == 401
-        assert api.delete(one(product)).status_code == 401
+        assert api.delete(detail_url(product)).status_code == 401
 
     @pytest.mark.parametrize("column", ["price", "stock"])
-    def test_the_database_checks_too(self, product: Product, column: str) -> None:
+    def test_the_database_rejects_negative_values(self, product: Product, column: str) -> None:
         with pytest.raises(IntegrityError), transaction.atomic():
             Product.objects.filter(pk=product.pk).update(**{column: -1})
 
     @pytest.mark.django_db(transaction=True)
-    def test_of_many_deletions_at_once_one_finds_it(
+    def test_one_of_many_concurrent_deletions_succeeds(
         self, as_user: Any, admin: User, product: Product
     ) -> None:
         def delete(client: APIClient) -> int:
             try:
-                return client.delete(one(product)).status_code
+                return client.delete(detail_url(product)).status_code
             finally:
                 connection.close()
 
@@ -272,13 +293,13 @@ class TestWriting:
             ThreadPoolExecutor(3) as threads,
         ):
             answers = [threads.submit(delete, as_user(admin)) for _ in range(3)]
-            eventually(lambda: waiting() == 3, "all three wait")
+            eventually(lambda: count_waiting_sessions() == 3, "all three wait")
             hold.release()
         assert sorted(answer.result() for answer in answers) == [204, 404, 404]
 
 
-def waiting() -> int:
-    """How many sessions wait for a lock of another."""
+def count_waiting_sessions() -> int:
+    """Return the number of sessions that wait for a lock."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
@@ -288,8 +309,8 @@ def waiting() -> int:
 
 
 class TestEtags:
-    def test_not_modified(self, api: APIClient, product: Product) -> None:
-        for url in (URL, one(product)):
+    def test_a_matching_if_none_match_returns_304(self, api: APIClient, product: Product) -> None:
+        for url in (URL, detail_url(product)):
             etag = api.get(url)["ETag"]
             for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
                 response = api.get(url, headers={"if-none-match": known})
@@ -297,41 +318,49 @@ class TestEtags:
                 assert response["ETag"] == etag
             assert api.get(url, headers={"if-none-match": '"x"'}).status_code == 200
 
-    def test_a_write_changes_it(self, as_user: Any, admin: User, product: Product) -> None:
+    def test_a_write_changes_the_etag(self, as_user: Any, admin: User, product: Product) -> None:
         client = as_user(admin)
-        before = client.get(one(product))["ETag"]
-        response = client.patch(one(product), {"stock": 1})
-        assert response["ETag"] == client.get(one(product))["ETag"] != before
+        before = client.get(detail_url(product))["ETag"]
+        response = client.patch(detail_url(product), {"stock": 1})
+        assert response["ETag"] == client.get(detail_url(product))["ETag"] != before
 
     @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-    def test_if_match(self, as_user: Any, admin: User, product: Product, method: str) -> None:
+    def test_an_outdated_if_match_is_rejected(
+        self, as_user: Any, admin: User, product: Product, method: str
+    ) -> None:
         client = as_user(admin)
-        etag = client.get(one(product))["ETag"]
-        client.patch(one(product), {"stock": 1})
+        etag = client.get(detail_url(product))["ETag"]
+        client.patch(detail_url(product), {"stock": 1})
         write = getattr(client, method)
-        response = write(one(product), {"stock": 2}, headers={"if-match": etag})
+        response = write(detail_url(product), {"stock": 2}, headers={"if-match": etag})
         assert response.status_code == 412
         assert response.json()["code"] == "precondition_failed"
         product.refresh_from_db()
         assert (product.stock, product.deleted_at) == (1, None)
-        etag = client.get(one(product))["ETag"]
-        assert write(one(product), {"stock": 2}, headers={"if-match": etag}).status_code < 300
+        etag = client.get(detail_url(product))["ETag"]
+        assert (
+            write(detail_url(product), {"stock": 2}, headers={"if-match": etag}).status_code < 300
+        )
 
-    def test_if_match_of_anything(self, as_user: Any, admin: User, product: Product) -> None:
-        response = as_user(admin).patch(one(product), {"stock": 2}, headers={"if-match": "*"})
+    def test_if_match_accepts_an_asterisk(
+        self, as_user: Any, admin: User, product: Product
+    ) -> None:
+        response = as_user(admin).patch(
+            detail_url(product), {"stock": 2}, headers={"if-match": "*"}
+        )
         assert response.status_code == 200
 
 
-class TestFarDown:
+class TestDeepPages:
     @pytest.fixture(autouse=True)
-    def _small_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("catalog.pagination.DEEP", 5)
-        monkeypatch.setattr("catalog.pagination.STEP", 4)
-        monkeypatch.setattr("catalog.pagination.COUNTED", 10)
+    def _small_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("catalog.pagination.DEEP_OFFSET_ROWS", 5)
+        monkeypatch.setattr("catalog.pagination.ANCHOR_BLOCK_ROWS", 4)
+        monkeypatch.setattr("catalog.row_counts.MAX_COUNTED_ROWS", 10)
 
     @pytest.mark.parametrize("field", ["name", "price", "created_at", "stock"])
     @pytest.mark.parametrize("direction", ["asc", "desc"])
-    def test_pages_hold_what_they_would_hold(
+    def test_pages_hold_the_rows_of_the_plain_order(
         self, api: APIClient, field: str, direction: str
     ) -> None:
         for number in range(33):
@@ -347,7 +376,7 @@ class TestFarDown:
         assert seen == [str(product.pk) for product in expected]
 
     @pytest.mark.parametrize("ordering", ["-stock,name", "name,-price", "price,price"])
-    def test_by_more_than_one_field(self, api: APIClient, ordering: str) -> None:
+    def test_pages_in_the_order_of_several_fields(self, api: APIClient, ordering: str) -> None:
         for number in range(33):
             ProductFactory(name=f"n{number % 3}", price=number % 5, stock=number % 2)
         fields = ordering.split(",")
@@ -357,14 +386,14 @@ class TestFarDown:
         pages = [api.get(URL, query | {"page": page}).json()["items"] for page in range(1, 13)]
         assert [item["id"] for page in pages for item in page] == expected
 
-    def test_with_a_filter(self, api: APIClient) -> None:
+    def test_pages_of_a_filtered_list(self, api: APIClient) -> None:
         ProductFactory.create_batch(12, category="Light")
         ProductFactory.create_batch(12)
         query = {"category": "Light", "page_size": 4, "page": 3}
         assert len(api.get(URL, query).json()["items"]) == 4
         assert api.get(URL, query | {"page": 4}).json()["items"] == []
 
-    def test_past_the_end(self, api: APIClient) -> None:
+    def test_pages_past_the_end_are_empty(self, api: APIClient) -> None:
         ProductFactory.create_batch(12)
         for ordering in ("price", "price,-name"):
             for page in (10**15, 10**20):

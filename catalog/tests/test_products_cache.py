@@ -1,4 +1,4 @@
-"""Products from the byte cache: as fresh as from the database, whatever happens."""
+"""Products from the cache are as fresh as from the database, also while they change."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ URL = "/api/v1/products"
 
 
 @pytest.fixture(autouse=True)
-def _cache_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def _cache_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "unavailable_until", 0.0)
 
 
@@ -31,34 +31,34 @@ def product(transactional_db: None) -> Product:
     return ProductFactory(name="Desk", stock=0)
 
 
-def one(product: Product) -> str:
+def detail_url(product: Product) -> str:
     return f"{URL}/{product.pk}"
 
 
-def how(response: Any) -> str:
+def cache_status(response: Any) -> str:
     assert response.status_code == 200, response.content
     return response["X-Cache"]
 
 
-def test_second_read_is_a_hit_without_queries(
+def test_the_second_read_is_a_hit_without_queries(
     api: APIClient, product: Product, queries: Any
 ) -> None:
-    for url in (URL, one(product), f"{URL}?sort_by=price&page_size=3"):
+    for url in (URL, detail_url(product), f"{URL}?sort_by=price&page_size=3"):
         first = api.get(url)
-        assert how(first) == "miss"
+        assert cache_status(first) == "miss"
         assert queries(lambda u=url: api.get(u)) == 0
         second = api.get(url)
-        assert how(second) == "hit"
+        assert cache_status(second) == "hit"
         assert second.content == first.content
         assert second["ETag"] == first["ETag"]
 
 
-def test_both_prefixes_and_a_slash_share_a_copy(api: APIClient, product: Product) -> None:
+def test_both_prefixes_share_a_cached_answer(api: APIClient, product: Product) -> None:
     api.get(URL)
-    assert how(api.get("/api/products/")) == "hit"
+    assert cache_status(api.get("/api/products/")) == "hit"
 
 
-def test_hits_carry_what_every_answer_carries(
+def test_hits_have_the_headers_of_all_answers(
     api: APIClient, product: Product, settings: Any
 ) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
@@ -72,7 +72,7 @@ def test_hits_carry_what_every_answer_carries(
         assert response["Cache-Control"] == "no-cache"
 
 
-def test_errors_carry_it_too(api: APIClient, db: None, settings: Any) -> None:
+def test_errors_have_the_headers_of_all_answers(api: APIClient, db: None, settings: Any) -> None:
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
     response = api.get(f"{URL}?page=x", headers={"origin": "https://app.example.org"})
     assert (response.status_code, "X-Cache" in response) == (400, False)
@@ -82,40 +82,40 @@ def test_errors_carry_it_too(api: APIClient, db: None, settings: Any) -> None:
     assert response["Access-Control-Allow-Origin"] == "https://app.example.org"
 
 
-def test_a_view_that_raises_lets_the_next_try(
+def test_after_an_error_in_the_view_the_next_request_computes(
     api: APIClient, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.raise_request_exception = False
     with monkeypatch.context() as broken:
-        broken.setattr("catalog.serializers.represent", None)
-        response = api.get(one(product))
+        broken.setattr("catalog.serializers.product_to_json", None)
+        response = api.get(detail_url(product))
         assert (response.status_code, response.json()["status"]) == (500, 500)
-    assert how(api.get(one(product))) == "miss"
+    assert cache_status(api.get(detail_url(product))) == "miss"
 
 
-def test_errors_are_not_kept(api: APIClient, product: Product) -> None:
+def test_errors_are_not_cached(api: APIClient, product: Product) -> None:
     for _ in range(2):
         assert api.get(URL, {"page": "x"}).status_code == 400
-        assert api.get(f"{one(product)[:-1]}0").status_code in (200, 404)
+        assert api.get(f"{detail_url(product)[:-1]}0").status_code in (200, 404)
 
 
-def test_head(api: APIClient, product: Product) -> None:
+def test_head_is_answered_from_the_cache_without_a_body(api: APIClient, product: Product) -> None:
     api.get(URL)
     response = api.head(URL)
-    assert (how(response), response.content) == ("hit", b"")
+    assert (cache_status(response), response.content) == ("hit", b"")
 
 
-class TestWritesShowInTheNextRead:
-    def test_by_the_api(
+class TestTheNextReadShowsAWrite:
+    def test_of_the_api(
         self, api: APIClient, product: Product, superuser: User, as_user: Any
     ) -> None:
         client = as_user(superuser)
-        api.get(one(product))
-        client.patch(one(product), {"name": "Table"})
-        assert api.get(one(product)).json()["name"] == "Table"
+        api.get(detail_url(product))
+        client.patch(detail_url(product), {"name": "Table"})
+        assert api.get(detail_url(product)).json()["name"] == "Table"
         assert api.get(URL).json()["items"][0]["name"] == "Table"
-        client.delete(one(product))
-        assert api.get(one(product)).status_code == 404
+        client.delete(detail_url(product))
+        assert api.get(detail_url(product)).status_code == 404
         assert api.get(URL).json()["items"] == []
 
     @pytest.mark.parametrize(
@@ -127,28 +127,28 @@ class TestWritesShowInTheNextRead:
         ],
         ids=["update", "bulk_update", "save"],
     )
-    def test_by_the_models(self, api: APIClient, product: Product, write: Any) -> None:
-        api.get(one(product))
+    def test_of_the_models(self, api: APIClient, product: Product, write: Any) -> None:
+        api.get(detail_url(product))
         product.name = "Table"
         write(product)
-        assert api.get(one(product)).json()["name"] == "Table"
+        assert api.get(detail_url(product)).json()["name"] == "Table"
 
     def test_of_the_company(self, api: APIClient, product: Product) -> None:
-        api.get(one(product))
+        api.get(detail_url(product))
         company = product.company
         company.name = "Renamed"
         company.save()
-        assert api.get(one(product)).json()["company"]["name"] == "Renamed"
+        assert api.get(detail_url(product)).json()["company"]["name"] == "Renamed"
         Company.objects.filter(pk=company.pk).update(is_active=False)
-        assert api.get(one(product)).status_code == 404
+        assert api.get(detail_url(product)).status_code == 404
 
 
 def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, settings: Any) -> None:
-    """Threads read and write one product for some seconds, by detail, list and filtered list."""
+    """Threads read (detail, list, filtered list) and write one product for some seconds."""
     settings.API_RATE_LIMIT = "off"
-    urls = [one(product), URL, f"{URL}?company={product.company.code}"]
+    urls = [detail_url(product), URL, f"{URL}?company={product.company.code}"]
     newest_seen = 0
-    lock, stop, mistakes, reads = threading.Lock(), threading.Event(), [], []
+    lock, stop, errors, statuses = threading.Lock(), threading.Event(), [], []
 
     def stock_of(response: Any) -> int:
         body = response.json()
@@ -163,9 +163,9 @@ def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, set
                     at_least = newest_seen
                 response = client.get(urls[number % 3])
                 stock = stock_of(response)
-                reads.append(response["X-Cache"])
+                statuses.append(response["X-Cache"])
                 if stock < at_least:
-                    mistakes.append((at_least, stock, response["X-Cache"]))
+                    errors.append((at_least, stock, response["X-Cache"]))
                 with lock:
                     newest_seen = max(newest_seen, stock)
         finally:
@@ -177,14 +177,14 @@ def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, set
             while not stop.is_set():
                 row = Product.objects.select_related("company").get(pk=product.pk)
                 Product.objects.filter(pk=row.pk, stock=row.stock).update(stock=row.stock + 1)
-                # What was written is to show in every read that begins from here on.
+                # Every read that starts after this must show the write.
                 with lock:
                     newest_seen = max(newest_seen, row.stock)
                 time.sleep(0.01)
         finally:
             connection.close()
 
-    # Each thread keeps a connection of the pool, which the test client does not give back.
+    # Each thread holds a pooled connection, which the test client does not return.
     with ThreadPoolExecutor(6) as threads:
         work = [threads.submit(read, n) for n in range(4)] + [
             threads.submit(write, n) for n in (0, 1)
@@ -193,16 +193,14 @@ def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, set
         stop.set()
         for done in work:
             done.result()
-    assert mistakes == []
+    assert errors == []
     assert newest_seen > 20
-    assert {"hit", "miss"} <= set(reads)
+    assert {"hit", "miss"} <= set(statuses)
 
 
 def test_one_caller_computes_while_the_others_wait(
     product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from catalog import views
-
     computed = []
 
     def slow(row: Product) -> dict:
@@ -210,13 +208,12 @@ def test_one_caller_computes_while_the_others_wait(
         time.sleep(0.3)
         return {"id": str(row.pk)}
 
-    monkeypatch.setattr("catalog.serializers.represent", slow)
-    assert views
+    monkeypatch.setattr("catalog.serializers.product_to_json", slow)
 
     def read(_: int) -> tuple[str, bytes]:
         try:
-            response = APIClient().get(one(product))
-            return how(response), response.content
+            response = APIClient().get(detail_url(product))
+            return cache_status(response), response.content
         finally:
             connection.close()
 
@@ -227,10 +224,10 @@ def test_one_caller_computes_while_the_others_wait(
     assert len({answer[1] for answer in answers}) == 1
 
 
-class TestCacheTrouble:
+class TestUnavailableCache:
     @pytest.fixture
     def hung_server(self) -> Iterator[int]:
-        """A port that takes connections and says nothing."""
+        """Return a port that accepts connections and never answers."""
         with closing(socket.create_server(("127.0.0.1", 0))) as server:
             yield server.getsockname()[1]
 
@@ -240,22 +237,26 @@ class TestCacheTrouble:
         settings.API_RATE_LIMIT = "off"
 
     @pytest.fixture(autouse=True)
-    def _fresh_pools(self) -> Iterator[None]:
+    def _close_pools(self) -> Iterator[None]:
         yield
         for pool in ConnectionFactory._pools.values():
             pool.disconnect()
 
-    def test_dead(self, api: APIClient, product: Product, settings: Any, unused_port: int) -> None:
-        api.get(one(product))
+    def test_refused_connections_bypass_the_cache(
+        self, api: APIClient, product: Product, settings: Any, unused_port: int
+    ) -> None:
+        api.get(detail_url(product))
         self.point_to(settings, unused_port)
         Product.objects.filter(pk=product.pk).update(name="Table")
         for _ in range(3):
-            response = api.get(one(product))
-            assert (how(response), response.json()["name"]) == ("bypass", "Table")
+            response = api.get(detail_url(product))
+            assert (cache_status(response), response.json()["name"]) == ("bypass", "Table")
 
-    def test_hung(self, api: APIClient, product: Product, settings: Any, hung_server: int) -> None:
+    def test_a_hanging_server_bypasses_the_cache(
+        self, api: APIClient, product: Product, settings: Any, hung_server: int
+    ) -> None:
         self.point_to(settings, hung_server)
         started = time.monotonic()
         for _ in range(20):
-            assert how(api.get(one(product))) == "bypass"
+            assert cache_status(api.get(detail_url(product))) == "bypass"
         assert time.monotonic() - started < 6

@@ -1,4 +1,4 @@
-"""`GET /products/search`: what the route adds to `catalog.search`."""
+"""`GET /products/search`: parameters, pages, filters and caching."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def names(response: Any) -> list[str]:
     return [item["name"] for item in response.json()["items"]]
 
 
-def test_finds_in_the_usual_envelope(api: APIClient) -> None:
+def test_results_have_the_usual_envelope(api: APIClient) -> None:
     body = api.get(URL, {"q": "desk"}).json()
     assert {item["name"] for item in body["items"]} == {"Oak desk", "Desk lamp"}
     assert (body["total"], body["page"], body["total_exact"]) == (2, 1, True)
@@ -35,12 +35,12 @@ def test_finds_in_the_usual_envelope(api: APIClient) -> None:
     assert body["items"][0]["company"]["code"]
 
 
-def test_filters_combine(api: APIClient) -> None:
+def test_filters_restrict_the_results(api: APIClient) -> None:
     assert names(api.get(URL, {"q": "desk", "max_price": "50"})) == ["Desk lamp"]
     assert names(api.get(URL, {"q": "desk", "category": "Seats"})) == []
 
 
-def test_pages(api: APIClient) -> None:
+def test_pages_hold_each_product_once(api: APIClient) -> None:
     pages = [names(api.get(URL, {"q": "desk", "page": n, "page_size": 1})) for n in (1, 2, 3)]
     assert sorted(pages[0] + pages[1]) == ["Desk lamp", "Oak desk"]
     assert pages[2] == []
@@ -59,25 +59,25 @@ def test_pages(api: APIClient) -> None:
     ],
     ids=str,
 )
-def test_bad_value_is_named(api: APIClient, query: dict, field: str) -> None:
+def test_an_invalid_parameter_is_named(api: APIClient, query: dict, field: str) -> None:
     response = api.get(URL, query)
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == field
 
 
-def test_deleted_ones_are_not_found(api: APIClient) -> None:
+def test_deleted_products_are_not_found(api: APIClient) -> None:
     Product.objects.filter(name="Sofa").soft_delete()
     assert names(api.get(URL, {"q": "sofa"})) == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_comes_from_the_cache_and_shows_the_next_write(api: APIClient) -> None:
+def test_results_are_cached_until_the_next_write(api: APIClient) -> None:
     assert [api.get(URL, {"q": "sofa"})["X-Cache"] for _ in range(2)] == ["miss", "hit"]
     ProductFactory(name="Corner sofa")
     assert set(names(api.get(URL, {"q": "sofa"}))) == {"Sofa", "Corner sofa"}
 
 
-def test_query_count(api: APIClient, queries: Any) -> None:
+def test_the_query_count_does_not_grow_with_the_rows(api: APIClient, queries: Any) -> None:
     few = queries(lambda: api.get(URL, {"q": "desk", "page_size": 100}))
     ProductFactory.create_batch(30, name="Desk")
     assert queries(lambda: api.get(URL, {"q": "desk", "page_size": 100})) <= few

@@ -1,4 +1,4 @@
-"""Finding products by words: what is found, in which order, and what is put right."""
+"""Search: what is found, in which order, and how spelling is corrected."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,15 +17,15 @@ from accounts.models import Company
 from accounts.tests.factories import CompanyFactory
 from catalog import ranking, spelling, tasks, vocabulary_refresh
 from catalog.models import Product, VocabularyState, Word
-from catalog.search import Found, search
+from catalog.search import SearchResult, search
 
 pytestmark = pytest.mark.django_db
 
-Make = Callable[..., Product]
+MakeProduct = Callable[..., Product]
 
 
 @pytest.fixture
-def make(company: Company) -> Make:
+def make_product(company: Company) -> MakeProduct:
     def product(name: str, category: str = "", description: str = "", **more: Any) -> Product:
         fields = {"company": company, "price": 1, **more}
         return Product.objects.create(
@@ -35,7 +35,7 @@ def make(company: Company) -> Make:
     return product
 
 
-def find(text: str, **more: Any) -> Found:
+def find(text: str, **more: Any) -> SearchResult:
     return search(Product.objects.public(), text, **more)
 
 
@@ -44,26 +44,26 @@ def names(text: str, **more: Any) -> list[str]:
 
 
 @pytest.fixture
-def furniture(make: Make) -> None:
-    make("Oslo walnut bookcase", "Bookcases", "with five shelves")
-    make("Bergen bookcase", "Bookcases", "of oak")
-    make("Walnut bowl", "Kitchen", "for fruit")
-    make("Velvet sofa", "Sofas", "soft")
-    make("Sofa cover", "Slipcovers", "fits any sofa")
-    make("Leather armchair", "Accent Chairs", "")
+def furniture(make_product: MakeProduct) -> None:
+    make_product("Oslo walnut bookcase", "Bookcases", "with five shelves")
+    make_product("Bergen bookcase", "Bookcases", "of oak")
+    make_product("Walnut bowl", "Kitchen", "for fruit")
+    make_product("Velvet sofa", "Sofas", "soft")
+    make_product("Sofa cover", "Slipcovers", "fits any sofa")
+    make_product("Leather armchair", "Accent Chairs", "")
     vocabulary_refresh.rebuild()
 
 
-# The order
+# Order
 
 
-def test_what_says_more_of_it_comes_first(make: Make) -> None:
-    make("Lamp", "Lighting", "goes with a walnut bookcase")
-    make("Shelf", "Bookcases", "walnut")
-    make("Oslo in walnut", "Bookcases")
-    make("Walnut bookcase", "Storage")
-    make("Walnut bowl", "Kitchen")
-    make("Rug", "Textiles")
+def test_products_that_match_more_of_the_query_come_first(make_product: MakeProduct) -> None:
+    make_product("Lamp", "Lighting", "goes with a walnut bookcase")
+    make_product("Shelf", "Bookcases", "walnut")
+    make_product("Oslo in walnut", "Bookcases")
+    make_product("Walnut bookcase", "Storage")
+    make_product("Walnut bowl", "Kitchen")
+    make_product("Rug", "Textiles")
     assert names("walnut bookcases") == [
         "Walnut bookcase",
         "Oslo in walnut",
@@ -73,24 +73,24 @@ def test_what_says_more_of_it_comes_first(make: Make) -> None:
     ]
 
 
-def test_the_noun_is_what_is_wanted(make: Make) -> None:
-    make("Pine shelf", "Shelving", "goes well with your desk")
-    make("Writing desk", "Desks", "in solid pine")
-    make("Oak desk", "Desks")
+def test_products_with_the_noun_in_name_or_category_come_first(make_product: MakeProduct) -> None:
+    make_product("Pine shelf", "Shelving", "goes well with your desk")
+    make_product("Writing desk", "Desks", "in solid pine")
+    make_product("Oak desk", "Desks")
     assert names("pine desk") == ["Writing desk", "Pine shelf", "Oak desk"]
-    # Now it is known that desks are a kind of product.
+    # After the rebuild the vocabulary knows that desks are a type of product.
     vocabulary_refresh.rebuild()
     assert names("pine desk") == ["Writing desk", "Oak desk", "Pine shelf"]
-    make("Desk lamp", "Lamps")
-    make("Desk", "Desks")
+    make_product("Desk lamp", "Lamps")
+    make_product("Desk", "Desks")
     assert names("desk")[0] == "Desk"
     assert names("desk").index("Desk lamp") > names("desk").index("Oak desk")
 
 
-def test_a_rare_word_says_more_than_a_common_one(make: Make) -> None:
+def test_a_rare_word_weighs_more_than_a_common_one(make_product: MakeProduct) -> None:
     for number in range(8):
-        make(f"Modern table {number}")
-    make("Turquoise vase")
+        make_product(f"Modern table {number}")
+    make_product("Turquoise vase")
     vocabulary_refresh.rebuild()
     assert names("turquoise modern thing")[0] == "Turquoise vase"
 
@@ -106,7 +106,7 @@ def test_a_rare_word_says_more_than_a_common_one(make: Make) -> None:
         "oslo book-case",
     ],
 )
-def test_forms_of_words(furniture: None, text: str) -> None:
+def test_inflections_and_compounds_match(furniture: None, text: str) -> None:
     assert "Oslo walnut bookcase" in names(text)[:2]
 
 
@@ -135,9 +135,11 @@ def test_forms_of_words(furniture: None, text: str) -> None:
         ("ﬁne chair", "fine"),
     ],
 )
-def test_as_people_write(make: Make, name: str, text: str) -> None:
-    make("Lamp")
-    make(name)
+def test_spelling_variants_units_and_scripts_match(
+    make_product: MakeProduct, name: str, text: str
+) -> None:
+    make_product("Lamp")
+    make_product(name)
     vocabulary_refresh.rebuild()
     assert names(text) == [name]
 
@@ -145,20 +147,20 @@ def test_as_people_write(make: Make, name: str, text: str) -> None:
 # SKU
 
 
-def test_a_sku_is_found_first_and_by_its_parts(make: Make) -> None:
-    make("AB-12/x spare part")
-    make("Hinge", sku="AB-12/x")
-    make("Screw", sku="AB-13/y")
+def test_an_exact_sku_comes_first_and_its_parts_match(make_product: MakeProduct) -> None:
+    make_product("AB-12/x spare part")
+    make_product("Hinge", sku="AB-12/x")
+    make_product("Screw", sku="AB-13/y")
     assert names("ab-12/X")[0] == "Hinge"
     assert names("AB 13") == ["Screw", "AB-12/x spare part", "Hinge"]
     assert names("ab13y")[0] == "Screw"
-    make("Odd", sku="---")
+    make_product("Odd", sku="---")
     assert names("---") == ["Odd"]
 
 
-def test_a_missing_sku_is_not_looked_for(make: Make) -> None:
-    make("Nothing", sku="")
-    assert find("!") == Found([], 0)
+def test_an_empty_sku_matches_nothing(make_product: MakeProduct) -> None:
+    make_product("Nothing", sku="")
+    assert find("!") == SearchResult([], 0)
 
 
 # Spelling
@@ -176,7 +178,7 @@ def test_a_missing_sku_is_not_looked_for(make: Make) -> None:
         ("velvetsofa", "velvet sofa"),
     ],
 )
-def test_unknown_words_are_put_right(furniture: None, text: str, corrected: str) -> None:
+def test_unknown_words_are_corrected(furniture: None, text: str, corrected: str) -> None:
     found = find(text)
     assert found.corrected == corrected
     assert [p.pk for p in found.products] == [p.pk for p in find(corrected).products] != []
@@ -185,34 +187,38 @@ def test_unknown_words_are_put_right(furniture: None, text: str, corrected: str)
 @pytest.mark.parametrize(
     "text", ["sofa", "walnut sofa", "walnut zzyzx", "bowl bookcase", "deft sofa", "wolf walnut"]
 )
-def test_what_is_known_is_left_alone(furniture: None, text: str) -> None:
+def test_known_words_are_not_corrected(furniture: None, text: str) -> None:
     assert find(text).corrected == ""
     assert find(text).total > 0
 
 
-def test_a_word_that_the_vocabulary_lacks_is_no_mistake(furniture: None, make: Make) -> None:
-    make("Sofia chair")
+def test_a_word_that_the_vocabulary_lacks_is_not_corrected(
+    furniture: None, make_product: MakeProduct
+) -> None:
+    make_product("Sofia chair")
     assert find("sofia").corrected == ""
     assert names("sofia") == ["Sofia chair"]
 
 
-def test_new_words_put_right_at_once(furniture: None, make: Make) -> None:
-    make("Chandelier")
+def test_new_words_are_used_for_corrections_at_once(
+    furniture: None, make_product: MakeProduct
+) -> None:
+    make_product("Chandelier")
     assert find("chandeleir").corrected == "chandelier"
 
 
-def test_search_does_without_a_vocabulary(make: Make) -> None:
-    make("Oak desk")
-    make("Oak chair")
+def test_search_works_without_a_vocabulary(make_product: MakeProduct) -> None:
+    make_product("Oak desk")
+    make_product("Oak chair")
     assert names("oak desk") == ["Oak desk", "Oak chair"]
-    with patch.object(vocabulary_refresh, "READ_AT_ONCE", 0):
+    with patch.object(vocabulary_refresh, "MAX_PRODUCTS_BEFORE_SEARCH", 0):
         assert find("oka").total == 0
         assert names("chai") == ["Oak chair"]
     assert not Word.objects.exists()
 
 
-def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
-    make("Upholstered headboard")
+def test_prefixes_and_parts_of_a_name_match(make_product: MakeProduct) -> None:
+    make_product("Upholstered headboard")
     vocabulary_refresh.rebuild()
     assert names("up") == ["Upholstered headboard"]
     assert names("eadboar") == ["Upholstered headboard"]
@@ -220,7 +226,7 @@ def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "steps"),
+    ("left", "right", "distance"),
     [
         ("", "", 0),
         ("sofa", "sofa", 0),
@@ -230,46 +236,47 @@ def test_the_beginning_of_a_word_and_part_of_a_name(make: Make) -> None:
         ("", "abc", 3),
     ],
 )
-def test_distance(left: str, right: str, steps: int) -> None:
-    assert spelling.distance(left, right) == spelling.distance(right, left) == steps
+def test_the_edit_distance_counts_a_swap_as_one(left: str, right: str, distance: int) -> None:
+    assert spelling.edit_distance(left, right) == distance
+    assert spelling.edit_distance(right, left) == distance
 
 
-def test_neighbours_come_nearest_then_same_letter_then_commoner() -> None:
+def test_similar_words_come_nearest_then_same_letter_then_commonest() -> None:
     for word, number in [("chair", 3), ("chairs", 9), ("hair", 99), ("choir", 4), ("stair", 50)]:
-        Word.objects.create(word=word, lexeme=word, products=number)
+        Word.objects.create(word=word, lexeme=word, product_count=number)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL pg_trgm.similarity_threshold = 0.25")
-    assert spelling.neighbours("chairr") == ["chairs", "chair"]
-    # Trigrams see no likeness here.
-    assert spelling.neighbours("chiar") == ["chair"]
-    assert spelling.neighbours("chai") == ["chair", "chairs"]
-    assert spelling.neighbours("x1") == spelling.neighbours("qqqqqq") == []
+    assert spelling.similar_words("chairr") == ["chairs", "chair"]
+    # Trigrams do not match these two words.
+    assert spelling.similar_words("chiar") == ["chair"]
+    assert spelling.similar_words("chai") == ["chair", "chairs"]
+    assert spelling.similar_words("x1") == spelling.similar_words("qqqqqq") == []
 
 
 # The vocabulary
 
 
-def test_the_vocabulary_reads_what_changed(make: Make) -> None:
+def test_a_refresh_reads_the_changed_products(make_product: MakeProduct) -> None:
     tasks.refresh_vocabulary()
     assert not Word.objects.exists()
     for number in range(30):
-        make(f"Oak desk {number}", "Desks")
+        make_product(f"Oak desk {number}", "Desks")
     tasks.refresh_vocabulary()
-    assert Word.objects.get(word="desk").products == 30
-    assert Word.objects.get(word="desks").categories == 30
+    assert Word.objects.get(word="desk").product_count == 30
+    assert Word.objects.get(word="desks").category_count == 30
     VocabularyState.objects.update(read_until=timezone.now() + timedelta(minutes=2))
     tasks.refresh_vocabulary()
-    new = make("Pine desk")
+    new = make_product("Pine desk")
     Product.objects.filter(pk=new.pk).update(updated_at=timezone.now() + timedelta(minutes=3))
     tasks.refresh_vocabulary()
-    assert Word.objects.get(word="pine").products == 1
-    # Known words are counted anew when much has changed.
-    assert Word.objects.get(word="desk").products == 30
+    assert Word.objects.get(word="pine").product_count == 1
+    # Known words are counted again only when many products have changed.
+    assert Word.objects.get(word="desk").product_count == 30
 
 
-def test_the_vocabulary_is_counted_anew_and_forgets(make: Make) -> None:
-    old = make("Wicker basket")
-    make("Oak desk")
+def test_a_full_count_removes_the_words_of_no_product(make_product: MakeProduct) -> None:
+    old = make_product("Wicker basket")
+    make_product("Oak desk")
     tasks.refresh_vocabulary()
     assert Word.objects.filter(word="wicker").exists()
     Product.objects.filter(pk=old.pk).soft_delete()
@@ -277,55 +284,55 @@ def test_the_vocabulary_is_counted_anew_and_forgets(make: Make) -> None:
     assert set(Word.objects.values_list("word", flat=True)) == {"oak", "desk"}
 
 
-# What may be found
+# Visibility
 
 
-def test_only_what_is_public(furniture: None, make: Make) -> None:
-    gone = make("Walnut desk")
+def test_only_public_products_are_found(furniture: None, make_product: MakeProduct) -> None:
+    gone = make_product("Walnut desk")
     Product.objects.filter(pk=gone.pk).soft_delete()
-    make("Walnut chest", company=CompanyFactory(is_active=False))
+    make_product("Walnut chest", company=CompanyFactory(is_active=False))
     assert set(names("walnut")) == {"Walnut bowl", "Oslo walnut bookcase"}
     assert names("chest") == []
     assert names("walnut chset") == names("walnut")
 
 
-def test_filters_combine(furniture: None, make: Make) -> None:
-    make("Walnut stool", price=99)
+def test_filters_restrict_the_results(furniture: None, make_product: MakeProduct) -> None:
+    make_product("Walnut stool", price=99)
     cheap = Product.objects.public().filter(price__lt=50)
     assert {p.name for p in search(cheap, "walnut").products} == {
         "Walnut bowl",
         "Oslo walnut bookcase",
     }
     assert search(cheap, "walnut").total == 2
-    # The word is known, if not among these: nothing is to be put right.
-    assert search(cheap, "stool") == Found([], 0)
+    # The word is known, only not among these products, so it is not corrected.
+    assert search(cheap, "stool") == SearchResult([], 0)
 
 
 # Pages
 
 
-def pages(text: str, size: int) -> list[list[Any]]:
-    found, offset = [], 0
+def read_pages(text: str, size: int) -> list[list[Any]]:
+    pages, offset = [], 0
     while page := find(text, offset=offset, limit=size).products:
-        found.append([product.pk for product in page])
+        pages.append([product.pk for product in page])
         offset += size
-    return found
+    return pages
 
 
 @pytest.mark.parametrize("window", [500, 7])
-def test_pages_hold_everything_once(make: Make, window: int) -> None:
+def test_pages_hold_everything_once(make_product: MakeProduct, window: int) -> None:
     for number in range(12):
-        make(f"Oak desk {number}", "Desks", "solid")
-        make(f"Oak shelf {number}", "Shelves", "next to a desk")
-    make("Rug")
-    with patch.object(ranking, "WINDOW", window):
-        all_at_once = pages("oak desk", 100)[0]
-        by_five = list(chain.from_iterable(pages("oak desk", 5)))
+        make_product(f"Oak desk {number}", "Desks", "solid")
+        make_product(f"Oak shelf {number}", "Shelves", "next to a desk")
+    make_product("Rug")
+    with patch.object(ranking, "MAX_RANKED_ROWS", window):
+        all_at_once = read_pages("oak desk", 100)[0]
+        by_five = list(chain.from_iterable(read_pages("oak desk", 5)))
         assert all_at_once == by_five
         assert len(set(by_five)) == 24 == find("oak desk").total
-        assert find("oak desk").exact
-        assert find("oak desk", offset=24) == Found([], 24)
-        assert find("oak desk", offset=10**9) == Found([], 24)
+        assert find("oak desk").is_exact
+        assert find("oak desk", offset=24) == SearchResult([], 24)
+        assert find("oak desk", offset=10**9) == SearchResult([], 24)
     best = Product.objects.in_bulk(by_five[:window])
     assert {product.category for product in best.values()} >= {"Desks"}
     assert [pk for pk in by_five if best.get(pk) and best[pk].category == "Desks"] == by_five[
@@ -333,68 +340,69 @@ def test_pages_hold_everything_once(make: Make, window: int) -> None:
     ]
 
 
-def test_equals_come_newest_first(make: Make) -> None:
-    made = [make("Oak desk").pk for _ in range(5)]
-    assert [product.pk for product in find("oak desk").products] == made[::-1]
+def test_equal_matches_come_newest_first(make_product: MakeProduct) -> None:
+    ids = [make_product("Oak desk").pk for _ in range(5)]
+    assert [product.pk for product in find("oak desk").products] == ids[::-1]
 
 
-def test_very_many_are_estimated(make: Make) -> None:
+def test_the_total_of_many_matches_is_estimated(make_product: MakeProduct) -> None:
     for number in range(30):
-        make(f"Oak desk {number}")
+        make_product(f"Oak desk {number}")
     vocabulary_refresh.rebuild()
     with (
-        patch.object(ranking, "MANY", 10),
-        patch.object(ranking, "COUNTED_OF_MANY", 20),
-        patch.object(ranking, "WINDOW", 15),
+        patch.object(ranking, "LARGE_TABLE_ROWS", 10),
+        patch.object(ranking, "MAX_COUNTED_ROWS_IN_LARGE_TABLE", 20),
+        patch.object(ranking, "MAX_RANKED_ROWS", 15),
     ):
         found = find("oak")
         assert found.total > 20
-        assert not found.exact
+        assert not found.is_exact
         assert find("oak 7").products[0].name == "Oak desk 7"
-    assert find("oak") == Found(find("oak").products, 30)
+    assert find("oak") == SearchResult(find("oak").products, 30)
 
 
-def test_of_very_many_a_sample_is_ranked(make: Make) -> None:
-    """Pages of it hold each product once, the sample's first."""
+def test_only_a_sample_of_many_matches_is_ranked(make_product: MakeProduct) -> None:
+    """Pages hold each product once, those of the sample first."""
     ids = [UUID(int=number << 8 | (5 if number % 4 else 200)) for number in range(1, 41)]
-    made = {make("Oak desk", id=pk).pk for pk in ids}
-    sample = {pk for pk in made if pk.int & 255 < 8}
+    for pk in ids:
+        make_product("Oak desk", id=pk)
+    sample = {pk for pk in ids if pk.int & 255 < 8}
     vocabulary_refresh.rebuild()
     with (
-        patch.object(ranking, "MANY", 10),
-        patch.object(ranking, "COMMON", 20),
-        patch.object(ranking, "ENOUGH", 10),
+        patch.object(ranking, "LARGE_TABLE_ROWS", 10),
+        patch.object(ranking, "MAX_ROWS_WITHOUT_SAMPLE", 20),
+        patch.object(ranking, "MIN_SAMPLE_ROWS", 10),
     ):
         pages = [
             [product.pk for product in find("oak desk", offset=offset).products]
             for offset in range(0, 50, 10)
         ]
     assert {pk for page in pages[:3] for pk in page} == sample
-    assert sorted(pk for page in pages for pk in page) == sorted(made)
+    assert sorted(pk for page in pages for pk in page) == ids
 
 
-def test_a_sku_finds_what_has_all_of_it(make: Make) -> None:
+def test_a_sku_also_finds_products_with_all_of_its_words(make_product: MakeProduct) -> None:
     for number in range(12):
-        make("Oak desk", sku=f"SKU-{number + 100}")
-    make("Cover", description="for the desk SKU-107")
+        make_product("Oak desk", sku=f"SKU-{number + 100}")
+    make_product("Cover", description="for the desk SKU-107")
     found = find("sku-107")
     assert [product.name for product in found.products] == ["Oak desk", "Cover"]
     assert found.total == 2
 
 
-def test_few_queries_however_many_products(
-    make: Make, queries: Callable[[Callable[[], Any]], int]
+def test_the_query_count_does_not_grow_with_the_products(
+    make_product: MakeProduct, queries: Callable[[Callable[[], Any]], int]
 ) -> None:
     for number in range(3):
-        make(f"Oak desk {number}")
+        make_product(f"Oak desk {number}")
     few = queries(lambda: find("oak desk"))
     for number in range(60):
-        make(f"Oak desk {number}", "Desks", "desk " * 50)
+        make_product(f"Oak desk {number}", "Desks", "desk " * 50)
     assert queries(lambda: find("oak desk")) <= few
     assert queries(lambda: find(" ".join(f"word{i}" for i in range(500)))) < 60
 
 
-# Odd input
+# Unusual input
 
 
 @pytest.mark.parametrize(
@@ -431,8 +439,8 @@ def test_few_queries_however_many_products(
         "10'6\"",
     ],
 )
-def test_odd_texts(make: Make, text: str) -> None:
-    make("Oak desk")
+def test_unusual_texts_are_valid(make_product: MakeProduct, text: str) -> None:
+    make_product("Oak desk")
     assert find(text).total >= 0
 
 
@@ -442,14 +450,14 @@ def test_odd_texts(make: Make, text: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60))
-def test_any_text_is_a_search(furniture: None, text: str) -> None:
+def test_any_text_is_a_valid_query(furniture: None, text: str) -> None:
     found = find(text, limit=100)
     assert found.total == len(found.products)
 
 
 @pytest.mark.parametrize("name", ["୦", "٣٤", "a๕", "Regal ٣", "൰", "½", "Ⅷ"])
-def test_digits_of_any_script_are_found(make: Make, name: str) -> None:
-    product, _ = make(name), make("Desk")
+def test_digits_of_any_script_are_found(make_product: MakeProduct, name: str) -> None:
+    product, _ = make_product(name), make_product("Desk")
     assert [found.pk for found in find(name).products] == [product.pk]
 
 
@@ -459,7 +467,7 @@ def test_digits_of_any_script_are_found(make: Make, name: str) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20))
-def test_every_name_finds_its_product(make: Make, name: str) -> None:
-    product = make(name)
+def test_every_name_finds_its_product(make_product: MakeProduct, name: str) -> None:
+    product = make_product(name)
     assert product.pk in [found.pk for found in find(name, limit=100).products]
     Product.objects.filter(pk=product.pk).delete()

@@ -91,14 +91,20 @@ class Migration(migrations.Migration):
                 ("fresh_at", models.DateTimeField(editable=False, null=True)),
                 ("failed_at", models.DateTimeField(editable=False, null=True)),
                 ("failure", models.CharField(blank=True, editable=False, max_length=500)),
-                ("posts", models.PositiveIntegerField(default=0, editable=False)),
                 (
-                    "refused",
+                    "post_count",
+                    models.PositiveIntegerField(default=0, editable=False, verbose_name="posts"),
+                ),
+                (
+                    "rejected_count",
                     models.PositiveIntegerField(
-                        default=0, editable=False, verbose_name="posts refused"
+                        default=0, editable=False, verbose_name="rejected posts"
                     ),
                 ),
-                ("doubts", models.PositiveSmallIntegerField(default=0, editable=False)),
+                (
+                    "suspect_payloads",
+                    models.PositiveSmallIntegerField(default=0, editable=False),
+                ),
             ],
             options={
                 "verbose_name": "feed",

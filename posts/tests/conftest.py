@@ -15,60 +15,60 @@ from posts.models import Feed
 Entry = dict[str, Any]
 
 
-def entry(number: int, **changed: Any) -> Entry:
-    """A post as the feed has it."""
+def entry(number: int, **changes: Any) -> Entry:
+    """Return a post as the feed sends it."""
     texts = {"title": f"Title {number}", "body": f"Body {number}"}
-    return {"userId": 1 + number % 3, "id": number, **texts, **changed}
+    return {"userId": 1 + number % 3, "id": number, **texts, **changes}
 
 
-class Upstream:
-    """The feed, on this machine: `posts` is what it holds, unless it has an `answer` of its own.
+class FeedServer:
+    """A local feed that serves `posts` with an ETag, or what `handler` returns if it is set.
 
-    It knows its posts by an ETag, and keeps all requests.
+    It stores all requests.
     """
 
     def __init__(self, server: HTTPServer) -> None:
         self.url = server.url_for("/posts")
         self.posts: Any = [entry(number) for number in range(1, 13)]
-        self.answer: Callable[[Request], Response] | None = None
+        self.handler: Callable[[Request], Response] | None = None
         self.requests: list[Request] = []
         self.delay = 0.0
         server.expect_request("/posts").respond_with_handler(self._handle)
 
-    def say(self, body: Any = b"", status: int = 200, **headers: str) -> None:
-        """Answer so from here on, to all requests."""
+    def respond_with(self, body: Any = b"", status: int = 200, **headers: str) -> None:
+        """Answer all further requests with this response."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answer = lambda _: Response(body, status, named)
+        self.handler = lambda _: Response(body, status, named)
 
     def _handle(self, request: Request) -> Response:
         self.requests.append(request)
         time.sleep(self.delay)
-        if self.answer:
-            return self.answer(request)
+        if self.handler:
+            return self.handler(request)
         response = Response(json.dumps(self.posts), content_type="application/json")
         response.add_etag()
         return response.make_conditional(request)
 
 
 @pytest.fixture
-def upstream(
+def feed_server(
     httpserver: HTTPServer, settings: Any, db: None, monkeypatch: pytest.MonkeyPatch
-) -> Upstream:
-    # A request of another test may have made one, in a thread and thus a transaction of its own.
+) -> FeedServer:
+    # A request of another test may have created one in a thread, outside the test's transaction.
     Feed.objects.all().delete()
-    monkeypatch.setattr(fetching, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(fetching, "FIRST_RETRY_DELAY_S", 0.01)
     monkeypatch.setattr(store, "unavailable_until", 0.0)
-    upstream = Upstream(httpserver)
-    settings.POSTS_API_URL = upstream.url
-    return upstream
+    server = FeedServer(httpserver)
+    settings.POSTS_API_URL = server.url
+    return server
 
 
 @pytest.fixture
 def refresh() -> Callable[[], Feed]:
-    """Ask for a refresh, do it, and return how the mirror is then."""
+    """Return a function that runs a refresh and returns the feed's row."""
 
     def run() -> Feed:
-        runner.run(Feed, Feed.objects.ask_for_refresh(now=True).pk)
+        runner.run(Feed, Feed.objects.request_refresh(immediately=True).pk)
         return Feed.objects.state()
 
     return run

@@ -2,56 +2,82 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from structlog.testing import capture_logs
 
 from accounts.models import User
 from common.jobs.status import JobStatus
 from posts.models import Feed
-from posts.tests.conftest import Upstream
+from posts.tests.conftest import FeedServer
 
 FEED, POSTS = "/admin/posts/feed/", "/admin/posts/post/"
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def operator(superuser: User) -> Client:
+def admin_site(superuser: User) -> Client:
     client = Client()
     client.force_login(superuser)
     return client
 
 
-def test_pages(operator: Client, upstream: Upstream, refresh: Callable[[], Feed]) -> None:
+def test_pages_show_posts_and_the_state_of_the_copy(
+    admin_site: Client, feed_server: FeedServer, refresh: Callable[[], Feed]
+) -> None:
     feed = refresh()
-    assert b"Title 1" in operator.get(POSTS).content
-    assert b"Body 1" in operator.get(f"{POSTS}1/change/").content
-    assert operator.get(f"{POSTS}?q=title").status_code == 200
-    page = operator.get(f"{FEED}{feed.pk}/change/").content.decode()
-    assert upstream.url in page
+    assert b"Title 1" in admin_site.get(POSTS).content
+    assert b"Body 1" in admin_site.get(f"{POSTS}1/change/").content
+    assert admin_site.get(f"{POSTS}?q=title").status_code == 200
+    page = admin_site.get(f"{FEED}{feed.pk}/change/").content.decode()
+    assert feed_server.url in page
     assert feed.etag.strip('"') in page
 
 
-def test_refresh_now(operator: Client, upstream: Upstream, refresh: Callable[[], Feed]) -> None:
-    upstream.say(b"", 503, Retry_After="1000")
+def test_the_action_queues_a_refresh(
+    admin_site: Client, feed_server: FeedServer, refresh: Callable[[], Feed]
+) -> None:
+    feed_server.respond_with(b"", 503, Retry_After="1000")
     feed = refresh()
-    assert b"The feed answered 503." in operator.get(FEED).content
+    assert b"The feed answered 503." in admin_site.get(FEED).content
     data = {"action": "refresh_now", "_selected_action": [str(feed.pk)]}
-    assert b"A refresh is under way." in operator.post(FEED, data, follow=True).content
+    assert b"A refresh is queued." in admin_site.post(FEED, data, follow=True).content
     assert Feed.objects.due().get().status == JobStatus.QUEUED
 
 
-def test_before_the_first_refresh_there_is_something_to_choose(operator: Client) -> None:
-    operator.get(FEED)
+def test_the_list_creates_the_row_before_the_first_refresh(admin_site: Client) -> None:
+    admin_site.get(FEED)
     assert Feed.objects.state().status == JobStatus.QUEUED
 
 
-def test_nothing_is_written_here(operator: Client, upstream: Upstream) -> None:
-    assert operator.get(f"{POSTS}add/").status_code == 403
-    assert operator.get(f"{FEED}add/").status_code == 403
+def test_rows_cannot_be_added(admin_site: Client, feed_server: FeedServer) -> None:
+    assert admin_site.get(f"{POSTS}add/").status_code == 403
+    assert admin_site.get(f"{FEED}add/").status_code == 403
 
 
-def test_staff_of_a_company_see_none_of_it(admin: User) -> None:
+def test_staff_who_are_no_superusers_see_nothing(admin: User) -> None:
     admin.is_staff = True
     admin.save()
     client = Client()
     client.force_login(admin)
     assert client.get(FEED).status_code == client.get(POSTS).status_code == 403
     assert b"/admin/posts/" not in client.get("/admin/").content
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_action_is_recorded(
+    admin_site: Client, superuser: User, feed_server: FeedServer
+) -> None:
+    admin_site.get(FEED)
+    feed = Feed.objects.state()
+    data = {"action": "refresh_now", "_selected_action": [str(feed.pk)]}
+    with capture_logs() as logs:
+        admin_site.post(FEED, data)
+    assert [line for line in logs if line["event"] == "change"] == [
+        {
+            "event": "change",
+            "log_level": "info",
+            "action": "feed.refresh_requested",
+            "actor": str(superuser.pk),
+            "company": None,
+            "target": f"posts.Feed {feed.pk}",
+        }
+    ]

@@ -1,4 +1,4 @@
-"""`GET /posts` and `GET /posts/{id}`: the feed's posts for everybody, as fresh as they say."""
+"""`GET /posts` and `GET /posts/{id}`: public posts and the headers that tell their age."""
 
 import json
 from collections.abc import Callable
@@ -14,22 +14,22 @@ from rest_framework.test import APIClient
 from common.caching.invalidation import invalidate_on_commit
 from posts import freshness, services
 from posts.models import Feed
-from posts.tests.conftest import Upstream, entry
+from posts.tests.conftest import FeedServer, entry
 
 Refresh = Callable[[], Feed]
 
 URL = "/api/v1/posts"
-# For what the cache answers; it hears of a change when that is committed.
+# For tests of the cache, which is invalidated when a change commits.
 committed = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def mirrored(upstream: Upstream, refresh: Refresh) -> Upstream:
+def copied_feed(feed_server: FeedServer, refresh: Refresh) -> FeedServer:
     refresh()
-    return upstream
+    return feed_server
 
 
-def listed(api: APIClient, **parameters: Any) -> list[int]:
+def listed_ids(api: APIClient, **parameters: Any) -> list[int]:
     response = api.get(URL, {"page_size": 100, **parameters})
     assert response.status_code == 200, response.content
     return [post["id"] for post in response.json()["items"]]
@@ -40,13 +40,13 @@ def pass_time(seconds: float) -> None:
         Feed.objects.update(fresh_at=F("fresh_at") - timedelta(seconds=seconds))
 
 
-def told(response: Any) -> tuple[int, str]:
+def freshness_headers(response: Any) -> tuple[int, str]:
     assert response.status_code in (200, 304, 404), response.content
     return int(response["Age"]), response["X-Feed-Status"]
 
 
 class TestList:
-    def test_envelope(self, api: APIClient, mirrored: Upstream) -> None:
+    def test_a_page_has_the_usual_envelope(self, api: APIClient, copied_feed: FeedServer) -> None:
         body = api.get(URL, {"page": 2, "per_page": 5}).json()
         items = body.pop("items")
         assert body == {"total": 12, "page": 2, "page_size": 5, "total_pages": 3}
@@ -59,17 +59,17 @@ class TestList:
             "Body 6",
         ]
 
-    def test_filters(self, api: APIClient, mirrored: Upstream) -> None:
-        assert listed(api, user_id=1) == [3, 6, 9, 12]
-        assert listed(api, user_id=99) == listed(api, user_id=10**30) == []
-        assert listed(api, search="TITLE 1") == [1, 10, 11, 12]
-        assert listed(api, search="body 2") == [2]
-        assert listed(api, search="%") == listed(api, search="_") == []
-        assert listed(api, search="title", user_id=2) == [1, 4, 7, 10]
+    def test_filters_restrict_the_list(self, api: APIClient, copied_feed: FeedServer) -> None:
+        assert listed_ids(api, user_id=1) == [3, 6, 9, 12]
+        assert listed_ids(api, user_id=99) == listed_ids(api, user_id=10**30) == []
+        assert listed_ids(api, search="TITLE 1") == [1, 10, 11, 12]
+        assert listed_ids(api, search="body 2") == [2]
+        assert listed_ids(api, search="%") == listed_ids(api, search="_") == []
+        assert listed_ids(api, search="title", user_id=2) == [1, 4, 7, 10]
 
-    def test_ordering(self, api: APIClient, mirrored: Upstream) -> None:
-        assert listed(api, ordering="-id") == list(range(12, 0, -1))
-        assert listed(api, ordering="user_id")[:4] == [12, 9, 6, 3]
+    def test_ordering_may_be_descending(self, api: APIClient, copied_feed: FeedServer) -> None:
+        assert listed_ids(api, ordering="-id") == list(range(12, 0, -1))
+        assert listed_ids(api, ordering="user_id")[:4] == [12, 9, 6, 3]
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -82,135 +82,155 @@ class TestList:
             ("page_size", "-1"),
         ],
     )
-    def test_bad_input(self, api: APIClient, mirrored: Upstream, field: str, value: str) -> None:
+    def test_an_invalid_parameter_is_named(
+        self, api: APIClient, copied_feed: FeedServer, field: str, value: str
+    ) -> None:
         response = api.get(URL, {field: value})
         assert response.status_code == 400
         assert [error["field"] for error in response.json()["errors"]] == [field]
 
-    def test_all_that_is_wrong_is_named(self, api: APIClient, mirrored: Upstream) -> None:
+    def test_all_invalid_parameters_are_named(
+        self, api: APIClient, copied_feed: FeedServer
+    ) -> None:
         errors = api.get(URL, {"user_id": "x", "ordering": "body"}).json()["errors"]
         assert [error["field"] for error in errors] == ["user_id", "ordering"]
 
-    def test_queries(
-        self, api: APIClient, upstream: Upstream, refresh: Refresh, queries: Any
+    def test_the_query_count_does_not_grow_with_the_posts(
+        self, api: APIClient, feed_server: FeedServer, refresh: Refresh, queries: Any
     ) -> None:
         counts = []
         for number in (1, 30):
-            upstream.posts = [entry(n) for n in range(1, number + 1)]
+            feed_server.posts = [entry(n) for n in range(1, number + 1)]
             refresh()
             counts.append(queries(lambda n=number: api.get(URL, {"page_size": 50, "x": n})))
         assert counts[0] == counts[1] == 3
 
 
 class TestDetail:
-    def test_one(self, api: APIClient, mirrored: Upstream) -> None:
+    def test_returns_the_post_under_both_prefixes(
+        self, api: APIClient, copied_feed: FeedServer
+    ) -> None:
         assert api.get(f"{URL}/3").json()["title"] == "Title 3"
         assert api.get("/api/posts/3/").json()["id"] == 3
 
     @pytest.mark.parametrize("pk", ["99", "0", "-1", "x", "9" * 30, "9" * 5000, "1.5"])
-    def test_none(self, api: APIClient, mirrored: Upstream, pk: str) -> None:
+    def test_an_unknown_id_is_not_found(
+        self, api: APIClient, copied_feed: FeedServer, pk: str
+    ) -> None:
         response = api.get(f"{URL}/{pk}")
         assert (response.status_code, response.json()["status"]) == (404, 404)
 
 
-def test_nobody_writes(api: APIClient, mirrored: Upstream) -> None:
+def test_writing_is_not_allowed(api: APIClient, copied_feed: FeedServer) -> None:
     for path in (URL, f"{URL}/1"):
         for method in ("post", "put", "patch", "delete"):
             assert getattr(api, method)(path, {"title": "x"}).status_code == 405
 
 
-def test_a_token_is_not_looked_at(api: APIClient, mirrored: Upstream) -> None:
+def test_an_invalid_token_is_ignored(api: APIClient, copied_feed: FeedServer) -> None:
     assert api.get(URL, headers={"authorization": "Bearer wrong"}).status_code == 200
 
 
-def test_the_page_for_people(api: APIClient, mirrored: Upstream) -> None:
+def test_a_browser_gets_an_html_page(api: APIClient, copied_feed: FeedServer) -> None:
     response = api.get(URL, headers={"accept": "text/html"})
     assert response["Content-Type"].startswith("text/html")
-    assert told(response) == (0, "fresh")
+    assert freshness_headers(response) == (0, "fresh")
 
 
 @committed
 class TestFreshness:
-    def test_is_told_by_every_answer(self, api: APIClient, mirrored: Upstream) -> None:
+    def test_every_answer_has_the_headers(self, api: APIClient, copied_feed: FeedServer) -> None:
         for path in (URL, f"{URL}/1", f"{URL}?search=x", f"{URL}/99"):
             for _ in range(2):
-                assert told(api.get(path)) == (0, "fresh")
-                assert told(api.head(path)) == (0, "fresh")
+                assert freshness_headers(api.get(path)) == (0, "fresh")
+                assert freshness_headers(api.head(path)) == (0, "fresh")
 
-    def test_age_grows_on_hits_and_304s(
-        self, api: APIClient, mirrored: Upstream, monkeypatch: pytest.MonkeyPatch
+    def test_the_age_grows_on_hits_and_304s(
+        self, api: APIClient, copied_feed: FeedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = api.get(URL)
         now = freshness.time.time() + 100
         monkeypatch.setattr(freshness.time, "time", lambda: now)
         second = api.get(URL)
         assert second["X-Cache"] == "hit"
-        assert 100 <= told(second)[0] <= 101
+        assert 100 <= freshness_headers(second)[0] <= 101
         third = api.get(URL, headers={"if-none-match": first["ETag"]})
         assert (third.status_code, third.content) == (304, b"")
-        assert told(third) == told(second)
+        assert freshness_headers(third) == freshness_headers(second)
 
-    def test_failing(self, api: APIClient, mirrored: Upstream, refresh: Refresh) -> None:
+    def test_a_failing_feed_is_stale(
+        self, api: APIClient, copied_feed: FeedServer, refresh: Refresh
+    ) -> None:
         api.get(URL)
-        mirrored.say(b"", 500)
+        copied_feed.respond_with(b"", 500)
         refresh()
         pass_time(60)
-        for how in ("miss", "hit"):
+        for status in ("miss", "hit"):
             response = api.get(URL)
-            assert response["X-Cache"] == how
-            assert told(response) == (60, "stale")
+            assert response["X-Cache"] == status
+            assert freshness_headers(response) == (60, "stale")
             assert response.json()["total"] == 12
 
-    def test_well_again(self, api: APIClient, mirrored: Upstream, refresh: Refresh) -> None:
-        mirrored.say(b"", 500)
+    def test_a_recovered_feed_is_fresh(
+        self, api: APIClient, copied_feed: FeedServer, refresh: Refresh
+    ) -> None:
+        copied_feed.respond_with(b"", 500)
         refresh()
-        assert told(api.get(URL))[1] == "stale"
-        mirrored.answer = None
+        assert freshness_headers(api.get(URL))[1] == "stale"
+        copied_feed.handler = None
         refresh()
-        assert told(api.get(URL)) == (0, "fresh")
+        assert freshness_headers(api.get(URL)) == (0, "fresh")
 
-    def test_not_modified_is_fresh(
-        self, api: APIClient, mirrored: Upstream, refresh: Refresh
+    def test_an_unchanged_feed_is_fresh(
+        self, api: APIClient, copied_feed: FeedServer, refresh: Refresh
     ) -> None:
         pass_time(100)
         etag = api.get(URL)["ETag"]
         refresh()
         response = api.get(URL)
-        assert (response["ETag"], *told(response)) == (etag, 0, "fresh")
+        assert (response["ETag"], *freshness_headers(response)) == (etag, 0, "fresh")
 
-    def test_nobody_refreshes(self, api: APIClient, mirrored: Upstream) -> None:
+    def test_a_copy_that_is_not_refreshed_is_stale(
+        self, api: APIClient, copied_feed: FeedServer
+    ) -> None:
         pass_time(601)
-        assert told(api.get(URL))[1] == "stale"
+        assert freshness_headers(api.get(URL))[1] == "stale"
 
 
 @committed
-def test_changes_show_at_once(api: APIClient, mirrored: Upstream, refresh: Refresh) -> None:
+def test_the_next_read_shows_a_change(
+    api: APIClient, copied_feed: FeedServer, refresh: Refresh
+) -> None:
     api.get(f"{URL}/1")
-    mirrored.posts[0]["title"] = "New"
+    copied_feed.posts[0]["title"] = "New"
     refresh()
     assert api.get(f"{URL}/1").json()["title"] == "New"
 
 
-def test_the_real_feed(api: APIClient, upstream: Upstream, refresh: Refresh) -> None:
-    """A hundred posts as the public feed serves them (typicode/jsonplaceholder, MIT)."""
+def test_posts_of_the_real_feed_are_served(
+    api: APIClient, feed_server: FeedServer, refresh: Refresh
+) -> None:
+    """The hundred posts of the public feed (typicode/jsonplaceholder, MIT)."""
     feed = Path(__file__).with_name("feed.json").read_bytes()
-    upstream.say(feed)
-    assert refresh().posts == 100
+    feed_server.respond_with(feed)
+    assert refresh().post_count == 100
     names = {"id": "id", "userId": "user_id", "title": "title", "body": "body"}
     for post in json.loads(feed):
-        shown = api.get(f"{URL}/{post['id']}").json()
-        assert {name: shown[ours] for name, ours in names.items()} == post
-    assert listed(api, search="qui est esse") == [2]
+        body = api.get(f"{URL}/{post['id']}").json()
+        assert {name: body[column] for name, column in names.items()} == post
+    assert listed_ids(api, search="qui est esse") == [2]
 
 
 @committed
 class TestFirstRequest:
-    def test_fetches_the_posts(self, api: APIClient, upstream: Upstream) -> None:
-        assert listed(api) == list(range(1, 13))
-        assert len(upstream.requests) == 1
+    def test_fetches_the_posts(self, api: APIClient, feed_server: FeedServer) -> None:
+        assert listed_ids(api) == list(range(1, 13))
+        assert len(feed_server.requests) == 1
 
-    def test_without_a_copy(self, api: APIClient, upstream: Upstream) -> None:
-        upstream.say(b"", 503, Retry_After="60")
+    def test_without_a_copy_the_answer_is_503(
+        self, api: APIClient, feed_server: FeedServer
+    ) -> None:
+        feed_server.respond_with(b"", 503, Retry_After="60")
         for path in (URL, f"{URL}/1"):
             response = api.get(path)
             assert response.status_code == 503
@@ -218,19 +238,19 @@ class TestFirstRequest:
             assert response.json()["code"] == "feed_unavailable"
             assert 55 <= int(response["Retry-After"]) <= 60
             assert "X-Feed-Status" not in response
-        # Who comes before that time is not let wait, nor is the feed asked.
-        assert len(upstream.requests) == 1
+        # Until then requests do not wait, and the feed is not requested.
+        assert len(feed_server.requests) == 1
         Feed.objects.update(run_after=Now())
-        upstream.answer = None
-        assert len(listed(api)) == 12
+        feed_server.handler = None
+        assert len(listed_ids(api)) == 12
 
-    def test_a_slow_feed(
-        self, api: APIClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    def test_requests_share_the_refresh_of_a_slow_feed(
+        self, api: APIClient, feed_server: FeedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        upstream.delay = 0.5
-        monkeypatch.setattr(services, "PATIENCE", 0.2)
+        feed_server.delay = 0.5
+        monkeypatch.setattr(services, "FIRST_COPY_WAIT_S", 0.2)
         assert api.get(URL).status_code == 503
-        # Who comes meanwhile waits for the same refresh.
-        monkeypatch.setattr(services, "PATIENCE", 3.0)
-        assert len(listed(api)) == 12
-        assert len(upstream.requests) == 1
+        # A second request waits for the same refresh.
+        monkeypatch.setattr(services, "FIRST_COPY_WAIT_S", 3.0)
+        assert len(listed_ids(api)) == 12
+        assert len(feed_server.requests) == 1
