@@ -12,7 +12,7 @@ from posts.models import Feed, Post
 
 
 class SuperuserReadOnlyAdmin(ReadOnlyAdmin):
-    """Rows that belong to no company; superusers can view them."""
+    """Rows that belong to no company; only superusers see them."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return self.model._default_manager.all()
@@ -35,7 +35,7 @@ class PostAdmin(SuperuserReadOnlyAdmin):
 class FeedAdmin(SuperuserReadOnlyAdmin):
     list_display = (
         "display_feed",
-        "display_copy",
+        "display_mirror",
         "display_status",
         "post_count",
         "fresh_at",
@@ -43,7 +43,7 @@ class FeedAdmin(SuperuserReadOnlyAdmin):
     )
     fieldsets = (
         (
-            "Copy",
+            "Mirror",
             {
                 "fields": (
                     "post_count",
@@ -64,7 +64,7 @@ class FeedAdmin(SuperuserReadOnlyAdmin):
     actions = ("refresh_now",)
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        # Create the row before the first refresh, so that the action can be chosen.
+        # The action needs a row to select, also before the first refresh.
         Feed.objects.get_or_create(name=Feed.NAME)
         return super().changelist_view(request, *args, **kwargs)
 
@@ -72,8 +72,10 @@ class FeedAdmin(SuperuserReadOnlyAdmin):
     def display_feed(self, feed: Feed) -> str:
         return str(feed)
 
-    @display(description="Copy", label={"fresh": "success", "failing": "danger", "none": "warning"})
-    def display_copy(self, feed: Feed) -> str:
+    @display(
+        description="Mirror", label={"fresh": "success", "failing": "danger", "none": "warning"}
+    )
+    def display_mirror(self, feed: Feed) -> str:
         if feed.fresh_at is None:
             return "none"
         return "failing" if feed.failed_at else "fresh"

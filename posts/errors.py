@@ -4,8 +4,8 @@ from common.api.exceptions import ServiceUnavailable
 class FeedError(Exception):
     """The feed's answer can't be used; the message continues "The feed ...".
 
-    `is_retryable` says whether another try at once may succeed, `retry_after` after how many
-    seconds the feed wants the next request.
+    is_retryable: whether another request, sent soon, may succeed.
+    retry_after: the seconds until the next request that the feed asks for, if it does.
     """
 
     def __init__(
@@ -17,7 +17,7 @@ class FeedError(Exception):
 
 
 class FeedUnavailable(ServiceUnavailable):
-    """503: there are no posts yet, and the feed returns none; `wait` is in seconds."""
+    """503: there are no posts yet, and the feed returns none. Retry after `wait` seconds."""
 
     default_detail = "There are no posts yet, and the feed does not answer. Try again soon."
     default_code = "feed_unavailable"

@@ -1,4 +1,4 @@
-"""Fetching the feed: bounded in time, size and redirects, and only if it has changed."""
+"""Fetching the feed if it has changed, with limits of time, size and redirects."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 5.0
 MAX_ATTEMPTS = 3
 MAX_REDIRECTS = 3
 FIRST_RETRY_DELAY_S = 0.3
-# If the feed asks for a longer delay, the job is queued again.
+# For a longer delay, which the feed may ask for, the job is queued again.
 MAX_RETRY_DELAY_S = 5.0
 MAX_VALIDATOR_CHARS = 500
 OK, NOT_MODIFIED = 200, 304
@@ -26,14 +26,14 @@ RETRYABLE_STATUSES = (408, 425, 429)
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """The validators of an earlier answer, which came from `url`."""
+    """The validators of an earlier response from `url`."""
 
     url: str = ""
     etag: str = ""
     last_modified: str = ""
 
     def headers(self, url: str) -> dict[str, str]:
-        """Return the headers of a conditional request, empty if the answer was another URL's."""
+        """Return the headers of a conditional request, or none for another URL."""
         if url != self.url:
             return {}
         headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
@@ -78,7 +78,7 @@ async def _fetch_with_retries(validators: Validators) -> Payload | None:
 
 
 def _retry_delay(error: Exception) -> bool | float:
-    """Tell stamina whether to retry, or after how many seconds."""
+    """Return whether stamina retries, or after how many seconds it does."""
     if not isinstance(error, FeedError) or not error.is_retryable:
         return False
     if error.retry_after is None:

@@ -1,6 +1,7 @@
-"""Headers that tell how fresh the posts are, also for answers from the cache.
+"""The headers `Age` and `X-Feed-Status`, also for responses from the cache.
 
-`to_note` stores the state of the feed beside a cached answer; `headers` reads it.
+`Age` grows while a response is cached, so it is computed for each request. For that the cache
+stores a note with the response: `make_cache_note` writes it, `headers` reads it.
 """
 
 import time
@@ -12,16 +13,16 @@ from posts.models import Feed
 FAILING, WORKING = "failing", "working"
 
 
-def to_note(feed: Feed) -> str:
-    """Return the note to store beside a cached answer."""
+def make_cache_note(feed: Feed) -> str:
+    """Return when the mirror last matched the feed, and whether the feed works."""
     assert feed.fresh_at is not None
     return f"{feed.fresh_at.timestamp():.3f} {FAILING if feed.failed_at else WORKING}"
 
 
 def headers(note: str) -> dict[str, str]:
-    """Return `Age` in seconds, and `X-Feed-Status`.
+    """Return `Age` in seconds, and `X-Feed-Status`: `fresh` or `stale`.
 
-    It is `stale` if the feed has failed since, or if no refresh has been made for too long.
+    The posts are stale if the last refresh failed, or if two refreshes in a row did not run.
     """
     fresh_at, state = note.split()
     age = max(0, int(time.time() - float(fresh_at)))

@@ -1,4 +1,4 @@
-"""The metrics of the feed's copy."""
+"""The metrics of the mirror."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def record_refresh(outcome: str) -> None:
 
 
 def collect() -> Iterator[Metric]:
-    """Yield the copy's age and size; nothing before the first copy."""
+    """Yield the age and size of the mirror, or nothing if there is none yet."""
     feed = Feed.objects.exclude(fresh_at=None).first()
     if feed is None:
         return
@@ -29,4 +29,4 @@ def collect() -> Iterator[Metric]:
         "Seconds since the posts were last known to be fresh.",
         value=max(0.0, age_s),
     )
-    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the copy.", value=feed.post_count)
+    yield GaugeMetricFamily("bureau_feed_posts", "Posts in the mirror.", value=feed.post_count)

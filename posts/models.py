@@ -7,7 +7,7 @@ from django.utils import timezone
 from common.jobs import Job
 from posts.querysets import FeedQuerySet
 
-MAX_RETRY_DELAY_WITHOUT_COPY_S = 15.0
+MAX_RETRY_DELAY_WITHOUT_MIRROR_S = 15.0
 
 
 class Post(models.Model):
@@ -28,11 +28,13 @@ class Post(models.Model):
 
 
 class Feed(Job):
-    """The state of the copy, and the job that refreshes it: one row, requeued for each refresh.
+    """The state of the mirror, and the job that refreshes it: one row, requeued for each refresh.
 
-    `fresh_at` is when the copy last matched the feed, `failed_at` when the last refresh failed;
-    it is null if the last refresh succeeded. `suspect_payloads` counts the last payloads in a row
-    that lacked most of the posts.
+    The mirror is the rows of `Post`.
+
+    fresh_at: when the mirror last matched the feed; null if there is no mirror yet.
+    failed_at: when the last refresh failed; null if it succeeded.
+    suspect_payloads: how many of the last payloads, without interruption, lacked most of the posts.
     """
 
     NAME: ClassVar[str] = "posts"
@@ -58,11 +60,11 @@ class Feed(Job):
         return "Feed of posts"
 
     def backoff(self) -> float:
-        """Return the seconds until the next try, at most the time between two refreshes.
+        """Return the seconds until the next run, at most the time between two refreshes.
 
-        Without a copy the limit is shorter, so that a corrected address takes effect soon.
+        Without a mirror the limit is shorter, so that a corrected address takes effect soon.
         """
         limit = settings.POSTS_REFRESH.total_seconds()
         if self.fresh_at is None:
-            limit = min(limit, MAX_RETRY_DELAY_WITHOUT_COPY_S)
+            limit = min(limit, MAX_RETRY_DELAY_WITHOUT_MIRROR_S)
         return min(super().backoff(), limit)

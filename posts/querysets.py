@@ -8,16 +8,16 @@ from common.logs import current_request_id
 
 
 class FeedQuerySet(JobQuerySet):
-    """The one row that holds the state of the copy."""
+    """The feed's only row."""
 
-    def state(self) -> Any:
+    def current(self) -> Any:
         """Return the row, or `None` before the first refresh was requested."""
         return self.filter(name=self.model.NAME).first()
 
     def request_refresh(self, *, immediately: bool = False) -> Any:
         """Queue a refresh unless one is queued or running.
 
-        With `immediately`, a queued refresh that waits for its next try becomes due.
+        With `immediately`, a queued refresh that waits for its next run becomes due.
         """
         unchanged = (JobStatus.IN_PROGRESS,) if immediately else ACTIVE
         with transaction.atomic():

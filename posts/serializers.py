@@ -3,7 +3,7 @@ from posts.models import Post
 
 
 class PostSerializer(ModelSerializer):
-    """A post of the feed; the times are those of the copy."""
+    """A post of the feed; `created_at` and `updated_at` are those of the mirrored row."""
 
     class Meta:
         model = Post

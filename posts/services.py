@@ -1,4 +1,4 @@
-"""Refreshing the copy of the feed; a failed refresh leaves the last good copy as it is."""
+"""Mirroring the feed; a failed refresh leaves the posts of the last good one."""
 
 import time
 from contextlib import suppress
@@ -28,24 +28,24 @@ NAMESPACE = "posts"
 # Posts that a suspect payload lacks are deleted after this many suspect payloads in a row.
 MAX_SUSPECT_PAYLOADS = 3
 BATCH_ROWS = 500
-# How long a request waits for the very first copy.
-FIRST_COPY_WAIT_S = 3.0
+# How long a request waits for the first refresh.
+FIRST_REFRESH_TIMEOUT_S = 3.0
 POLL_INTERVAL_S = 0.1
 DEFAULT_RETRY_AFTER_S = 2.0
 
 
-def feed_with_copy() -> Feed:
-    """Return the feed's row; without a copy yet, fetch the first one.
+def ensure_mirror() -> Feed:
+    """Return the feed's row; if there is no mirror yet, create it.
 
-    Raises `FeedUnavailable` if there is none and the feed does not return one soon.
+    Raises `FeedUnavailable` if that is impossible or takes too long.
     """
-    feed = Feed.objects.state()
+    feed = Feed.objects.current()
     if feed and feed.fresh_at:
         return feed
-    if feed is None or not _waits_for_retry(feed):
+    if feed is None or not _is_waiting_for_retry(feed):
         with suppress(TimeoutError):
-            _first_copy.call(timeout_s=FIRST_COPY_WAIT_S)
-        feed = Feed.objects.state()
+            _first_refresh.call(timeout_s=FIRST_REFRESH_TIMEOUT_S)
+        feed = Feed.objects.current()
     if feed is None or not feed.fresh_at:
         raise FeedUnavailable(wait=_seconds_until_retry(feed))
     return feed
@@ -58,8 +58,8 @@ def request_refresh(*, by: User) -> None:
     record("feed.refresh_requested", by=by, target=feed)
 
 
-def _fetch_first_copy() -> None:
-    """Run the job in this process, or wait for the process that runs it already."""
+def _run_first_refresh() -> None:
+    """Run the job in this process, or wait until another process has run it."""
     try:
         feed = Feed.objects.request_refresh()
         runner.run(Feed, feed.pk)
@@ -69,15 +69,15 @@ def _fetch_first_copy() -> None:
         connection.close()
 
 
-_first_copy = SingleFlight("first-posts", _fetch_first_copy)
+_first_refresh = SingleFlight("first-posts", _run_first_refresh)
 
 
-def _waits_for_retry(feed: Feed) -> bool:
+def _is_waiting_for_retry(feed: Feed) -> bool:
     return feed.status == JobStatus.QUEUED and feed.run_after > timezone.now()
 
 
 def _seconds_until_retry(feed: Feed | None) -> float:
-    if feed is None or not _waits_for_retry(feed):
+    if feed is None or not _is_waiting_for_retry(feed):
         return DEFAULT_RETRY_AFTER_S
     return (feed.run_after - timezone.now()).total_seconds()
 
@@ -108,7 +108,7 @@ def _store_failure(feed: Feed, failure: str) -> None:
 
 
 def _store_unchanged(feed: Feed) -> str:
-    """Mark the copy as fresh: the feed has not changed."""
+    """Mark the mirror as fresh: the feed has not changed."""
     with invalidate_on_commit(NAMESPACE):
         _lock(feed)
         _store_success(feed)
@@ -118,9 +118,9 @@ def _store_unchanged(feed: Feed) -> str:
 def _store_contents(feed: Feed, payload: Payload, contents: FeedContents) -> str:
     """Store the posts of the payload and return the refresh's outcome.
 
-    Posts that a complete payload lacks are deleted. A payload that lacks more than half of them is
-    suspect, because the feed may have lost them: its posts are stored, but others are deleted only
-    after `MAX_SUSPECT_PAYLOADS` such payloads in a row.
+    Stored posts that a complete payload lacks are deleted. A payload that lacks more than half of
+    them is suspect, because the feed may have lost them: its posts are stored, but the missing ones
+    are deleted only after `MAX_SUSPECT_PAYLOADS` suspect payloads in a row.
     """
     if contents.rejected:
         log.warning("feed_items_rejected", reasons=dict(contents.rejected))
@@ -129,15 +129,12 @@ def _store_contents(feed: Feed, payload: Payload, contents: FeedContents) -> str
         posts = {post.id: post for post in Post.objects.all()}
         changed = [item for item in contents.items if _differs(posts.get(item.id), item)]
         missing = posts.keys() - {item.id for item in contents.items}
-        is_suspect = _is_suspect(stored, payload, len(missing), len(posts))
-        suspect_payloads = stored.suspect_payloads + 1 if is_suspect else 0
-        is_trusted = contents.is_complete and (
-            not is_suspect or suspect_payloads >= MAX_SUSPECT_PAYLOADS
-        )
+        suspect_payloads = _count_suspect_payloads(stored, payload, len(missing), len(posts))
+        is_trusted = contents.is_complete and not 0 < suspect_payloads < MAX_SUSPECT_PAYLOADS
+        deleted = missing if is_trusted else set()
         _write_posts(changed)
-        if missing and is_trusted:
-            Post.objects.filter(id__in=missing).delete()
-        # With validators the same payload would not be sent again and never become trusted.
+        Post.objects.filter(id__in=deleted).delete()
+        # With validators the feed would not send the same payload again: it would stay suspect.
         validators = payload.validators if is_trusted else Validators(payload.validators.url)
         _store_success(
             feed,
@@ -148,7 +145,7 @@ def _store_contents(feed: Feed, payload: Payload, contents: FeedContents) -> str
             rejected_count=contents.rejected.total(),
             suspect_payloads=0 if is_trusted else suspect_payloads,
         )
-    return "updated" if changed or (missing and is_trusted) else "unchanged"
+    return "updated" if changed or deleted else "unchanged"
 
 
 def _lock(feed: Feed) -> Feed:
@@ -171,9 +168,13 @@ def _differs(post: Post | None, item: FeedItem) -> bool:
     )
 
 
-def _is_suspect(feed: Feed, payload: Payload, missing: int, known: int) -> bool:
-    """Whether most posts are missing although the address is still the same."""
-    return feed.url in ("", payload.validators.url) and missing * 2 > known
+def _count_suspect_payloads(feed: Feed, payload: Payload, missing: int, stored: int) -> int:
+    """Return how many payloads in a row were suspect, up to this one; 0 if it is not suspect.
+
+    It is if more than half of the stored posts are missing, although the address is the same.
+    """
+    is_same_address = feed.url in ("", payload.validators.url)
+    return feed.suspect_payloads + 1 if is_same_address and missing * 2 > stored else 0
 
 
 def _write_posts(items: list[FeedItem]) -> None:

@@ -8,16 +8,16 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from common.api.viewsets import FilteringMixin
 from posts import services
 from posts.filters import PostFilter
-from posts.freshness import headers, to_note
+from posts.freshness import headers, make_cache_note
 from posts.models import Feed, Post
 from posts.serializers import PostSerializer
 
 
 class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
-    """Posts of the feed, served from a local copy: anyone reads them, no one writes them.
+    """Posts of the feed, served from a local mirror; anyone can read them, nobody can write them.
 
-    `Age` is the number of seconds since the copy last matched the feed. `X-Feed-Status` is `fresh`,
-    or `stale` if the feed has failed since.
+    `Age` is the number of seconds since the mirror last matched the feed. `X-Feed-Status` is
+    `fresh`, or `stale` if the feed has failed since.
     """
 
     queryset = Post.objects.all()
@@ -34,14 +34,14 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
-            self.feed = services.feed_with_copy()
+            self.feed = services.ensure_mirror()
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.feed:
-            note = to_note(self.feed)
+            note = make_cache_note(self.feed)
             response.cache_note = note  # type: ignore[attr-defined]
             for name, value in headers(note).items():
                 response[name] = value

@@ -69,6 +69,6 @@ def refresh() -> Callable[[], Feed]:
 
     def run() -> Feed:
         runner.run(Feed, Feed.objects.request_refresh(immediately=True).pk)
-        return Feed.objects.state()
+        return Feed.objects.current()
 
     return run

@@ -20,7 +20,7 @@ def admin_site(superuser: User) -> Client:
     return client
 
 
-def test_pages_show_posts_and_the_state_of_the_copy(
+def test_pages_show_posts_and_the_state_of_the_mirror(
     admin_site: Client, feed_server: FeedServer, refresh: Callable[[], Feed]
 ) -> None:
     feed = refresh()
@@ -45,7 +45,7 @@ def test_the_action_queues_a_refresh(
 
 def test_the_list_creates_the_row_before_the_first_refresh(admin_site: Client) -> None:
     admin_site.get(FEED)
-    assert Feed.objects.state().status == JobStatus.QUEUED
+    assert Feed.objects.current().status == JobStatus.QUEUED
 
 
 def test_rows_cannot_be_added(admin_site: Client, feed_server: FeedServer) -> None:
@@ -67,7 +67,7 @@ def test_the_action_is_recorded(
     admin_site: Client, superuser: User, feed_server: FeedServer
 ) -> None:
     admin_site.get(FEED)
-    feed = Feed.objects.state()
+    feed = Feed.objects.current()
     data = {"action": "refresh_now", "_selected_action": [str(feed.pk)]}
     with capture_logs() as logs:
         admin_site.post(FEED, data)

@@ -1,4 +1,4 @@
-"""`GET /posts` and `GET /posts/{id}`: public posts and the headers that tell their age."""
+"""`GET /posts` and `GET /posts/{id}`: public posts and their freshness headers."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ committed = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def copied_feed(feed_server: FeedServer, refresh: Refresh) -> FeedServer:
+def mirrored_feed(feed_server: FeedServer, refresh: Refresh) -> FeedServer:
     refresh()
     return feed_server
 
@@ -46,7 +46,7 @@ def freshness_headers(response: Any) -> tuple[int, str]:
 
 
 class TestList:
-    def test_a_page_has_the_usual_envelope(self, api: APIClient, copied_feed: FeedServer) -> None:
+    def test_a_page_has_the_usual_envelope(self, api: APIClient, mirrored_feed: FeedServer) -> None:
         body = api.get(URL, {"page": 2, "per_page": 5}).json()
         items = body.pop("items")
         assert body == {"total": 12, "page": 2, "page_size": 5, "total_pages": 3}
@@ -59,7 +59,7 @@ class TestList:
             "Body 6",
         ]
 
-    def test_filters_restrict_the_list(self, api: APIClient, copied_feed: FeedServer) -> None:
+    def test_filters_restrict_the_list(self, api: APIClient, mirrored_feed: FeedServer) -> None:
         assert listed_ids(api, user_id=1) == [3, 6, 9, 12]
         assert listed_ids(api, user_id=99) == listed_ids(api, user_id=10**30) == []
         assert listed_ids(api, search="TITLE 1") == [1, 10, 11, 12]
@@ -67,7 +67,7 @@ class TestList:
         assert listed_ids(api, search="%") == listed_ids(api, search="_") == []
         assert listed_ids(api, search="title", user_id=2) == [1, 4, 7, 10]
 
-    def test_ordering_may_be_descending(self, api: APIClient, copied_feed: FeedServer) -> None:
+    def test_ordering_may_be_descending(self, api: APIClient, mirrored_feed: FeedServer) -> None:
         assert listed_ids(api, ordering="-id") == list(range(12, 0, -1))
         assert listed_ids(api, ordering="user_id")[:4] == [12, 9, 6, 3]
 
@@ -83,14 +83,14 @@ class TestList:
         ],
     )
     def test_an_invalid_parameter_is_named(
-        self, api: APIClient, copied_feed: FeedServer, field: str, value: str
+        self, api: APIClient, mirrored_feed: FeedServer, field: str, value: str
     ) -> None:
         response = api.get(URL, {field: value})
         assert response.status_code == 400
         assert [error["field"] for error in response.json()["errors"]] == [field]
 
     def test_all_invalid_parameters_are_named(
-        self, api: APIClient, copied_feed: FeedServer
+        self, api: APIClient, mirrored_feed: FeedServer
     ) -> None:
         errors = api.get(URL, {"user_id": "x", "ordering": "body"}).json()["errors"]
         assert [error["field"] for error in errors] == ["user_id", "ordering"]
@@ -108,30 +108,30 @@ class TestList:
 
 class TestDetail:
     def test_returns_the_post_under_both_prefixes(
-        self, api: APIClient, copied_feed: FeedServer
+        self, api: APIClient, mirrored_feed: FeedServer
     ) -> None:
         assert api.get(f"{URL}/3").json()["title"] == "Title 3"
         assert api.get("/api/posts/3/").json()["id"] == 3
 
     @pytest.mark.parametrize("pk", ["99", "0", "-1", "x", "9" * 30, "9" * 5000, "1.5"])
     def test_an_unknown_id_is_not_found(
-        self, api: APIClient, copied_feed: FeedServer, pk: str
+        self, api: APIClient, mirrored_feed: FeedServer, pk: str
     ) -> None:
         response = api.get(f"{URL}/{pk}")
         assert (response.status_code, response.json()["status"]) == (404, 404)
 
 
-def test_writing_is_not_allowed(api: APIClient, copied_feed: FeedServer) -> None:
+def test_writing_is_not_allowed(api: APIClient, mirrored_feed: FeedServer) -> None:
     for path in (URL, f"{URL}/1"):
         for method in ("post", "put", "patch", "delete"):
             assert getattr(api, method)(path, {"title": "x"}).status_code == 405
 
 
-def test_an_invalid_token_is_ignored(api: APIClient, copied_feed: FeedServer) -> None:
+def test_an_invalid_token_is_ignored(api: APIClient, mirrored_feed: FeedServer) -> None:
     assert api.get(URL, headers={"authorization": "Bearer wrong"}).status_code == 200
 
 
-def test_a_browser_gets_an_html_page(api: APIClient, copied_feed: FeedServer) -> None:
+def test_a_browser_gets_an_html_page(api: APIClient, mirrored_feed: FeedServer) -> None:
     response = api.get(URL, headers={"accept": "text/html"})
     assert response["Content-Type"].startswith("text/html")
     assert freshness_headers(response) == (0, "fresh")
@@ -139,14 +139,14 @@ def test_a_browser_gets_an_html_page(api: APIClient, copied_feed: FeedServer) ->
 
 @committed
 class TestFreshness:
-    def test_every_answer_has_the_headers(self, api: APIClient, copied_feed: FeedServer) -> None:
+    def test_every_answer_has_the_headers(self, api: APIClient, mirrored_feed: FeedServer) -> None:
         for path in (URL, f"{URL}/1", f"{URL}?search=x", f"{URL}/99"):
             for _ in range(2):
                 assert freshness_headers(api.get(path)) == (0, "fresh")
                 assert freshness_headers(api.head(path)) == (0, "fresh")
 
     def test_the_age_grows_on_hits_and_304s(
-        self, api: APIClient, copied_feed: FeedServer, monkeypatch: pytest.MonkeyPatch
+        self, api: APIClient, mirrored_feed: FeedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = api.get(URL)
         now = freshness.time.time() + 100
@@ -159,10 +159,10 @@ class TestFreshness:
         assert freshness_headers(third) == freshness_headers(second)
 
     def test_a_failing_feed_is_stale(
-        self, api: APIClient, copied_feed: FeedServer, refresh: Refresh
+        self, api: APIClient, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
         api.get(URL)
-        copied_feed.respond_with(b"", 500)
+        mirrored_feed.respond_with(b"", 500)
         refresh()
         pass_time(60)
         for status in ("miss", "hit"):
@@ -172,17 +172,17 @@ class TestFreshness:
             assert response.json()["total"] == 12
 
     def test_a_recovered_feed_is_fresh(
-        self, api: APIClient, copied_feed: FeedServer, refresh: Refresh
+        self, api: APIClient, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
-        copied_feed.respond_with(b"", 500)
+        mirrored_feed.respond_with(b"", 500)
         refresh()
         assert freshness_headers(api.get(URL))[1] == "stale"
-        copied_feed.handler = None
+        mirrored_feed.handler = None
         refresh()
         assert freshness_headers(api.get(URL)) == (0, "fresh")
 
     def test_an_unchanged_feed_is_fresh(
-        self, api: APIClient, copied_feed: FeedServer, refresh: Refresh
+        self, api: APIClient, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
         pass_time(100)
         etag = api.get(URL)["ETag"]
@@ -190,8 +190,8 @@ class TestFreshness:
         response = api.get(URL)
         assert (response["ETag"], *freshness_headers(response)) == (etag, 0, "fresh")
 
-    def test_a_copy_that_is_not_refreshed_is_stale(
-        self, api: APIClient, copied_feed: FeedServer
+    def test_a_mirror_that_is_not_refreshed_is_stale(
+        self, api: APIClient, mirrored_feed: FeedServer
     ) -> None:
         pass_time(601)
         assert freshness_headers(api.get(URL))[1] == "stale"
@@ -199,10 +199,10 @@ class TestFreshness:
 
 @committed
 def test_the_next_read_shows_a_change(
-    api: APIClient, copied_feed: FeedServer, refresh: Refresh
+    api: APIClient, mirrored_feed: FeedServer, refresh: Refresh
 ) -> None:
     api.get(f"{URL}/1")
-    copied_feed.posts[0]["title"] = "New"
+    mirrored_feed.posts[0]["title"] = "New"
     refresh()
     assert api.get(f"{URL}/1").json()["title"] == "New"
 
@@ -227,7 +227,7 @@ class TestFirstRequest:
         assert listed_ids(api) == list(range(1, 13))
         assert len(feed_server.requests) == 1
 
-    def test_without_a_copy_the_answer_is_503(
+    def test_without_a_mirror_the_answer_is_503(
         self, api: APIClient, feed_server: FeedServer
     ) -> None:
         feed_server.respond_with(b"", 503, Retry_After="60")
@@ -248,9 +248,9 @@ class TestFirstRequest:
         self, api: APIClient, feed_server: FeedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         feed_server.delay = 0.5
-        monkeypatch.setattr(services, "FIRST_COPY_WAIT_S", 0.2)
+        monkeypatch.setattr(services, "FIRST_REFRESH_TIMEOUT_S", 0.2)
         assert api.get(URL).status_code == 503
         # A second request waits for the same refresh.
-        monkeypatch.setattr(services, "FIRST_COPY_WAIT_S", 3.0)
+        monkeypatch.setattr(services, "FIRST_REFRESH_TIMEOUT_S", 3.0)
         assert len(listed_ids(api)) == 12
         assert len(feed_server.requests) == 1

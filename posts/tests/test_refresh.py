@@ -1,4 +1,4 @@
-"""Refreshing the copy: a failing or invalid feed never removes the last good posts."""
+"""Refreshing the mirror: a failing or invalid feed never removes the last good posts."""
 
 import json
 import socketserver
@@ -18,7 +18,7 @@ from werkzeug import Response
 from common.jobs import runner
 from common.jobs.status import JobStatus
 from posts import services, tasks
-from posts.models import MAX_RETRY_DELAY_WITHOUT_COPY_S, Feed, Post
+from posts.models import MAX_RETRY_DELAY_WITHOUT_MIRROR_S, Feed, Post
 from posts.tests.conftest import FeedServer, entry
 
 Refresh = Callable[[], Feed]
@@ -27,8 +27,8 @@ HUGE = "9" * 5000
 
 
 @pytest.fixture
-def copied_feed(feed_server: FeedServer, refresh: Refresh) -> FeedServer:
-    """A feed that was copied by a first refresh."""
+def mirrored_feed(feed_server: FeedServer, refresh: Refresh) -> FeedServer:
+    """A feed that was mirrored by a first refresh."""
     assert refresh().status == JobStatus.COMPLETED
     assert Post.objects.count() == 12
     return feed_server
@@ -55,10 +55,15 @@ def test_posts_are_stored_unchanged(feed_server: FeedServer, refresh: Refresh) -
 
 class TestChangedFeed:
     def test_changed_new_and_missing_posts_are_stored(
-        self, copied_feed: FeedServer, refresh: Refresh
+        self, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
         before = Post.objects.get(id=1)
-        copied_feed.posts = [entry(1), entry(2, title="Other"), *copied_feed.posts[3:], entry(99)]
+        mirrored_feed.posts = [
+            entry(1),
+            entry(2, title="Other"),
+            *mirrored_feed.posts[3:],
+            entry(99),
+        ]
         refresh()
         assert stored_ids() == [1, 2, *range(4, 13), 99]
         assert Post.objects.get(id=2).title == "Other"
@@ -66,21 +71,21 @@ class TestChangedFeed:
         assert Post.objects.get(id=1).updated_at == before.updated_at
 
     def test_a_refresh_is_a_conditional_request(
-        self, copied_feed: FeedServer, refresh: Refresh
+        self, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
-        before = Feed.objects.state()
+        before = Feed.objects.current()
         feed = refresh()
-        assert copied_feed.requests[-1].headers["If-None-Match"] == feed.etag != ""
+        assert mirrored_feed.requests[-1].headers["If-None-Match"] == feed.etag != ""
         assert feed.fresh_at > before.fresh_at
         assert stored_ids() == list(range(1, 13))
 
     def test_another_address_gets_an_unconditional_request(
-        self, copied_feed: FeedServer, refresh: Refresh, settings: Any
+        self, mirrored_feed: FeedServer, refresh: Refresh, settings: Any
     ) -> None:
         settings.POSTS_API_URL += "?other"
-        copied_feed.posts = [entry(50)]
+        mirrored_feed.posts = [entry(50)]
         refresh()
-        assert "If-None-Match" not in copied_feed.requests[-1].headers
+        assert "If-None-Match" not in mirrored_feed.requests[-1].headers
         assert stored_ids() == [50]
 
 
@@ -103,17 +108,17 @@ INVALID_PAYLOADS = {
 
 @pytest.mark.parametrize("body", INVALID_PAYLOADS.values(), ids=INVALID_PAYLOADS)
 def test_an_invalid_payload_changes_no_posts(
-    copied_feed: FeedServer, refresh: Refresh, settings: Any, body: bytes
+    mirrored_feed: FeedServer, refresh: Refresh, settings: Any, body: bytes
 ) -> None:
     settings.POSTS_MAX_BYTES, settings.POSTS_MAX_COUNT = 30_000, 100
-    fresh_at = Feed.objects.state().fresh_at
-    copied_feed.respond_with(body)
+    fresh_at = Feed.objects.current().fresh_at
+    mirrored_feed.respond_with(body)
     feed = refresh()
     assert stored_ids() == list(range(1, 13))
     assert (feed.status, feed.fresh_at) == (JobStatus.QUEUED, fresh_at)
     assert feed.failed_at is not None
     assert feed.failure.startswith("The feed ")
-    copied_feed.handler = None
+    mirrored_feed.handler = None
     feed = refresh()
     assert (feed.failed_at, feed.failure) == (None, "")
 
@@ -142,10 +147,10 @@ def test_an_invalid_payload_changes_no_posts(
     ids=lambda fields: repr(fields)[:30],
 )
 def test_valid_posts_are_stored_without_the_invalid(
-    copied_feed: FeedServer, refresh: Refresh, invalid: dict[str, Any]
+    mirrored_feed: FeedServer, refresh: Refresh, invalid: dict[str, Any]
 ) -> None:
     item = entry(3, **invalid) if invalid else "no object"
-    copied_feed.posts = [entry(1, title="New"), entry(2), item]
+    mirrored_feed.posts = [entry(1, title="New"), entry(2), item]
     feed = refresh()
     assert Post.objects.get(id=1).title == "New"
     # A missing post may be one of the invalid ones, so none is deleted.
@@ -154,9 +159,9 @@ def test_valid_posts_are_stored_without_the_invalid(
 
 
 def test_most_posts_are_deleted_only_when_the_third_payload_in_a_row_lacks_them(
-    copied_feed: FeedServer, refresh: Refresh
+    mirrored_feed: FeedServer, refresh: Refresh
 ) -> None:
-    copied_feed.posts = [entry(1, title="New"), entry(2)]
+    mirrored_feed.posts = [entry(1, title="New"), entry(2)]
     for _ in range(2):
         refresh()
         assert Post.objects.get(id=1).title == "New"
@@ -168,10 +173,10 @@ def test_most_posts_are_deleted_only_when_the_third_payload_in_a_row_lacks_them(
 class TestFailingFeed:
     @pytest.mark.parametrize("status", [400, 404, 500, 503, 304])
     def test_an_unexpected_status_is_a_failure(
-        self, copied_feed: FeedServer, refresh: Refresh, status: int
+        self, mirrored_feed: FeedServer, refresh: Refresh, status: int
     ) -> None:
         Feed.objects.update(etag="")
-        copied_feed.respond_with(b"[]", status)
+        mirrored_feed.respond_with(b"[]", status)
         feed = refresh()
         assert (feed.failure, stored_ids()) == (f"The feed answered {status}.", list(range(1, 13)))
 
@@ -183,24 +188,24 @@ class TestFailingFeed:
         feed_server.handler = answer
         assert (refresh().status, len(feed_server.requests)) == (JobStatus.COMPLETED, 2)
 
-    def test_the_first_copy_is_retried_soon(self) -> None:
-        waits = [Feed(attempts=attempts).backoff() for attempts in range(1, 20)]
-        assert max(waits) == MAX_RETRY_DELAY_WITHOUT_COPY_S
-        with_copy = Feed(attempts=19, fresh_at=timezone.now())
-        assert with_copy.backoff() > MAX_RETRY_DELAY_WITHOUT_COPY_S
+    def test_the_first_refresh_is_retried_soon(self) -> None:
+        delays = [Feed(attempts=attempts).backoff() for attempts in range(1, 20)]
+        assert max(delays) == MAX_RETRY_DELAY_WITHOUT_MIRROR_S
+        with_mirror = Feed(attempts=19, fresh_at=timezone.now())
+        assert with_mirror.backoff() > MAX_RETRY_DELAY_WITHOUT_MIRROR_S
 
-    def test_retry_after_is_respected(self, copied_feed: FeedServer, refresh: Refresh) -> None:
-        copied_feed.respond_with(b"", 429, Retry_After="1000")
-        before = len(copied_feed.requests)
+    def test_retry_after_is_respected(self, mirrored_feed: FeedServer, refresh: Refresh) -> None:
+        mirrored_feed.respond_with(b"", 429, Retry_After="1000")
+        before = len(mirrored_feed.requests)
         feed = refresh()
-        assert len(copied_feed.requests) == before + 1
+        assert len(mirrored_feed.requests) == before + 1
         assert 900 < (feed.run_after - timezone.now()).total_seconds() <= 1000
         # Neither the schedule nor the sweeper starts it earlier.
         tasks.refresh_posts()
         assert runner.run(Feed, feed.pk) is None
 
     def test_a_refused_connection_is_a_failure(
-        self, copied_feed: FeedServer, refresh: Refresh, settings: Any, unused_port: int
+        self, mirrored_feed: FeedServer, refresh: Refresh, settings: Any, unused_port: int
     ) -> None:
         settings.POSTS_API_URL = f"http://127.0.0.1:{unused_port}/posts"
         assert refresh().failure == "The feed can't be reached (ConnectError)."
@@ -218,13 +223,13 @@ class TestFailingFeed:
         assert refresh().failure == "The feed redirects too often."
 
     def test_a_compressed_answer_is_rejected(
-        self, copied_feed: FeedServer, refresh: Refresh
+        self, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
-        copied_feed.respond_with(b"\x1f\x8b", 200, Content_Encoding="gzip")
+        mirrored_feed.respond_with(b"\x1f\x8b", 200, Content_Encoding="gzip")
         assert refresh().failure == (
             "The feed is compressed, although an uncompressed answer was requested."
         )
-        assert copied_feed.requests[-1].headers["Accept-Encoding"] == "identity"
+        assert mirrored_feed.requests[-1].headers["Accept-Encoding"] == "identity"
 
 
 class SlowHandler(socketserver.BaseRequestHandler):
@@ -255,7 +260,7 @@ def slow_url(request: Any) -> Iterator[str]:
 
 
 def test_a_slow_feed_ends_at_the_time_limit(
-    copied_feed: FeedServer, refresh: Refresh, settings: Any, slow_url: str
+    mirrored_feed: FeedServer, refresh: Refresh, settings: Any, slow_url: str
 ) -> None:
     settings.POSTS_API_URL, settings.POSTS_TIMEOUT = slow_url, 0.5
     started = time.monotonic()
@@ -267,11 +272,11 @@ def test_a_slow_feed_ends_at_the_time_limit(
 @pytest.mark.django_db(transaction=True)
 class TestConcurrency:
     def test_concurrent_refreshes_send_one_request(self, feed_server: FeedServer) -> None:
-        def slow(_: Any) -> Response:
+        def answer_slowly(_: Any) -> Response:
             time.sleep(0.3)
             return Response(json.dumps([entry(1)]))
 
-        feed_server.handler = slow
+        feed_server.handler = answer_slowly
 
         def run_refresh(_: int) -> None:
             try:
@@ -284,28 +289,28 @@ class TestConcurrency:
         assert len(feed_server.requests) == 1
 
     def test_a_run_that_lost_its_lease_writes_nothing(
-        self, copied_feed: FeedServer, monkeypatch: pytest.MonkeyPatch
+        self, mirrored_feed: FeedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A worker was paused past its lease, and another did the refresh meanwhile."""
+        """The lease of a paused worker ended, and another worker ran the refresh."""
         fetch = services.fetching.fetch
 
         def fetch_and_lose_lease(validators: Any) -> Any:
-            copied_feed.posts = [entry(1, title="Old"), *copied_feed.posts[1:]]
+            mirrored_feed.posts = [entry(1, title="Old"), *mirrored_feed.posts[1:]]
             old = fetch(validators)
             monkeypatch.setattr(services.fetching, "fetch", fetch)
-            copied_feed.posts = [entry(1, title="New"), *copied_feed.posts[1:]]
+            mirrored_feed.posts = [entry(1, title="New"), *mirrored_feed.posts[1:]]
             Feed.objects.update(lease_until=Now() - timedelta(seconds=1))
-            runner.run(Feed, Feed.objects.state().pk)
+            runner.run(Feed, Feed.objects.current().pk)
             return old
 
         monkeypatch.setattr(services.fetching, "fetch", fetch_and_lose_lease)
         runner.run(Feed, Feed.objects.request_refresh().pk)
         assert Post.objects.get(id=1).title == "New"
-        assert Feed.objects.state().status == JobStatus.COMPLETED
+        assert Feed.objects.current().status == JobStatus.COMPLETED
 
     def test_the_schedule_does_not_restart_a_queued_refresh(self, feed_server: FeedServer) -> None:
         tasks.refresh_posts()
-        first = Feed.objects.state()
+        first = Feed.objects.current()
         Feed.objects.update(attempts=2)
         tasks.refresh_posts()
         assert Feed.objects.values_list("pk", "attempts").get() == (first.pk, 2)
