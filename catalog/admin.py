@@ -51,7 +51,7 @@ class ProductAdmin(ScopedAdmin):
     list_filter_submit = True
     list_select_related = ("company",)
     search_fields = ("name", "sku", "category")
-    # Counting all rows takes as long as reading them.
+    # Counting all rows would read all of them.
     show_full_result_count = False
     fields = ("name", "sku", "category", "description", "price", "stock", "company")
     readonly_fields = ("company",)

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 class CatalogConfig(AppConfig):
     name = "catalog"
     schema_examples = {"category": "Pumps", "sku": "PUMP-40", "stock": 12}
-    # `migrate` fills this table, so a database with rows in it alone counts as empty.
+    # `migrate` fills this table, so a database with rows only there counts as empty.
     tables_filled_by_migrate = ("catalog_vocabularystate",)
 
     def ready(self) -> None:

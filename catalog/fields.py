@@ -15,8 +15,8 @@ from typing import Any
 class PublicField:
     """A field of the JSON, read from the column of the same name.
 
-    `convert` makes the JSON value of a column's value. A related row has `children` instead: the
-    fields of a nested object.
+    convert: returns the JSON value for a column's value; by default that is the same.
+    children: for a related row, the fields of the nested object.
     """
 
     name: str

@@ -13,7 +13,7 @@ from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
 from common.api.validation import collect_errors
 
 MAX_PRICE = 10**10
-# The id of no company: filters to nothing.
+# No company has this id, so a filter by it matches nothing.
 NO_COMPANY_ID = UUID(int=0)
 
 
@@ -29,7 +29,11 @@ class CompanyCodeField(forms.CharField):
 
 
 class CompanyFilter(django_filters.CharFilter):
-    """Filters by the id: the planner knows how many products it has, but not a code's."""
+    """Filters by the company's id instead of its code.
+
+    PostgreSQL's planner has statistics on how many products an id has, but not on codes, which are
+    in another table.
+    """
 
     field_class = CompanyCodeField
 
@@ -78,6 +82,7 @@ class ProductOrdering(StrictOrderingFilter):
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: list[str], view: Any, request: Request
     ) -> list[str]:
+        # The base class appends "-id", whatever the direction.
         valid = super().remove_invalid_fields(queryset, fields, view, request)[:-1]
         return [*valid, "-id" if valid[-1].startswith("-") else "id"]
 

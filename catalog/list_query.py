@@ -1,10 +1,11 @@
 """The uncached product list: a page and its total by one statement, as JSON values.
 
 For an uncached list, compiling the query and building model instances takes longer than running
-the query. So rows are read as plain tuples, and Django compiles each query once for a combination
-of filters and ordering. The cache (`_compile`) holds the SQL with a `FilterValue` in place of each
-filter's value; a request only binds its values. The value of a flag is part of the cache's key. So
-the SQL of a filter in `ProductFilter` must not depend on its value, unless that is a flag.
+the query. So rows are read as plain tuples, and Django compiles the query only once for each
+combination of filters and ordering (docs/adr/0017-compiled-list-queries.md). The cache (`_compile`)
+holds the SQL with a `FilterValue` in place of each filter's value; a request only binds its values.
+The value of a flag is part of the cache's key. So the SQL of a filter in `ProductFilter` must not
+depend on its value, unless the filter is a flag.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ from catalog.models import Product
 MAX_CACHED_QUERIES = 1024
 
 PUBLIC_ROWS = Product.objects.public().values_list(*COLUMNS)
-# Filters that the indexes on price, and on category and price, answer in the order of the price.
+# With these filters an index (price, or category and price) returns rows in the order of price.
 PRICE_INDEX_FILTERS = {"category", "min_price", "max_price"}
 
 LOADERS = {"uuid": TextLoader, "numeric": TextLoader, "timestamptz": TimestamptzLoader}
@@ -62,7 +63,7 @@ class CompiledQuery:
 
 @dataclass(frozen=True, slots=True)
 class CompiledList:
-    """The queries of a list: `rows` in their order, and `matches`, the same rows to be counted."""
+    """The queries of a list: `rows` in their order, and `matches`, the same rows for counting."""
 
     rows: CompiledQuery
     matches: CompiledQuery
@@ -91,7 +92,7 @@ class FilterValue(Expression):
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """The products that a request asks for: by valid filters, in an order."""
+    """The product list of a request, with valid filters and an order."""
 
     filters: ProductFilter
     order: tuple[str, ...]
@@ -100,7 +101,7 @@ class ListQuery:
         return self.filters.qs.order_by(*self.order)
 
     def compile(self) -> CompiledList:
-        """Return what `queryset()` compiles to, with the cached SQL."""
+        """Return the compiled `queryset()`, with SQL from the cache."""
         values = self._filter_values()
         flags = tuple((n, v if isinstance(v, bool) else None) for n, v in values.items())
         return _compile(flags, self.order).bind(values)
@@ -121,7 +122,7 @@ class ListQuery:
 
 @lru_cache(maxsize=MAX_CACHED_QUERIES)
 def _compile(filters: tuple[tuple[str, bool | None], ...], order: tuple[str, ...]) -> CompiledList:
-    """Compile the list with these filters, given by name and, if it is a flag, by value."""
+    """Compile the list with these filters: their names, and the values of those that are flags."""
     products = PUBLIC_ROWS.order_by(*order)
     for name, flag in filters:
         value = FilterValue(name) if flag is None else flag

@@ -112,12 +112,12 @@ def _anchors(queryset: QuerySet) -> list[list[Any]]:
     if lookup.response is not None:
         return json.loads(lookup.response)
     number = Window(RowNumber(), order_by=[str(name) for name in queryset.query.order_by])
-    first_rows = queryset.annotate(place=Mod(number, ANCHOR_BLOCK_ROWS)).filter(place=1)
+    first_rows = queryset.annotate(row=Mod(number, ANCHOR_BLOCK_ROWS)).filter(row=1)
     anchors = list(first_rows.values_list(*_order_columns(queryset)))
-    copy = json.dumps(anchors, cls=JSONEncoder).encode()
+    encoded = json.dumps(anchors, cls=JSONEncoder).encode()
     if lookup.is_locked_by_caller:
-        store.store_response(lookup, copy)
-    return json.loads(copy)
+        store.store_response(lookup, encoded)
+    return json.loads(encoded)
 
 
 def _order_columns(queryset: QuerySet) -> list[str]:
@@ -125,5 +125,5 @@ def _order_columns(queryset: QuerySet) -> list[str]:
 
 
 def _has_one_direction(order: tuple[str, ...]) -> bool:
-    """Whether all columns are ordered in one direction, so that rows compare as tuples do."""
+    """Whether all columns have the same direction, so that SQL can compare rows as tuples."""
     return len({name.startswith("-") for name in order}) == 1

@@ -8,7 +8,7 @@ from common.querysets import SoftDeleteQuerySet
 
 class ProductQuerySet(CachedQuerySet, CompanyOwnedQuerySet, SoftDeleteQuerySet):
     def public(self) -> Self:
-        """Filter to what anyone may read: live products of active companies."""
+        """Keep what anyone may read: live products of active companies."""
         return self.live().filter(company__is_active=True)
 
     def with_public_fields(self) -> Self:
@@ -16,6 +16,6 @@ class ProductQuerySet(CachedQuerySet, CompanyOwnedQuerySet, SoftDeleteQuerySet):
         return self.select_related("company").only(*COLUMNS)
 
     def visible_to(self, user: Viewer) -> Self:
-        """Filter to the live products of the user's company, which they may be able to change."""
+        """Keep the live products of the user's company; its admins may change them."""
         visible: Self = super().visible_to(user)
         return visible.live()

@@ -16,10 +16,10 @@ from catalog.row_counts import (
 )
 from catalog.search_terms import LexemeQuery, Term, all_of, any_of, score, some_of
 
-# The most rows of a tier that are ranked: the first that the index returns. It bounds the cost of a
-# search for a common word. A tier is narrow enough for any of its rows to be a good answer.
+# The most rows of a tier that are ranked: the first that the index returns. This limits the cost of
+# a search for a common word. All rows of a tier match well enough to be good results.
 MAX_RANKED_ROWS = 500
-# Where only some of the words must match, only this many words count, the weightiest.
+# Where only some of the words must match, only this many words count: those of the most weight.
 MAX_COMBINED_TERMS = 6
 # If more rows may match, only the search sample is ranked, provided that it has enough rows.
 MAX_ROWS_WITHOUT_SAMPLE = 20_000
@@ -29,9 +29,10 @@ MAX_SKU_CHARS = 64
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Rows that come before those of later tiers, and what orders them.
+    """Rows that come before those of later tiers.
 
-    `max_rows` is the known upper bound of how many there are.
+    score: orders the rows.
+    max_rows: an upper bound of their number.
     """
 
     condition: Q
@@ -64,7 +65,7 @@ class Ranking:
         return ids + self._unranked(max(0, offset - len(self.ids)), limit - len(ids))
 
     def has_matches(self) -> bool:
-        """Whether anything matches; ranks as many tiers as it takes to know."""
+        """Whether any product matches; ranks tiers until one has a row."""
         while not self.ids and self.is_complete is None:
             self.rank_next_tier()
         return bool(self.ids)
@@ -95,7 +96,10 @@ class Ranking:
         self.ids += [pk for _, pk in sorted(rows, reverse=True) if pk not in seen]
 
     def _scored_rows(self, tier: Tier) -> tuple[list[tuple[float, UUID]], bool | None]:
-        """Return rows of a tier with their scores, and False if it may have more of them."""
+        """Return rows of a tier with their scores, and the new `is_complete`.
+
+        It is False if the tier may have more rows, else None.
+        """
         scored = self.products.filter(tier.condition).order_by().annotate(score=tier.score)
         rows = scored.values_list("score", "pk")
         if self.is_large and tier.max_rows > MAX_ROWS_WITHOUT_SAMPLE:
@@ -128,13 +132,14 @@ def _tiers(terms: list[Term]) -> Iterator[Tier]:
     max_of_any = sum(term.max_products for term in terms)
     yield Tier(Q(heading_vector=all_of(terms)), best, max_of_all)
     noun = Q(heading_vector=any_of(term for term in terms if term.is_noun))
-    weightiest = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-MAX_COMBINED_TERMS:]
-    words = len(weightiest)
+    heaviest = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-MAX_COMBINED_TERMS:]
+    words = len(heaviest)
     has_product_type = any(term.is_product_type for term in terms)
-    noun_anywhere_rank = max(1, words - 1) if has_product_type else words
+    # The tier of rows that have all words, the noun anywhere, follows that of this many words.
+    words_before_noun_anywhere = max(1, words - 1) if has_product_type else words
     for number in range(words, 0, -1):
-        yield Tier(noun & Q(search_vector=some_of(weightiest, number)), best, max_of_any)
-        if number == noun_anywhere_rank:
+        yield Tier(noun & Q(search_vector=some_of(heaviest, number)), best, max_of_any)
+        if number == words_before_noun_anywhere:
             yield Tier(Q(search_vector=all_of(terms)), best, max_of_all)
     yield Tier(Q(heading_vector=any_of(terms)), best, max_of_any)
     yield Tier(Q(search_vector=any_of(terms)), best, max_of_any)
@@ -161,7 +166,7 @@ def rank_by_sku(products: ProductQuerySet, text: str) -> Ranking:
 
 
 def has_match(products: ProductQuerySet, query: LexemeQuery) -> bool:
-    """Whether any product matches; if many do, the sample finds one soonest."""
+    """Whether any product matches; of many matches the sample finds one fastest."""
     matches = products.filter(search_vector=query).order_by().values_list("pk")
     return bool(matches.filter(SEARCH_SAMPLE)[:1].union(matches[:1], all=True)[:1])
 

@@ -35,7 +35,7 @@ MIN_NAME_PART_CHARS = 3
 
 # For a query with a LIMIT and a common word, PostgreSQL would scan the whole table or the index of
 # a list and decompress each long text to test it. Such scans also start at different places, so
-# pages would overlap. Without them bitmap scans are left, which start with the words.
+# pages would overlap. With them disabled it uses bitmap scans, which start from the words' index.
 BITMAP_PLANS = """
     SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
            set_config('enable_indexonlyscan', 'off', true), set_config('jit', 'off', true),
@@ -88,7 +88,7 @@ def _interpret(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
     by_sku = rank_by_sku(products, text)
     terms = to_terms(parse_query(text))
     if not terms:
-        use_name = not by_sku.has_matches() and _has_foreign_digit(text)
+        use_name = not by_sku.has_matches() and _has_unindexed_digit(text)
         return rank_by_name_part(products, text) if use_name else by_sku, ""
     if with_sku := by_sku.page(0, MAX_RANKED_ROWS):
         return rank_all(products, terms, first=with_sku), ""
@@ -105,26 +105,26 @@ def _interpret(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
 def _fall_back(
     products: ProductQuerySet, text: str, terms: list[Term], corrections: list[Correction]
 ) -> tuple[Ranking, str] | None:
-    """Return the first interpretation with any match, if the typed words have none."""
+    """Return the first other interpretation with a match, for typed words without one."""
     rankings = [(rank(products, other.terms), other.text) for other in corrections]
     rankings.append((rank(products, [*terms[:-1], terms[-1].as_prefix()]), ""))
-    if len(text) >= MIN_NAME_PART_CHARS or _has_foreign_digit(text):
+    if len(text) >= MIN_NAME_PART_CHARS or _has_unindexed_digit(text):
         rankings.append((rank_by_name_part(products, text), ""))
     return next((ranked for ranked in rankings if ranked[0].has_matches()), None)
 
 
-def _has_foreign_digit(text: str) -> bool:
-    """Whether there are digits of which PostgreSQL makes no words; only names can match them."""
+def _has_unindexed_digit(text: str) -> bool:
+    """Whether the text has digits that PostgreSQL does not index as words."""
     return any(char.isnumeric() and not char.isascii() for char in text)
 
 
 def _correct(products: ProductQuerySet, text: str, terms: list[Term]) -> list[Correction]:
-    """Return the query with the words corrected that no product has, the likeliest first."""
+    """Return corrections of the words that no product has, the likeliest first."""
     if all(term.product_count for term in terms) or has_match(products, all_of(terms)):
         return []
     vocabulary_refresh.refresh_before_search()
     unknown = [term.word for term in terms if not term.product_count and not _is_in_use(term)]
-    texts = spelling.corrections(text, unknown, alone=len(unknown) == len(terms))
+    texts = spelling.corrections(text, unknown, all_unknown=len(unknown) == len(terms))
     return [Correction(other, to_terms(parse_query(other))) for other in texts]
 
 

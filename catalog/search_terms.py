@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import combinations, pairwise
+from itertools import chain, combinations, pairwise
 from math import log
 from operator import add
 from typing import Any
@@ -19,11 +19,11 @@ from catalog.vocabulary import Word, WordStats
 # The factors of a term's weight where a product has it in its name, in its category, or only in
 # its description or SKU.
 NAME_FACTOR, CATEGORY_FACTOR, ELSEWHERE_FACTOR = 1.0, 0.8, 0.5
-# A product that has the query's noun elsewhere only goes with what is wanted.
+# The same for the noun of the query: such a product is usually an accessory of what is wanted.
 NOUN_ELSEWHERE_FACTOR = 0.1
 # Added where the term is also the noun of the name or category, and more if these are short.
 NOUN_BONUS, BREVITY_BONUS = 0.5, 0.3
-# Added to the weight of a word that names categories, and to the last one before "with" and such.
+# Added to the weight of a word that names categories, and of the last one before "with" or "for".
 PRODUCT_TYPE_BONUS, LAST_WORD_BONUS = 1.5, 1.0
 # A word names a type of product if this share of its products has it in the category.
 MIN_PRODUCT_TYPE_SHARE = 0.25
@@ -41,7 +41,6 @@ VARIANTS = {
 }
 VARIANTS |= {american: british for british, american in VARIANTS.items()}
 
-
 _LEXEME = re.compile(r"('(?:[^']|'')*'):?(\*?)")
 
 
@@ -58,10 +57,11 @@ class LexemeQuery(SearchQuery):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of the query, with its tsquery (`lexemes`) and what the vocabulary knows of it.
+    """A word of the query, with its statistics from the vocabulary.
 
-    Of `total_products` products, `product_count` hold the word; `category_share` of these have it
-    in their category.
+    lexemes: a tsquery for the word and its variants.
+    product_count: how many of all `total_products` products have the word.
+    category_share: the share of these that have it in their category (0 to 1).
     """
 
     word: str
@@ -77,12 +77,12 @@ class Term:
 
     @property
     def is_noun(self) -> bool:
-        """Whether it names the product, as "desk" does in "oak desk", or describes it."""
+        """Whether it names the product, like "desk" in "oak desk", instead of describing it."""
         return self.is_last or self.is_product_type
 
     @property
     def max_products(self) -> int:
-        """Return an upper bound of its products; an unknown word may be a part of every SKU."""
+        """Return how many products may have it; an unknown word may be a part of every SKU."""
         return self.product_count or self.total_products
 
     @property
@@ -103,18 +103,18 @@ class Term:
 
 def to_terms(query: ParsedQuery) -> list[Term]:
     """Return a term for each word that PostgreSQL can search for."""
-    others = {word: _variants(word) for word in query.words}
+    variants = {word: _variants(word) for word in query.words}
     for left, right in pairwise(query.words):
-        others[left] += (left + right,)
-        others[right] += (left + right,)
-    forms = {*query.words, *(form for variants in others.values() for form in variants)}
+        variants[left] += (left + right,)
+        variants[right] += (left + right,)
+    forms = {*query.words, *chain.from_iterable(variants.values())}
     stats = Word.objects.look_up({form: to_phrase(form) for form in forms})
-    terms = [_to_term(word, stats, others[word]) for word in query.words if stats[word].lexemes]
+    terms = [_to_term(word, stats, variants[word]) for word in query.words if stats[word].lexemes]
     return [replace(term, is_last=term.word == query.noun_phrase[-1]) for term in terms]
 
 
-def _to_term(word: str, stats: dict[str, WordStats], others: tuple[str, ...]) -> Term:
-    forms = [stats[word], *(stats[form] for form in others if stats[form].product_count)]
+def _to_term(word: str, stats: dict[str, WordStats], variants: tuple[str, ...]) -> Term:
+    forms = [stats[word], *(stats[form] for form in variants if stats[form].product_count)]
     products = sum(form.product_count for form in forms)
     category_share = sum(form.category_count for form in forms) / (products or 1)
     lexemes = join_any(form.lexemes for form in forms)

@@ -1,8 +1,8 @@
 """The search vectors of a product, and how its texts are split into words.
 
 The text search configuration `bureau` (`CREATE_CONFIGURATION`, run by the first migration) removes
-accents and stems English. It has no stop words, because "on" and "die" are words in some language.
-So all words are stored, and the query ignores those that say little (`catalog.query_parser`).
+accents and stems English. It has no stop words, because a stop word of one language is a word of
+another ("die"). So all words are stored, and `query_parser` removes stop words from queries.
 """
 
 from typing import Any

@@ -36,5 +36,5 @@ class ProductSerializer(ModelSerializer):
 
 
 def _reload(product: Product) -> Product:
-    """Read the row again, so that the answer is exactly that of the next read."""
+    """Read the row again, so that the response equals that of the next read."""
     return Product.objects.with_public_fields().get(pk=product.pk)

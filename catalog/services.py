@@ -1,4 +1,4 @@
-"""Writes of products; each names the person who makes it and records an event."""
+"""Writes to products; each records an event by `by`."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ def create_product(product: Product, *, by: User) -> None:
 
 @transaction.atomic
 def update_product(product: Product, *, fields: Iterable[str], by: User) -> None:
-    """Store the changed `fields` of a product; raises `IntegrityError` as `create_product`."""
+    """Store the changed `fields` of a product; raises `IntegrityError` like `create_product`."""
     product.save(update_fields=[*fields, "updated_at"])
     record("product.updated", by=by, target=product)
 
@@ -36,7 +36,7 @@ def delete_product(product: Product, *, by: User) -> bool:
 
 @transaction.atomic
 def delete_products(products: ProductQuerySet, *, by: User) -> int:
-    """Mark the live ones of these products as deleted and return how many there were."""
+    """Mark those of the products that are live as deleted; return their number."""
     rows = _lock(products.live())
     deleted = _select(rows).soft_delete()
     _record_all("product.deleted", rows, by=by)
@@ -45,7 +45,7 @@ def delete_products(products: ProductQuerySet, *, by: User) -> int:
 
 @transaction.atomic
 def mark_products_sold_out(products: ProductQuerySet, *, by: User) -> int:
-    """Set the stock of these products to 0 and return how many there were."""
+    """Set the stock of these products to 0; return their number."""
     rows = _lock(products)
     updated = _select(rows).update(stock=0, updated_at=Now())
     _record_all("product.updated", rows, by=by)

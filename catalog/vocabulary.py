@@ -1,4 +1,4 @@
-"""The words of the catalogue, used to correct spelling and to weight the words of a query.
+"""The words of the catalogue, for correcting spelling and weighting the words of a query.
 
 `vocabulary_refresh` maintains them. They may lag behind the products; search allows for that.
 """
@@ -15,7 +15,7 @@ LOOK_UP = f"""
     SELECT form, phraseto_tsquery('{CONFIG}', phrase)::text,
            sum(word.product_count)::int, sum(word.category_count)::int,
            (SELECT max(product_count) FROM catalog_vocabularystate)
-    FROM unnest(%s::text[], %s::text[]) asked(form, phrase)
+    FROM unnest(%s::text[], %s::text[]) requested(form, phrase)
     LEFT JOIN catalog_word word
         ON word.lexeme = ANY(tsvector_to_array(to_tsvector('{CONFIG}', phrase)))
     GROUP BY form, phrase
@@ -23,10 +23,10 @@ LOOK_UP = f"""
 
 
 class WordStats(NamedTuple):
-    """The query that PostgreSQL runs for a form of a word, and how common the word is.
+    """How common a form of a word is, and the query (tsquery) that PostgreSQL runs for it.
 
-    Of `total_products` products, `product_count` hold the word, `category_count` of them in their
-    category.
+    Of `total_products` products, `product_count` have the word, and `category_count` have it in
+    their category.
     """
 
     lexemes: str
@@ -37,7 +37,7 @@ class WordStats(NamedTuple):
 
 class WordQuerySet(models.QuerySet):
     def look_up(self, phrases: dict[str, str]) -> dict[str, WordStats]:
-        """Return the statistics of each form of a word, however inflected.
+        """Return the statistics of each form of a word, over all its inflections.
 
         `phrases` maps each form to the text that PostgreSQL parses for it.
         """
@@ -48,9 +48,9 @@ class WordQuerySet(models.QuerySet):
 
 
 class Word(models.Model):
-    """A word of the products, in lower case without accents, and how many products hold it.
+    """A word of the products, in lower case without accents, and how many products have it.
 
-    It belongs to no company: spelling is corrected for everyone's public search.
+    It belongs to no company, because search is public and covers all companies.
     """
 
     word = models.CharField(max_length=100, primary_key=True)

@@ -1,7 +1,7 @@
 """Maintaining the vocabulary: reading changed products (`refresh`) or all of them (`rebuild`).
 
 A refresh adds new words. Once a tenth of the products has changed, or after a day, it counts all
-products again and removes the words that no product holds.
+products again and removes the words that no product has.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -191,8 +191,8 @@ def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, set
         ]
         time.sleep(4)
         stop.set()
-        for done in work:
-            done.result()
+        for future in work:
+            future.result()
     assert errors == []
     assert newest_seen > 20
     assert {"hit", "miss"} <= set(statuses)
@@ -203,12 +203,12 @@ def test_one_caller_computes_while_the_others_wait(
 ) -> None:
     computed = []
 
-    def slow(row: Product) -> dict:
+    def render_slowly(row: Product) -> dict:
         computed.append(row.pk)
         time.sleep(0.3)
         return {"id": str(row.pk)}
 
-    monkeypatch.setattr("catalog.serializers.product_to_json", slow)
+    monkeypatch.setattr("catalog.serializers.product_to_json", render_slowly)
 
     def read(_: int) -> tuple[str, bytes]:
         try:
