@@ -1,6 +1,6 @@
 """A Django project without middleware, whose only view returns a value from the cache.
 
-The catalogue's cached reads are compared with it (`benchmarks/catalog.py`).
+`benchmarks/catalog.py` compares the catalogue's cached reads with it.
 """
 
 import os

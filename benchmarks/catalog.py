@@ -1,7 +1,7 @@
-"""Measures how fast the catalogue answers, as ratios of two servers in one run.
+"""Measure how fast the catalogue answers, as ratios of two servers in one run.
 
 `python -m benchmarks.catalog` prints a table and writes `var/bench/catalog.json` and
-`catalog.png`; `benchmarks/README.md` says what each ratio means.
+`catalog.png`; `benchmarks/README.md` explains the ratios.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +27,12 @@ from config.local import LocalServices
 
 VAR = BASE_DIR / "var" / "bench"
 ROUNDS = 5
-BUREAU_PORT, BARE_PORT, PLAIN_PORT = 8951, 8952, 8953
+BUREAU_PORT, OTHER_PORT = 8951, 8952
 LIST_PATH = "/api/v1/products?page_size=10"
 SEARCH_PATH = "/api/v1/products/search?q=mah+kin"
 
-# The word frequencies of a large shop: 160 kinds of product, 90 materials and 3,000 brands, each a
-# different word. The function `word` writes a number in letters.
+# The words are as frequent as in a large shop: 160 kinds of product, 90 materials and 3,000 brands,
+# each with a word of its own. The function `word` writes a number in letters.
 INSERT_PRODUCTS = """
 CREATE FUNCTION pg_temp.word(prefix text, n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS
     $$ SELECT prefix || translate(n::text, '0123456789', 'bcdfghklmn') $$;
@@ -53,7 +54,7 @@ def make_environment(database: str, services: LocalServices) -> dict[str, str]:
         "ENV_FILE": os.devnull,
         "VAR_DIR": str(VAR),
         "DATABASE_URL": url,
-        # As in production; the static files are collected.
+        # As in production.
         "DEBUG": "false",
         "SECRET_KEY": PRODUCTION["SECRET_KEY"],
         "FIRST_SUPERUSER_PASSWORD": PRODUCTION["FIRST_SUPERUSER_PASSWORD"],
@@ -92,7 +93,7 @@ def prepare_database(services: LocalServices, rows: int) -> dict[str, str]:
 
 @contextmanager
 def run_server(target: str, port: int, env: dict[str, str]) -> Iterator[None]:
-    """Run a server with two workers of four threads each, the same for all applications."""
+    """Run a server with two workers of four threads each."""
     granian = Path(sys.executable).parent / "granian"
     command = f"{granian} --interface wsgi --port {port} --workers 2 --blocking-threads 4 --no-ws"
     log = (VAR / f"{port}.log").open("w")
@@ -122,7 +123,7 @@ def _wait_for(port: int) -> None:
 def compare(
     ours: Callable[[], float], other: Callable[[], float], *, rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Measure both in turn, several times; the ratio is the median of the rounds' ratios."""
+    """Measure both alternately, in several rounds; return the medians of both and of the ratio."""
     ours(), other()
     pairs = [(ours(), other()) for _ in range(rounds)]
     ratio = statistics.median(a / b for a, b in pairs)
@@ -142,17 +143,15 @@ def compare_cached(services: LocalServices, env: dict[str, str]) -> Iterator[dic
             ("search", SEARCH_PATH),
         ]:
             _cache_answer(services, _fetch(path))
-            with run_server("benchmarks.bare:application", BARE_PORT, bare):
-                figures = compare(
+            with run_server("benchmarks.bare:application", OTHER_PORT, bare):
+                result = compare(
                     lambda path=path: measure_rate(BUREAU_PORT, repeat_path(path)),
-                    lambda: measure_rate(BARE_PORT, repeat_path("/answer")),
+                    lambda: measure_rate(OTHER_PORT, repeat_path("/answer")),
                 )
-            yield {"what": f"cached {name}: rate against a bare view", "goal": 0.7, **figures}
+            yield {"what": f"cached {name}: rate against a bare view", "goal": 0.7, **result}
 
 
 def _fetch(path: str) -> bytes:
-    import urllib.request
-
     with urllib.request.urlopen(f"http://127.0.0.1:{BUREAU_PORT}{path}") as response:
         return response.read()
 
@@ -174,15 +173,15 @@ def compare_uncached(env: dict[str, str]) -> dict[str, Any]:
     ours = distinct_paths(
         lambda n: f"/api/v1/products?{query(n)}&min_price={n / 10000:.4f}&sort_by=price"
     )
-    theirs = distinct_paths(lambda n: f"/products?{query(n)}&price__gte={n / 10000:.4f}")
+    other = distinct_paths(lambda n: f"/products?{query(n)}&price__gte={n / 10000:.4f}")
     with (
         run_server("config.wsgi:application", BUREAU_PORT, env),
-        run_server("benchmarks.plain:application", PLAIN_PORT, plain),
+        run_server("benchmarks.plain:application", OTHER_PORT, plain),
     ):
-        figures = compare(
-            lambda: measure_rate(BUREAU_PORT, ours), lambda: measure_rate(PLAIN_PORT, theirs)
+        result = compare(
+            lambda: measure_rate(BUREAU_PORT, ours), lambda: measure_rate(OTHER_PORT, other)
         )
-    return {"what": "uncached filtered list: rate against plain DRF", "goal": 2.0, **figures}
+    return {"what": "uncached filtered list: rate against plain DRF", "goal": 2.0, **result}
 
 
 REQUESTS: dict[str, Callable[[int, int], str]] = {
@@ -214,17 +213,17 @@ def compare_sizes(
     """Compare the median time of uncached requests with many and with few products."""
     with (
         run_server("config.wsgi:application", BUREAU_PORT, large),
-        run_server("config.wsgi:application", PLAIN_PORT, small),
+        run_server("config.wsgi:application", OTHER_PORT, small),
     ):
         for what, make_path in REQUESTS.items():
             many = distinct_paths(lambda n, make=make_path: make(n, rows[1]))
             few = distinct_paths(lambda n, make=make_path: make(n, rows[0]))
-            figures = compare(
+            result = compare(
                 lambda many=many: measure_median_ms(BUREAU_PORT, many, requests=60),
-                lambda few=few: measure_median_ms(PLAIN_PORT, few, requests=60),
+                lambda few=few: measure_median_ms(OTHER_PORT, few, requests=60),
             )
             name = f"{what}: time with {rows[1]:,} products against {rows[0]:,}"
-            yield {"what": name, "goal": -1.5, **figures}
+            yield {"what": name, "goal": -1.5, **result}
 
 
 def run(rows: int, small: int, large: int, only: str) -> list[dict[str, Any]]:

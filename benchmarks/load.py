@@ -1,4 +1,4 @@
-"""Sends requests over keep-alive connections from one process, as fast as a server answers."""
+"""Send requests over keep-alive connections from one process, as fast as a server answers."""
 
 import selectors
 import socket

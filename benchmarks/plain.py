@@ -1,7 +1,7 @@
 """A plain API over the same table: ModelViewSet, ModelSerializer and PageNumberPagination.
 
-It has Django's default middleware, django-filter with declared fields, and no cache. The
-catalogue's uncached lists are compared with it (`benchmarks/catalog.py`).
+It has Django's default middleware, django-filter with declared fields, and no cache.
+`benchmarks/catalog.py` compares the catalogue's uncached lists with it.
 """
 
 import os

@@ -1,11 +1,12 @@
-"""Measures how well search ranks on a synthetic furniture catalogue with judgements (NDCG@10).
+"""Measure how well search ranks a synthetic catalogue with relevance judgements (NDCG@10).
 
 A product has a class and attributes, and a query asks for a class and some attributes. Judgements
-compare these and never the words, which differ: names use synonyms of the class, omit attributes
-and contain the nouns of other classes ("Sofa Cover"), and descriptions mention other furniture.
-Search is compared with `websearch_to_tsquery` and `ts_rank_cd`, and with ranking in three tiers.
+compare classes and attributes, not words. The words differ: names use synonyms of the class, omit
+attributes and contain the nouns of other classes ("Sofa Cover"), and descriptions mention other
+furniture. Search is compared with `websearch_to_tsquery` and `ts_rank_cd`, and with a ranking in
+three tiers.
 
-    python benchmarks/search_quality.py [products [seed]]
+    python -m benchmarks.search_quality [products [seed]]
 """
 
 import math
@@ -14,10 +15,8 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import django
@@ -215,11 +214,11 @@ def make_query(rng: random.Random, classes: list[ProductClass]) -> Query:
 
 def grade(query: Query, product: JudgedProduct) -> float:
     """Return 1 for a full match, 0.5 for a near one, otherwise 0."""
-    right = sum(product.values.get(name) == value for name, value in query.values.items())
+    matching = sum(product.values.get(name) == value for name, value in query.values.items())
     if product.product_class == query.product_class:
-        return 1.0 if right == len(query.values) else 0.5
+        return 1.0 if matching == len(query.values) else 0.5
     related = product.product_class.family == query.product_class.family
-    return 0.5 if related and query.values and right == len(query.values) else 0.0
+    return 0.5 if related and query.values and matching == len(query.values) else 0.0
 
 
 def misspell(rng: random.Random, text: str) -> str:
@@ -314,7 +313,7 @@ def evaluate(ranker: Ranker, queries: list[Query], products: dict[Any, JudgedPro
 
 
 def main(number: int = 10_000, seed: int = 7) -> None:
-    """Print the results; a rollback restores the catalogue."""
+    """Replace the catalogue, print the results, and roll back."""
     rng = random.Random(seed)
     classes = load_classes()
     products = [make_product(rng, classes, i) for i in range(number)]
@@ -337,9 +336,12 @@ def main(number: int = 10_000, seed: int = 7) -> None:
             "search": bureau_search,
         }.items():
             started = time.perf_counter()
-            right, bad = (evaluate(ranker, group, by_id) for group in (queries, misspelled))
+            scores = [evaluate(ranker, group, by_id) for group in (queries, misspelled)]
             seconds = (time.perf_counter() - started) / 2 / len(queries)
-            print(f"{name:<10} {right:.3f}  misspelled {bad:.3f}  {1000 * seconds:.1f} ms a query")
+            print(
+                f"{name:<10} {scores[0]:.3f}  misspelled {scores[1]:.3f}"
+                f"  {1000 * seconds:.1f} ms a query"
+            )
         transaction.set_rollback(True)
 
 

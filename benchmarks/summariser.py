@@ -2,15 +2,14 @@
 
 pip install --target /tmp/bench rouge-score sumy
 export PYTHONPATH=/tmp/bench
-.venv/bin/python benchmarks/summariser.py --data meetings.jsonl [--folds 5] [--oracle]
-.venv/bin/python benchmarks/summariser.py --data meetings.jsonl --fit > weights.py
+.venv/bin/python -m benchmarks.summariser --data meetings.jsonl [--folds 5] [--oracle]
+.venv/bin/python -m benchmarks.summariser --data meetings.jsonl --fit > weights.py
 """
 
 import argparse
 import json
 import random
 import re
-import sys
 import textwrap
 import time
 from collections import Counter
@@ -19,8 +18,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common.ai.extractive.features import FEATURE_NAMES, WORD, build_word_table, stem_tokens
 from common.ai.extractive.paragraph import select_summary_sentences
@@ -32,7 +29,7 @@ COMMON_STEMS = 150  # that get weights of their own
 RIDGE = 30.0  # penalty of large weights
 INTERCEPT_RIDGE = 1e-6
 STEP_RIDGE = 1e-3
-MAX_OCCURRENCES = 4  # of one word that have a value
+MAX_OCCURRENCES = 4  # of one word that count
 MAX_NEWTON_STEPS = 15
 ORACLE_CANDIDATES = 60  # the best single sentences; more change the result little
 
@@ -279,7 +276,7 @@ def compare_time(rouge: Rouge, passages: list[Passage]) -> None:
     """Print the CPU time of ours and of LexRank for the same passages."""
     summarize = load_lexrank()
     if summarize is None:
-        print("sumy is not installed: no comparison of time")
+        print("sumy is not installed, so times are not compared")
         return
     _, our_seconds = summarize_timed(make_summarizer(WEIGHTS), passages)
     summaries, lexrank_seconds = summarize_timed(summarize, passages)

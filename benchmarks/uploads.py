@@ -115,7 +115,7 @@ def source_folder(kind: str) -> Path:
 
 def measure(kind: str, function: Callable[[], Any]) -> float:
     """Return the seconds of `function`, with the source files in the page cache."""
-    # Finish earlier writes first, so that they do not slow this one down.
+    # Finish earlier writes first, so that they do not slow this measurement down.
     os.sync()
     read_files(source_folder(kind))
     start = time.perf_counter()

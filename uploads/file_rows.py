@@ -61,9 +61,7 @@ FROM done
 
 
 class FileRows:
-    """The file rows of one session.
-
-    Writes raise `LostLease` if this run has lost its lease.
+    """The file rows of one session; writes raise `LostLease` if this run has lost its lease.
 
     has_more: whether there may be pending rows that `insert` has not returned.
     """
@@ -125,7 +123,7 @@ class FileRows:
         """Delete the rows of folders to scan again and return their paths.
 
         A folder whose name cannot be part of a key is not scanned again; its path contains a
-        backslash (`keys.printable`).
+        backslash (`keys.escape_name`).
         """
         pending = self._files.filter(status=SessionFile.Status.PENDING)
         folders = pending.filter(path__endswith="/").exclude(path__contains="\\")
@@ -138,12 +136,10 @@ class FileRows:
         return self._files.counters()
 
     def _add_to_counters(self, difference: SessionCounters) -> None:
-        """Add to the session's counters and renew its lease.
+        """Add to the session's counters and renew its lease, or raise `LostLease`.
 
-        Raises `LostLease`, which rolls the transaction back.
-
-        Each run that makes progress gets at least half of the session's attempts back, so a
-        session may be killed any number of times as long as it progresses in between.
+        This also lowers the number of attempts to half of the allowed ones. So a session may be
+        killed any number of times, provided that each run makes progress.
         """
         added: dict[str, Any] = {
             name: F(name) + value for name, value in asdict(difference).items()

@@ -111,13 +111,13 @@ class Session(CompanyOwned, Job):
            │                 ▲                 ├────▶ partial: some files failed
            └──▶ cancelled    └──── retry ◀─────┴────▶ failed, cancelled
 
-    A pending session is not swept or run until it is started. An external client may run a session
-    itself and report its progress; the session then has neither a `run_id` nor a lease.
+    Workers ignore a pending session until it is started. Instead of a worker, a client may copy the
+    files itself and report its progress; the session then has neither a `run_id` nor a lease.
     """
 
     Status = SessionStatus  # type: ignore[assignment]
 
-    # Progress lowers the count of attempts again: see `FileRows`.
+    # A run that makes progress lowers the number of attempts again (`FileRows`).
     max_attempts: ClassVar[int] = 10
     time_limit: ClassVar[timedelta | None] = timedelta(days=7)
 
@@ -150,7 +150,7 @@ class Session(CompanyOwned, Job):
     files_skipped = _counter_field(models.PositiveIntegerField)
     total_size_bytes = _counter_field(models.PositiveBigIntegerField)
     bytes_uploaded = _counter_field(models.PositiveBigIntegerField)
-    # When each file of the folder had a row; null until then.
+    # When all files of the folder had a row; null until then.
     listed_at = models.DateTimeField(null=True, editable=False)
 
     objects = SessionQuerySet.as_manager()  # type: ignore[assignment]

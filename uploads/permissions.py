@@ -12,7 +12,7 @@ class CollectionPermission(RolePermission):
 
 
 class SessionPermission(CollectionPermission):
-    """The role `worker` may also report on sessions: see `SessionReportSerializer`."""
+    """The role `worker` may also report on sessions (`SessionReportSerializer`)."""
 
     report_actions = ("update", "partial_update")
 

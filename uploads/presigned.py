@@ -1,8 +1,8 @@
 """Files that clients send to presigned URLs, which need no token.
 
-With storage on S3 the URL is S3's own. What is sent there does not pass through Bureau, so the
-client that runs the session reports it. With storage in a folder the URL leads to Bureau. It
-accepts one complete body; the file then gets a row and is counted in the session.
+With storage on S3 the URL is one of S3. Bureau does not see what is sent there, so the client that
+runs the session reports it. With storage in a folder the URL is one of Bureau. It accepts one
+complete body; the file then gets a row and is counted in the session.
 """
 
 import threading
@@ -50,7 +50,7 @@ class PresignedUrl:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the headers that the client must send: none."""
+        """Return the headers that the client must send; there are none so far."""
         return {}
 
 
@@ -60,13 +60,13 @@ def presign(
 ) -> PresignedUrl:
     """Create a URL for one file.
 
-    Raises `Conflict` if the session takes no files from clients or has this file already.
+    Raises `Conflict` if the session accepts no files from clients or has this file already.
     """
     key = keys.join(session.prefix, file_key)
     if problem := keys.key_problem(key):
         raise ValidationError({"file_key": [ErrorDetail(problem, "invalid")]})
     if not Session.objects.open_to_clients().filter(pk=session.pk).exists():
-        raise _closed_to_clients()
+        raise _closed_error()
     _require_new_file(session.pk, key)
     project, seconds = session.project, settings.UPLOAD_URL_SECONDS
     if not project.is_active:
@@ -86,7 +86,7 @@ def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> Session
     if upload is None or not _is_signed(upload, signature):
         raise PermissionDenied("The signature of this URL is not valid.", code="bad_signature")
     if upload.used_at:
-        raise _already_used()
+        raise _used_error()
     if upload.expires_at <= timezone.now():
         raise PermissionDenied("This URL has expired.", code="expired")
     if size > settings.UPLOAD_URL_MAX_BYTES:
@@ -112,11 +112,11 @@ def delete_expired() -> int:
 
 
 class PresignedContent(ReceivedContent):
-    """The body of a request to a presigned URL; must be complete and the first.
+    """The body of a request to a presigned URL; it must be complete, and the first for its URL.
 
-    The store calls `check` when it has all bytes and before the object gets its name. The locks
-    taken there last until the transaction has saved the file row. So if two bodies are sent to the
-    same URL, the second finds the URL used.
+    The store calls `check` when it has all bytes and before the object gets its name. The locks of
+    `check` last until the transaction has saved the file row. So of two bodies that are sent to one
+    URL at the same time, only one is stored.
     """
 
     def __init__(self, stream: BinaryIO, size: int, upload: PresignedUpload) -> None:
@@ -129,11 +129,11 @@ class PresignedContent(ReceivedContent):
             raise ParseError(f"Expected {self._expected_size} bytes but received {self.size}.")
         session = Session.objects.open_to_clients().filter(pk=self._upload.session_id)
         if session.select_for_update().first() is None:
-            raise _closed_to_clients()
+            raise _closed_error()
         _require_new_file(self._upload.session_id, self._upload.key)
         unused = PresignedUpload.objects.filter(pk=self._upload.pk, used_at=None)
         if not unused.update(used_at=Now(), updated_at=Now()):
-            raise _already_used()
+            raise _used_error()
 
 
 def _save_file(upload: PresignedUpload, content: PresignedContent) -> SessionFile:
@@ -194,7 +194,7 @@ def _require_new_file(session_id: UUID, key: str) -> None:
 
 @contextmanager
 def _upload_slot() -> Iterator[None]:
-    """Limit concurrent uploads, so that a thread is left for other requests."""
+    """Limit concurrent uploads, so that one thread stays free for other requests."""
     if not upload_slots.acquire(timeout=SLOT_TIMEOUT_S):
         raise ServiceUnavailable("Too many files are being sent at once. Try again soon.")
     try:
@@ -218,9 +218,9 @@ def _api_errors() -> Iterator[None]:
         raise ParseError("The connection closed before the whole body was received.") from None
 
 
-def _closed_to_clients() -> Conflict:
+def _closed_error() -> Conflict:
     return Conflict("This session takes no files from clients: it has ended or a worker runs it.")
 
 
-def _already_used() -> Conflict:
+def _used_error() -> Conflict:
     return Conflict("A file has already been sent to this URL.", code="used")

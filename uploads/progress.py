@@ -18,7 +18,7 @@ class ProgressWriter:
 
     Each write also renews the lease, and raises `LostLease` if the session was cancelled or
     claimed by another run. So `update` must be called often, even if no task has finished. The
-    end of the `with` block writes the remaining results.
+    remaining results are written at the end of the `with` block.
     """
 
     def __init__(

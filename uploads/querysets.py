@@ -21,7 +21,7 @@ from common.jobs.status import ACTIVE, JobStatus
 from uploads.counters import SessionCounters
 
 UNFINISHED_STATUSES = ("pending", *ACTIVE)
-# Sessions that no worker runs and that have not ended.
+# Sessions that have not ended and that no worker runs.
 OPEN_TO_CLIENTS = Q(status__in=UNFINISHED_STATUSES, run_id=None)
 
 
@@ -35,7 +35,7 @@ class CycleQuerySet(CompanyOwnedQuerySet):
 
 
 def _cycle_status() -> Case:
-    """Return the status; cancelled sessions only count if there are no others."""
+    """Return the status; cancelled sessions count only if there are no others."""
     return Case(
         When(_has_session("queued", "in_progress"), then=Value("in_progress")),
         When(

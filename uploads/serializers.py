@@ -21,7 +21,7 @@ from uploads.models import (
 )
 from uploads.transfer.stores import bucket_problem
 
-# Small enough that files counted after the report, and sums over sessions, fit into the columns.
+# Files that are counted after such a report, and sums over sessions, still fit into the columns.
 MAX_REPORTED_FILES, MAX_REPORTED_BYTES = 500_000_000, 2**53
 
 
@@ -31,7 +31,7 @@ class CompanyRowSerializer(ModelSerializer):
     company_id = serializers.UUIDField(read_only=True)
 
     def is_changed(self, name: str, attrs: Mapping[str, Any]) -> bool:
-        """Return whether the field was sent with another value than the row has."""
+        """Whether the field was sent with another value than the row has."""
         return name in attrs and getattr(self.instance, name, None) != attrs[name]
 
     def new_value(self, name: str, attrs: Mapping[str, Any]) -> Any:

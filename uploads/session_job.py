@@ -1,9 +1,9 @@
 """The job of a session: list its folder, then copy each file to the bucket.
 
-Each listed file has a row, which ends as uploaded, skipped or failed with a reason. A killed run
-leaves pending rows, and the next run continues with them. An object stores the state of its source
-file and the id of the session that put it (`StoredObject`), so a file that was copied but whose
-result was not saved is recognised and not copied again.
+Each listed file has a row, which ends as uploaded, skipped, or failed with a reason. A killed run
+leaves pending rows, and the next run continues with them. An object stores the mtime and checksum
+of its source file and the id of the session that put it (`StoredObject`). By these the next run
+recognises a file that was copied before its result was saved, and does not copy it again.
 """
 
 from collections.abc import Callable, Iterator

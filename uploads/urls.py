@@ -9,14 +9,18 @@ router.register("projects", views.ProjectViewSet, basename="project")
 router.register("cycles", views.CycleViewSet, basename="cycle")
 router.register("sessions", views.SessionViewSet, basename="session")
 
-files, uploads = views.SessionFileViewSet.as_view, views.UploadViewSet.as_view
-presign = uploads({"post": "presigned_url"}, detail=False, serializer_class=PresignSerializer)
+list_files = views.SessionFileViewSet.as_view({"get": "list"}, detail=True)
+start = views.UploadViewSet.as_view({"post": "start"}, detail=False)
+status = views.UploadViewSet.as_view({"get": "status"}, detail=True)
+presigned_url = views.UploadViewSet.as_view(
+    {"post": "presigned_url"}, detail=False, serializer_class=PresignSerializer
+)
 
 urlpatterns = [
-    path("sessions/<uuid:pk>/files", files({"get": "list"}, detail=True)),
-    path("uploads/start", uploads({"post": "start"}, detail=False)),
-    path("uploads/status/<uuid:pk>", uploads({"get": "status"}, detail=True)),
-    path("uploads/presigned-url", presign),
+    path("sessions/<uuid:pk>/files", list_files),
+    path("uploads/start", start),
+    path("uploads/status/<uuid:pk>", status),
+    path("uploads/presigned-url", presigned_url),
     path(
         "uploads/presigned/<uuid:pk>", views.PresignedUploadView.as_view(), name="presigned-upload"
     ),

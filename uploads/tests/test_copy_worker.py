@@ -84,11 +84,11 @@ def batch_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     copy = CopyWorker.copy
 
-    def copy_and_note(worker: CopyWorker, files: list[tuple[str, str]]) -> list[CopyResult | None]:
+    def copy_and_count(worker: CopyWorker, files: list[tuple[str, str]]) -> list[CopyResult | None]:
         sizes.append(len(files))
         return copy(worker, files)
 
-    monkeypatch.setattr(CopyWorker, "copy", copy_and_note)
+    monkeypatch.setattr(CopyWorker, "copy", copy_and_count)
     return sizes
 
 
@@ -128,8 +128,8 @@ def test_the_batch_of_a_killed_copy_worker_is_completed_without_copying_twice(
     monkeypatch.setattr(CopyWorker, "copy", copy_and_die)
     pool_run.run()
     pool_run.assert_complete()
-    for known in inodes_at_kill.values():
-        assert known.items() <= inodes(pool_run.target).items()
+    for inodes_before in inodes_at_kill.values():
+        assert inodes_before.items() <= inodes(pool_run.target).items()
 
 
 def test_the_pool_copies_in_threads_if_no_copy_worker_can_start(
@@ -164,14 +164,14 @@ def test_the_pool_stops_at_once_even_if_copy_workers_hang(
 
 
 def test_a_copy_worker_returns_none_for_a_file_it_failed_to_copy(pool_run: PoolRun) -> None:
-    (pool_run.source / "known").write_text("x")
+    (pool_run.source / "small").write_text("x")
     worker = pool_run.start_copy_worker()
     try:
-        copied, failed = worker.copy([("known", "known"), ("nul \0", "nul")])
+        copied, failed = worker.copy([("small", "small"), ("nul \0", "nul")])
         assert (copied.status, copied.size, failed) == (CopyStatus.UPLOADED, 1, None)
         assert worker.cpu_seconds > 0
         worker.kill()
         with pytest.raises(CopyWorkerDied):
-            worker.copy([("known", "known")])
+            worker.copy([("small", "small")])
     finally:
         worker.close()

@@ -30,23 +30,33 @@ def history(owner: User, outsider: User) -> None:
         )
 
 
-def curves(plots: list[Chart]) -> dict[str, Any]:
+def values_yesterday(charts: list[Chart]) -> dict[str, Any]:
     return {
-        curve.title: curve.values_at(last_days())[-2] for plot in plots for curve in plot.series
+        series.title: series.values_at(last_days())[-2]
+        for chart in charts
+        for series in chart.series
     }
 
 
 def test_a_superuser_sees_the_sessions_of_all_companies(superuser: User, history: None) -> None:
     (section,) = sections(superuser)
-    assert curves(section.charts) == {"Files uploaded": 75, "Files failed": 2, "Megabytes": 75}
-    assert [figure.value for figure in section.stats] == ["2", "75", "75.0 MB"]
+    assert values_yesterday(section.charts) == {
+        "Files uploaded": 75,
+        "Files failed": 2,
+        "Megabytes": 75,
+    }
+    assert [stat.value for stat in section.stats] == ["2", "75", "75.0 MB"]
 
 
 def test_staff_see_the_sessions_of_their_company(admin: User, history: None) -> None:
     User.objects.filter(pk=admin.pk).update(is_staff=True)
     admin.refresh_from_db()
     (section,) = sections(admin)
-    assert curves(section.charts) == {"Files uploaded": 5, "Files failed": 1, "Megabytes": 5}
+    assert values_yesterday(section.charts) == {
+        "Files uploaded": 5,
+        "Files failed": 1,
+        "Megabytes": 5,
+    }
 
 
 def test_other_users_see_no_section(owner: User, history: None) -> None:

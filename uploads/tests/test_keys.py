@@ -53,11 +53,11 @@ def test_empty_parts_are_left_out_of_a_joined_key() -> None:
 
 
 @given(st.binary(), st.binary())
-def test_printable_names_are_one_line_of_utf_8_and_equal_only_for_equal_names(
+def test_escaped_names_are_one_line_of_utf_8_and_equal_only_for_equal_names(
     first: bytes, second: bytes
 ) -> None:
     one, other = (
-        keys.printable(name.decode("utf-8", "surrogateescape")) for name in (first, second)
+        keys.escape_name(name.decode("utf-8", "surrogateescape")) for name in (first, second)
     )
     assert len(one.encode().splitlines()) <= 1
     assert "\0" not in one
@@ -65,7 +65,7 @@ def test_printable_names_are_one_line_of_utf_8_and_equal_only_for_equal_names(
 
 
 def test_a_placeholder_key_is_invalid_and_fits_into_the_column() -> None:
-    shown = keys.placeholder_key("p", keys.printable("é\udcff" * 600))
+    shown = keys.placeholder_key("p", keys.escape_name("é\udcff" * 600))
     assert len(shown.encode()) <= keys.MAX_KEY_BYTES
     assert keys.key_problem(shown)
-    assert shown != keys.placeholder_key("p", keys.printable("é\udcff" * 601))
+    assert shown != keys.placeholder_key("p", keys.escape_name("é\udcff" * 601))

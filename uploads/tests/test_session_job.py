@@ -88,11 +88,11 @@ def test_each_file_is_uploaded_to_its_key_with_its_checksum(
     (day / "large").write_bytes(os.urandom(3_000_000))
     session = run(create(prefix="2026/spring"))
     assert status_and_counts(session) == (Status.COMPLETED, 41, 0, 0)
-    known = checksums(day)
-    assert checksums(bucket / "2026" / "spring") == known
-    assert dict(session.files.values_list("path", "sha256")) == known
+    expected = checksums(day)
+    assert checksums(bucket / "2026" / "spring") == expected
+    assert dict(session.files.values_list("path", "sha256")) == expected
     assert dict(session.files.values_list("key", "attempts")) == {
-        f"2026/spring/{path}": 1 for path in known
+        f"2026/spring/{path}": 1 for path in expected
     }
     assert session.bytes_uploaded == session.total_size_bytes == size_of(day)
 
@@ -132,10 +132,10 @@ def test_the_files_of_an_unchanged_folder_are_skipped(
 ) -> None:
     write_files(day, 20)
     run(create())
-    known = inodes(bucket)
+    inodes_before = inodes(bucket)
     again = run(create())
     assert (status_and_counts(again), again.bytes_uploaded) == ((Status.COMPLETED, 0, 20, 0), 0)
-    assert inodes(bucket) == known
+    assert inodes(bucket) == inodes_before
     assert dict(again.files.values_list("path", "sha256")) == checksums(day)
 
 
@@ -161,12 +161,12 @@ def test_with_checksums_only_the_content_is_compared(
     run(create())
     touched, spoilt = sorted(checksums(day))[:2]
     os.utime(day / touched)
-    known = (bucket / spoilt).stat()
-    (bucket / spoilt).write_bytes(b"x" * known.st_size)
-    os.utime(bucket / spoilt, ns=(known.st_mtime_ns, known.st_mtime_ns))
+    stat = (bucket / spoilt).stat()
+    (bucket / spoilt).write_bytes(b"x" * stat.st_size)
+    os.utime(bucket / spoilt, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
     assert status_and_counts(run(create())) == (Status.COMPLETED, 1, 9, 0)
-    (bucket / spoilt).write_bytes(b"x" * known.st_size)
-    os.utime(bucket / spoilt, ns=(known.st_mtime_ns, known.st_mtime_ns))
+    (bucket / spoilt).write_bytes(b"x" * stat.st_size)
+    os.utime(bucket / spoilt, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
     assert status_and_counts(run(create(verify="checksum"))) == (Status.COMPLETED, 1, 9, 0)
     assert checksums(bucket) == checksums(day)
 
@@ -182,14 +182,14 @@ def test_one_failed_file_makes_a_session_partial_and_a_retry_uploads_only_it(
     assert status_and_counts(session) == (Status.PARTIAL, 999, 0, 1)
     assert session.error == "1 of 1000 files failed; the file list gives the reason for each."
     assert list(errors(session)) == [bad]
-    known = inodes(bucket)
+    inodes_before = inodes(bucket)
     (day / bad).unlink()
     (day.parent / "good").rename(day / bad)
     (day / "came later").write_text("x")
     run(services.retry_session(session, by=owner))
     assert status_and_counts(session) == (Status.COMPLETED, 1000, 0, 0)
     assert session.error == ""
-    assert known.items() <= inodes(bucket).items()
+    assert inodes_before.items() <= inodes(bucket).items()
     assert len(inodes(bucket)) == 1000
 
 
@@ -219,11 +219,11 @@ def test_an_invalid_name_fails_again_with_the_same_reason(
         path.parent.mkdir(exist_ok=True)
         path.write_text("x")
     session = run(create())
-    known = errors(session)
-    assert set(known) == {r"file-\xff", r"folder-\xff/"}
-    assert set(known.values()) == {f"{INVALID_NAME} It is not valid UTF-8."}
+    errors_before = errors(session)
+    assert set(errors_before) == {r"file-\xff", r"folder-\xff/"}
+    assert set(errors_before.values()) == {f"{INVALID_NAME} It is not valid UTF-8."}
     run(services.retry_session(session, by=owner))
-    assert errors(session) == dict.fromkeys(known, INVALID_NAME)
+    assert errors(session) == dict.fromkeys(errors_before, INVALID_NAME)
 
 
 def test_a_session_fails_if_all_its_files_fail(day: Path, create: Callable[..., Session]) -> None:
@@ -264,13 +264,13 @@ def test_a_copied_file_without_a_saved_result_is_recognised_by_its_object(
 ) -> None:
     write_files(day, 10)
     session = run(create())
-    known = inodes(bucket)
+    inodes_before = inodes(bucket)
     session.files.update(status="pending", sha256="", attempts=0)
     zeros = asdict(SessionCounters()) | {"total_files": 10, "total_size_bytes": size_of(day)}
     Session.objects.update(status="queued", **zeros)
     run(session)
     assert status_and_counts(session) == (Status.COMPLETED, 10, 0, 0)
-    assert inodes(bucket) == known
+    assert inodes(bucket) == inodes_before
     assert dict(session.files.values_list("path", "sha256")) == checksums(day)
 
 
@@ -373,7 +373,7 @@ def test_progress_is_written_at_most_twice_a_second_and_never_decreases(
     save_results, copy = file_rows.FileRows.save_results, FileCopier.copy
     written: list[tuple[float, SessionCounters]] = []
 
-    def save_and_note(self: file_rows.FileRows, finished: list[FinishedTask]) -> None:
+    def save_and_record(self: file_rows.FileRows, finished: list[FinishedTask]) -> None:
         save_results(self, finished)
         written.append((time.monotonic(), Session.objects.get(pk=session.pk).counters))
 
@@ -381,7 +381,7 @@ def test_progress_is_written_at_most_twice_a_second_and_never_decreases(
         time.sleep(0.01)
         return copy(self, path, key)
 
-    monkeypatch.setattr(file_rows.FileRows, "save_results", save_and_note)
+    monkeypatch.setattr(file_rows.FileRows, "save_results", save_and_record)
     monkeypatch.setattr(FileCopier, "copy", copy_slowly)
     run(session)
     *intervals, _ = [later[0] - sooner[0] for sooner, later in pairwise(written)]

@@ -74,8 +74,8 @@ def store(request: pytest.FixtureRequest) -> Store:
     store = store_for("acme", BUCKET)
     if isinstance(store, S3Store):
         store.client.create_bucket(Bucket=BUCKET)
-        for known in store.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
-            store.client.delete_object(Bucket=BUCKET, Key=known["Key"])
+        for stored in store.client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+            store.client.delete_object(Bucket=BUCKET, Key=stored["Key"])
     store.check()
     return store
 

@@ -32,7 +32,7 @@ def run_with_kills(
     between a claim and a kill. An object that exists at the time of a kill must not be written
     again.
     """
-    known_inodes: dict[str, int] = {}
+    inodes_at_kills: dict[str, int] = {}
     kills, last_run_id = 0, None
     session.start()
     while kills < max_kills:
@@ -55,7 +55,7 @@ def run_with_kills(
             lambda copy_workers=copy_workers: not any(map(is_running, copy_workers)),
             "the copy workers end with their parent",
         )
-        known_inodes |= inodes(target)
+        inodes_at_kills |= inodes(target)
         expire_lease(session, last_run_id)
     eventually(
         lambda: has_new_run_or_ended(session, None) and session.status in ENDED,
@@ -67,7 +67,7 @@ def run_with_kills(
     assert (session.files_uploaded, session.files_skipped) == (len(expected), 0)
     assert session.files.counters() == session.counters
     assert dict(session.files.values_list("path", "sha256")) == expected == checksums(target)
-    assert known_inodes.items() <= inodes(target).items(), "an object was written twice"
+    assert inodes_at_kills.items() <= inodes(target).items(), "an object was written twice"
     return kills
 
 

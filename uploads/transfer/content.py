@@ -15,9 +15,8 @@ _thread_state = threading.local()
 def thread_buffer(size: int) -> memoryview:
     """Return the calling thread's buffer of `size` bytes.
 
-    Allocating a new buffer would take longer than reading into it.
-
-    Its content is valid until the same thread calls this again.
+    Its content is valid until the same thread calls this again. Allocating a new buffer would take
+    longer than reading into it.
     """
     buffer = getattr(_thread_state, "buffer", None)
     if buffer is None or len(buffer) < size:

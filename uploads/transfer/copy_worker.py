@@ -15,13 +15,13 @@ from uploads.transfer.object_folder import ObjectFolder
 
 
 class CopyWorkerDied(Exception):
-    """The process died; the files that it was copying may be copied or not."""
+    """The process died; it may have copied some files of its batch."""
 
 
 class CopyWorker:
     """A process that copies files; used by one thread, and ends with this process.
 
-    cpu_seconds: the processor time that it has used, as of its last reply.
+    cpu_seconds: the processor time that it had used when it last replied.
     """
 
     def __init__(self, source: Directory, target: ObjectFolder, options: CopyOptions) -> None:

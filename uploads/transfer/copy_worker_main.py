@@ -1,8 +1,8 @@
 """The main module of the process that `copy_worker.CopyWorker` starts.
 
-It reads lines of JSON, each a list of files to copy, and replies to each with a line of results.
-It uses the directories that its parent has opened. It exits as soon as its parent is gone, so that
-it does not write while another run has the session.
+Each line of its input is a JSON list of files to copy; it answers each with a line of results. It
+uses the directories that its parent has opened. It exits soon after its parent died, so that it
+does not write while another run has the session.
 """
 
 import json
@@ -42,7 +42,7 @@ def _copy(copier: FileCopier, path: str, key: str) -> CopyResult | None:
     try:
         return copier.copy(path, key)
     except Exception:
-        # The parent copies the file itself then, and logs the error.
+        # The parent then copies the file itself, and logs the error.
         return None
 
 

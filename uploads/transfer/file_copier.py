@@ -44,10 +44,10 @@ class CopyTarget(Protocol):
 class CopyOptions(NamedTuple):
     """How to copy the files of a session.
 
-    owner_id: the session's id, stored with each object. A run recognises by it what an earlier,
-        killed run copied without saving the result.
+    owner_id: the session's id, stored with each object. By it a run recognises objects whose
+        results an earlier, killed run did not save.
     compare_checksums: detect unchanged files by content instead of size and modification time.
-    target_is_empty: skip the search for existing objects.
+    target_is_empty: do not search for existing objects.
     """
 
     owner_id: UUID
@@ -81,7 +81,7 @@ class FileCopier:
         """Copy one file unless the store has it; raises `TransferCancelled`."""
         self._check_cancelled()
         if "\\" in path:
-            # An escaped path, from `keys.printable`: its real name cannot be part of a key.
+            # The path was escaped (`keys.escape_name`): its real name cannot be part of a key.
             return CopyResult(CopyStatus.FAILED, error=INVALID_NAME)
         try:
             with SourceFile(self._directories, path, self._check_cancelled) as file:

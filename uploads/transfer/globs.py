@@ -8,8 +8,8 @@ file name, at any depth. `folder/**` matches everything in a folder. Matching is
 file is selected if a glob of `include` matches it, or `include` is empty, and no glob of `exclude`
 matches it.
 
-No glob library is used because those we tried take exponential time for some patterns, and the
-patterns come from clients.
+The libraries that we tried take exponential time for some globs, and clients write the globs
+(docs/adr/0015-own-globs.md).
 """
 
 import re

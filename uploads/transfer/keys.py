@@ -69,12 +69,12 @@ def _length_problem(text: str) -> str:
     return ""
 
 
-def printable(name: str) -> str:
-    """Escape a file name to one line of valid text; different names stay different.
+def escape_name(name: str) -> str:
+    """Return a file name as one line of valid text; different names stay different.
 
     Bytes that are not UTF-8 are given as the surrogates that `os.fsdecode` returns.
     """
-    return _FORBIDDEN.sub(_escape, name)
+    return _FORBIDDEN.sub(_escape_character, name)
 
 
 def placeholder_key(prefix: str, path: str) -> str:
@@ -90,7 +90,7 @@ def placeholder_key(prefix: str, path: str) -> str:
     return f"{encoded[: MAX_KEY_BYTES - 80].decode(errors='ignore')}\\…{digest}"
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape_character(match: re.Match[str]) -> str:
     code = ord(match[0])
     if match[0] == "\\":
         return r"\\"

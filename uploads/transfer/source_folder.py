@@ -2,7 +2,7 @@
 
 Only regular files are read. Symbolic links are not followed; pipes, sockets and devices are not
 opened. Each of these is reported as an entry with an error, and so is a folder that cannot be read
-or a name that cannot be part of a key. No path is checked first and used later: see `directories`.
+or a name that cannot be part of a key. No path is checked first and used later (`directories`).
 """
 
 import os
@@ -17,10 +17,10 @@ from uploads.transfer.globs import GlobFilter
 from uploads.transfer.keys import (
     InvalidKey,
     check_key,
+    escape_name,
     join,
     key_problem,
     placeholder_key,
-    printable,
 )
 
 # Down to this depth a folder is read while its subfolders are. Deeper folders are read completely
@@ -33,7 +33,7 @@ INVALID_NAME = "Its name cannot be part of a key."
 class SourceEntry(NamedTuple):
     """A file, or something that cannot be uploaded.
 
-    path: relative and printable; that of a folder ends with `/`.
+    path: relative, with escaped names (`keys.escape_name`); that of a folder ends with `/`.
     error: why it cannot be uploaded, or ""; with an error `key` is a unique placeholder, and `size`
         and `mtime_ns` may be 0.
     """
@@ -53,20 +53,20 @@ def check_directory(text: str) -> str:
 
 def open_directory(root: str | os.PathLike[str], company_code: str, directory: str) -> Directory:
     """Open `<root>/<company code>/<directory>`; raises `SourceError`."""
-    shown = directory or "."
+    name = directory or "."
     try:
         company = Directory.open(root).open_below(company_code)
         return company.open_below(check_directory(directory))
     except InvalidKey as error:
-        raise SourceError(f"The folder name {printable(shown)} is not valid: {error}") from None
+        raise SourceError(f"The folder name {escape_name(name)} is not valid: {error}") from None
     except FileNotFoundError:
-        raise SourceError(f"The folder {shown} does not exist in the source folder.") from None
+        raise SourceError(f"The folder {name} does not exist in the source folder.") from None
     except PermissionError:
-        raise SourceError(f"The folder {shown} cannot be read: permission denied.") from None
+        raise SourceError(f"The folder {name} cannot be read: permission denied.") from None
     except NotADirectoryError:
-        raise SourceError(f"{shown} is not a folder, or is behind a symbolic link.") from None
+        raise SourceError(f"{name} is not a folder, or is behind a symbolic link.") from None
     except OSError as error:
-        raise SourceError(f"The folder {shown} cannot be read: {error.strerror}.") from error
+        raise SourceError(f"The folder {name} cannot be read: {error.strerror}.") from error
 
 
 def scan(
@@ -135,7 +135,7 @@ class _Scan:
         # A file in a folder with an invalid name has no valid key either.
         problem = key_problem(join(self._prefix, path)) if path else ""
         if problem:
-            yield self._invalid_entry(f"{printable(path)}/", f"{INVALID_NAME} {problem}")
+            yield self._invalid_entry(f"{escape_name(path)}/", f"{INVALID_NAME} {problem}")
             return
         try:
             folder = _OpenFolder(open_directory(), path, len(self._open_folders))
@@ -145,23 +145,23 @@ class _Scan:
 
     def _source_entry(self, entry: os.DirEntry[str], path: str) -> SourceEntry:
         try:
-            known = entry.stat(follow_symlinks=False)
+            status = entry.stat(follow_symlinks=False)
         except OSError as error:
-            return self._invalid_entry(printable(path), file_problem(error))
+            return self._invalid_entry(escape_name(path), file_problem(error))
         key = f"{self._prefix}/{path}" if self._prefix else path
         if problem := key_problem(key):
-            return self._invalid_entry(printable(path), f"{INVALID_NAME} {problem}", known)
-        if problem := file_type_problem(known.st_mode):
+            return self._invalid_entry(escape_name(path), f"{INVALID_NAME} {problem}", status)
+        if problem := file_type_problem(status.st_mode):
             return self._invalid_entry(path, problem)
-        return SourceEntry(path, key, known.st_size, known.st_mtime_ns)
+        return SourceEntry(path, key, status.st_size, status.st_mtime_ns)
 
     def _unreadable_folder(self, path: str, error: OSError) -> SourceEntry:
         return self._invalid_entry(f"{path}/", _folder_problem(error))
 
     def _invalid_entry(
-        self, path: str, error: str, known: os.stat_result | None = None
+        self, path: str, error: str, status: os.stat_result | None = None
     ) -> SourceEntry:
-        size, mtime_ns = (known.st_size, known.st_mtime_ns) if known else (0, 0)
+        size, mtime_ns = (status.st_size, status.st_mtime_ns) if status else (0, 0)
         return SourceEntry(path, placeholder_key(self._prefix, path), size, mtime_ns, error)
 
 

@@ -101,7 +101,7 @@ class WorkerPool:
     def submit(self, tasks: list[CopyTask]) -> bool:
         """Start as many tasks as there is room for; return whether all were started.
 
-        `run` may be given the started tasks again and skips them.
+        `run` skips the started tasks if it gets them again.
         """
         room = min(
             MAX_UNFINISHED_TASKS - self._unfinished, MAX_SUBMITTED_TASKS - len(self._submitted)
@@ -210,7 +210,7 @@ class WorkerPool:
         except CopyWorkerDied:
             if not self._token.is_cancelled:
                 log.warning("copy_worker_died")
-            # It may have copied some of the batch.
+            # It may have copied some files of the batch.
             self._copier.expect_existing_objects()
             return None
 

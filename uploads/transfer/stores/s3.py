@@ -91,7 +91,7 @@ class S3Store(Store, S3Storage):
         )
 
     def sha256_of(self, key: str) -> str:
-        """Return the SHA-256 that S3 verified, or compute it for objects of other programs."""
+        """Return the SHA-256 that S3 verified; compute it for objects that other programs put."""
         head = self._head(key)
         if head is None:
             return ""
