@@ -17,13 +17,13 @@ if [ -f .env ]; then
     set +a
 fi
 : "${DOMAIN:?Set DOMAIN to the name that people reach this by}"
-former=$(cat release 2> /dev/null || true)
+previous=$(cat release 2> /dev/null || true)
 
 compose() {
     docker compose --file compose.prod.yaml "$@"
 }
 
-# Called where `set -e` has no effect: each step handles its own failure.
+# `set -e` has no effect where this is called, so each step handles its own failure.
 roll() {
     TAG=$1
     export TAG
@@ -39,7 +39,7 @@ roll() {
         done
         return 1
     fi
-    # Each finishes its requests.
+    # A stopped container first finishes its requests.
     docker stop --time 30 $running &&
         docker rm $running &&
         compose up --detach --no-deps --no-recreate --scale "web=$count" web &&
@@ -48,7 +48,7 @@ roll() {
 }
 
 is_ready() {
-    for _ in $(seq "${PATIENCE:-30}"); do
+    for _ in $(seq "${READY_ATTEMPTS:-30}"); do
         if curl --fail --silent --output /dev/null --max-time 5 \
             --resolve "$DOMAIN:443:127.0.0.1" "https://$DOMAIN/ready"; then
             return 0
@@ -58,7 +58,7 @@ is_ready() {
     return 1
 }
 
-echo "From ${former:-nothing} to $new."
+echo "From ${previous:-nothing} to $new."
 TAG=$new compose pull --quiet migrate flower
 TAG=$new compose run --rm migrate
 if roll "$new" && is_ready; then
@@ -66,11 +66,11 @@ if roll "$new" && is_ready; then
     echo "$new runs."
     exit 0
 fi
-if [ -z "$former" ]; then
-    echo "$new is not ready, and there is none to go back to." >&2
+if [ -z "$previous" ]; then
+    echo "$new is not ready, and there is no previous release." >&2
     exit 1
 fi
-echo "$new is not ready: back to $former." >&2
-roll "$former"
-is_ready || echo "$former is not ready either." >&2
+echo "$new is not ready: back to $previous." >&2
+roll "$previous"
+is_ready || echo "$previous is not ready either." >&2
 exit 1

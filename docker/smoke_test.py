@@ -1,7 +1,7 @@
-"""`make smoke-test`: run the commands of compose.prod.yaml, and a note through them.
+"""`make smoke-test`: run the commands of compose.prod.yaml without containers.
 
 It uses production's settings, the image's packages (requirements/flower.txt), and servers of its
-own below var/smoke-test/. It tests all of the containers but the containers themselves.
+own below var/smoke-test/. A note is summarised by the processes that it starts.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class SmokeTest:
         self._wait_until("grpc answers health", lambda: self._is_healthy("grpc"))
         self.start("flower")
         self._wait_until("flower answers", lambda: self._is_healthy("flower"))
-        _report("flower asks for a password", ok=self._flower("wrong:wrong") == 401)
+        _report("flower requires a password", ok=self._flower("wrong:wrong") == 401)
         credentials = (self._secrets / "flower_basic_auth").read_text().strip()
         _report("flower accepts the right one", ok=self._flower(credentials) == 200)
 
@@ -164,7 +164,7 @@ class SmokeTest:
         time.sleep(2)
         self.start("beat")
         path = f"/api/v1/notes/{note['id']}"
-        what = "beat finds the lost job and the worker does it"
+        what = "beat finds the lost job and the worker runs it"
         self._wait_until(what, lambda: self._get(path, token=token)[1]["status"] == "completed")
 
     def _login(self) -> str:

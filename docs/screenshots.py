@@ -1,4 +1,4 @@
-"""Pictures of a running installation for the README, by a real browser: `make screenshots`.
+"""Take the README's pictures of a running installation with a browser: `make screenshots`.
 
 Fails where a page logs an error or breaks its Content-Security-Policy. Needs Chromium with its
 driver (Debian: chromium, chromium-driver), and `make run` in another terminal, at BASE.
@@ -35,7 +35,7 @@ FLAGS = (
     "--hide-scrollbars",
     f"--window-size={SIZE[0]},{SIZE[1]}",
 )
-# What each picture shows: a path, and what must be there before it is taken (CSS).
+# The path of each picture, and the CSS selector of an element that must be there first.
 PAGES = {
     "admin": ("/admin/", "#main"),
     "admin-people": ("/admin/accounts/user/", "#result_list"),
@@ -49,7 +49,7 @@ PAGES = {
     "redoc": ("/redoc#tag/notes/operation/notes_create", "[data-section-id] h2"),
     "browsable": ("/api/v1/products", ".prettyprint span"),
 }
-# Shown in the README; the others are looked at and thrown away.
+# The pictures of the README; the others are taken only for a look, into another folder.
 KEPT = {"admin", "admin-notes", "admin-sessions", "redoc", "browsable"}
 
 PRODUCTS = (
@@ -66,12 +66,12 @@ NOTES = {
     "Budget talk": "Olivia wants the numbers by Friday. Field work cost 12 percent more than "
     "planned, mostly travel. We agreed to share cars from April on.",
 }
-# ReDoc's own logo, which our policy keeps out, and a word of Swagger UI's to its makers.
-KNOWN_COMPLAINTS = ("cdn.redoc.ly", "escaping deep link")
+# ReDoc's own logo, which our policy blocks, and a warning of Swagger UI for its developers.
+KNOWN_ERRORS = ("cdn.redoc.ly", "escaping deep link")
 
 
 def is_known(text: str) -> bool:
-    return any(part in text for part in KNOWN_COMPLAINTS)
+    return any(part in text for part in KNOWN_ERRORS)
 
 
 def main() -> int:
@@ -79,25 +79,25 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     keep = set(PAGES) | {"login"} if folder != IMAGES else KEPT
     ids = prepare()
-    complaints = []
+    errors = []
     browser = start()
     try:
         browser.get(f"{BASE}/admin/login/")
         save(browser, folder, "login", keep)
         sign_in(browser)
         for name, (path, ready) in PAGES.items():
-            browser.get("about:blank")  # or another fragment of the same page loads nothing
+            browser.get("about:blank")  # else another fragment of the same page would not load
             browser.get(BASE + path.format(**ids))
-            there = (By.CSS_SELECTOR, ready)
-            WebDriverWait(browser, 20).until(presence_of_element_located(there), name)
+            element = (By.CSS_SELECTOR, ready)
+            WebDriverWait(browser, 20).until(presence_of_element_located(element), name)
             time.sleep(1.5)
             save(browser, folder, name, keep)
-            said = [entry["message"] for entry in browser.get_log("browser")]
-            complaints += [f"{name}: {text}" for text in said if not is_known(text)]
+            messages = [entry["message"] for entry in browser.get_log("browser")]
+            errors += [f"{name}: {text}" for text in messages if not is_known(text)]
     finally:
         browser.quit()
-    print("\n".join(complaints) or "No page complained.")
-    return 1 if complaints else 0
+    print("\n".join(errors) or "No page logged an error.")
+    return 1 if errors else 0
 
 
 def start() -> webdriver.Chrome:
@@ -111,7 +111,7 @@ def start() -> webdriver.Chrome:
 
 
 def prepare() -> dict[str, str]:
-    """Some rows to look at, made by the API; the ids of those that have a picture of their own."""
+    """Create rows by the API; return the ids of those that have pages in `PAGES`."""
     token = call("/auth/login", {"email": LOGIN[0], "password": LOGIN[1]})["access_token"]
     for name, category, price, stock in PRODUCTS:
         if call(f"/products?name={name.split()[0]}", token=token)["total"] == 0:
