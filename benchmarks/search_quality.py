@@ -1,6 +1,6 @@
 """Measure how well search ranks a synthetic catalogue with relevance judgements (NDCG@10).
 
-A product has a class and attributes, and a query asks for a class and some attributes. Judgements
+A product has a class and attributes, and a query names a class and some attributes. Judgements
 compare classes and attributes, not words. The words differ: names use synonyms of the class, omit
 attributes and contain the nouns of other classes ("Sofa Cover"), and descriptions mention other
 furniture. Search is compared with `websearch_to_tsquery` and `ts_rank_cd`, and with a ranking in

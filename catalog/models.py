@@ -81,7 +81,7 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
             models.Index(fields=["updated_at"], name="product_by_updated_at"),
-            # Without a pending list, all of which each search would have to read.
+            # Without `fastupdate`: each search would have to read the whole pending list.
             GinIndex(
                 fields=["heading_vector"],
                 condition=LIVE,
@@ -94,7 +94,7 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
                 name="product_search_vector",
                 fastupdate=False,
             ),
-            # Reading all rows with a common word takes too long; a sample has good ones too.
+            # Reading all rows with a common word takes too long; a sample also has good matches.
             GinIndex(
                 fields=["heading_vector"],
                 condition=LIVE & SEARCH_SAMPLE,

@@ -12,7 +12,7 @@ MAX_WORDS = 16
 MAX_TEXT_CHARS = 1000
 MAX_WORD_CHARS = 100
 
-# These words relate others to each other. They are ignored unless there are no other words.
+# Ignored unless the query has no other words.
 STOP_WORDS = frozenset(
     "a an and are as at be by for from have has i in is it its me my of on or our that the their"
     " this to we which with you your".split()
@@ -30,7 +30,7 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 class ParsedQuery:
     """The words of a query: lower case, in their order, each once.
 
-    `noun_phrase` holds those before "with", "for" and the like; its last word names the product.
+    `noun_phrase` is the words before "with", "for" and the like; its last word names the product.
     """
 
     words: tuple[str, ...]

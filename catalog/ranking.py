@@ -53,7 +53,7 @@ class Ranking:
     ids: list[UUID] = field(default_factory=list)
     # Whether the table is so large that counting all matches would take too long.
     is_large: bool = False
-    # Whether `ids` holds all matches; None while tiers are left.
+    # Whether `ids` contains all matches; None while there are tiers to rank.
     is_complete: bool | None = None
 
     def page(self, offset: int, limit: int) -> list[UUID]:

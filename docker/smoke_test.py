@@ -200,9 +200,9 @@ class SmokeTest:
         address = f"http://127.0.0.1:{self._ports['FLOWER_PORT']}/workers"
         return _answer(Request(address, headers=headers))[0]
 
-    def _wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+    def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
-        while not (ok := holds()) and time.monotonic() < deadline:
+        while not (ok := condition()) and time.monotonic() < deadline:
             time.sleep(0.3)
         _report(what, ok=ok)
 

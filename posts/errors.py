@@ -5,7 +5,7 @@ class FeedError(Exception):
     """The feed's answer can't be used; the message continues "The feed ...".
 
     is_retryable: whether another request, sent soon, may succeed.
-    retry_after: the seconds until the next request that the feed asks for, if it does.
+    retry_after: how many seconds to wait, if the feed sent `Retry-After`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Mirroring the feed; a failed refresh leaves the posts of the last good one."""
+"""Mirroring the feed; if a refresh fails, the mirrored posts stay."""
 
 import time
 from contextlib import suppress

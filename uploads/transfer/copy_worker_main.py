@@ -2,7 +2,7 @@
 
 Each line of its input is a JSON list of files to copy; it answers each with a line of results. It
 uses the directories that its parent has opened. It exits soon after its parent died, so that it
-does not write while another run has the session.
+does not write while another run copies the files of the session.
 """
 
 import json

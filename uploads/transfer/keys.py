@@ -32,7 +32,7 @@ def check_prefix(text: str) -> str:
 
 
 def join(*parts: str) -> str:
-    """Join valid parts, some of which may be empty, to one key or prefix."""
+    """Join valid parts to one key or prefix; parts may be empty."""
     return "/".join(filter(None, parts))
 
 

@@ -44,8 +44,8 @@ _PROBLEMS = {
 class S3Store(Store, S3Storage):
     """Objects in a bucket of any S3-compatible service.
 
-    An object of up to 8 MiB is put by one request, a larger one in parts, at most eight of which
-    are in memory. Each request has the SHA-256 of its bytes, which the service verifies. The
+    An object of up to 8 MiB is put by one request, a larger one in parts; at most eight parts are
+    in memory. Each request has the SHA-256 of its bytes, which the service verifies. The
     object's metadata contains its SHA-256, the source file's modification time and the owner's id.
     """
 
