@@ -62,7 +62,7 @@ def set_up_django(services: LocalServices) -> None:
     freeze_loaded_objects()
 
 
-def session_benchmark(kind: str, amount: int) -> Callable[[], float]:
+def make_session_benchmark(kind: str, amount: int) -> Callable[[], float]:
     """Return a function that runs a session and returns `amount` per second."""
     from accounts.models import Company, User
     from common.jobs import runner
@@ -85,7 +85,7 @@ def session_benchmark(kind: str, amount: int) -> Callable[[], float]:
             company=company,
         )
         session.start()
-        seconds = measure(kind, lambda: runner.run(Session, session.pk))
+        seconds = measure_seconds(kind, lambda: runner.run(Session, session.pk))
         session.refresh_from_db()
         if session.status != "completed" or session.files_uploaded != session.total_files:
             raise RuntimeError(f"{session.status}: {session.error}")
@@ -95,14 +95,14 @@ def session_benchmark(kind: str, amount: int) -> Callable[[], float]:
     return run
 
 
-def rclone_benchmark(kind: str, amount: int) -> Callable[[], float]:
+def make_rclone_benchmark(kind: str, amount: int) -> Callable[[], float]:
     """Return a function that runs rclone and returns `amount` per second."""
     numbers = count()
 
     def run() -> float:
         target = FOLDER / "rclone" / f"{kind}-{next(numbers)}"
         command = ["rclone", "--config", "", "copy", "--checksum", source_folder(kind), target]
-        seconds = measure(kind, lambda: subprocess.run(command, check=True))
+        seconds = measure_seconds(kind, lambda: subprocess.run(command, check=True))
         truncate_files(target)
         return amount / seconds
 
@@ -113,7 +113,7 @@ def source_folder(kind: str) -> Path:
     return FOLDER / "sources" / COMPANY / kind
 
 
-def measure(kind: str, function: Callable[[], Any]) -> float:
+def measure_seconds(kind: str, function: Callable[[], Any]) -> float:
     """Return the seconds of `function`, with the source files in the page cache."""
     # Finish earlier writes first, so that they do not slow this measurement down.
     os.sync()
@@ -155,7 +155,7 @@ def run_benchmarks(only: str, rounds: int) -> Iterator[dict[str, Any]]:
         if only not in ("", kind):
             continue
         write_files(source_folder(kind))
-        session, rclone = session_benchmark(kind, amount), rclone_benchmark(kind, amount)
+        session, rclone = make_session_benchmark(kind, amount), make_rclone_benchmark(kind, amount)
         yield {"what": title, "goal": 1.0, **compare(session, rclone, rounds=rounds)}
 
 

@@ -18,9 +18,9 @@ from common.ids import uuid7
 from common.postgres.retries import retry_on_disconnect
 from uploads.counters import SessionCounters
 from uploads.models import Session, SessionFile
+from uploads.transfer.copy_pool import CopyTask, FinishedTask
 from uploads.transfer.file_copier import CopyStatus
 from uploads.transfer.source_folder import SourceEntry
-from uploads.transfer.worker_pool import CopyTask, FinishedTask
 
 PAGE_ROWS = 1000
 _TABLE = SessionFile._meta.db_table

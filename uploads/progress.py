@@ -6,7 +6,7 @@ from typing import Self
 from common.jobs import LostLease
 from common.postgres.retries import retry_on_disconnect
 from uploads.file_rows import FileRows
-from uploads.transfer.worker_pool import FinishedTask
+from uploads.transfer.copy_pool import FinishedTask
 
 MIN_WRITE_INTERVAL_S = 0.5
 

@@ -22,6 +22,7 @@ from uploads.models import Session
 from uploads.progress import ProgressWriter
 from uploads.transfer import source_folder
 from uploads.transfer.cancellation import CancellationToken
+from uploads.transfer.copy_pool import CopyPool, CopyTask
 from uploads.transfer.copy_worker import CopyWorker
 from uploads.transfer.directories import Directory
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
@@ -30,7 +31,6 @@ from uploads.transfer.globs import GlobFilter
 from uploads.transfer.source_folder import SourceEntry
 from uploads.transfer.stores import Store, store_for
 from uploads.transfer.stores.folder import FolderStore
-from uploads.transfer.worker_pool import CopyTask, WorkerPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def upload(session: Session) -> SessionResult:
     source = _open_source(session)
     store, is_empty = _open_store(session)
     file_rows = FileRows(session)
-    pool = _worker_pool(session, source, store, is_empty)
+    pool = _copy_pool(session, source, store, is_empty)
     with ProgressWriter(file_rows, pool.pop_finished) as progress, pool:
         has_more = False
         for tasks in _list_files(session, source, file_rows, pool, progress.update):
@@ -82,7 +82,7 @@ def _open_store(session: Session) -> tuple[Store, bool]:
         raise JobFailed(str(error)) from None
 
 
-def _worker_pool(session: Session, source: Directory, store: Store, is_empty: bool) -> WorkerPool:
+def _copy_pool(session: Session, source: Directory, store: Store, is_empty: bool) -> CopyPool:
     options = CopyOptions(
         owner_id=session.pk,
         compare_checksums=session.verify == Session.Verify.CHECKSUM,
@@ -93,7 +93,7 @@ def _worker_pool(session: Session, source: Directory, store: Store, is_empty: bo
     # Copying to S3 mostly waits for the network, which threads do as well as processes.
     if isinstance(store, FolderStore):
         start_copy_worker = partial(CopyWorker, source, store, options)
-    return WorkerPool(
+    return CopyPool(
         FileCopier(source, store, options, token.raise_if_cancelled),
         token,
         max_threads=session.max_workers,
@@ -106,7 +106,7 @@ def _list_files(
     session: Session,
     source: Directory,
     file_rows: FileRows,
-    pool: WorkerPool,
+    pool: CopyPool,
     on_progress: Callable[[], None],
 ) -> Iterator[list[CopyTask]]:
     """Insert a row for each file and yield the tasks of the new rows, page by page.

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -143,59 +143,67 @@ class TestTheNextReadShowsAWrite:
         assert api.get(detail_url(product)).status_code == 404
 
 
-def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, settings: Any) -> None:
-    """Threads read (detail, list, filtered list) and write one product for some seconds."""
-    settings.API_RATE_LIMIT = "off"
-    urls = [detail_url(product), URL, f"{URL}?company={product.company.code}"]
-    newest_seen = 0
-    lock, stop, errors, statuses = threading.Lock(), threading.Event(), [], []
+class ReadersAndWriters:
+    """Threads that read and write the stock of one product until `stop` is set.
 
-    def stock_of(response: Any) -> int:
+    A write increases the stock by 1.
+
+    newest_stock: the largest stock that was read or written; a later read must not show less.
+    outdated_reads: (`newest_stock` at its start, stock, cache status) of each read that did.
+    """
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        self.urls = [detail_url(product), URL, f"{URL}?company={product.company.code}"]
+        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.newest_stock = 0
+        self.cache_statuses: list[str] = []
+        self.outdated_reads: list[tuple[int, int, str]] = []
+
+    def run(self, step: Callable[[int], None], number: int) -> None:
+        try:
+            while not self.stop.is_set():
+                step(number)
+        finally:
+            connection.close()
+
+    def read(self, number: int) -> None:
+        with self.lock:
+            expected = self.newest_stock
+        response = APIClient().get(self.urls[number % len(self.urls)])
         body = response.json()
-        return (body["items"][0] if "items" in body else body)["stock"]
+        stock = (body["items"][0] if "items" in body else body)["stock"]
+        self.cache_statuses.append(response["X-Cache"])
+        if stock < expected:
+            self.outdated_reads.append((expected, stock, response["X-Cache"]))
+        self._set_newest(stock)
 
-    def read(number: int) -> None:
-        nonlocal newest_seen
-        client = APIClient()
-        try:
-            while not stop.is_set():
-                with lock:
-                    at_least = newest_seen
-                response = client.get(urls[number % 3])
-                stock = stock_of(response)
-                statuses.append(response["X-Cache"])
-                if stock < at_least:
-                    errors.append((at_least, stock, response["X-Cache"]))
-                with lock:
-                    newest_seen = max(newest_seen, stock)
-        finally:
-            connection.close()
+    def write(self, _: int) -> None:
+        row = Product.objects.get(pk=self.product.pk)
+        if Product.objects.filter(pk=row.pk, stock=row.stock).update(stock=row.stock + 1):
+            self._set_newest(row.stock + 1)
+        time.sleep(0.01)
 
-    def write(_: int) -> None:
-        nonlocal newest_seen
-        try:
-            while not stop.is_set():
-                row = Product.objects.select_related("company").get(pk=product.pk)
-                Product.objects.filter(pk=row.pk, stock=row.stock).update(stock=row.stock + 1)
-                # Every read that starts after this must show the write.
-                with lock:
-                    newest_seen = max(newest_seen, row.stock)
-                time.sleep(0.01)
-        finally:
-            connection.close()
+    def _set_newest(self, stock: int) -> None:
+        with self.lock:
+            self.newest_stock = max(self.newest_stock, stock)
 
-    # Each thread holds a pooled connection, which the test client does not return.
-    with ThreadPoolExecutor(6) as threads:
-        work = [threads.submit(read, n) for n in range(4)] + [
-            threads.submit(write, n) for n in (0, 1)
-        ]
+
+def test_no_reader_sees_an_older_version_after_a_newer_one(product: Product, settings: Any) -> None:
+    """Four threads read (detail, list, filtered list) and two write for some seconds."""
+    settings.API_RATE_LIMIT = "off"
+    threads = ReadersAndWriters(product)
+    # Each thread uses a pooled connection, which the test client does not return.
+    with ThreadPoolExecutor(6) as executor:
+        futures = [executor.submit(threads.run, threads.read, number) for number in range(4)]
+        futures += [executor.submit(threads.run, threads.write, number) for number in range(2)]
         time.sleep(4)
-        stop.set()
-        for future in work:
+        threads.stop.set()
+        for future in futures:
             future.result()
-    assert errors == []
-    assert newest_seen > 20
-    assert {"hit", "miss"} <= set(statuses)
+    assert threads.outdated_reads == []
+    assert threads.newest_stock > 20
+    assert {"hit", "miss"} <= set(threads.cache_statuses)
 
 
 def test_one_caller_computes_while_the_others_wait(

@@ -319,13 +319,13 @@ def read_pages(text: str, size: int) -> list[list[Any]]:
     return pages
 
 
-@pytest.mark.parametrize("window", [500, 7])
-def test_pages_hold_everything_once(make_product: MakeProduct, window: int) -> None:
+@pytest.mark.parametrize("max_ranked_rows", [500, 7])
+def test_pages_contain_each_match_once(make_product: MakeProduct, max_ranked_rows: int) -> None:
     for number in range(12):
         make_product(f"Oak desk {number}", "Desks", "solid")
         make_product(f"Oak shelf {number}", "Shelves", "next to a desk")
     make_product("Rug")
-    with patch.object(ranking, "MAX_RANKED_ROWS", window):
+    with patch.object(ranking, "MAX_RANKED_ROWS", max_ranked_rows):
         all_at_once = read_pages("oak desk", 100)[0]
         by_five = list(chain.from_iterable(read_pages("oak desk", 5)))
         assert all_at_once == by_five
@@ -333,10 +333,10 @@ def test_pages_hold_everything_once(make_product: MakeProduct, window: int) -> N
         assert find("oak desk").is_exact
         assert find("oak desk", offset=24) == SearchResult([], 24)
         assert find("oak desk", offset=10**9) == SearchResult([], 24)
-    best = Product.objects.in_bulk(by_five[:window])
+    best = Product.objects.in_bulk(by_five[:max_ranked_rows])
     assert {product.category for product in best.values()} >= {"Desks"}
     assert [pk for pk in by_five if best.get(pk) and best[pk].category == "Desks"] == by_five[
-        : min(12, window)
+        : min(12, max_ranked_rows)
     ]
 
 

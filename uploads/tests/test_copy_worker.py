@@ -10,11 +10,11 @@ import pytest
 
 from uploads.tests.file_trees import checksums, inodes, write_files
 from uploads.transfer.cancellation import CancellationToken
+from uploads.transfer.copy_pool import CopyPool, CopyTask, FinishedTask
 from uploads.transfer.copy_worker import CopyWorker, CopyWorkerDied
 from uploads.transfer.directories import Directory
 from uploads.transfer.file_copier import CopyOptions, CopyResult, CopyStatus, FileCopier
 from uploads.transfer.object_folder import ObjectFolder
-from uploads.transfer.worker_pool import CopyTask, FinishedTask, WorkerPool
 
 FILES = 600
 
@@ -41,7 +41,7 @@ class PoolRun:
         copier = FileCopier(
             self.directory, self.objects, self.options, self.token.raise_if_cancelled
         )
-        with WorkerPool(
+        with CopyPool(
             copier,
             self.token,
             max_threads=self.max_threads,
@@ -50,7 +50,7 @@ class PoolRun:
         ) as pool:
             pool.run(tasks, on_poll=lambda: self.collect(pool))
 
-    def collect(self, pool: WorkerPool) -> None:
+    def collect(self, pool: CopyPool) -> None:
         self.finished.extend(pool.pop_finished())
 
     def assert_complete(self) -> None:
@@ -151,7 +151,7 @@ def test_the_pool_stops_at_once_even_if_copy_workers_hang(
     write_files(pool_run.source, FILES, max_bytes=200)
     interrupted_at = []
 
-    def interrupt(pool: WorkerPool) -> None:
+    def interrupt(pool: CopyPool) -> None:
         for process in copy_worker_processes():
             process.suspend()
         interrupted_at.append(time.monotonic())

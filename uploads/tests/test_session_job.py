@@ -19,12 +19,12 @@ from uploads.counters import COUNTER_FIELDS, SessionCounters
 from uploads.models import Cycle, Session
 from uploads.tests.factories import SessionFactory
 from uploads.tests.file_trees import checksums, inodes, write_files
-from uploads.transfer import worker_pool
+from uploads.transfer import copy_pool
+from uploads.transfer.copy_pool import FinishedTask
 from uploads.transfer.file_copier import FileCopier
 from uploads.transfer.source_file import SourceFile
 from uploads.transfer.source_folder import INVALID_NAME
 from uploads.transfer.stores import Store, store_for
-from uploads.transfer.worker_pool import FinishedTask
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ Status = Session.Status
 
 @pytest.fixture(autouse=True)
 def _short_retry_delays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "FIRST_RETRY_DELAY_S", 0.01)
+    monkeypatch.setattr(copy_pool, "FIRST_RETRY_DELAY_S", 0.01)
 
 
 @pytest.fixture
@@ -491,7 +491,7 @@ def test_all_pages_of_a_large_folder_are_uploaded(
 
     monkeypatch.setattr(file_rows, "PAGE_ROWS", 7)
     monkeypatch.setattr(session_job, "PAGE_ROWS", 7)
-    monkeypatch.setattr(worker_pool, "MAX_UNFINISHED_TASKS", 10)
+    monkeypatch.setattr(copy_pool, "MAX_UNFINISHED_TASKS", 10)
     write_files(day, 50, max_bytes=10)
     assert status_and_counts(run(create())) == (Status.COMPLETED, 50, 0, 0)
     assert checksums(bucket) == checksums(day)

@@ -26,11 +26,10 @@ def run_with_kills(
     max_kills: int,
     max_delay_s: float,
 ) -> int:
-    """Run a session, kill its processes at random times, and return the kills.
+    """Run a session, kill its processes at random times, and return the number of kills.
 
-    In half of the runs a copy worker is killed before the worker. `max_delay_s` is the longest time
-    between a claim and a kill. An object that exists at the time of a kill must not be written
-    again.
+    `max_delay_s` is the longest time between a claim and a kill. An object that exists at the time
+    of a kill must not be written again.
     """
     inodes_at_kills: dict[str, int] = {}
     kills, last_run_id = 0, None
@@ -43,18 +42,7 @@ def run_with_kills(
         if session.status in ENDED:
             break
         last_run_id = session.run_id
-        time.sleep(random.uniform(0, max_delay_s))
-        copy_workers = [process for child in worker.children for process in child.children()]
-        if copy_workers and random.random() < 0.5:
-            kill(random.choice(copy_workers))
-            kills += 1
-            time.sleep(random.uniform(0, max_delay_s))
-        worker.signal_children(signal.SIGKILL)
-        kills += 1
-        eventually(
-            lambda copy_workers=copy_workers: not any(map(is_running, copy_workers)),
-            "the copy workers end with their parent",
-        )
+        kills += kill_processes(worker, max_delay_s)
         inodes_at_kills |= inodes(target)
         expire_lease(session, last_run_id)
     eventually(
@@ -62,13 +50,34 @@ def run_with_kills(
         "the session has ended",
         within=120,
     )
+    assert_all_files_are_uploaded(session, source, target)
+    assert inodes_at_kills.items() <= inodes(target).items(), "an object was written twice"
+    return kills
+
+
+def kill_processes(worker: Worker, max_delay_s: float) -> int:
+    """Kill the worker, and in half of the calls a copy worker before it; return the kills."""
+    kills = 1
+    time.sleep(random.uniform(0, max_delay_s))
+    copy_workers = [process for child in worker.children for process in child.children()]
+    if copy_workers and random.random() < 0.5:
+        kill(random.choice(copy_workers))
+        kills += 1
+        time.sleep(random.uniform(0, max_delay_s))
+    worker.signal_children(signal.SIGKILL)
+    eventually(
+        lambda: not any(map(is_running, copy_workers)),
+        "the copy workers end with their parent",
+    )
+    return kills
+
+
+def assert_all_files_are_uploaded(session: Session, source: Path, target: Path) -> None:
     expected = checksums(source)
     assert (session.status, session.error) == (Session.Status.COMPLETED, "")
     assert (session.files_uploaded, session.files_skipped) == (len(expected), 0)
     assert session.files.counters() == session.counters
     assert dict(session.files.values_list("path", "sha256")) == expected == checksums(target)
-    assert inodes_at_kills.items() <= inodes(target).items(), "an object was written twice"
-    return kills
 
 
 def expire_lease(session: Session, run_id: object) -> None:

@@ -1,4 +1,4 @@
-"""Processes that copy small files, each used by one thread of the `WorkerPool`.
+"""Processes that copy small files, each used by one thread of the `CopyPool`.
 
 Copying a small file takes more time in the interpreter and in kernel locks than on the disk, and
 the threads of one process wait for each other there. A process takes 30 ms to start and 15 MB.

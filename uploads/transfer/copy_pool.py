@@ -52,7 +52,7 @@ class FinishedTask(NamedTuple):
     result: CopyResult
 
 
-class WorkerPool:
+class CopyPool:
     """Up to `max_threads` threads that copy files within a `with` block.
 
     The pool starts one thread for each large file, and doubles the threads while tasks wait and
