@@ -130,12 +130,12 @@ class TestValidateToken:
             expires_at=datetime.fromtimestamp(token["exp"], UTC).isoformat()[:19] + "Z",
         )
 
-    def test_validation_needs_one_query(self, token: AccessToken, queries: Any) -> None:
+    def test_validation_needs_one_query(self, token: AccessToken, count_queries: Any) -> None:
         def validate(encoded: str) -> ValidateTokenResponse:
             return AuthService().ValidateToken(ValidateTokenRequest(token=encoded), None)
 
-        assert queries(lambda: validate(str(token))) == 1
-        assert queries(lambda: validate("nonsense")) == 0
+        assert count_queries(lambda: validate(str(token))) == 1
+        assert count_queries(lambda: validate("nonsense")) == 0
 
     def test_wrong_claims_are_refused(self, validate: Any, token: AccessToken) -> None:
         for changes in INVALID_CLAIMS:

@@ -141,13 +141,13 @@ def test_another_companys_invitation_does_not_exist(
 
 
 def test_the_list_has_a_constant_query_count(
-    as_user: Any, admin: User, invitation: Invitation, queries: Any
+    as_user: Any, admin: User, invitation: Invitation, count_queries: Any
 ) -> None:
     client = as_user(admin)
-    baseline = queries(lambda: client.get(URL, {"page_size": 100}))
+    baseline = count_queries(lambda: client.get(URL, {"page_size": 100}))
     for number in range(30):
         client.post(URL, {"email": f"n{number}@example.org"})
-    assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline
+    assert count_queries(lambda: client.get(URL, {"page_size": 100})) == baseline
 
 
 class TestPage:

@@ -76,12 +76,12 @@ class TestPasswordReset:
         return mailed_secret(PasswordReset.objects.get())
 
     def test_known_and_unknown_addresses_get_the_same_response(
-        self, api: APIClient, owner: User, queries: Any
+        self, api: APIClient, owner: User, count_queries: Any
     ) -> None:
         responses, query_counts = [], []
         for email in ("owner@example.org", "nobody@example.org"):
             query_counts.append(
-                queries(lambda e=email: responses.append(api.post(RESET, {"email": e})))
+                count_queries(lambda e=email: responses.append(api.post(RESET, {"email": e})))
             )
         assert responses[0].status_code == responses[1].status_code == 202
         assert responses[0].json() == responses[1].json()

@@ -50,8 +50,8 @@ class TestAccessToken:
         headers = {"authorization": f"{scheme} {pair['access_token']}"}
         assert api.get(ME, headers=headers).status_code == 200
 
-    def test_authentication_needs_one_query(self, pair: dict, queries: Any) -> None:
-        assert queries(lambda: get_status(pair["access_token"])) == 1
+    def test_authentication_needs_one_query(self, pair: dict, count_queries: Any) -> None:
+        assert count_queries(lambda: get_status(pair["access_token"])) == 1
 
     @pytest.mark.parametrize(
         "changes",

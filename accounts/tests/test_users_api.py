@@ -89,12 +89,12 @@ class TestList:
             assert response.json()["errors"][0]["field"] == "role"
 
     def test_the_list_has_a_constant_query_count(
-        self, as_user: Any, admin: User, queries: Any
+        self, as_user: Any, admin: User, count_queries: Any
     ) -> None:
         client = as_user(admin)
-        baseline = queries(lambda: client.get(URL, {"page_size": 100}))
+        baseline = count_queries(lambda: client.get(URL, {"page_size": 100}))
         UserFactory.create_batch(30, company=admin.company)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == baseline
 
 
 class TestForbidden:

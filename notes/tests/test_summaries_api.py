@@ -562,11 +562,11 @@ class TestList:
         assert [field for field, _ in field_errors(response)] == list(query)
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_summaries(
-        self, as_user: Any, admin: User, note: Note, queries: Any
+        self, as_user: Any, admin: User, note: Note, count_queries: Any
     ) -> None:
         client = as_user(admin)
-        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
+        expected_queries = count_queries(lambda: client.get(URL, {"page_size": 100}))
         OwnSummaryFactory.create_batch(15)
         for _ in range(15):
             TextSummaryFactory(user=note.user)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries

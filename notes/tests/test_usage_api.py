@@ -212,12 +212,12 @@ def test_the_first_and_the_last_possible_day_are_accepted(
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
-    as_user: Any, owner: User, queries: Any, days: dict
+    as_user: Any, owner: User, count_queries: Any, days: dict
 ) -> None:
     client = as_user(owner)
     create_outcomes(owner, 1)
-    few = queries(lambda: client.get(URL, days))
+    few = count_queries(lambda: client.get(URL, days))
     for number in range(30):
         create_outcomes(owner, 1, model=f"m{number}")
         create_call(owner, model=f"m{number}")
-    assert queries(lambda: client.get(URL, days)) == few
+    assert count_queries(lambda: client.get(URL, days)) == few
