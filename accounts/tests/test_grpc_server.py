@@ -174,7 +174,14 @@ class TestValidateToken:
             lambda user: Login.objects.filter(user=user).update(ended_at=timezone.now()),
             lambda user: Login.objects.filter(user=user).delete(),
         ],
-        ids=["inactive", "deleted", "withdrawn", "company closed", "login ended", "login gone"],
+        ids=[
+            "user inactive",
+            "user deleted",
+            "tokens revoked",
+            "company inactive",
+            "login ended",
+            "login deleted",
+        ],
     )
     def test_a_revocation_applies_to_the_next_call(
         self, validate: Any, token: AccessToken, owner: User, end: Callable[[User], Any]
