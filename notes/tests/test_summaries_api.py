@@ -183,7 +183,7 @@ class TestCreate:
     ) -> None:
         response = as_user(owner).post(URL, form, content_type="application/x-www-form-urlencoded")
         assert sorted(field_errors(response)) == expected
-        assert "came 2 times" in response.json()["detail"]
+        assert "was sent 2 times" in response.json()["detail"]
 
     def test_a_form_value_of_digits_is_a_text(self, as_user: Any, owner: User) -> None:
         client = as_user(owner)

@@ -198,9 +198,9 @@ def test_a_future_start_is_refused(as_user: Any, owner: User) -> None:
     tomorrow = today + timedelta(days=1)
     (error,) = as_user(owner).get(URL, {"from": tomorrow}).json()["errors"]
     assert (error["field"], error["code"]) == ("from", "invalid")
-    assert error["message"] == f"This is after today, {today} in UTC."
+    assert error["message"] == f"This must not be after today, {today} in UTC."
     (error,) = as_user(owner).get(URL, {"from": tomorrow, "to": today}).json()["errors"]
-    assert error["message"] == "This is after the last day, `to`."
+    assert error["message"] == "This must not be after the last day, `to`."
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
