@@ -122,7 +122,7 @@ def _enqueue(summary: Summary, source: SummarySource, *, by: User) -> Summary:
 
 @transaction.atomic
 def requeue_summary(summary: Summary, *, by: User) -> None:
-    """Queue a summary again; it is made anew even if the company has an equal one."""
+    """Queue a summary to be made again, even if the company has stored an equal one."""
     _lock_or_404(summary)
     summary.requeue(progress=0, bypass_cache=True)
     summary.update_note_timestamp()

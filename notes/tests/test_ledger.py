@@ -375,9 +375,10 @@ class TestReconcile:
         def fail_update(_: Summary) -> None:
             raise RuntimeError
 
-        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        with monkeypatch.context() as patch:
             patch.setattr(Summary, "update_usage", fail_update)
-            reconcile({calls[0].pk: Usage(1000, 200, 400)})
+            with pytest.raises(RuntimeError):
+                reconcile({calls[0].pk: Usage(1000, 200, 400)})
         assert ProviderCall.objects.get(pk=calls[0].pk).is_estimate
         assert reconcile({calls[0].pk: Usage(1000, 200, 400)}) == (1, 0)
         summary.refresh_from_db()
