@@ -65,6 +65,8 @@ class PasswordField(serializers.CharField):
 
 
 class RoleField(serializers.ChoiceField):
+    default_error_messages = {"invalid_choice": f"Choose one of: {', '.join(Role.values)}."}
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(ROLE_CHOICES, **kwargs)
 

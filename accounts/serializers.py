@@ -198,7 +198,12 @@ class LoginSerializer(AliasMixin, Serializer):
     username = serializers.CharField(required=False, max_length=MAX_IDENTIFIER_CHARS)
     email = serializers.CharField(required=False, max_length=MAX_IDENTIFIER_CHARS)
     password = PasswordField()
-    grant_type = serializers.ChoiceField(["password"], required=False, write_only=True)
+    grant_type = serializers.ChoiceField(
+        ["password"],
+        required=False,
+        write_only=True,
+        error_messages={"invalid_choice": "Only `password` is allowed."},
+    )
     scope = serializers.CharField(required=False, allow_blank=True, write_only=True)
     client_id = serializers.CharField(required=False, allow_blank=True, write_only=True)
     client_secret = serializers.CharField(required=False, allow_blank=True, write_only=True)

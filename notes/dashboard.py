@@ -42,14 +42,14 @@ def build_summary_charts(
     completed = {day: count - outcomes["failures"][day] for day, count in outcomes["count"].items()}
     return [
         Chart(
-            "Summaries a day",
+            "Summaries per day",
             [
                 Series("Completed", completed, "green"),
                 Series("Failed", outcomes["failures"], "red"),
             ],
         ),
         Chart(
-            "Time for a summary",
+            "Duration of summaries",
             [
                 Series("Median", outcomes["median_ms"], "primary", missing_value=None),
                 Series("95th percentile", outcomes["p95_ms"], "orange", missing_value=None),
@@ -58,13 +58,13 @@ def build_summary_charts(
             unit="ms",
         ),
         Chart(
-            "Tokens a day",
+            "Tokens per day",
             [
                 Series("Prompt", calls["sum_prompt_tokens"], "primary"),
                 Series("Completion", calls["sum_completion_tokens"], "blue"),
             ],
         ),
-        Chart("Cost a day", [Series("USD", calls["sum_cost_usd"], "orange")], unit="USD"),
+        Chart("Cost per day", [Series("USD", calls["sum_cost_usd"], "orange")], unit="USD"),
         Chart(
             "Queue in the last 24 hours",
             [Series("Waiting at the end of the hour", compute_queue_lengths(user), "blue")],
@@ -128,7 +128,7 @@ def build_note_section(user: User) -> Section:
     return Section(
         "Notes",
         [Stat("Notes", f"{notes.count():,}", f"{recent_count:,} in 30 days")],
-        [Chart("Notes a day", [Series("Notes", per_day["count"])])],
+        [Chart("Notes per day", [Series("Notes", per_day["count"])])],
     )
 
 

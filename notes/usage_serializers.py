@@ -6,6 +6,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+DEFAULT_DAYS = 30
+
 
 class DayField(serializers.DateField):
     """A day in UTC; of a time, only the day counts."""
@@ -28,7 +30,7 @@ class UsageQuerySerializer(serializers.Serializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         today = timezone.now().date()
         last = attrs.get("to") or today
-        first = attrs.get("from") or date.fromordinal(max(1, last.toordinal() - 29))
+        first = attrs.get("from") or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS + 1))
         if first > last:
             end = "the last day, `to`" if "to" in attrs else f"today, {today} in UTC"
             raise serializers.ValidationError({"from": [f"This must not be after {end}."]})

@@ -199,5 +199,5 @@ class TemplateViewSet(CompanyOwnedViewSet):
             return super().get_object()
         self.check_object_permissions(self.request, built_in)
         if self.request.method not in SAFE_METHODS:
-            raise Conflict("A built-in template can't be changed.", code="built_in")
+            raise Conflict("A built-in template can't be changed or deleted.", code="built_in")
         return built_in

@@ -164,4 +164,7 @@ def _check_other_admin_exists(user: User) -> None:
     """Raise `Conflict` if the user is the company's last active admin."""
     admins = User.objects.active_admins().filter(company_id=user.company_id)
     if admins.filter(pk=user.pk).exists() and not admins.exclude(pk=user.pk).exists():
-        raise Conflict("This is the company's last active admin.", code="last_admin")
+        raise Conflict(
+            "This is the company's last active admin. Make another user an admin first.",
+            code="last_admin",
+        )
