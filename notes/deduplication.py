@@ -85,7 +85,7 @@ def publish_waiting_on_commit(job: Summary) -> None:
 
 
 def publish_if_no_producer(job: Summary) -> None:
-    """Re-check after a job has begun to wait: the producer may just have ended."""
+    """Publish a job that has just begun to wait, if its producer ended in the meantime."""
     producers = _with_same_key(job).filter(
         status=JobStatus.IN_PROGRESS, producer_run_id=F("run_id")
     )
