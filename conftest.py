@@ -103,8 +103,8 @@ def as_user(db: None) -> Callable[[User], APIClient]:
 
 
 @pytest.fixture
-def queries() -> Callable[[Callable[[], Any]], int]:
-    """Count the queries of a call: `queries(lambda: ...) == 1`."""
+def count_queries() -> Callable[[Callable[[], Any]], int]:
+    """Count the queries of a call: `count_queries(lambda: ...) == 1`."""
 
     def count(call: Callable[[], Any]) -> int:
         with CaptureQueriesContext(connection) as captured:

@@ -23,7 +23,10 @@ ROLE_COLOURS = {Role.ADMIN: "primary", Role.AGENT: "info", Role.WORKER: "warning
 
 
 class ScopedAdmin(ModelAdmin):
-    """Base of admin pages that show staff only the rows of their own company."""
+    """Base of admin pages that show staff only the rows of their own company.
+
+    Only superusers can change `superuser_fields`.
+    """
 
     superuser_fields: tuple[str, ...] = ()
 
@@ -129,21 +132,21 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
         return users if request.user.is_superuser else users.filter(is_superuser=False)
 
     def save_model(self, request: Any, user: User, form: Any, change: bool) -> None:
-        """Save with the services, so that logins end and mails are sent as with the API."""
         if change:
             self._update(request, user, form)
         else:
             self._create(request, user)
 
     def _create(self, request: Any, user: User) -> None:
+        """Save a user whose password the form has hashed already; no mail is sent."""
         if not request.user.is_superuser:
             user.company = request.user.company
         user.save()
         record("user.created", by=request.user, target=user)
 
     def _update(self, request: Any, user: User, form: Any) -> None:
-        names = [name for name in form.changed_data if hasattr(User, name)]
-        changes = {name: form.cleaned_data[name] for name in names}
+        """Use the service, so that logins end and mails are sent as with the API."""
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
         try:
             services.update_user(User.objects.get(pk=user.pk), by=request.user, **changes)
         except Conflict as error:
@@ -174,10 +177,10 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
     @action(description="End all logins")
     def end_logins(self, request: Any, users: QuerySet) -> None:
         count = sum(services.end_logins(user, by=request.user) for user in users)
-        messages.success(request, f"{count} logins ended.")
+        messages.success(request, f"Logins ended: {count}.")
 
     def _apply_to_each(
-        self, request: Any, users: Iterable[User], service: Callable[..., object], outcome: str
+        self, request: Any, users: Iterable[User], service: Callable[..., object], action: str
     ) -> None:
         """Call a service for each user and report the users that can't be changed."""
         count = 0
@@ -188,7 +191,7 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
             except Conflict as error:
                 messages.error(request, f"{user}: {error.detail}")
         if count:
-            messages.success(request, f"{count} {outcome}.")
+            messages.success(request, f"Users {action}: {count}.")
 
 
 @admin.register(Login)
@@ -236,4 +239,4 @@ class MailAdmin(ReadOnlyAdmin):
         for mail in mails:
             mail.requeue()
             record("mail.requeued", by=request.user, target=mail)
-        messages.success(request, f"{len(mails)} queued.")
+        messages.success(request, f"Mails queued: {len(mails)}.")

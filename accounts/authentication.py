@@ -11,7 +11,7 @@ from accounts.tokens import AccessToken
 
 
 class InvalidToken(AuthenticationFailed):
-    """Error for a token that is invalid, expired or revoked; the detail is a sentence."""
+    """Error for a token that is invalid, expired or revoked."""
 
     default_code = "invalid_token"
 

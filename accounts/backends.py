@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 
-from accounts.identifiers import canonicalize_identifier
+from accounts.identifiers import normalize_identifier
 from accounts.models import CompanyOwned, User
 from common.ratelimit.throttles import count_auth_attempt
 
@@ -34,7 +34,7 @@ class AccountBackend(ModelBackend):
         return user if is_correct and self.user_can_authenticate(user) else None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
-        """Give a company's admin with staff status the rights that they have in the API."""
+        """Give a company's admin with staff status the permissions that they have in the API."""
         if super().has_perm(user_obj, perm, obj):
             return True
         is_company_staff = user_obj.is_active and user_obj.is_staff and user_obj.is_admin
@@ -64,9 +64,9 @@ class AccountBackend(ModelBackend):
 
 
 def _check_rate_limit(request: HttpRequest | None, username: str) -> None:
-    """Count a login at the admin site; the API's login counts in its own throttle."""
+    """Count an attempt to log in to the admin site; the API's throttles count the API's."""
     if isinstance(request, HttpRequest):
-        account = canonicalize_identifier(username)
+        account = normalize_identifier(username)
         verdict = count_auth_attempt(request, scope="admin", account=account)
         if verdict and not verdict.allowed:
             raise PermissionDenied
@@ -74,7 +74,11 @@ def _check_rate_limit(request: HttpRequest | None, username: str) -> None:
 
 @cache
 def _company_staff_permissions() -> set[str]:
-    """Return all rights on a company's rows and users, and some on the company and its logins."""
+    """Return the permissions of a company's admin with staff status.
+
+    These are all permissions on users and on the rows of a company, and some on the company itself
+    and on logins.
+    """
     owned_models = (model for model in apps.get_models() if issubclass(model, CompanyOwned))
     models: list[type[Model]] = [*owned_models, User]
     permissions = {

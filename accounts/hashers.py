@@ -17,8 +17,8 @@ class Argon2Hasher(Argon2PasswordHasher):
 class ImportedBcryptHasher(BCryptPasswordHasher):
     """Hasher for the bcrypt hashes of the services that Bureau replaces.
 
-    Django upgrades such a hash to Argon2 at the next login. Those services ignored what follows
-    the first 72 bytes of a password; today's library raises an error for a longer one.
+    Django upgrades such a hash to Argon2 at the next login. Those services ignored all but
+    the first 72 bytes of a password; the current library raises an error for a longer one.
     """
 
     def encode(self, password: str, salt: Any) -> str:

@@ -1,4 +1,4 @@
-"""Normal forms of emails and usernames, so that look-alikes of a taken one are refused."""
+"""Normal forms of emails and usernames, so that one name in two spellings is one account."""
 
 import re
 import unicodedata
@@ -51,7 +51,7 @@ def _normalize_nfkc(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip()
 
 
-def canonicalize_identifier(identifier: str) -> str:
+def normalize_identifier(identifier: str) -> str:
     """Return the form by which a login looks up an email or username; never raises."""
     try:
         normalize = normalize_email if "@" in identifier else normalize_username
@@ -61,7 +61,7 @@ def canonicalize_identifier(identifier: str) -> str:
 
 
 def generate_username(email: str, *, is_taken: Callable[[str], bool]) -> str:
-    """Return a free username made of the part before the `@`, with a number if it is taken."""
+    """Return the part of the email before the `@`, followed by a number if that is taken."""
     local = re.sub(r"[^a-z0-9._+-]+", "-", email.partition("@")[0].lower()).strip("._+-")
     base = (local or "user")[:MAX_USERNAME_BASE_CHARS]
     candidate, number = base, 1

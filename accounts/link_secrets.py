@@ -1,5 +1,7 @@
 """The secrets in mailed links.
 
+Mails and help texts call a secret "the code"; the API takes it as `token` or `invitation`.
+
 A secret is a keyed hash of its row's id, so a mail that is sent twice contains the same link. The
 row stores only the SHA-256 of the secret, so a copy of the database gives access to no account.
 """
@@ -24,8 +26,8 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def mailed_secret(row: Any) -> str:
-    """Return the secret whose hash the row stores, even if `SECRET_KEY` was rotated since."""
+def get_mailed_secret(row: Any) -> str:
+    """Return the secret whose hash the row stores, also after a rotation of `SECRET_KEY`."""
     for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
         secret = derive_secret(row, key=key)
         if hash_secret(secret) == row.token_hash:

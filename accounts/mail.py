@@ -8,14 +8,14 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from accounts.link_secrets import mailed_secret
+from accounts.link_secrets import get_mailed_secret
 from accounts.models import Mail, MailKind
 from common.jobs import JobFailed, RetryLater
 
 SUBJECTS = {
     MailKind.WELCOME: "Welcome to {company}",
     MailKind.INVITATION: "You are invited to join {company}",
-    MailKind.PASSWORD_RESET: "Choose a new password",
+    MailKind.PASSWORD_RESET: "Choose a password",
     MailKind.PASSWORD_CHANGED: "Your password was changed",
     MailKind.DEACTIVATED: "Your account was deactivated",
 }
@@ -57,9 +57,9 @@ def _build_context(mail: Mail) -> dict[str, Any]:
     # Links start with the setting, because a forged Host header could point them elsewhere.
     context = {"mail": mail, "company": mail.company, "user": mail.user, "url": settings.PUBLIC_URL}
     if mail.invitation:
-        secret = mailed_secret(mail.invitation)
+        secret = get_mailed_secret(mail.invitation)
         context |= {"secret": secret, "link": f"{settings.PUBLIC_URL}/invitation/{secret}"}
     if mail.password_reset:
-        secret = mailed_secret(mail.password_reset)
+        secret = get_mailed_secret(mail.password_reset)
         context |= {"secret": secret, "link": f"{settings.PUBLIC_URL}/password/{secret}"}
     return context

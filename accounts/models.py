@@ -49,7 +49,7 @@ class Role(models.TextChoices):
 
 
 class Company(CachedModel, BaseModel):
-    """Store a tenant; every user and every business row belongs to one."""
+    """A tenant; every user and every business row belongs to one."""
 
     name = models.CharField(max_length=MAX_NAME_CHARS, validators=[validate_one_line])
     code = models.CharField(
@@ -82,7 +82,7 @@ class CompanyOwned(BaseModel):
 
 
 class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
-    """Store a person, or a machine with the role `worker`.
+    """A person, or a machine with the role `worker`.
 
     Incrementing `token_version` invalidates all access tokens of the user.
     """
@@ -152,7 +152,8 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the row; after `set_password`, also revoke what the old password gave access to."""
         # `set_password` stores the raw password in `_password` until the row is saved.
-        is_changed = getattr(self, "_password", None) is not None and not self._state.adding
+        has_new_password = getattr(self, "_password", None) is not None
+        is_changed = has_new_password and not self._state.adding
         with transaction.atomic(savepoint=False):
             super().save(*args, **kwargs)
             if is_changed:
@@ -167,10 +168,10 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         return super().check_password(raw_password)
 
     def revoke_tokens(self, **columns: Any) -> None:
-        """Invalidate all access tokens and admin sessions, and write `columns` with it."""
+        """Invalidate all access tokens and admin sessions, and set `columns`, with one UPDATE."""
         version = F("token_version") + 1
-        rows = User.objects.filter(pk=self.pk)
-        rows.update(token_version=version, updated_at=Now(), **columns)
+        row = User.objects.filter(pk=self.pk)
+        row.update(token_version=version, updated_at=Now(), **columns)
         self.refresh_from_db()
 
     def revoke_old_password(self, *, keep_login: "Login | None" = None) -> None:
@@ -194,7 +195,7 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
 
 
 class Login(BaseModel):
-    """Store one sign-in of a user on one device.
+    """One sign-in of a user on one device.
 
     Access and refresh tokens contain the id of their login. A refresh token is valid for one
     `generation`, which each refresh increments.
@@ -218,7 +219,7 @@ class Login(BaseModel):
 
 
 class Invitation(CompanyOwned):
-    """Store an invitation to join a company in a role, sent to an email address."""
+    """An invitation to join a company in a role, sent to an email address."""
 
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
@@ -254,9 +255,9 @@ class Invitation(CompanyOwned):
 
 
 class PasswordReset(Job):
-    """Store a request for a password reset link for an email address.
+    """A request to mail a password reset link to an address, and that link.
 
-    The job, not the request, looks up the user: so the response time does not reveal whether the
+    The job, not the request, looks up the user. So the response time does not reveal whether the
     address is known.
     """
 
@@ -280,9 +281,9 @@ class MailKind(models.TextChoices):
 
 
 class Mail(CompanyOwned, Job):
-    """Store a mail to one person; a worker retries it until the mail server accepts it."""
+    """A mail to one person; a worker retries it until the mail server accepts it."""
 
-    # With up to ten minutes between tries, a mail is retried for about three days.
+    # With up to ten minutes between attempts, a mail is retried for about three days.
     max_attempts: ClassVar[int] = 450
 
     kind = models.CharField(max_length=20, choices=MailKind.choices)

@@ -13,8 +13,8 @@ ADMIN_ROLES = frozenset({Role.ADMIN})
 class RolePermission(BasePermission):
     """Base of permissions by role; a superuser can read and write everything.
 
-    On a detail route the role is checked after the row was found among the visible ones. So a row
-    of another company is a 404 for every role, and a 403 does not reveal that a row exists.
+    On a detail route the role is checked after the row was found among the visible rows. So another
+    company's row is a 404 for every role, and a 403 reveals nothing about other companies.
     """
 
     read_roles: ClassVar[frozenset[Role]] = ALL_ROLES

@@ -43,12 +43,12 @@ class UserQuerySet(CompanyOwnedQuerySet, SoftDeleteQuerySet):
         With `SIGNUP=open` the users of a company don't know each other, so an agent sees only
         themselves.
         """
-        people = super().visible_to(user).live()
+        users = super().visible_to(user).live()
         if not user.is_authenticated or user.is_superuser or user.is_admin:
-            return people
+            return users
         if settings.SIGNUP == "open" and user.is_agent:
-            return people.filter(pk=user.pk)
-        return people.filter(is_active=True)
+            return users.filter(pk=user.pk)
+        return users.filter(is_active=True)
 
     def active_admins(self) -> Self:
         return self.live().filter(is_active=True, role="admin")
@@ -85,7 +85,7 @@ class InvitationQuerySet(CompanyOwnedQuerySet):
 
 class MailQuerySet(JobQuerySet, CompanyOwnedQuerySet):
     def enqueue_to(self, user: "User", kind: str, **related: Any) -> "Mail":
-        """Queue a mail to a user; `related` names the row whose link the mail contains."""
+        """Queue a mail to a user; `related` is the row whose link the mail contains."""
         return self.enqueue(
             company_id=user.company_id, kind=kind, to=user.email, user=user, **related
         )

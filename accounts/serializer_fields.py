@@ -65,6 +65,8 @@ class PasswordField(serializers.CharField):
 
 
 class RoleField(serializers.ChoiceField):
+    default_error_messages = {"invalid_choice": f"Choose one of: {', '.join(Role.values)}."}
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(ROLE_CHOICES, **kwargs)
 
@@ -85,9 +87,9 @@ class UniqueAmongLiveUsers(UniqueValidator):
 
 
 def check_password_strength(password: str, user: User, *, field: str = "password") -> None:
-    """Raise what Django's password validators reject as errors of `field`.
+    """Raise the errors of Django's password validators as errors of `field`.
 
-    `user` holds the email and names that the password must not resemble.
+    The password must not resemble the email and names of `user`.
     """
     try:
         validate_password(password, user)

@@ -36,7 +36,7 @@ class CompanySerializer(ModelSerializer):
         fields = ("id", "name", "code", "contact_email", "is_active", "created_at", "updated_at")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Let only a superuser change the code (it names folders) and close the company."""
+        """Let only a superuser change `code`, which names folders, and `is_active`."""
         if not self.context["request"].user.is_superuser:
             changed = [field for field in self.superuser_fields if self._is_changed(field, attrs)]
             if changed:
@@ -100,7 +100,7 @@ class PersonSerializer(UserSerializer):
 
 
 class ProfileSerializer(UserSerializer):
-    """The user's own account, of which they can change `full_name`."""
+    """The user's own account; they can change only `full_name`."""
 
     class Meta(UserSerializer.Meta):
         read_only_fields: tuple[str, ...] = tuple(
@@ -198,13 +198,15 @@ class LoginSerializer(AliasMixin, Serializer):
     username = serializers.CharField(required=False, max_length=MAX_IDENTIFIER_CHARS)
     email = serializers.CharField(required=False, max_length=MAX_IDENTIFIER_CHARS)
     password = PasswordField()
-    grant_type = serializers.ChoiceField(["password"], required=False, write_only=True)
+    grant_type = serializers.ChoiceField(
+        ["password"],
+        required=False,
+        write_only=True,
+        error_messages={"invalid_choice": "Only `password` is allowed."},
+    )
     scope = serializers.CharField(required=False, allow_blank=True, write_only=True)
     client_id = serializers.CharField(required=False, allow_blank=True, write_only=True)
     client_secret = serializers.CharField(required=False, allow_blank=True, write_only=True)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {**attrs, "identifier": attrs["username"]}
 
 
 class RefreshSerializer(Serializer):
@@ -222,7 +224,7 @@ class TokenPairSerializer(serializers.Serializer):
 
 
 class LoginRowSerializer(ModelSerializer):
-    """A login of the user."""
+    """One of the user's logins."""
 
     last_used_at = serializers.DateTimeField(source="rotated_at", read_only=True)
     current = serializers.SerializerMethodField(help_text="Whether this request uses this login.")
@@ -312,5 +314,5 @@ class PasswordResetConfirmSerializer(AliasMixin, Serializer):
 
 
 def _build_unsaved_user(attrs: dict[str, Any]) -> User:
-    """Return a user with the given identity, for the check of the password's similarity."""
+    """Return a user whose email and names the password must not resemble."""
     return User(**{name: attrs[name] for name in IDENTITY_FIELDS if name in attrs})

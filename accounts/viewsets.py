@@ -23,8 +23,8 @@ class CompanyRelatedField(PrimaryKeyRelatedField):
     """
 
     default_error_messages = {
-        "does_not_exist": "There is no row with the id {pk_value}.",
-        "incorrect_type": "Expected an id as a string, got {data_type}.",
+        "does_not_exist": "Nothing with the id {pk_value} is visible to you.",
+        "incorrect_type": "Send the id as a string.",
     }
 
     def get_queryset(self) -> QuerySet:
@@ -33,7 +33,7 @@ class CompanyRelatedField(PrimaryKeyRelatedField):
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
-            self.fail("incorrect_type", data_type=type(data).__name__)
+            self.fail("incorrect_type")
         return super().to_internal_value(data)
 
 
@@ -48,7 +48,7 @@ class ScopedViewSet(FilteringMixin, GenericViewSet):
 
 
 class CompanyCreateMixin(mixins.CreateModelMixin):
-    """POST into the user's company; an `Idempotency-Key` is honoured."""
+    """POST creates a row of the user's company; it accepts an `Idempotency-Key`."""
 
     @idempotent
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -43,7 +43,14 @@ class SummaryInline(StackedInline):
 
 @admin.register(Note)
 class NoteAdmin(ScopedAdmin):
-    list_display = ("title_and_time", "status_label", "attempts", "error", "user", "company")
+    list_display = (
+        "display_note",
+        "display_status",
+        "display_attempts",
+        "display_error",
+        "user",
+        "company",
+    )
     list_filter = ("own_summary__status", "company", "created_at")
     list_select_related = ("own_summary", "user", "company")
     search_fields = ("title", "raw_text", "user__email")
@@ -67,19 +74,19 @@ class NoteAdmin(ScopedAdmin):
             services.delete_note(note, by=request.user)
 
     @display(description="Note", header=True, ordering="title")
-    def title_and_time(self, note: Note) -> list[str]:
+    def display_note(self, note: Note) -> list[str]:
         return [str(note), f"{note.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Status", label=STATUS_COLOURS, ordering="own_summary__status")
-    def status_label(self, note: Note) -> str:
+    def display_status(self, note: Note) -> str:
         return note.own_summary.status
 
-    @display(description="Tries", ordering="own_summary__attempts")
-    def attempts(self, note: Note) -> int:
+    @display(description="Attempts", ordering="own_summary__attempts")
+    def display_attempts(self, note: Note) -> int:
         return note.own_summary.attempts
 
     @display(description="Error")
-    def error(self, note: Note) -> str:
+    def display_error(self, note: Note) -> str:
         return note.own_summary.error[:MAX_EXCERPT_CHARS]
 
     @action(description="Summarise again")
@@ -91,7 +98,7 @@ class NoteAdmin(ScopedAdmin):
 
 @admin.register(Summary)
 class SummaryAdmin(ReadOnlyAdmin):
-    list_display = ("text_and_time", "status_label", "template", "model", "cost_usd", "user")
+    list_display = ("display_summary", "display_status", "template", "model", "cost_usd", "user")
     list_filter = ("status", "template", "model", "cached", "company", "created_at")
     list_select_related = ("user", "company")
     search_fields = ("summary", "file_name", "user__email")
@@ -111,11 +118,11 @@ class SummaryAdmin(ReadOnlyAdmin):
     actions = ("summarize_again", "cancel")
 
     @display(description="Summary", header=True)
-    def text_and_time(self, summary: Summary) -> list[str]:
+    def display_summary(self, summary: Summary) -> list[str]:
         return [summary.summary[:MAX_EXCERPT_CHARS] or "-", f"{summary.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Status", label=STATUS_COLOURS, ordering="status")
-    def status_label(self, summary: Summary) -> str:
+    def display_status(self, summary: Summary) -> str:
         return summary.status
 
     @action(description="Summarise again")
@@ -132,22 +139,22 @@ class SummaryAdmin(ReadOnlyAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "status_label", "counts_label", "template", "user", "company")
+    list_display = ("__str__", "display_status", "display_counts", "template", "user", "company")
     list_filter = ("company", "created_at")
     list_select_related = ("user", "company")
-    fields = ("user", "company", *OPTION_FIELDS, "created_at", "status_label", "counts_label")
-    readonly_fields = ("status_label", "counts_label")
+    fields = ("user", "company", *OPTION_FIELDS, "created_at", "display_status", "display_counts")
+    readonly_fields = ("display_status", "display_counts")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         batches: Any = super().get_queryset(request)
         return batches.with_counts()
 
     @display(description="Status", label=STATUS_COLOURS)
-    def status_label(self, batch: Batch) -> str:
+    def display_status(self, batch: Batch) -> str:
         return BatchStatus.of(batch).status
 
     @display(description="Texts")
-    def counts_label(self, batch: Batch) -> str:
+    def display_counts(self, batch: Batch) -> str:
         counts = BatchStatus.of(batch).counts
         return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
@@ -202,10 +209,10 @@ class ProviderCallAdmin(ReadOnlyAdmin):
     list_display = (
         "started_at",
         "model",
-        "colored_outcome",
+        "display_outcome",
         "status",
         "cost_usd",
-        "upper_estimate",
+        "display_estimate",
         "user",
         "error",
     )
@@ -216,9 +223,9 @@ class ProviderCallAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
     @display(description="Outcome", label=OUTCOME_COLOURS, ordering="outcome")
-    def colored_outcome(self, call: ProviderCall) -> str:
+    def display_outcome(self, call: ProviderCall) -> str:
         return call.outcome
 
-    @display(description="Estimated cost, at most", ordering="estimated_cost_usd")
-    def upper_estimate(self, call: ProviderCall) -> Decimal | None:
+    @display(description="Upper estimate of the cost", ordering="estimated_cost_usd")
+    def display_estimate(self, call: ProviderCall) -> Decimal | None:
         return call.estimated_cost_usd if call.is_estimate else None

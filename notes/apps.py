@@ -21,8 +21,8 @@ class NotesConfig(AppConfig):
 
         return build_sections(user)
 
-    def seed_demo(self, people: dict) -> None:
+    def seed_demo(self, users: dict) -> None:
         """Create a note and a template for the demo company's agent."""
         from notes.demo import seed_notes
 
-        seed_notes(people["agent"])
+        seed_notes(users["agent"])

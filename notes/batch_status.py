@@ -10,9 +10,9 @@ from notes.models import Summary
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """The state of a batch, computed from one query of its summaries' states.
+    """The status of a batch, computed from its summaries.
 
-    One query, so that `counts` always add up to `total`.
+    One query reads them all, so that `counts` always add up to `total`.
     """
 
     counts: dict[str, int]
@@ -22,7 +22,7 @@ class BatchStatus:
 
     @classmethod
     def of(cls, batch: Any) -> Self:
-        """Return the state of a batch that was read by `with_items` or `with_counts`."""
+        """Return the status of a batch that was read by `with_items` or `with_counts`."""
         if hasattr(batch, "items"):
             return cls._from_items(batch.items)
         counts = {status.value: getattr(batch, status) for status in JobStatus}

@@ -1,7 +1,7 @@
 """The sections on notes and summaries on the admin's first page."""
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
@@ -15,41 +15,41 @@ from notes.querysets import between_days
 
 ENDED = [status for status in JobStatus if status not in ACTIVE]
 
-Column = dict[Any, Any]
+ValuesByDate = dict[date, Any]
 
 
 def build_sections(user: User) -> list[Section]:
-    """Return what `user` may see: their company's figures, or everything for a superuser."""
+    """Return what `user` may see: their company's rows, or all rows for a superuser."""
     sections = []
     if user.has_perm("notes.view_summary"):
-        sections.append(summary_section(user))
+        sections.append(build_summary_section(user))
     if user.has_perm("notes.view_note"):
-        sections.append(note_section(user))
+        sections.append(build_note_section(user))
     return sections
 
 
-def summary_section(user: User) -> Section:
+def build_summary_section(user: User) -> Section:
     days = last_days()
     outcomes = pivot_by_date(SummaryOutcome.objects.visible_to(user).per_day(days[0], days[-1]))
     calls = pivot_by_date(ProviderCall.objects.visible_to(user).per_day(days[0], days[-1]))
-    stats = [queue_stat(user), *total_stats(outcomes, calls)]
-    return Section("Summaries", stats, summary_charts(user, outcomes, calls))
+    stats = [build_queue_stat(user), *build_total_stats(outcomes, calls)]
+    return Section("Summaries", stats, build_summary_charts(user, outcomes, calls))
 
 
-def summary_charts(
-    user: User, outcomes: dict[str, Column], calls: dict[str, Column]
+def build_summary_charts(
+    user: User, outcomes: dict[str, ValuesByDate], calls: dict[str, ValuesByDate]
 ) -> list[Chart]:
     completed = {day: count - outcomes["failures"][day] for day, count in outcomes["count"].items()}
     return [
         Chart(
-            "Summaries a day",
+            "Summaries per day",
             [
                 Series("Completed", completed, "green"),
                 Series("Failed", outcomes["failures"], "red"),
             ],
         ),
         Chart(
-            "Time for a summary",
+            "Duration of summaries",
             [
                 Series("Median", outcomes["median_ms"], "primary", missing_value=None),
                 Series("95th percentile", outcomes["p95_ms"], "orange", missing_value=None),
@@ -58,22 +58,22 @@ def summary_charts(
             unit="ms",
         ),
         Chart(
-            "Tokens a day",
+            "Tokens per day",
             [
                 Series("Prompt", calls["sum_prompt_tokens"], "primary"),
                 Series("Completion", calls["sum_completion_tokens"], "blue"),
             ],
         ),
-        Chart("Cost a day", [Series("USD", calls["sum_cost_usd"], "orange")], unit="USD"),
+        Chart("Cost per day", [Series("USD", calls["sum_cost_usd"], "orange")], unit="USD"),
         Chart(
             "Queue in the last 24 hours",
-            [Series("Waiting at the end of the hour", queue_lengths(user), "blue")],
+            [Series("Waiting at the end of the hour", compute_queue_lengths(user), "blue")],
             times=last_hours(),
         ),
     ]
 
 
-def queue_stat(user: User) -> Stat:
+def build_queue_stat(user: User) -> Stat:
     active = Summary.objects.visible_to(user).aggregate(
         queued=Count("pk", filter=Q(status=JobStatus.QUEUED)),
         in_progress=Count("pk", filter=Q(status=JobStatus.IN_PROGRESS)),
@@ -81,8 +81,8 @@ def queue_stat(user: User) -> Stat:
     return Stat("Queue", f"{active['queued']:,}", f"and {active['in_progress']:,} in progress")
 
 
-def queue_lengths(user: User) -> dict[datetime, int]:
-    """Return how many summaries waited at the end of each hour, counted back from now."""
+def compute_queue_lengths(user: User) -> dict[datetime, int]:
+    """Return how many summaries were queued at the end of each hour, computed back from now."""
     all_summaries = Summary.objects.visible_to(user)
     entered = all_summaries.exclude(started_at=None, status__in=ENDED)
     entries, starts = count_per_hour(entered, "created_at"), count_per_hour(entered, "started_at")
@@ -100,7 +100,9 @@ def count_per_hour(summaries: QuerySet, field: str) -> dict[datetime, int]:
     return dict(hours.values_list("hour", "count"))
 
 
-def total_stats(outcomes: dict[str, Column], calls: dict[str, Column]) -> list[Stat]:
+def build_total_stats(
+    outcomes: dict[str, ValuesByDate], calls: dict[str, ValuesByDate]
+) -> list[Stat]:
     """Return the sums over the 30 days of the charts."""
     count, failed, reused = (
         sum(outcomes[name].values()) for name in ("count", "failures", "reused")
@@ -115,7 +117,7 @@ def total_stats(outcomes: dict[str, Column], calls: dict[str, Column]) -> list[S
     ]
 
 
-def note_section(user: User) -> Section:
+def build_note_section(user: User) -> Section:
     days = last_days()
     notes = Note.objects.visible_to(user)
     recent = notes.filter(between_days("created_at", days[0], days[-1]))
@@ -126,14 +128,14 @@ def note_section(user: User) -> Section:
     return Section(
         "Notes",
         [Stat("Notes", f"{notes.count():,}", f"{recent_count:,} in 30 days")],
-        [Chart("Notes a day", [Series("Notes", per_day["count"])])],
+        [Chart("Notes per day", [Series("Notes", per_day["count"])])],
     )
 
 
-def pivot_by_date(rows: Any) -> dict[str, Column]:
+def pivot_by_date(rows: Any) -> dict[str, ValuesByDate]:
     """Turn rows with a `date` into a mapping from date to value for each column."""
-    columns: dict[str, Column] = defaultdict(dict)
+    values_by_column: dict[str, ValuesByDate] = defaultdict(dict)
     for row in rows:
         for name, value in row.items():
-            columns[name][row["date"]] = value
-    return columns
+            values_by_column[name][row["date"]] = value
+    return values_by_column

@@ -25,11 +25,11 @@ from notes.querysets import SummaryQuerySet
 RECHECK_DELAY_S = 15.0
 
 
-def request_key(request: SummaryRequest, *, model: str, omitted: str = "") -> str:
-    """Return a digest that is equal for requests that may share an answer.
+def compute_request_key(request: SummaryRequest, *, model: str, omitted: str = "") -> str:
+    """Return a digest that is the same for requests that can share a summary.
 
-    White space around the text and the case of the language's name make no difference. `omitted`
-    describes what the text lacks.
+    White space around the text and the letter case of the language make no difference. `omitted`
+    describes the parts of a file that are not in the text.
     """
     digest = hashlib.sha256()
     language = request.language.casefold()
@@ -43,7 +43,7 @@ def request_key(request: SummaryRequest, *, model: str, omitted: str = "") -> st
 def find_or_reserve(job: Summary, key: str) -> Summary | None:
     """Return the company's stored summary for `key`, or None if this run must produce it.
 
-    Raises `Postponed` while another run produces it, and `LostLease`.
+    Raises `Postponed` while another run produces it, and `LostLease` if this run lost the job.
     """
     if job.bypass_cache:
         _reserve(job, key)
@@ -71,26 +71,30 @@ def _reserve(job: Summary, key: str) -> None:
 
 def _find_stored(job: Summary, key: str) -> Summary | None:
     """Return the newest summary for `key`; there are several if one was made again."""
-    stored = Summary.objects.filter(company_id=job.company_id, result_key=key)
-    return stored.order_by(F("finished_at").desc(nulls_last=True)).first()
+    matches = Summary.objects.filter(company_id=job.company_id, result_key=key)
+    return matches.order_by(F("finished_at").desc(nulls_last=True)).first()
 
 
 def publish_waiting_on_commit(job: Summary) -> None:
-    """Publish the jobs that waited for this producer; only the first if it has no summary."""
-    waiting = _duplicates(job).filter(status=JobStatus.QUEUED, producer_run_id=None).order_by("pk")
+    """Publish the jobs that wait for this producer; only the first if it did not complete."""
+    waiting = (
+        _with_same_key(job).filter(status=JobStatus.QUEUED, producer_run_id=None).order_by("pk")
+    )
     limit = None if job.status == JobStatus.COMPLETED else 1
     transaction.on_commit(partial(_publish_now, waiting, limit=limit))
 
 
 def publish_if_no_producer(job: Summary) -> None:
-    """Re-check after a job has begun to wait: the producer may just have ended."""
-    producers = _duplicates(job).filter(status=JobStatus.IN_PROGRESS, producer_run_id=F("run_id"))
+    """Publish a job that has just begun to wait, if its producer ended in the meantime."""
+    producers = _with_same_key(job).filter(
+        status=JobStatus.IN_PROGRESS, producer_run_id=F("run_id")
+    )
     if not producers.exists():
         _publish_now(Summary.objects.filter(pk=job.pk))
 
 
-def _duplicates(job: Summary) -> SummaryQuerySet:
-    """Return the company's jobs with the same key, including `job`."""
+def _with_same_key(job: Summary) -> SummaryQuerySet:
+    """Return the company's jobs with the same `in_flight_key`, including `job`."""
     return Summary.objects.filter(company_id=job.company_id, in_flight_key=job.in_flight_key)
 
 

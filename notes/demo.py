@@ -16,13 +16,12 @@ Bob: I will. And the yearly inspection is on 14 December, so everything has to b
 Ann: Good. One more thing: the sensor in hall two lost its readings for three hours on Saturday. \
 The battery was empty. I have put a reminder into the calendar to change all batteries in March.
 """
-
-
 TEMPLATE_NAME = "Customers"
 TEMPLATE_INSTRUCTIONS = "Say what it means for our customers, and what we should tell them."
 
 
 def seed_notes(author: User) -> None:
+    """Create the template and the note unless they exist."""
     templates = SummaryTemplate.objects.filter(company=author.company)
     if not templates.with_name(TEMPLATE_NAME).exists():
         services.create_template(by=author, name=TEMPLATE_NAME, instructions=TEMPLATE_INSTRUCTIONS)

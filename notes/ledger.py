@@ -44,17 +44,17 @@ class CallLedger:
         return call.pk
 
     def end(self, handle: object, call: CallRecord) -> None:
-        """Store what the call cost as soon as its response is read."""
+        """Store the outcome and usage of a call; `handle` is its row's id."""
         row = ProviderCall.objects.filter(pk=handle)
         retry_on_disconnect(lambda: row.update(**asdict(call), updated_at=Now()))
 
     def find_notes(self, key: str) -> str | None:
-        """Return notes that any unfinished summary of the company has paid for."""
+        """Return the notes that any unfinished summary of the company has stored under `key`."""
         parts = PartNotes.objects.filter(company_id=self.job.company_id, key=key)
         return parts.values_list("notes", flat=True).first()
 
     def save_notes(self, key: str, notes: str) -> None:
-        """Store the notes on a part; raises `LostLease` for a run that has lost its lease."""
+        """Store the notes on a part; raise `LostLease` for a run that has lost its lease."""
         retry_on_disconnect(partial(self._save_notes, key, notes))
 
     @transaction.atomic
@@ -66,20 +66,19 @@ class CallLedger:
 
 
 class ReconcileResult(NamedTuple):
-    updated: int  # calls that have the provider's figures now
-    unknown: int  # ids that no call has
+    updated: int  # calls whose usage was stored
+    unknown: int  # ids without a call
 
 
 def reconcile(usage_by_id: Mapping[UUID, Usage]) -> ReconcileResult:
-    """Store the provider's figures for calls whose response was not read.
+    """Store the usage that the provider reported for calls whose response was not read.
 
-    The keys are the ids that the requests carried. Figures replace estimates, also figures of 0.
-    Calls whose answer was read, or is still awaited, do not change. The sums of the summaries are
-    updated.
+    The keys are ids of calls. A usage replaces an estimate even if it is 0. Calls do not change if
+    their response was read or is still expected. The sums of the summaries are updated.
     """
-    named = ProviderCall.objects.filter(pk__in=usage_by_id)
-    known = retry_on_disconnect(named.count)
-    calls = retry_on_disconnect(lambda: list(named.without_figures()))
+    known_calls = ProviderCall.objects.filter(pk__in=usage_by_id)
+    known = retry_on_disconnect(known_calls.count)
+    calls = retry_on_disconnect(lambda: list(known_calls.without_usage()))
     updated = sum(
         retry_on_disconnect(partial(_store_usage, call, usage_by_id[call.pk]))
         for call in calls
@@ -88,10 +87,14 @@ def reconcile(usage_by_id: Mapping[UUID, Usage]) -> ReconcileResult:
     return ReconcileResult(updated, len(usage_by_id) - known)
 
 
-def _store_usage(call: ProviderCall, usage: Usage) -> int:
+@transaction.atomic
+def _store_usage(call: ProviderCall, usage: Usage) -> bool:
+    """Store the usage of a call and the sums of its summary; return whether the call changed."""
+    # The summary is locked before its calls, as when it ends or is deleted, to prevent deadlocks.
+    summary = _lock_summary(call.summary_id)
     cost = compute_cost(usage, call.model, settings.OPENAI["prices"])
     updated = (
-        ProviderCall.objects.without_figures()
+        ProviderCall.objects.without_usage()
         .filter(pk=call.pk)
         .update(
             prompt_tokens=usage.prompt,
@@ -103,17 +106,20 @@ def _store_usage(call: ProviderCall, usage: Usage) -> int:
             updated_at=Now(),
         )
     )
+    if updated and summary:
+        summary.update_usage()
     if updated:
-        record_usage(call.model, cost, **asdict(usage))
-        update_summary_sums(call.summary_id)
-    return updated
+        transaction.on_commit(partial(record_usage, call.model, cost, **asdict(usage)))
+    return updated == 1
 
 
 @transaction.atomic
-def update_summary_sums(pk: UUID | None) -> None:
-    """Recompute a summary's sums after a change of calls that its end did not count.
-
-    Waits for a transaction that is just ending the summary: it holds the row's lock.
-    """
-    for summary in Summary.objects.select_for_update(no_key=True).filter(pk=pk):
+def update_summary_sums(pk: UUID) -> None:
+    """Recompute a summary's sums, which lack the calls that were recorded after its end."""
+    if summary := _lock_summary(pk):
         summary.update_usage()
+
+
+def _lock_summary(pk: UUID | None) -> Summary | None:
+    """Lock and return a summary; waits for a transaction that is just ending it."""
+    return Summary.objects.select_for_update(no_key=True).filter(pk=pk).first()

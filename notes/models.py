@@ -72,7 +72,7 @@ class SummaryTemplate(CompanyOwned):
         max_length=MAX_INSTRUCTIONS_CHARS,
         help_text='What the summary should contain. If this mentions "- ", the summary is a list.',
     )
-    # `summary_templates.built_in_rows` sets it on the rows that it returns.
+    # True only in the rows of `summary_templates.get_built_in_templates`.
     built_in = False
 
     objects = SummaryTemplateQuerySet.as_manager()
@@ -114,7 +114,7 @@ class Batch(CompanyOwned):
 
 
 class Summary(CompanyOwned, Job):
-    """A summary and the background job that makes it.
+    """A summary and the job that makes it.
 
     A note's own summary (`own_note`) is made from the note's text at the time of the run. When
     that text changes, the same row is queued again and keeps the old summary until the new one is
@@ -200,7 +200,7 @@ class Summary(CompanyOwned, Job):
 
     @property
     def processing_ms(self) -> int | None:
-        """Milliseconds from the first start to the end, including the pauses between tries."""
+        """Milliseconds from the first start to the end, including the pauses between attempts."""
         if self.started_at is None or self.finished_at is None:
             return None
         return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
@@ -214,7 +214,7 @@ class Summary(CompanyOwned, Job):
             Summary.objects.filter(pk=self.pk).update(**usage)
 
     def update_note_timestamp(self) -> None:
-        """Set the note's `updated_at`, by which clients notice a change of its own summary.
+        """Set the note's `updated_at`, so that clients notice a change of its own summary.
 
         Code that writes both rows must write the summary first, to prevent deadlocks.
         """
@@ -240,10 +240,10 @@ class SummarySource(CompanyOwned):
 
 
 class PartNotes(CompanyOwned):
-    """The model's notes on one part of a long text, kept until the summary is stored.
+    """The AI model's notes on one part of a long text, kept until the summary is stored.
 
-    A later try uses them instead of paying for them again, also a try of another summary of the
-    company. `key` is a digest of the request.
+    Later attempts, also of other summaries of the company, use them instead of paying again. `key`
+    is a digest of the request.
     """
 
     summary = models.ForeignKey(Summary, models.CASCADE, related_name="part_notes")
@@ -261,11 +261,11 @@ class PartNotes(CompanyOwned):
 class ProviderCall(CompanyOwned):
     """A request to the AI provider: a row of the ledger, which outlives its summary.
 
-    Tokens and `cost_usd` are exact figures: what the provider reported. The `estimated_*` columns
-    are upper bounds, stored before the request leaves. `is_estimate` is set where only these are
-    known: the worker died (`lost`), the summary was given up (`lost`), or the response did not come
-    in time or not completely. `reconcile_calls` then stores the provider's figures; the row's id is
-    the request's `X-Client-Request-Id`.
+    Tokens and `cost_usd` are the usage that the provider reported. The `estimated_*` columns are
+    upper bounds, stored before the request leaves. `is_estimate` is set if only these are known:
+    because the worker died or the summary failed or was cancelled first (`lost`), or because the
+    response was late or incomplete. `reconcile_calls` later stores the usage from the provider's
+    export, in which the row's id is the request's `X-Client-Request-Id`.
     """
 
     class Outcome(models.TextChoices):
@@ -312,7 +312,7 @@ class ProviderCall(CompanyOwned):
 class SummaryOutcome(CompanyOwned):
     """The record of one completed or failed summary, for `/summaries/usage`.
 
-    It is kept when the summary is made again or deleted.
+    It stays when the summary is made again or deleted.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")

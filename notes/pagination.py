@@ -1,7 +1,7 @@
 from typing import Any
 
 from common.api.pagination import Pagination
-from notes.serializers import UsageTotalsSerializer
+from notes.usage_serializers import UsageTotalsSerializer
 
 
 class UsagePagination(Pagination):

@@ -14,7 +14,7 @@ MAX_FORM_OVERHEAD_BYTES = 1_048_576
 
 
 class DocumentParser(MultiPartParser):
-    """A parser for forms with a document; it refuses a too large body before reading it."""
+    """A parser for forms with a document; it refuses a body that is too large before reading it."""
 
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping | None = None

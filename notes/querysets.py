@@ -99,14 +99,14 @@ class ProviderCallQuerySet(PrivateQuerySet):
     def open(self) -> Self:
         return self.filter(outcome="open")
 
-    def without_figures(self) -> Self:
-        """Return the ended calls that may have cost something that the ledger does not know."""
+    def without_usage(self) -> Self:
+        """Return the ended calls whose usage is not stored, although they may have cost money."""
         return self.filter(prompt_tokens=0).exclude(outcome__in=("ok", "open"))
 
     def close_as_lost(self) -> int:
         """Close the open calls, with their estimates, and return how many there were.
 
-        If a worker was only paused, it later replaces the estimate by the answer's figures.
+        A worker that was only paused later replaces the estimate by the usage of the answer.
         """
         return self.open().update(
             outcome="lost",
@@ -116,15 +116,15 @@ class ProviderCallQuerySet(PrivateQuerySet):
         )
 
     def totals(self) -> dict[str, Any]:
-        """Return the sums of the exact figures, by the names of the columns."""
-        sums = {f"sum_{name}": Sum(name, default=0) for name in USAGE_FIELDS}
-        return {name.removeprefix("sum_"): value for name, value in self.aggregate(**sums).items()}
+        """Return the sums of tokens and cost, by the names of the columns."""
+        return self.aggregate(**{name: Sum(name, default=0) for name in USAGE_FIELDS})
 
     def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
         """Return sums for each day, or for each day and value of `group_by`."""
         days = self.filter(between_days("started_at", first, last))
         rows = days.values(*group_by, date=TruncDate("started_at", tzinfo=UTC))
         is_estimate = Q(is_estimate=True)
+        # Annotations can't have the name of a column, hence the prefix.
         exact = {f"sum_{name}": Sum(name) for name in USAGE_FIELDS}
         estimated = {
             f"sum_{name}": Sum(name, filter=is_estimate, default=0) for name in ESTIMATE_FIELDS
@@ -141,8 +141,8 @@ class ProviderCallQuerySet(PrivateQuerySet):
 class SummaryOutcomeQuerySet(PrivateQuerySet):
     def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
         """Return counts and whole milliseconds for each day and each value of `group_by`."""
-        produced = Q(failed=False, cached=False)
-        median, p95 = (Percentile("duration_ms", at=at, filter=produced) for at in (0.5, 0.95))
+        is_new = Q(failed=False, cached=False)
+        median, p95 = (Percentile("duration_ms", at=at, filter=is_new) for at in (0.5, 0.95))
         outcomes = self.filter(between_days("ended_at", first, last))
         days = outcomes.values(*group_by, date=TruncDate("ended_at", tzinfo=UTC))
         return days.annotate(

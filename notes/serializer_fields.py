@@ -17,7 +17,7 @@ class StringField(serializers.CharField):
 
 
 class StringFieldsMixin:
-    """A model serializer that uses `StringField` for text columns."""
+    """Mixin of model serializers that use `StringField` for text columns."""
 
     serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {
         models.CharField: StringField,
@@ -26,7 +26,7 @@ class StringFieldsMixin:
 
 
 class TextField(StringField):
-    """A text to summarise, stored without any change. White space alone is blank."""
+    """A text to summarise, stored unchanged; one that is only white space counts as blank."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
@@ -57,7 +57,9 @@ class LanguageField(serializers.CharField):
 class TemplateField(serializers.CharField):
     """A template: read by name or id, shown by its name."""
 
-    default_error_messages = {"does_not_exist": "There is no template {name!r}."}
+    default_error_messages = {
+        "does_not_exist": "There is no template {name!r}. GET /summary-templates lists all."
+    }
 
     def run_validation(self, data: Any = serializers.empty) -> TemplateSnapshot:  # type: ignore[override]
         name = super().run_validation(data)

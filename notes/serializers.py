@@ -1,10 +1,8 @@
 import re
 from collections.abc import Mapping
-from datetime import UTC, date
 from typing import Any
 
 from django.http import QueryDict
-from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.viewsets import CompanyRelatedField
@@ -30,7 +28,8 @@ from notes.summary_templates import DEFAULT_TEMPLATE
 MIN_SUMMARY_WORDS, MAX_SUMMARY_WORDS = 5, 1_000
 MAX_BATCH_TEXTS = 100
 MAX_FILE_NAME_CHARS = 255
-SOURCE_FIELDS = ("text", "note_id", "file")
+# The fields of which a request contains exactly one, with their names after validation.
+SOURCE_FIELDS = {"text": "text", "note_id": "note", "file": "file"}
 
 
 class NoteSerializer(StringFieldsMixin, ModelSerializer):
@@ -168,17 +167,11 @@ class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
         return file
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        sources = [
-            field
-            for field, name in (("text", "text"), ("note_id", "note"), ("file", "file"))
-            if attrs.get(name) is not None
-        ]
+        sources = [field for field, name in SOURCE_FIELDS.items() if attrs.get(name) is not None]
         if len(sources) != 1:
-            message, code = "Send one of text, note_id and file.", "required"
-            if sources:
-                message, code = "Send only one of text, note_id and file.", "exclusive"
-            error = serializers.ErrorDetail(message, code)
-            raise serializers.ValidationError({name: [error] for name in sources or ["text"]})
+            message = "Send exactly one of `text`, `note_id` and `file`."
+            error = serializers.ErrorDetail(message, "exclusive" if sources else "required")
+            raise serializers.ValidationError({field: [error] for field in sources or ["text"]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Summary:
@@ -193,7 +186,7 @@ class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
             by=user,
             file=file,
             file_type=file.file_type,
-            file_name=display_name(file),
+            file_name=clean_file_name(file),
             options=options,
         )
 
@@ -204,13 +197,15 @@ def reject_repeated_sources(data: Any) -> None:
         return
     counts = {name: len(data.getlist(name)) for name in SOURCE_FIELDS}
     if repeated := {name: count for name, count in counts.items() if count > 1}:
-        message = "This field came {} times. Send it once; /summaries/batch takes several texts."
+        message = (
+            "This field was sent {} times. Send it once, or several texts to /summaries/batch."
+        )
         errors = {name: [message.format(count)] for name, count in repeated.items()}
         raise serializers.ValidationError(errors, code="exclusive")
 
 
-def display_name(file: Any) -> str:
-    """Return a file's name for people to read; it is never used as a path."""
+def clean_file_name(file: Any) -> str:
+    """Return a file's name without unusual characters; it is shown and never used as a path."""
     return re.sub(r"[^\w .()+,;@&'-]", "_", file.name or "")[:MAX_FILE_NAME_CHARS]
 
 
@@ -327,59 +322,3 @@ class TemplateSerializer(StringFieldsMixin, ModelSerializer):
     def update(self, instance: SummaryTemplate, validated_data: dict[str, Any]) -> SummaryTemplate:
         user = self.context["request"].user
         return services.update_template(instance, by=user, **validated_data)
-
-
-class DayField(serializers.DateField):
-    """A day in UTC. A time stands for its day."""
-
-    def to_internal_value(self, data: Any) -> date:
-        if isinstance(data, str) and "T" in data:
-            return serializers.DateTimeField(default_timezone=UTC).to_internal_value(data).date()
-        return super().to_internal_value(data)
-
-
-class UsageQuerySerializer(serializers.Serializer):
-    """`from` and `to` are days in UTC, both inclusive. Default: the last 30 days."""
-
-    model = serializers.CharField(required=False, allow_blank=True, default="")
-
-    def get_fields(self) -> dict[str, serializers.Field]:
-        days = {name: DayField(required=False) for name in ("from", "to")}
-        return {**days, **super().get_fields()}
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        today = timezone.now().date()
-        last = attrs.get("to") or today
-        first = attrs.get("from") or date.fromordinal(max(1, last.toordinal() - 29))
-        if first > last:
-            end = "the last day, `to`" if "to" in attrs else f"today, {today} in UTC"
-            raise serializers.ValidationError({"from": [f"This is after {end}."]})
-        return {"first": first, "last": last, "model": attrs["model"]}
-
-
-class UsageTotalsSerializer(serializers.Serializer):
-    """The numbers of ended summaries and of calls to the provider, and what the calls used."""
-
-    count = serializers.IntegerField()
-    failures = serializers.IntegerField()
-    reused = serializers.IntegerField()
-    calls = serializers.IntegerField()
-    failed_calls = serializers.IntegerField()
-    prompt_tokens = serializers.IntegerField()
-    completion_tokens = serializers.IntegerField()
-    cached_tokens = serializers.IntegerField()
-    reasoning_tokens = serializers.IntegerField()
-    cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
-    estimated_calls = serializers.IntegerField()
-    estimated_prompt_tokens = serializers.IntegerField()
-    estimated_completion_tokens = serializers.IntegerField()
-    estimated_cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
-
-
-class UsageSerializer(UsageTotalsSerializer):
-    """The usage of one model on one day, with the median and 95th percentile of durations."""
-
-    date = serializers.DateField()
-    model = serializers.CharField()
-    median_ms = serializers.IntegerField(allow_null=True)
-    p95_ms = serializers.IntegerField(allow_null=True)

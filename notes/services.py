@@ -12,7 +12,7 @@ from common.api.exceptions import Conflict
 from common.events import record
 from common.jobs.status import ACTIVE, JobStatus
 from notes.models import Batch, Note, Summary, SummarySource, SummaryTemplate
-from notes.summary_options import SummaryOptions, default_max_words
+from notes.summary_options import SummaryOptions, compute_default_max_words
 
 
 @transaction.atomic
@@ -54,7 +54,7 @@ def _requeue_for_new_text(note: Note) -> None:
     note.own_summary.requeue(
         progress=0,
         text_length=len(note.raw_text),
-        max_words=default_max_words(note.raw_text),
+        max_words=compute_default_max_words(note.raw_text),
     )
 
 
@@ -122,7 +122,7 @@ def _enqueue(summary: Summary, source: SummarySource, *, by: User) -> Summary:
 
 @transaction.atomic
 def requeue_summary(summary: Summary, *, by: User) -> None:
-    """Make a summary again, even if the company has one of the same text."""
+    """Queue a summary to be made again, even if the company has stored an equal one."""
     _lock_or_404(summary)
     summary.requeue(progress=0, bypass_cache=True)
     summary.update_note_timestamp()
@@ -131,7 +131,7 @@ def requeue_summary(summary: Summary, *, by: User) -> None:
 
 @transaction.atomic
 def cancel_summary(summary: Summary, *, by: User) -> bool:
-    """Cancel a summary; False if it had ended."""
+    """Cancel a summary; return False if it had ended."""
     cancelled = summary.cancel()
     if cancelled:
         record("summary.cancelled", by=by, target=summary)
@@ -148,6 +148,7 @@ def delete_summary(summary: Summary, *, by: User) -> None:
         raise Conflict(
             "This is a note's own summary. Delete the note instead.", code="belongs_to_note"
         )
+    _lock_rows(Summary.objects.filter(pk=summary.pk))
     summary.cancel()
     record("summary.deleted", by=by, target=summary)
     summary.delete()
@@ -155,7 +156,7 @@ def delete_summary(summary: Summary, *, by: User) -> None:
 
 @transaction.atomic
 def create_batch(*, by: User, texts: Iterable[str], options: SummaryOptions) -> Batch:
-    """Queue a summary for each text; the number of statements does not depend on their number."""
+    """Queue a summary for each text, with a fixed number of SQL statements."""
     batch = Batch.objects.create(
         company=by.company,
         user=by,
@@ -175,7 +176,7 @@ def create_batch(*, by: User, texts: Iterable[str], options: SummaryOptions) -> 
 
 @transaction.atomic
 def retry_batch(batch: Batch, *, by: User) -> None:
-    """Requeue the failed summaries of a batch; `Conflict` if there are none."""
+    """Requeue the failed summaries of a batch; raise `Conflict` if there are none."""
     if not batch.summaries.filter(status=JobStatus.FAILED).requeue_all(progress=0):
         raise Conflict("No text of this batch has failed.", code="nothing_failed")
     record("batch.retried", by=by, target=batch)
@@ -183,7 +184,7 @@ def retry_batch(batch: Batch, *, by: User) -> None:
 
 @transaction.atomic
 def cancel_batch(batch: Batch, *, by: User) -> None:
-    """Cancel the summaries of a batch that have not ended; `Conflict` if all have."""
+    """Cancel the summaries of a batch that have not ended; raise `Conflict` if all have."""
     if not batch.summaries.filter(status__in=ACTIVE).cancel_all():
         raise Conflict("All texts of this batch have ended.", code="already_ended")
     record("batch.cancelled", by=by, target=batch)

@@ -15,11 +15,11 @@ from common.postgres.retries import retry_on_disconnect
 from notes import deduplication
 from notes.ledger import CallLedger, update_summary_sums
 from notes.models import PartNotes, Summary, SummaryOutcome, SummarySource
-from notes.summary_options import MAX_DEFAULT_WORDS, default_max_words
+from notes.summary_options import MAX_DEFAULT_WORDS, compute_default_max_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSummary(JobResult):
+class SummaryJobResult(JobResult):
     """The columns of a finished summary."""
 
     summary: str
@@ -39,10 +39,10 @@ class SourceText:
     omitted: str = ""
 
 
-def summarize(job: Summary) -> StoredSummary:
+def summarize(job: Summary) -> SummaryJobResult:
     """Return an equal summary that the company has stored, or make a new one.
 
-    Raises `JobFailed` if another try would fail the same way, `RetryLater` if it may succeed, and
+    Raises `JobFailed` if another attempt would fail too, `RetryLater` if it may succeed, and
     `Postponed` while another run makes the same summary.
     """
     if job.attempts > 1:
@@ -54,9 +54,11 @@ def summarize(job: Summary) -> StoredSummary:
         language=languages.normalize_language(job.language),
         max_words=job.max_words or MAX_DEFAULT_WORDS,
     )
-    key = deduplication.request_key(request, model=ai.summarizer().model, omitted=source.omitted)
+    key = deduplication.compute_request_key(
+        request, model=ai.summarizer().model, omitted=source.omitted
+    )
     if stored := deduplication.find_or_reserve(job, key):
-        return StoredSummary(
+        return SummaryJobResult(
             summary=stored.summary,
             omitted=stored.omitted,
             model=stored.model,
@@ -64,7 +66,7 @@ def summarize(job: Summary) -> StoredSummary:
             cached=True,
         )
     result = _call_summarizer(job, request)
-    return StoredSummary(
+    return SummaryJobResult(
         summary=result.text,
         omitted="; ".join(filter(None, (source.omitted, result.omitted))),
         model=result.model,
@@ -95,7 +97,7 @@ def _extract_file(job: Summary, source: SummarySource, file: bytes | memoryview)
         SummarySource.objects.filter(pk=source.pk).update(file=None)
         raise JobFailed(str(error)) from None
     source.text, source.omitted, source.file = document.text, document.omitted, None
-    job.max_words = job.max_words or default_max_words(document.text)
+    job.max_words = job.max_words or compute_default_max_words(document.text)
     with transaction.atomic():
         job.renew(text_length=len(document.text), max_words=job.max_words)
         source.save(update_fields=["text", "omitted", "file", "updated_at"])

@@ -11,17 +11,17 @@ MIN_DEFAULT_WORDS, MAX_DEFAULT_WORDS = 20, 120
 MAX_COUNTED_CHARS = 40_000
 
 
-def default_max_words(text: str) -> int:
-    """Return the length of a summary for which no `max_words` was chosen: a third of its text."""
+def compute_default_max_words(text: str) -> int:
+    """Return the default of `max_words`: a third of the text's words, within bounds."""
     third = count_words(text[:MAX_COUNTED_CHARS]) // 3
     return max(MIN_DEFAULT_WORDS, min(third, MAX_DEFAULT_WORDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryOptions:
-    """The client's choices. `language` "" means the language of the text.
+    """The client's choices.
 
-    `max_words` None means `default_max_words` of the text.
+    `language` "" means the language of the text. `max_words` None means the default.
     """
 
     template: TemplateSnapshot = DEFAULT_TEMPLATE
@@ -36,5 +36,5 @@ class SummaryOptions:
         summary.max_words = self.max_words
         if text is not None:
             summary.text_length = len(text)
-            summary.max_words = self.max_words or default_max_words(text)
+            summary.max_words = self.max_words or compute_default_max_words(text)
         return summary

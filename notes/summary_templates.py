@@ -39,7 +39,7 @@ def find_template(name_or_id: str, *, company: Company) -> TemplateSnapshot | No
     return template and TemplateSnapshot(template.name, template.instructions)
 
 
-def built_in_rows() -> dict[str, SummaryTemplate]:
+def get_built_in_templates() -> dict[str, SummaryTemplate]:
     """Return the built-in templates as unsaved rows without a company, by name.
 
     Their id is their name.

@@ -8,11 +8,12 @@ from common.jobs import handles, on_end, on_postpone
 from notes import deduplication, summary_job
 from notes.models import ProviderCall, Summary
 
-LOST_AFTER_S = 600  # after the timeout; a living worker has stored its calls by then
+# Counted from the timeout of the request. A living worker has stored the call by then.
+LOST_AFTER_S = 600
 
 
 @handles(Summary)
-def summarize(summary: Summary) -> summary_job.StoredSummary:
+def summarize(summary: Summary) -> summary_job.SummaryJobResult:
     return summary_job.summarize(summary)
 
 
@@ -32,5 +33,5 @@ def close_lost_calls() -> int:
 
     The calls of all other summaries are closed when the summary runs again or fails.
     """
-    oldest = timedelta(seconds=settings.OPENAI["timeout"] + LOST_AFTER_S)
-    return ProviderCall.objects.filter(started_at__lt=Now() - oldest).close_as_lost()
+    max_age = timedelta(seconds=settings.OPENAI["timeout"] + LOST_AFTER_S)
+    return ProviderCall.objects.filter(started_at__lt=Now() - max_age).close_as_lost()

@@ -8,7 +8,7 @@ from common.ratelimit.windows import Window
 
 
 class SummaryThrottle(ApiThrottle):
-    """Also applies `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` to new summaries."""
+    """Throttle that also applies `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` to POSTs."""
 
     def get_windows(self, request: Request, view: APIView) -> list[Window]:
         windows = super().get_windows(request, view)

@@ -1,4 +1,4 @@
-"""What summaries cost and how they went, per day and model."""
+"""The cost, number and duration of summaries per day and model."""
 
 from collections import defaultdict
 from datetime import date
@@ -20,17 +20,17 @@ NO_SUMMARIES = {"count": 0, "failures": 0, "reused": 0, "median_ms": None, "p95_
 Rows = list[dict[str, Any]]
 
 
-def list_usage(*, by: User, first: date, last: date, model: str = "") -> Rows:
-    """Return a row for each day (UTC) and model that `by` may see, newest day first.
+def list_usage(user: User, *, first: date, last: date, model: str = "") -> Rows:
+    """Return a row for each day (UTC) and model, of what `user` may see; newest day first.
 
-    `first` and `last` are included. `count`, `failures`, `reused` and the times describe summaries
-    by the day on which they ended; times leave out failed and reused ones. All other figures
-    describe calls by the day on which they began. Tokens and cost are exact figures; upper
-    estimates for calls whose usage is unknown are in `estimated_*` only.
+    `first` and `last` are included. `count`, `failures`, `reused` and the durations describe
+    summaries by the day on which they ended; durations leave out failed and reused summaries. All
+    other columns describe calls by the day on which they began. Only `estimated_*` contain upper
+    estimates, for the calls whose usage is unknown.
     """
     rows: dict[tuple[date, str], dict[str, Any]] = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
     for manager in (SummaryOutcome.objects, ProviderCall.objects):
-        visible = manager.visible_to(by)
+        visible = manager.visible_to(user)
         days = (visible.filter(model=model) if model else visible).per_day(first, last, "model")
         for row in days:
             columns = {name.removeprefix("sum_"): value for name, value in row.items()}
@@ -39,6 +39,6 @@ def list_usage(*, by: User, first: date, last: date, model: str = "") -> Rows:
 
 
 def compute_totals(rows: Rows) -> dict[str, Any]:
-    """Return the sums of all rows, without the times."""
+    """Return the sums of all rows, without the durations."""
     names = ("count", "failures", "reused", *NO_CALLS)
     return {name: sum(row[name] for row in rows) for name in names}

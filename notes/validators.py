@@ -24,7 +24,9 @@ def is_uuid(value: str) -> bool:
 def validate_template_name(name: str) -> None:
     """Reject the names of built-in templates, and names that could be another template's id."""
     if name.strip().lower() in TEMPLATES:
-        raise ValidationError("This is the name of a built-in template.", code="unique")
+        raise ValidationError(
+            "This is the name of a built-in template. Choose another name.", code="unique"
+        )
     if is_uuid(name):
         raise ValidationError(
             "A name can't be a UUID, because templates are also found by their id.", code="invalid"

@@ -27,11 +27,13 @@ from notes.serializers import (
     NoteSerializer,
     SummarySerializer,
     TemplateSerializer,
+)
+from notes.throttles import SummaryThrottle
+from notes.usage_serializers import (
     UsageQuerySerializer,
     UsageSerializer,
     UsageTotalsSerializer,
 )
-from notes.throttles import SummaryThrottle
 
 
 class NoteViewSet(CompanyOwnedViewSet):
@@ -53,14 +55,14 @@ class NoteViewSet(CompanyOwnedViewSet):
     @extend_schema(request=None, responses={202: NoteSerializer})
     @action(detail=True, methods=["post"])
     def summarize(self, request: Request, pk: str) -> Response:
-        """Queue the summary again. The old one stays until the new one is stored."""
+        """Queue the summary again. The old summary stays until the new one is stored."""
         note = self.get_object()
         services.requeue_summary(note.own_summary, by=request.user)  # type: ignore[arg-type]
         return Response(self.get_serializer(self.get_object()).data, status=202)
 
 
 class SummaryRequestMixin:
-    """Views whose POSTs queue summaries: rate-limited per person, and answered with 202."""
+    """Mixin of views that queue summaries: POSTs have a rate limit and respond with 202."""
 
     throttled_actions = ("create", "retry")
 
@@ -118,7 +120,7 @@ class SummaryViewSet(
         """
         query = UsageQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
-        rows = usage.list_usage(by=request.user, **query.validated_data)  # type: ignore[arg-type]
+        rows = usage.list_usage(request.user, **query.validated_data)  # type: ignore[arg-type]
         page = UsageSerializer(self.paginate_queryset(rows), many=True)  # type: ignore[arg-type]
         response = self.get_paginated_response(page.data)
         response.data["totals"] = UsageTotalsSerializer(usage.compute_totals(rows)).data
@@ -180,9 +182,9 @@ class TemplateViewSet(CompanyOwnedViewSet):
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the built-in templates, then the company's own."""
-        built_in = summary_templates.built_in_rows().values()
+        built_in = summary_templates.get_built_in_templates()
         own = self.filter_queryset(self.get_queryset())
-        page: Any = self.paginate_queryset([*built_in, *own])  # type: ignore[arg-type]
+        page: Any = self.paginate_queryset([*built_in.values(), *own])  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def perform_create(self, serializer: BaseSerializer) -> None:
@@ -192,10 +194,10 @@ class TemplateViewSet(CompanyOwnedViewSet):
         services.delete_template(instance, by=self.request.user)  # type: ignore[arg-type]
 
     def get_object(self) -> SummaryTemplate:
-        built_in = summary_templates.built_in_rows().get(self.kwargs["pk"])
+        built_in = summary_templates.get_built_in_templates().get(self.kwargs["pk"])
         if built_in is None:
             return super().get_object()
         self.check_object_permissions(self.request, built_in)
         if self.request.method not in SAFE_METHODS:
-            raise Conflict("A built-in template can't be changed.", code="built_in")
+            raise Conflict("A built-in template can't be changed or deleted.", code="built_in")
         return built_in

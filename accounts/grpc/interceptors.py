@@ -29,9 +29,9 @@ ERROR_DETAILS = {
 class CallInterceptor(grpc.ServerInterceptor):
     """Interceptor that gives each unary call a request id, a log line and an error status.
 
-    Calls of other services than `service_name` run in threads of their own. So health checks are
-    answered while all other threads wait for the database, and open reflection streams delay no
-    call of the service.
+    Calls of `service_name` run in the server's threads. Other services have threads of their own.
+    So health checks are answered while all other threads wait for the database, and open reflection
+    streams delay no call of `service_name`.
     """
 
     def __init__(self, service_name: str) -> None:
@@ -105,7 +105,7 @@ def _get_response(
 def _run_handler(
     handler: grpc.RpcMethodHandler, message: bytes, context: grpc.ServicerContext
 ) -> Message:
-    """Run the handler; as after a Django request, the database connection is returned."""
+    """Run the handler and then return the database connection, as after a Django request."""
     reset_queries()
     try:
         return handler.unary_unary(handler.request_deserializer(message), context)

@@ -10,7 +10,7 @@ from common.api.exceptions import Conflict
 from common.events import record
 
 INVITATION_LIFETIME = timedelta(days=7)
-UNUSABLE_MESSAGE = "This invitation was used, was revoked or has expired."
+UNUSABLE_MESSAGE = "This invitation was used or revoked, has expired or does not exist."
 
 
 @transaction.atomic
@@ -39,7 +39,8 @@ def revoke_invitation(invitation: Invitation, *, by: User) -> None:
 def get_pending_invitation(secret: str) -> Invitation:
     """Return the pending invitation of a mailed link, with its company.
 
-    Raises `ValidationError` if there is none, or if its inviter is no longer an admin.
+    Raises `ValidationError` if there is none, if its inviter is no longer an admin, or if the
+    company is inactive.
     """
     rows = Invitation.objects.pending().with_authorized_inviter().select_related("company")
     invitation = rows.filter(token_hash=hash_secret(secret), company__is_active=True).first()

@@ -11,6 +11,7 @@ from common.events import record
 from common.ratelimit.addresses import client_address
 
 
+@transaction.atomic
 def start_login(user: User, *, request: HttpRequest) -> Login:
     """Create a login for a user who has proved their identity."""
     user_agent = request.headers.get("User-Agent", "").replace("\0", "")
@@ -27,12 +28,14 @@ def start_login(user: User, *, request: HttpRequest) -> Login:
 
 
 def rotate_login(encoded: str) -> Login:
-    """Use up a refresh token and return its login at the next generation.
+    """Exchange a refresh token for its login, which is then at the next generation.
 
-    One conditional UPDATE decides: of any number of parallel requests, one starts the next
-    generation. The others get that generation too, within `ROTATION_GRACE_PERIOD`, so that a
-    client can repeat a request whose response was lost. Later use of a used token means that it
-    was stolen, and ends the login. Raises simplejwt's `TokenError`.
+    The UPDATE is conditional, so only one of parallel requests starts the next generation. Within
+    `ROTATION_GRACE_PERIOD` the others get that generation too, so that a client can repeat a
+    request whose response was lost. A used token that comes later was probably stolen: it ends the
+    login. Raises simplejwt's `TokenError`.
+
+    Not atomic, because the error must not roll back the end of the login.
     """
     token = RefreshToken(encoded)  # type: ignore[arg-type]
     generation = token.get("gen")
@@ -57,12 +60,14 @@ def _is_repeated_request(login: Login, generation: int) -> bool:
     return is_recent and login.generation == generation + 1
 
 
+@transaction.atomic
 def end_login(login: Login, *, by: User | None) -> None:
     """End one login; its tokens are refused from the next request on."""
     if Login.objects.filter(pk=login.pk).end():
         record("login.ended", by=by, target=login, company_id=login.user.company_id)
 
 
+@transaction.atomic
 def end_logins(user: User, *, by: User) -> int:
     """End all logins of a user and return their number; admin sessions continue."""
     count = user.logins.end()

@@ -51,13 +51,13 @@ def send_password_reset_mail(reset: PasswordReset) -> None:
             token_hash=hash_secret(derive_secret(reset)),
             expires_at=timezone.now() + RESET_LINK_LIFETIME,
         )
-        # If the worker of a first run died, its mail is queued already.
+        # The worker of an earlier run may have died after it queued the mail.
         if not Mail.objects.filter(password_reset=reset).exists():
             Mail.objects.enqueue_to(user, MailKind.PASSWORD_RESET, password_reset=reset)
 
 
 def _is_mail_limit_reached(user: User) -> bool:
-    """Whether more mails could let strangers flood the user's mailbox."""
+    """Return whether the user got so many mails that strangers may be flooding their mailbox."""
     mails = Mail.objects.filter(
         user=user,
         kind=MailKind.PASSWORD_RESET,

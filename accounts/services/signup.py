@@ -45,7 +45,7 @@ def sign_up(
 
 
 def _get_company_and_role(company_name: str) -> tuple[Company, Role]:
-    """Return what a sign-up without an invitation gets under the setting `SIGNUP`."""
+    """Return the company, which may be new, and the role of a sign-up without an invitation."""
     if settings.SIGNUP == "invite":
         raise PermissionDenied("Sign-up needs an invitation.", code="invitation_required")
     if settings.SIGNUP == "company":

@@ -113,7 +113,7 @@ def deactivate_user(user: User, *, by: User) -> User:
 
 @transaction.atomic
 def activate_user(user: User, *, by: User) -> User:
-    """Activate a user again; logins that have ended stay ended."""
+    """Activate a user again; their old logins stay ended."""
     changed = User.objects.filter(pk=user.pk, is_active=False).update(
         is_active=True, updated_at=Now()
     )
@@ -125,7 +125,7 @@ def activate_user(user: User, *, by: User) -> User:
 
 @transaction.atomic
 def delete_user(user: User, *, by: User) -> None:
-    """Mark a user as deleted; the row stays, its email and username can be used again.
+    """Mark a user as deleted; another user can then take their email and username.
 
     Raises `Conflict` for the company's last active admin.
     """
@@ -164,4 +164,7 @@ def _check_other_admin_exists(user: User) -> None:
     """Raise `Conflict` if the user is the company's last active admin."""
     admins = User.objects.active_admins().filter(company_id=user.company_id)
     if admins.filter(pk=user.pk).exists() and not admins.exclude(pk=user.pk).exists():
-        raise Conflict("This is the company's last active admin.", code="last_admin")
+        raise Conflict(
+            "This is the company's last active admin. Make another user an admin first.",
+            code="last_admin",
+        )

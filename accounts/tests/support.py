@@ -11,7 +11,7 @@ from common.jobs import runner
 
 
 def run_due_jobs() -> list[Any]:
-    """Run the queued jobs as a worker would and return all sent mails."""
+    """Run the queued jobs as a worker does, and return all sent mails."""
     for reset in PasswordReset.objects.due():
         runner.run(PasswordReset, reset.pk)
     for mail in Mail.objects.due():

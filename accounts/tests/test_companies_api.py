@@ -84,13 +84,13 @@ def test_a_company_cannot_be_deleted(as_user: Any, superuser: User, company: Com
     assert as_user(superuser).delete(f"{URL}/{company.pk}").status_code == 405
 
 
-def test_a_superuser_is_not_locked_out_of_a_closed_company(as_user: Any, superuser: User) -> None:
+def test_a_superuser_can_sign_in_to_an_inactive_company(as_user: Any, superuser: User) -> None:
     client, url = as_user(superuser), f"{URL}/{superuser.company_id}"
     client.patch(url, {"is_active": False})
     assert client.patch(url, {"is_active": True}).status_code == 200
 
 
-def test_closing_a_company_refuses_the_next_request_of_its_users(
+def test_deactivating_a_company_refuses_the_next_request_of_its_users(
     as_user: Any, superuser: User, owner: User
 ) -> None:
     client_of_owner = as_user(owner)

@@ -130,12 +130,12 @@ class TestValidateToken:
             expires_at=datetime.fromtimestamp(token["exp"], UTC).isoformat()[:19] + "Z",
         )
 
-    def test_validation_needs_one_query(self, token: AccessToken, queries: Any) -> None:
+    def test_validation_needs_one_query(self, token: AccessToken, count_queries: Any) -> None:
         def validate(encoded: str) -> ValidateTokenResponse:
             return AuthService().ValidateToken(ValidateTokenRequest(token=encoded), None)
 
-        assert queries(lambda: validate(str(token))) == 1
-        assert queries(lambda: validate("nonsense")) == 0
+        assert count_queries(lambda: validate(str(token))) == 1
+        assert count_queries(lambda: validate("nonsense")) == 0
 
     def test_wrong_claims_are_refused(self, validate: Any, token: AccessToken) -> None:
         for changes in INVALID_CLAIMS:
@@ -174,7 +174,14 @@ class TestValidateToken:
             lambda user: Login.objects.filter(user=user).update(ended_at=timezone.now()),
             lambda user: Login.objects.filter(user=user).delete(),
         ],
-        ids=["inactive", "deleted", "withdrawn", "company closed", "login ended", "login gone"],
+        ids=[
+            "user inactive",
+            "user deleted",
+            "tokens revoked",
+            "company inactive",
+            "login ended",
+            "login deleted",
+        ],
     )
     def test_a_revocation_applies_to_the_next_call(
         self, validate: Any, token: AccessToken, owner: User, end: Callable[[User], Any]

@@ -6,7 +6,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.link_secrets import mailed_secret
+from accounts.link_secrets import get_mailed_secret
 from accounts.models import Company, Invitation, Mail, User
 from accounts.tests.factories import PASSWORD
 
@@ -24,7 +24,7 @@ def invitation(as_user: Any, admin: User, settings: Any) -> Invitation:
 
 
 def accept(row: Invitation, **fields: Any) -> Any:
-    body = {"email": EMAIL, "password": PASSWORD, "invitation": mailed_secret(row)}
+    body = {"email": EMAIL, "password": PASSWORD, "invitation": get_mailed_secret(row)}
     return APIClient().post("/api/v1/auth/signup", body | fields)
 
 
@@ -35,8 +35,8 @@ def test_the_secret_is_mailed_and_never_returned(
     assert (mail.kind, mail.to, mail.invitation) == ("invitation", EMAIL, invitation)
     body = as_user(admin).get(f"{URL}/{invitation.pk}").json()
     assert (body["email"], body["role"], body["status"]) == (EMAIL, "admin", "pending")
-    assert mailed_secret(invitation) not in str(body)
-    assert mailed_secret(invitation) != invitation.token_hash
+    assert get_mailed_secret(invitation) not in str(body)
+    assert get_mailed_secret(invitation) != invitation.token_hash
 
 
 def test_accepting_creates_a_user_in_the_invited_role(
@@ -141,38 +141,40 @@ def test_another_companys_invitation_does_not_exist(
 
 
 def test_the_list_has_a_constant_query_count(
-    as_user: Any, admin: User, invitation: Invitation, queries: Any
+    as_user: Any, admin: User, invitation: Invitation, count_queries: Any
 ) -> None:
     client = as_user(admin)
-    baseline = queries(lambda: client.get(URL, {"page_size": 100}))
+    baseline = count_queries(lambda: client.get(URL, {"page_size": 100}))
     for number in range(30):
         client.post(URL, {"email": f"n{number}@example.org"})
-    assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline
+    assert count_queries(lambda: client.get(URL, {"page_size": 100})) == baseline
 
 
 class TestPage:
     def test_the_form_creates_the_account(self, invitation: Invitation) -> None:
-        client, page = Client(), f"/invitation/{mailed_secret(invitation)}"
+        client, page = Client(), f"/invitation/{get_mailed_secret(invitation)}"
         assert b"Join Acme" in client.get(page).content
         response = client.post(page, {"full_name": "New", "password": PASSWORD})
         assert b"Your account is ready." in response.content
         assert User.objects.get(email=EMAIL).role == "admin"
 
     def test_the_form_shows_errors(self, invitation: Invitation) -> None:
-        page = f"/invitation/{mailed_secret(invitation)}"
+        page = f"/invitation/{get_mailed_secret(invitation)}"
         assert b"too short" in Client().post(page, {"password": "x"}).content
         assert not User.objects.filter(email=EMAIL).exists()
 
     def test_a_used_invitation_is_a_404(self, invitation: Invitation) -> None:
         accept(invitation)
         browser = Client(headers={"accept": "text/html"})
-        response = browser.get(f"/invitation/{mailed_secret(invitation)}")
+        response = browser.get(f"/invitation/{get_mailed_secret(invitation)}")
         assert response.status_code == 404
         assert b"was used" in response.content
 
     def test_the_form_requires_a_csrf_token(self, invitation: Invitation) -> None:
         client = Client(enforce_csrf_checks=True)
-        response = client.post(f"/invitation/{mailed_secret(invitation)}", {"password": PASSWORD})
+        response = client.post(
+            f"/invitation/{get_mailed_secret(invitation)}", {"password": PASSWORD}
+        )
         assert response.status_code == 403
 
 

@@ -39,6 +39,16 @@ def test_a_mail_that_is_sent_twice_keeps_its_message_id(owner: User) -> None:
     assert again.extra_headers["Message-ID"] == message.extra_headers["Message-ID"]
 
 
+def test_a_new_user_without_a_password_gets_a_mail_that_explains_it(admin: User) -> None:
+    services.create_user(
+        by=admin, email="neo@example.org", password=None, company=admin.company, role="agent"
+    )
+    (message,) = run_due_jobs()
+    for body in (message.body, message.alternatives[0][0]):
+        assert "that has no password yet" in body
+        assert "requested a new password" not in body
+
+
 @pytest.mark.parametrize("kind", MailKind)
 def test_every_kind_has_a_subject_and_both_bodies(owner: User, admin: User, kind: str) -> None:
     reset = PasswordReset.objects.create(email=owner.email)

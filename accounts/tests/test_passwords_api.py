@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.link_secrets import mailed_secret
+from accounts.link_secrets import get_mailed_secret
 from accounts.models import Mail, MailKind, PasswordReset, User
 from accounts.tests.factories import PASSWORD
 from accounts.tests.support import run_due_jobs
@@ -73,15 +73,15 @@ class TestPasswordReset:
     def secret(self, api: APIClient, owner: User) -> str:
         api.post(RESET, {"email": "Owner@Example.org"})
         run_due_jobs()
-        return mailed_secret(PasswordReset.objects.get())
+        return get_mailed_secret(PasswordReset.objects.get())
 
     def test_known_and_unknown_addresses_get_the_same_response(
-        self, api: APIClient, owner: User, queries: Any
+        self, api: APIClient, owner: User, count_queries: Any
     ) -> None:
         responses, query_counts = [], []
         for email in ("owner@example.org", "nobody@example.org"):
             query_counts.append(
-                queries(lambda e=email: responses.append(api.post(RESET, {"email": e})))
+                count_queries(lambda e=email: responses.append(api.post(RESET, {"email": e})))
             )
         assert responses[0].status_code == responses[1].status_code == 202
         assert responses[0].json() == responses[1].json()
@@ -174,7 +174,7 @@ class TestKeyRotation:
         run_due_jobs()
         settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
         settings.SECRET_KEY = "another-key-of-more-than-32-characters"
-        secret = mailed_secret(PasswordReset.objects.get())
+        secret = get_mailed_secret(PasswordReset.objects.get())
         assert api.post(CONFIRM, {"token": secret, "new_password": NEW_PASSWORD}).status_code == 204
 
 
@@ -206,7 +206,7 @@ def test_a_changed_email_invalidates_links_mailed_to_the_old_one(
 ) -> None:
     api.post(RESET, {"email": owner.email})
     run_due_jobs()
-    secret = mailed_secret(PasswordReset.objects.get())
+    secret = get_mailed_secret(PasswordReset.objects.get())
     as_user(admin).patch(f"/api/v1/users/{owner.pk}", {"email": "elsewhere@example.org"})
     assert api.post(CONFIRM, {"token": secret, "new_password": NEW_PASSWORD}).status_code == 400
 
@@ -214,5 +214,5 @@ def test_a_changed_email_invalidates_links_mailed_to_the_old_one(
 def test_guesses_of_the_current_password_are_limited(as_user: Any, owner: User) -> None:
     client = as_user(owner)
     body = {"current_password": "wrong", "new_password": NEW_PASSWORD}
-    answers = [client.post(CHANGE, body).status_code for _ in range(6)]
-    assert answers == [400] * 5 + [429]
+    statuses = [client.post(CHANGE, body).status_code for _ in range(6)]
+    assert statuses == [400] * 5 + [429]

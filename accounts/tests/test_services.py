@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
-from accounts.link_secrets import mailed_secret
+from accounts.link_secrets import get_mailed_secret
 from accounts.models import Company, Invitation, Login, Role, User
 from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tokens import RefreshToken
@@ -200,7 +200,7 @@ class TestInvitations:
     def test_accepting_is_recorded_for_the_new_user(
         self, invitation: Invitation, recorded_events: RecordedEvents
     ) -> None:
-        secret = mailed_secret(invitation)
+        secret = get_mailed_secret(invitation)
         events = recorded_events(
             lambda: services.sign_up(email="new@example.org", password=PASSWORD, invitation=secret)
         )
@@ -223,7 +223,7 @@ class TestInvitations:
             ("invitation.revoked", str(admin.pk), target(invitation))
         ]
         with pytest.raises(ValidationError):
-            services.get_pending_invitation(mailed_secret(invitation))
+            services.get_pending_invitation(get_mailed_secret(invitation))
 
 
 class TestLogins:

@@ -50,9 +50,9 @@ def test_anonymous_requests_are_refused(api: APIClient) -> None:
     assert api.delete(URL).status_code == 401
 
 
-def test_the_list_has_a_constant_query_count(as_user: Any, owner: User, queries: Any) -> None:
+def test_the_list_has_a_constant_query_count(as_user: Any, owner: User, count_queries: Any) -> None:
     client = as_user(owner)
-    baseline = queries(lambda: client.get(URL, {"page_size": 100}))
+    baseline = count_queries(lambda: client.get(URL, {"page_size": 100}))
     for _ in range(30):
         as_user(owner)
-    assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline
+    assert count_queries(lambda: client.get(URL, {"page_size": 100})) == baseline

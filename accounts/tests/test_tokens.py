@@ -50,8 +50,8 @@ class TestAccessToken:
         headers = {"authorization": f"{scheme} {pair['access_token']}"}
         assert api.get(ME, headers=headers).status_code == 200
 
-    def test_authentication_needs_one_query(self, pair: dict, queries: Any) -> None:
-        assert queries(lambda: get_status(pair["access_token"])) == 1
+    def test_authentication_needs_one_query(self, pair: dict, count_queries: Any) -> None:
+        assert count_queries(lambda: get_status(pair["access_token"])) == 1
 
     @pytest.mark.parametrize(
         "changes",
@@ -128,7 +128,7 @@ class TestAccessEnds:
         owner.delete()
         assert get_status(pair["access_token"]) == 401
 
-    def test_when_the_company_is_closed(self, pair: dict, company: Company) -> None:
+    def test_when_the_company_is_deactivated(self, pair: dict, company: Company) -> None:
         Company.objects.filter(pk=company.pk).update(is_active=False)
         assert get_status(pair["access_token"]) == 401
 
@@ -183,15 +183,15 @@ class TestRefreshToken:
         self, pair: dict, api: APIClient, settings: Any
     ) -> None:
         settings.API_RATE_LIMIT = "3/minute"
-        tries = [
+        responses = [
             api.post(REFRESH, {"refresh_token": pair["refresh_token"]}, REMOTE_ADDR=f"10.0.0.{n}")
             for n in range(5)
         ]
-        assert [response.status_code for response in tries] == [200] * 3 + [429] * 2
+        assert [response.status_code for response in responses] == [200] * 3 + [429] * 2
 
     def test_refreshes_with_invalid_tokens_are_limited(self, api: APIClient) -> None:
-        tries = [api.post(REFRESH, {"refresh_token": "x"}).status_code for _ in range(12)]
-        assert tries == [401] * 10 + [429] * 2
+        statuses = [api.post(REFRESH, {"refresh_token": "x"}).status_code for _ in range(12)]
+        assert statuses == [401] * 10 + [429] * 2
 
     def test_an_access_token_does_not_refresh(self, pair: dict, api: APIClient) -> None:
         assert api.post(REFRESH, {"refresh_token": pair["access_token"]}).status_code == 401

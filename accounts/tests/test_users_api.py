@@ -25,7 +25,7 @@ class TestList:
         self, as_user: Any, owner: User, colleague: User, admin: User, settings: Any
     ) -> None:
         settings.SIGNUP = "invite"
-        UserFactory(company=owner.company, username="closed", is_active=False)
+        UserFactory(company=owner.company, username="inactive", is_active=False)
         response = as_user(owner).get(URL)
         assert get_usernames(response) == {"owner", "colleague", "admin"}
         assert all(set(item) == COLLEAGUE_FIELDS for item in response.json()["items"])
@@ -64,14 +64,14 @@ class TestList:
             ({"search": "COLL"}, {"colleague"}),
             ({"search": "owner@exa"}, {"owner"}),
             ({"role": "admin"}, {"admin"}),
-            ({"is_active": "false"}, {"closed"}),
+            ({"is_active": "false"}, {"inactive"}),
         ],
         ids=str,
     )
     def test_filters(
         self, as_user: Any, admin: User, owner: User, colleague: User, query: dict, found: set
     ) -> None:
-        UserFactory(company=owner.company, username="closed", is_active=False)
+        UserFactory(company=owner.company, username="inactive", is_active=False)
         assert get_usernames(as_user(admin).get(URL, query)) == found
 
     def test_agents_cannot_search_by_email(
@@ -89,12 +89,12 @@ class TestList:
             assert response.json()["errors"][0]["field"] == "role"
 
     def test_the_list_has_a_constant_query_count(
-        self, as_user: Any, admin: User, queries: Any
+        self, as_user: Any, admin: User, count_queries: Any
     ) -> None:
         client = as_user(admin)
-        baseline = queries(lambda: client.get(URL, {"page_size": 100}))
+        baseline = count_queries(lambda: client.get(URL, {"page_size": 100}))
         UserFactory.create_batch(30, company=admin.company)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == baseline
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == baseline
 
 
 class TestForbidden:
@@ -102,7 +102,7 @@ class TestForbidden:
         self, as_user: Any, outsider: User, owner: User
     ) -> None:
         client, url = as_user(outsider), f"{URL}/{owner.pk}"
-        answers = [
+        responses = [
             client.get(url),
             client.patch(url, {"full_name": "x"}),
             client.put(url, {"full_name": "x"}),
@@ -112,7 +112,7 @@ class TestForbidden:
             client.post(f"/api/v1/admin/users/{owner.pk}/deactivate"),
             client.post(f"/api/v1/admin/users/{owner.pk}/activate"),
         ]
-        assert [answer.status_code for answer in answers] == [404] * 8
+        assert [response.status_code for response in responses] == [404] * 8
         owner.refresh_from_db()
         assert (owner.full_name, owner.role, owner.is_active) == ("", Role.AGENT, True)
 

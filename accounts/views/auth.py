@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
-from accounts.identifiers import canonicalize_identifier
+from accounts.identifiers import normalize_identifier
 from accounts.models import Login, PasswordReset, User
 from accounts.serializers import (
     LoginRowSerializer,
@@ -54,7 +54,7 @@ class PublicAuthView(PublicView):
 
     def get_throttled_account(self, request: Request) -> str:
         """Return the account in the form that logins look up; "" if the request names none."""
-        return canonicalize_identifier(get_first_value(request, *self.account_fields))
+        return normalize_identifier(get_first_value(request, *self.account_fields))
 
 
 class SignupView(PublicAuthView):
@@ -78,7 +78,7 @@ class LoginView(PublicAuthView):
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
         data = validate(LoginSerializer(data=request.data))
-        user = authenticate(request, username=data["identifier"], password=data["password"])
+        user = authenticate(request, username=data["username"], password=data["password"])
         if not isinstance(user, User):
             raise AuthenticationFailed(
                 "The username or the password is wrong.", code="invalid_credentials"
@@ -94,7 +94,7 @@ class RefreshView(PublicAuthView):
     problem_statuses = (401,)
 
     def get_throttled_account(self, request: Request) -> str:
-        """Return the login id of a token with a valid signature, else ""."""
+        """Return the login id of a valid token, else ""."""
         encoded: Any = get_first_value(request, "refresh_token")
         try:
             return str(RefreshToken(encoded)["sid"])
@@ -102,9 +102,9 @@ class RefreshView(PublicAuthView):
             return ""
 
     def get_throttles(self) -> list[BaseThrottle]:
-        """Limit signed tokens less: they are not guesses, and browser tabs share them."""
-        is_signed = self.get_throttled_account(self.request)  # type: ignore[arg-type]
-        return [AccountThrottle() if is_signed else AuthThrottle()]
+        """Limit valid tokens less: they are not guesses, and several browser tabs share one."""
+        has_valid_token = self.get_throttled_account(self.request)  # type: ignore[arg-type]
+        return [AccountThrottle() if has_valid_token else AuthThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:

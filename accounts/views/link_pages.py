@@ -24,7 +24,7 @@ class LinkPageView(FormView):
     success_message: ClassVar[str]
 
     def process(self, data: dict[str, Any]) -> None:
-        """Do what the form is for, or raise DRF's `ValidationError`."""
+        """Apply the form's data; raise DRF's `ValidationError` if it is invalid."""
         raise NotImplementedError
 
     def form_valid(self, form: forms.Form) -> HttpResponse:
@@ -73,7 +73,7 @@ class InvitationPageView(LinkPageView):
 
 
 def add_errors(form: forms.Form, error: ValidationError) -> None:
-    """Add a serializer's errors to the form, those of other fields without a field name."""
+    """Add a serializer's errors to the form; those of unknown fields concern the whole form."""
     details: Any = error.get_full_details()
     for field, messages in details.items():
         for message in messages:

@@ -69,7 +69,9 @@ def test_each_column_is_public_or_known_to_be_private() -> None:
     assert columns == {*FIELD_NAMES, *PRIVATE_COLUMNS}
 
 
-def test_the_queryset_loads_the_public_columns_in_one_query(product: Product, queries: Any) -> None:
+def test_the_queryset_loads_the_public_columns_in_one_query(
+    product: Product, count_queries: Any
+) -> None:
     def read() -> None:
         row = Product.objects.with_public_fields().get(pk=product.pk)
         assert row.get_deferred_fields() == PRIVATE_COLUMNS
@@ -79,4 +81,4 @@ def test_the_queryset_loads_the_public_columns_in_one_query(product: Product, qu
             if f"company__{field.name}" not in COLUMNS
         }
 
-    assert queries(read) == 1
+    assert count_queries(read) == 1

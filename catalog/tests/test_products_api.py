@@ -156,11 +156,11 @@ class TestRead:
         assert body["total"] > 3
 
     def test_the_query_count_does_not_grow_with_the_rows(
-        self, api: APIClient, product: Product, queries: Any
+        self, api: APIClient, product: Product, count_queries: Any
     ) -> None:
-        few = queries(lambda: api.get(URL, {"page_size": 100}))
+        few = count_queries(lambda: api.get(URL, {"page_size": 100}))
         ProductFactory.create_batch(30)
-        assert queries(lambda: api.get(URL, {"page_size": 100})) == few
+        assert count_queries(lambda: api.get(URL, {"page_size": 100})) == few
 
 
 class TestWrite:

@@ -41,12 +41,12 @@ def cache_status(response: Any) -> str:
 
 
 def test_the_second_read_is_a_hit_without_queries(
-    api: APIClient, product: Product, queries: Any
+    api: APIClient, product: Product, count_queries: Any
 ) -> None:
     for url in (URL, detail_url(product), f"{URL}?sort_by=price&page_size=3"):
         first = api.get(url)
         assert cache_status(first) == "miss"
-        assert queries(lambda u=url: api.get(u)) == 0
+        assert count_queries(lambda u=url: api.get(u)) == 0
         second = api.get(url)
         assert cache_status(second) == "hit"
         assert second.content == first.content

@@ -391,15 +391,15 @@ def test_a_sku_also_finds_products_with_all_of_its_words(make_product: MakeProdu
 
 
 def test_the_query_count_does_not_grow_with_the_products(
-    make_product: MakeProduct, queries: Callable[[Callable[[], Any]], int]
+    make_product: MakeProduct, count_queries: Callable[[Callable[[], Any]], int]
 ) -> None:
     for number in range(3):
         make_product(f"Oak desk {number}")
-    few = queries(lambda: find("oak desk"))
+    few = count_queries(lambda: find("oak desk"))
     for number in range(60):
         make_product(f"Oak desk {number}", "Desks", "desk " * 50)
-    assert queries(lambda: find("oak desk")) <= few
-    assert queries(lambda: find(" ".join(f"word{i}" for i in range(500)))) < 60
+    assert count_queries(lambda: find("oak desk")) <= few
+    assert count_queries(lambda: find(" ".join(f"word{i}" for i in range(500)))) < 60
 
 
 # Unusual input

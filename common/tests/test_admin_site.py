@@ -76,8 +76,8 @@ def test_staff_see_only_the_jobs_of_their_company(
     assert "Failure of another company." not in staff.get("/admin/").content.decode()
 
 
-def test_the_query_count_does_not_grow_with_the_jobs(operator: Client, queries: Any) -> None:
+def test_the_query_count_does_not_grow_with_the_jobs(operator: Client, count_queries: Any) -> None:
     NoteFactory()
-    with_one = queries(lambda: operator.get("/admin/"))
+    with_one = count_queries(lambda: operator.get("/admin/"))
     NoteFactory.create_batch(30)
-    assert queries(lambda: operator.get("/admin/")) == with_one
+    assert count_queries(lambda: operator.get("/admin/")) == with_one

@@ -61,18 +61,18 @@ def test_a_rolled_back_transaction_leaves_no_row_and_no_message(
 
 
 def test_many_jobs_are_enqueued_with_one_query(
-    sent_messages: list, django_capture_on_commit_callbacks: object, queries: Any
+    sent_messages: list, django_capture_on_commit_callbacks: object, count_queries: Any
 ) -> None:
     jobs = [SampleJob(action="fail") for _ in range(30)]
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        assert queries(lambda: SampleJob.objects.enqueue_many(jobs)) == 1
+        assert count_queries(lambda: SampleJob.objects.enqueue_many(jobs)) == 1
     assert sent_messages == [("tests.SampleJob", job.pk) for job in jobs]
     runner.run(SampleJob, jobs[7].pk)
     assert SampleJob.objects.filter(status=JobStatus.FAILED).get() == jobs[7]
 
 
 def test_requeue_all_needs_as_many_queries_for_one_job_as_for_thirty(
-    sent_messages: list, django_capture_on_commit_callbacks: object, queries: Any
+    sent_messages: list, django_capture_on_commit_callbacks: object, count_queries: Any
 ) -> None:
     def create_failed(count: int) -> list[SampleJob]:
         columns = {"status": JobStatus.FAILED, "attempts": 3, "error": "No."}
@@ -80,10 +80,10 @@ def test_requeue_all_needs_as_many_queries_for_one_job_as_for_thirty(
 
     rows = SampleJob.objects.filter(status=JobStatus.FAILED)
     create_failed(1)
-    query_count = queries(lambda: rows.requeue_all())
+    query_count = count_queries(lambda: rows.requeue_all())
     jobs = create_failed(30)
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
-        assert queries(lambda: rows.requeue_all(result="old")) == query_count
+        assert count_queries(lambda: rows.requeue_all(result="old")) == query_count
     assert sent_messages == [("tests.SampleJob", job.pk) for job in jobs]
     requeued = SampleJob.objects.filter(result="old").values_list("status", "attempts", "error")
     assert set(requeued) == {(JobStatus.QUEUED, 0, "")}

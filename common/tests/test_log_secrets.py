@@ -22,7 +22,7 @@ from django.views.decorators.csrf import csrf_exempt
 from pytest_httpserver import HTTPServer
 from rest_framework.test import APIClient
 
-from accounts.link_secrets import mailed_secret
+from accounts.link_secrets import get_mailed_secret
 from accounts.models import Company, Invitation, PasswordReset, User
 from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.support import iter_routes
@@ -220,10 +220,10 @@ class TestScenarios:
     ) -> None:
         settings.SIGNUP = "invite"
         as_user(admin).post("/api/v1/invitations", {"email": "new@example.org", "role": "agent"})
-        invitation = mailed_secret(Invitation.objects.get())
+        invitation = get_mailed_secret(Invitation.objects.get())
         api.post("/api/v1/auth/password/reset", {"email": owner.email})
         runner.run(PasswordReset, PasswordReset.objects.get().pk)
-        reset = mailed_secret(PasswordReset.objects.get())
+        reset = get_mailed_secret(PasswordReset.objects.get())
         for page in (f"/invitation/{invitation}", f"/password/{reset}"):
             assert api.get(page, headers={"accept": "text/html"}).status_code == 200
             api.post(page, {"password": CANARY}, format="multipart")

@@ -5,7 +5,7 @@ import factory
 
 from accounts.tests.factories import UserFactory
 from notes.models import Note, Summary, SummarySource
-from notes.summary_options import default_max_words
+from notes.summary_options import compute_default_max_words
 
 _numbers = count()
 
@@ -36,7 +36,9 @@ class OwnSummaryFactory(factory.django.DjangoModelFactory):
     user = factory.SelfAttribute("note.user")
     company = factory.SelfAttribute("note.company")
     text_length = factory.LazyAttribute(lambda summary: len(summary.note.raw_text))
-    max_words = factory.LazyAttribute(lambda summary: default_max_words(summary.note.raw_text))
+    max_words = factory.LazyAttribute(
+        lambda summary: compute_default_max_words(summary.note.raw_text)
+    )
 
 
 class TextSummaryFactory(factory.django.DjangoModelFactory):

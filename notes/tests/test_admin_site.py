@@ -57,17 +57,17 @@ def test_staff_see_their_own_company(rows: Any, admin: User, model: str) -> None
 
 @pytest.mark.parametrize("model", LISTS)
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
-    rows: Any, superuser: User, model: str, queries: Any, owner: User
+    rows: Any, superuser: User, model: str, count_queries: Any, owner: User
 ) -> None:
     client = log_in_as_staff(superuser)
-    expected_queries = queries(lambda: client.get(f"/admin/notes/{model}/"))
+    expected_queries = count_queries(lambda: client.get(f"/admin/notes/{model}/"))
     for number in range(5):
         NoteFactory(user=owner)
         TextSummaryFactory(user=owner)
         services.create_batch(by=owner, texts=["a"], options=services.SummaryOptions())
         ProviderCall.objects.create(company=owner.company, user=owner, model="m", attempt=1)
         SummaryTemplate.objects.create(company=owner.company, name=f"T{number}")
-    assert queries(lambda: client.get(f"/admin/notes/{model}/")) == expected_queries
+    assert count_queries(lambda: client.get(f"/admin/notes/{model}/")) == expected_queries
 
 
 @pytest.mark.parametrize("model", ["providercall", "batch", "summary"])

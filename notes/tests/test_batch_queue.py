@@ -1,4 +1,4 @@
-"""The summaries of batches use the bulk queue, at every try and from every publisher."""
+"""The summaries of batches use the bulk queue, at every attempt and from every publisher."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def test_the_sweeper_publishes_to_the_queue_of_each_job(
     assert published == [(single.pk, DEFAULT_QUEUE), (batch_item.pk, BULK_QUEUE)]
 
 
-def test_a_long_bulk_queue_does_not_keep_the_sweeper_from_the_other_queue(
+def test_a_long_bulk_queue_does_not_stop_the_sweeper_of_the_other_queue(
     single: Summary, batch_item: Summary, published: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     length = {DEFAULT_QUEUE: 0, BULK_QUEUE: sweeper.MAX_QUEUE_LENGTH}

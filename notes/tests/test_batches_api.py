@@ -92,11 +92,11 @@ class TestCreate:
         assert not Batch.objects.exists()
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_texts(
-        self, client: APIClient, queries: Any
+        self, client: APIClient, count_queries: Any
     ) -> None:
-        expected_queries = queries(lambda: client.post(CREATE_URL, {"texts": ["One."]}))
+        expected_queries = count_queries(lambda: client.post(CREATE_URL, {"texts": ["One."]}))
         many = [f"Text {number}." for number in range(100)]
-        assert queries(lambda: client.post(CREATE_URL, {"texts": many})) == expected_queries
+        assert count_queries(lambda: client.post(CREATE_URL, {"texts": many})) == expected_queries
         assert Summary.objects.count() == 101
 
     def test_a_repeated_idempotency_key_creates_one_batch(self, client: APIClient) -> None:
@@ -220,12 +220,12 @@ class TestList:
         assert summaries["total"] == 3
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_batches(
-        self, client: APIClient, owner: User, batch: Json, queries: Any
+        self, client: APIClient, owner: User, batch: Json, count_queries: Any
     ) -> None:
-        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
-        detail_queries = queries(lambda: client.get(f"{URL}/{batch['id']}"))
+        expected_queries = count_queries(lambda: client.get(URL, {"page_size": 100}))
+        detail_queries = count_queries(lambda: client.get(f"{URL}/{batch['id']}"))
         for _ in range(30):
             more = Batch.objects.create(company=owner.company, user=owner, template="paragraph")
             Summary.objects.create(company=owner.company, user=owner, batch=more, index=0)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
-        assert queries(lambda: client.get(f"{URL}/{batch['id']}")) == detail_queries
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+        assert count_queries(lambda: client.get(f"{URL}/{batch['id']}")) == detail_queries

@@ -116,9 +116,9 @@ class TestFirstPage:
         assert all(source.startswith("/") for source in sources)
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_days(
-        self, admin: User, queries: Any
+        self, admin: User, count_queries: Any
     ) -> None:
-        few = queries(lambda: get_page(admin))
+        few = count_queries(lambda: get_page(admin))
         for day in last_days():
             SummaryOutcome.objects.create(
                 company=admin.company,
@@ -129,4 +129,4 @@ class TestFirstPage:
                 duration_ms=1,
                 ended_at=f"{day}T12:00Z",
             )
-        assert queries(lambda: get_page(admin)) == few
+        assert count_queries(lambda: get_page(admin)) == few

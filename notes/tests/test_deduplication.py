@@ -191,7 +191,9 @@ class TestSummaryInFlight:
         assert Summary.objects.filter(status=JobStatus.FAILED).get() == broken
         assert published == []
 
-    def test_waiting_does_not_count_as_a_try(self, duplicates: Any, provider: FakeProvider) -> None:
+    def test_waiting_does_not_count_as_an_attempt(
+        self, duplicates: Any, provider: FakeProvider
+    ) -> None:
         first, second = duplicates
 
         def run_often() -> None:
@@ -233,7 +235,7 @@ class TestSummaryInFlight:
         request = ai.SummaryRequest(TEXT, dead_run.instructions, max_words=dead_run.max_words)
         assert (
             deduplication.find_or_reserve(
-                dead_run, deduplication.request_key(request, model="gpt-4o-mini")
+                dead_run, deduplication.compute_request_key(request, model="gpt-4o-mini")
             )
             is None
         )
@@ -280,7 +282,7 @@ class TestSummaryInFlight:
 
 @pytest.mark.django_db
 class TestPartNotes:
-    """Notes on the parts of a long text are kept, so that a later try need not pay for them."""
+    """Notes on the parts of a long text are kept, so that a later attempt need not pay for them."""
 
     @pytest.fixture
     def summary(self, owner: User, provider: FakeProvider, settings: Any) -> Summary:
@@ -288,7 +290,7 @@ class TestPartNotes:
         text = "".join(f"Pump {n} failed. It was replaced. It runs well.\n\n" for n in range(900))
         return TextSummaryFactory(user=owner, text=text)
 
-    def test_are_kept_from_a_failed_try_for_the_next(
+    def test_are_kept_after_a_failed_attempt_for_the_next(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         provider.then(answer(), answer(), rate_limited(120))

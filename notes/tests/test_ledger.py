@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from common import ai
-from common.ai.types import CallRecord, CostEstimate
+from common.ai.types import CallRecord, CostEstimate, Usage
 from common.ids import uuid7
 from common.jobs import LostLease
 from common.jobs.handlers import perform
@@ -32,7 +32,7 @@ from common.tests.support.ai_provider import (
     server_error,
     slow,
 )
-from notes.ledger import CallLedger
+from notes.ledger import CallLedger, reconcile
 from notes.models import ProviderCall, Summary
 from notes.tasks import close_lost_calls
 from notes.tests.factories import TextSummaryFactory
@@ -51,8 +51,8 @@ def outcomes() -> list[tuple[str, int | None, int]]:
     return list(ProviderCall.objects.order_by("pk").values_list("outcome", "status", "attempt"))
 
 
-def has_figures_of(provider: FakeProvider) -> bool:
-    """Compare the ledger with the provider's figures, by the ids that the requests carried."""
+def has_usage_of(provider: FakeProvider) -> bool:
+    """Compare the ledger with the provider's usage, by the ids of the requests."""
     requests = {r.headers["x-client-request-id"]: r for r in provider.requests}
     calls = ProviderCall.objects.in_bulk()
     assert set(requests) == {str(pk) for pk in calls}
@@ -87,7 +87,7 @@ class TestFailures:
         job = run(summary.pk)
         assert (job.status, job.error, job.attempts) == (JobStatus.COMPLETED, "", 1)
         assert outcomes() == [(outcome, status, 1), ("ok", 200, 2)]
-        assert has_figures_of(provider)
+        assert has_usage_of(provider)
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
         assert job.cost_usd == sum(ProviderCall.objects.values_list("cost_usd", flat=True)) > 0
 
@@ -141,7 +141,7 @@ class TestFailures:
         assert call.estimated_cost_usd > 0
         assert job.cost_usd == 0
 
-    def test_impossible_figures_are_replaced_by_estimates(
+    def test_an_impossible_usage_is_replaced_by_estimates(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
         provider.default = answer(usage={"prompt_tokens": -5, "completion_tokens": 10**30})
@@ -154,13 +154,13 @@ class TestFailures:
     def test_all_kinds_of_tokens_are_stored(
         self, summary: Summary, provider: FakeProvider, run: Any
     ) -> None:
-        figures = {
+        usage = {
             "prompt_tokens": 1000,
             "completion_tokens": 200,
             "prompt_tokens_details": {"cached_tokens": 600},
             "completion_tokens_details": {"reasoning_tokens": 150},
         }
-        provider.default = answer("Tea.", usage=figures)
+        provider.default = answer("Tea.", usage=usage)
         job = run(summary.pk)
         call = ProviderCall.objects.get()
         for row in (job, call):
@@ -185,7 +185,7 @@ class TestLongTexts:
         assert (job.status, job.progress, job.omitted) == (JobStatus.COMPLETED, 1, "")
         seen = "".join(r.document for r in provider.requests if "dense notes" in r.system)
         assert all(f"Fact number {n:04} is here." in seen for n in range(1500))
-        assert has_figures_of(provider)
+        assert has_usage_of(provider)
         assert job.prompt_tokens == provider.tokens("prompt_tokens")
         assert job.completion_tokens == provider.tokens("completion_tokens")
 
@@ -206,9 +206,9 @@ class TestLongTexts:
         reported: list[float] = []
         renew = Summary.renew
 
-        def renew_and_report(job: Summary, **figures: Any) -> None:
-            reported.extend(figures.values())
-            renew(job, **figures)
+        def renew_and_report(job: Summary, **columns: Any) -> None:
+            reported.extend(columns.values())
+            renew(job, **columns)
 
         monkeypatch.setattr(Summary, "renew", renew_and_report)
         summary = TextSummaryFactory(user=owner, text="A pump is a pump. " * 12_000)
@@ -282,8 +282,8 @@ class TestLost:
         assert outcomes() == [("lost", None, 1)]
 
 
-class TestGivenUp:
-    """Calls of a living worker whose summary fails or is cancelled."""
+class TestUnfinishedCalls:
+    """Calls of a living worker whose summary fails or is cancelled before they end."""
 
     def test_parallel_parts_of_a_failed_summary_are_lost(
         self, owner: User, provider: FakeProvider, run: Any
@@ -326,36 +326,38 @@ class TestGivenUp:
 class TestReconcile:
     @pytest.fixture
     def calls(self, owner: User) -> list[ProviderCall]:
-        who = {"company": owner.company, "user": owner, "model": "gpt-4o-mini", "attempt": 1}
+        fields = {"company": owner.company, "user": owner, "model": "gpt-4o-mini", "attempt": 1}
         estimate = {"is_estimate": True, "estimated_cost_usd": "0.01"}
         return [
-            ProviderCall.objects.create(**who, outcome="lost", **estimate),
-            ProviderCall.objects.create(**who, outcome="timeout", **estimate),
-            ProviderCall.objects.create(**who, outcome="ok", prompt_tokens=5, completion_tokens=1),
-            ProviderCall.objects.create(**who, outcome="lost", **estimate),
-            ProviderCall.objects.create(**who, outcome="error", status=500),
-            ProviderCall.objects.create(**who),
+            ProviderCall.objects.create(**fields, outcome="lost", **estimate),
+            ProviderCall.objects.create(**fields, outcome="timeout", **estimate),
+            ProviderCall.objects.create(
+                **fields, outcome="ok", prompt_tokens=5, completion_tokens=1
+            ),
+            ProviderCall.objects.create(**fields, outcome="lost", **estimate),
+            ProviderCall.objects.create(**fields, outcome="error", status=500),
+            ProviderCall.objects.create(**fields),
         ]
 
     def write_export(self, path: Path, *lines: str) -> str:
         path.write_text("\n".join(("id,prompt_tokens,completion_tokens,cached_tokens", *lines)))
         return str(path)
 
-    def test_figures_replace_estimates_and_fill_gaps(
+    def test_the_exported_usage_replaces_estimates_and_fills_gaps(
         self, calls: list[ProviderCall], tmp_path: Path
     ) -> None:
         pks = [calls[n].pk for n in (0, 1, 2, 4, 5)]
         lines = [f"{pk},1000,200,400" for pk in pks]
-        export = self.write_export(tmp_path / "books.csv", *lines, f"{uuid7()},9,9,9")
+        export = self.write_export(tmp_path / "export.csv", *lines, f"{uuid7()},9,9,9")
         for count in ("3 calls", "0 calls"):
             out = StringIO()
             call_command("reconcile_calls", export, stdout=out)
-            assert out.getvalue().startswith(f"Stored the figures of {count}.")
+            assert out.getvalue().startswith(f"Stored the usage of {count}.")
             assert "1 of 6 ids do not exist in the ledger." in out.getvalue()
         columns = ("outcome", "prompt_tokens", "cost_usd", "is_estimate")
-        figures = ProviderCall.objects.order_by("pk").values_list(*columns)
+        rows = ProviderCall.objects.order_by("pk").values_list(*columns)
         cost = Decimal("0.00024")
-        assert list(figures) == [
+        assert list(rows) == [
             ("lost", 1000, cost, False),
             ("timeout", 1000, cost, False),
             ("ok", 5, 0, False),
@@ -363,6 +365,24 @@ class TestReconcile:
             ("error", 1000, cost, False),
             ("open", 0, 0, False),
         ]
+
+    def test_a_call_and_the_sums_of_its_summary_are_stored_together(
+        self, calls: list[ProviderCall], summary: Summary, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ProviderCall.objects.update(summary=summary)
+        Summary.objects.update(started_at=Now() - timedelta(hours=1))
+
+        def fail_update(_: Summary) -> None:
+            raise RuntimeError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Summary, "update_usage", fail_update)
+            with pytest.raises(RuntimeError):
+                reconcile({calls[0].pk: Usage(1000, 200, 400)})
+        assert ProviderCall.objects.get(pk=calls[0].pk).is_estimate
+        assert reconcile({calls[0].pk: Usage(1000, 200, 400)}) == (1, 0)
+        summary.refresh_from_db()
+        assert (summary.prompt_tokens, summary.cost_usd) == (1005, Decimal("0.00024"))
 
     @pytest.mark.parametrize(
         ("line", "message"),
@@ -383,7 +403,7 @@ class TestReconcile:
         self, calls: list[ProviderCall], tmp_path: Path, line: str, message: str
     ) -> None:
         pks = [call.pk for call in calls]
-        export = self.write_export(tmp_path / "books.csv", f"{pks[0]},1,2,0", line.format(*pks))
+        export = self.write_export(tmp_path / "export.csv", f"{pks[0]},1,2,0", line.format(*pks))
         with pytest.raises(CommandError) as raised:
             call_command("reconcile_calls", export)
         assert str(raised.value).startswith("Line 3, ")
@@ -393,14 +413,14 @@ class TestReconcile:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"id,prompt,completion\n", "misses the columns prompt_tokens, completion_tokens"),
-            (b"", "misses the columns id, prompt_tokens"),
+            (b"id,prompt,completion\n", "lacks the columns prompt_tokens, completion_tokens"),
+            (b"", "lacks the columns id, prompt_tokens"),
             (b"\x89PNG\r\n\x1a\n\xff\xfe", "not a CSV file in UTF-8"),
             (b'id,prompt_tokens,completion_tokens\n"a', "Line 2 is not valid CSV"),
         ],
     )
     def test_other_files_are_refused(self, tmp_path: Path, content: bytes, message: str) -> None:
-        (export := tmp_path / "books.csv").write_bytes(content)
+        (export := tmp_path / "export.csv").write_bytes(content)
         with pytest.raises(CommandError, match=message):
             call_command("reconcile_calls", str(export))
 
@@ -408,10 +428,10 @@ class TestReconcile:
         self, calls: list[ProviderCall], tmp_path: Path
     ) -> None:
         lines = [f"{calls[n].pk},0,0,0" for n in (0, 4)]
-        export = self.write_export(tmp_path / "books.csv", *lines)
+        export = self.write_export(tmp_path / "export.csv", *lines)
         for count in (1, 0):
             out = StringIO()
             call_command("reconcile_calls", export, stdout=out)
-            assert out.getvalue() == f"Stored the figures of {count} calls.\n"
+            assert out.getvalue() == f"Stored the usage of {count} calls.\n"
         calls[0].refresh_from_db()
         assert (calls[0].is_estimate, calls[0].cost_usd) == (False, 0)

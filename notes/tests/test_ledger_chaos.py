@@ -1,7 +1,7 @@
-"""The ledger compared with the provider's figures, while requests and workers fail at random.
+"""The ledger compared with the provider's usage, while requests and workers fail at random.
 
-The provider fails, hangs, breaks off and is slow. The processes of the worker are killed, one or
-all of them, during their requests. `make chaos-ai` does it with a thousand calls.
+The provider fails, hangs, closes connections early and is slow. One or all processes of the worker
+are killed during their requests. `make chaos-ai` does it with a thousand calls.
 """
 
 import os
@@ -36,7 +36,7 @@ CALLS = int(os.environ.get("CHAOS_CALLS", "15"))
 WORKER_KILLS = range(8, CALLS, 100)  # numbers of calls after which a whole worker is killed
 TIMEOUT_S = 1.5
 ATTEMPTS = 2 if CALLS > 100 else 1  # within one run; the pause before the second takes a second
-PROMPT_PRICE, COMPLETION_PRICE = Decimal("0.15"), Decimal("0.60")  # USD for a million tokens
+PROMPT_PRICE, COMPLETION_PRICE = Decimal("0.15"), Decimal("0.60")  # USD per million tokens
 NO_USAGE = Usage()
 
 
@@ -137,7 +137,7 @@ def create_summaries(by: User, number: int) -> None:
 
 
 def skip_waits() -> None:
-    """End the pauses between the tries of a job."""
+    """End the pauses between the attempts of a job."""
     waiting = Summary.objects.filter(status=JobStatus.QUEUED, attempts__gt=0, run_after__gt=Now())
     waiting.update(run_after=Now(), publish_after=Now())
 
@@ -148,7 +148,7 @@ def have_all_ended() -> bool:
 
 
 def read_usage(provider: ai.FakeProvider) -> dict[UUID, Usage]:
-    """Return the provider's figures for every request that it got, 0 where it billed none."""
+    """Return the provider's usage of each request that it got; 0 if it billed nothing."""
     return {
         UUID(request.headers["x-client-request-id"]): Usage(
             request.usage["prompt_tokens"], request.usage["completion_tokens"]
@@ -164,14 +164,14 @@ def compute_price(usage: Usage) -> Decimal:
 
 
 def write_export(usage_by_id: dict[UUID, Usage], path: Path) -> str:
-    """Write the provider's figures as a file for `reconcile_calls`."""
+    """Write the provider's usage as a file for `reconcile_calls`."""
     rows = [f"{pk},{usage.prompt},{usage.completion}" for pk, usage in usage_by_id.items()]
     path.write_text("\n".join(("id,prompt_tokens,completion_tokens", *rows)))
     return str(path)
 
 
-def assert_figures_are_exact_or_bounded(usage_by_id: dict[UUID, Usage]) -> None:
-    """Check that each call has the provider's figures or an estimate that is not below them."""
+def assert_usage_is_exact_or_bounded(usage_by_id: dict[UUID, Usage]) -> None:
+    """Check that each call has the provider's usage or an estimate that is not below it."""
     for pk, call in ProviderCall.objects.in_bulk().items():
         usage = usage_by_id.get(pk, NO_USAGE)
         if call.is_estimate:
@@ -196,7 +196,7 @@ def assert_sums_are_equal(usage_by_id: dict[UUID, Usage]) -> None:
     assert Summary.objects.aggregate(**sums) == expected
 
 
-def test_figures_are_exact_or_bounded_and_exact_after_reconciling(
+def test_usage_is_exact_or_bounded_and_exact_after_reconciling(
     owner: User, provider: ai.FakeProvider, worker: Worker, chaos: Chaos, tmp_path: Path
 ) -> None:
     batches = 0
@@ -216,10 +216,10 @@ def test_figures_are_exact_or_bounded_and_exact_after_reconciling(
     calls = ProviderCall.objects.in_bulk()
     assert len(usage_by_id) == len(provider.requests)  # no id was sent twice
     assert not set(usage_by_id) - set(calls)  # each request has its row
-    assert_figures_are_exact_or_bounded(usage_by_id)
+    assert_usage_is_exact_or_bounded(usage_by_id)
     statuses = {UUID(r.headers["x-client-request-id"]): r.status for r in provider.requests}
     assert all(call.status in (None, statuses.get(pk)) for pk, call in calls.items())
-    # Of a row without a request: the worker died or the summary was given up before it was sent.
+    # A row has no request if the worker died, or the summary ended, before it was sent.
     unsent = {pk for pk in calls if pk not in usage_by_id}
     assert {calls[pk].outcome for pk in unsent} <= {"lost", "timeout", "error"}
     assert len(calls) - len(unsent) == len(provider.requests) >= CALLS
@@ -231,16 +231,16 @@ def test_figures_are_exact_or_bounded_and_exact_after_reconciling(
         "reconcile_calls", write_export(usage_by_id, tmp_path / "export.csv"), stdout=StringIO()
     )
     assert set(ProviderCall.objects.filter(is_estimate=True).in_bulk()) == estimates & unsent
-    assert_figures_are_exact_or_bounded(usage_by_id)
+    assert_usage_is_exact_or_bounded(usage_by_id)
     assert_sums_are_equal(usage_by_id)
 
     ended = Counter(Summary.objects.values_list("status", flat=True))
     assert set(ended) <= {JobStatus.COMPLETED, JobStatus.FAILED}
     billed = {pk for pk in estimates if usage_by_id.get(pk, NO_USAGE) != NO_USAGE}
-    print(  # noqa: T201 - `make chaos-ai` shows these figures
+    print(  # noqa: T201 - `make chaos-ai` shows these numbers
         f"{chaos.child_kills} children and {chaos.worker_kills} whole workers killed; summaries "
         f"{dict(ended)}; {len(provider.requests)} requests, "
         f"{len(calls)} rows: {dict(Counter(call.outcome for call in calls.values()))}; "
-        f"{len(unsent)} rows whose request was not sent; {len(estimates)} estimates, of which "
-        f"{len(billed)} were billed"
+        f"{len(unsent)} rows whose request was not sent; {len(estimates)} estimates, "
+        f"{len(billed)} of them billed"
     )

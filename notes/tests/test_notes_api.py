@@ -289,13 +289,13 @@ class TestList:
         assert {error["field"] for error in response.json()["errors"]} == set(query)
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_notes(
-        self, as_user: Any, admin: User, owner: User, queries: Any
+        self, as_user: Any, admin: User, owner: User, count_queries: Any
     ) -> None:
         client = as_user(admin)
         NoteFactory(user=owner)
-        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
+        expected_queries = count_queries(lambda: client.get(URL, {"page_size": 100}))
         NoteFactory.create_batch(30, user=owner)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
 
 
 class TestUnusualText:

@@ -128,7 +128,7 @@ def outsider_client(as_user: Callable[[User], APIClient], outsider: User) -> API
 
 
 def build_text(word: str) -> str:
-    return f"{word} is what this note is about. The rest of it tells of the weather."
+    return f"{word} is what this note is about. The rest of it is about the weather."
 
 
 def post_note(client: APIClient, word: str) -> Summary:
@@ -147,7 +147,7 @@ def wait_for_status(job: Summary, status: JobStatus, *, within: float = 25) -> S
 
 
 def completes(job: Summary, word: str, *, attempts: int) -> bool:
-    """Wait for the end and check the number of tries and the provider's default answer."""
+    """Wait for the end and check the number of attempts and the provider's default answer."""
     wait_for_status(job, COMPLETED)
     return (job.summary, job.attempts, job.error) == (
         ai.first_words(build_text(word)),

@@ -19,11 +19,13 @@ pytestmark = pytest.mark.django_db
 SECRET_TEXT = "The merger with Rival is planned for May."
 
 Events = list[dict[str, Any]]
-EventsOf = Callable[[Callable[[], object]], Events]
+RecordedEvents = Callable[[Callable[[], object]], Events]
 
 
 @pytest.fixture
-def events_of(django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch) -> EventsOf:
+def recorded_events(
+    django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+) -> RecordedEvents:
     """Commit a call and return the events that it recorded."""
     monkeypatch.setattr("common.jobs.models.publish", lambda *_, **__: True)
 
@@ -47,12 +49,14 @@ def event(action: str, *, by: User, target: str) -> dict[str, Any]:
     }
 
 
-def test_note_services_record_events(owner: User, admin: User, events_of: EventsOf) -> None:
-    created = events_of(lambda: services.create_note(by=owner, raw_text=SECRET_TEXT))
+def test_note_services_record_events(
+    owner: User, admin: User, recorded_events: RecordedEvents
+) -> None:
+    created = recorded_events(lambda: services.create_note(by=owner, raw_text=SECRET_TEXT))
     note = Note.objects.get()
     target = f"notes.Note {note.pk}"
-    updated = events_of(lambda: services.update_note(note, by=admin, title=SECRET_TEXT))
-    deleted = events_of(lambda: services.delete_note(note, by=admin))
+    updated = recorded_events(lambda: services.update_note(note, by=admin, title=SECRET_TEXT))
+    deleted = recorded_events(lambda: services.delete_note(note, by=admin))
     assert created == [event("note.created", by=owner, target=target)]
     assert updated == [event("note.updated", by=admin, target=target)]
     assert deleted == [event("note.deleted", by=admin, target=target)]
@@ -60,23 +64,25 @@ def test_note_services_record_events(owner: User, admin: User, events_of: Events
 
 @pytest.mark.parametrize("changes", [{}, {"title": "Pump"}, {"raw_text": SECRET_TEXT}], ids=str)
 def test_an_update_without_a_change_records_no_event(
-    owner: User, events_of: EventsOf, changes: dict[str, str]
+    owner: User, recorded_events: RecordedEvents, changes: dict[str, str]
 ) -> None:
     note = NoteFactory(user=owner, title="Pump", raw_text=SECRET_TEXT)
-    assert events_of(lambda: services.update_note(note, by=owner, **changes)) == []
+    assert recorded_events(lambda: services.update_note(note, by=owner, **changes)) == []
 
 
-def test_summary_services_record_events(owner: User, admin: User, events_of: EventsOf) -> None:
+def test_summary_services_record_events(
+    owner: User, admin: User, recorded_events: RecordedEvents
+) -> None:
     options = SummaryOptions()
-    created = events_of(
+    created = recorded_events(
         lambda: services.create_summary_from_text(by=owner, text=SECRET_TEXT, options=options)
     )
     summary = Summary.objects.get()
     target = f"notes.Summary {summary.pk}"
-    requeued = events_of(lambda: services.requeue_summary(summary, by=admin))
-    cancelled = events_of(lambda: services.cancel_summary(summary, by=admin))
-    cancelled_again = events_of(lambda: services.cancel_summary(summary, by=admin))
-    deleted = events_of(lambda: services.delete_summary(summary, by=owner))
+    requeued = recorded_events(lambda: services.requeue_summary(summary, by=admin))
+    cancelled = recorded_events(lambda: services.cancel_summary(summary, by=admin))
+    cancelled_again = recorded_events(lambda: services.cancel_summary(summary, by=admin))
+    deleted = recorded_events(lambda: services.delete_summary(summary, by=owner))
     assert created == [event("summary.created", by=owner, target=target)]
     assert requeued == [event("summary.requeued", by=admin, target=target)]
     assert cancelled == [event("summary.cancelled", by=admin, target=target)]
@@ -84,13 +90,15 @@ def test_summary_services_record_events(owner: User, admin: User, events_of: Eve
     assert deleted == [event("summary.deleted", by=owner, target=target)]
 
 
-def test_summaries_of_notes_and_files_record_events(owner: User, events_of: EventsOf) -> None:
+def test_summaries_of_notes_and_files_record_events(
+    owner: User, recorded_events: RecordedEvents
+) -> None:
     note, options = NoteFactory(user=owner, raw_text=SECRET_TEXT), SummaryOptions()
     own = note.own_summary.pk
-    from_note = events_of(
+    from_note = recorded_events(
         lambda: services.create_summary_from_note(by=owner, note=note, options=options)
     )
-    from_file = events_of(
+    from_file = recorded_events(
         lambda: services.create_summary_from_file(
             by=owner,
             file=BytesIO(SECRET_TEXT.encode()),
@@ -105,21 +113,25 @@ def test_summaries_of_notes_and_files_record_events(owner: User, events_of: Even
     ]
 
 
-def test_batch_services_record_events(owner: User, admin: User, events_of: EventsOf) -> None:
-    created = events_of(
+def test_batch_services_record_events(
+    owner: User, admin: User, recorded_events: RecordedEvents
+) -> None:
+    created = recorded_events(
         lambda: services.create_batch(by=owner, texts=[SECRET_TEXT] * 2, options=SummaryOptions())
     )
     batch = Batch.objects.get()
     target = f"notes.Batch {batch.pk}"
     Summary.objects.update(status=JobStatus.FAILED)
-    retried = events_of(lambda: services.retry_batch(batch, by=admin))
-    cancelled = events_of(lambda: services.cancel_batch(batch, by=admin))
+    retried = recorded_events(lambda: services.retry_batch(batch, by=admin))
+    cancelled = recorded_events(lambda: services.cancel_batch(batch, by=admin))
     assert created == [event("batch.created", by=owner, target=target)]
     assert retried == [event("batch.retried", by=admin, target=target)]
     assert cancelled == [event("batch.cancelled", by=admin, target=target)]
 
 
-def test_a_refused_change_of_a_batch_records_no_event(owner: User, events_of: EventsOf) -> None:
+def test_a_refused_change_of_a_batch_records_no_event(
+    owner: User, recorded_events: RecordedEvents
+) -> None:
     batch = Batch.objects.create(company=owner.company, user=owner)
     TextSummaryFactory(user=owner, batch=batch, index=0, status=JobStatus.COMPLETED)
 
@@ -128,33 +140,33 @@ def test_a_refused_change_of_a_batch_records_no_event(owner: User, events_of: Ev
             with pytest.raises(Conflict):
                 change(batch, by=owner)
 
-    assert events_of(retry_and_cancel) == []
+    assert recorded_events(retry_and_cancel) == []
 
 
-def test_template_services_record_events(admin: User, events_of: EventsOf) -> None:
-    created = events_of(
+def test_template_services_record_events(admin: User, recorded_events: RecordedEvents) -> None:
+    created = recorded_events(
         lambda: services.create_template(by=admin, name="Risks", instructions=SECRET_TEXT)
     )
     template = SummaryTemplate.objects.get()
     target = f"notes.SummaryTemplate {template.pk}"
-    updated = events_of(lambda: services.update_template(template, by=admin, name="Dangers"))
-    deleted = events_of(lambda: services.delete_template(template, by=admin))
+    updated = recorded_events(lambda: services.update_template(template, by=admin, name="Dangers"))
+    deleted = recorded_events(lambda: services.delete_template(template, by=admin))
     assert created == [event("template.created", by=admin, target=target)]
     assert updated == [event("template.updated", by=admin, target=target)]
     assert deleted == [event("template.deleted", by=admin, target=target)]
 
 
 def test_requests_record_the_person_who_sent_them(
-    as_user: Any, owner: User, admin: User, events_of: EventsOf
+    as_user: Any, owner: User, admin: User, recorded_events: RecordedEvents
 ) -> None:
     by_owner, by_admin = as_user(owner), as_user(admin)
     body = {"raw_text": SECRET_TEXT}
     template = {"name": "Risks", "instructions": SECRET_TEXT}
-    created = events_of(lambda: by_owner.post("/api/v1/notes", body))
+    created = recorded_events(lambda: by_owner.post("/api/v1/notes", body))
     url = f"/api/v1/notes/{Note.objects.get().pk}"
-    changed = events_of(lambda: by_admin.patch(url, {"title": "Pump"}))
-    requeued = events_of(lambda: by_owner.post(f"{url}/summarize"))
-    saved = events_of(lambda: by_admin.post("/api/v1/summary-templates", template))
+    changed = recorded_events(lambda: by_admin.patch(url, {"title": "Pump"}))
+    requeued = recorded_events(lambda: by_owner.post(f"{url}/summarize"))
+    saved = recorded_events(lambda: by_admin.post("/api/v1/summary-templates", template))
     recorded = [(e["action"], e["actor"]) for e in [*created, *changed, *requeued, *saved]]
     assert recorded == [
         ("note.created", str(owner.pk)),

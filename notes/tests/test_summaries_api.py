@@ -183,7 +183,7 @@ class TestCreate:
     ) -> None:
         response = as_user(owner).post(URL, form, content_type="application/x-www-form-urlencoded")
         assert sorted(field_errors(response)) == expected
-        assert "came 2 times" in response.json()["detail"]
+        assert "was sent 2 times" in response.json()["detail"]
 
     def test_a_form_value_of_digits_is_a_text(self, as_user: Any, owner: User) -> None:
         client = as_user(owner)
@@ -562,11 +562,11 @@ class TestList:
         assert [field for field, _ in field_errors(response)] == list(query)
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_summaries(
-        self, as_user: Any, admin: User, note: Note, queries: Any
+        self, as_user: Any, admin: User, note: Note, count_queries: Any
     ) -> None:
         client = as_user(admin)
-        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
+        expected_queries = count_queries(lambda: client.get(URL, {"page_size": 100}))
         OwnSummaryFactory.create_batch(15)
         for _ in range(15):
             TextSummaryFactory(user=note.user)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries

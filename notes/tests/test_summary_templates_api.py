@@ -84,13 +84,13 @@ class TestRead:
         assert as_user(worker_account).get(URL).status_code == 403
 
     def test_the_number_of_queries_does_not_depend_on_the_number_of_templates(
-        self, as_user: Any, owner: User, template: SummaryTemplate, queries: Any
+        self, as_user: Any, owner: User, template: SummaryTemplate, count_queries: Any
     ) -> None:
         client = as_user(owner)
-        expected_queries = queries(lambda: client.get(URL, {"page_size": 100}))
+        expected_queries = count_queries(lambda: client.get(URL, {"page_size": 100}))
         for number in range(30):
             SummaryTemplate.objects.create(company=owner.company, name=f"T{number}")
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
 
 
 class TestWrite:

@@ -198,9 +198,9 @@ def test_a_future_start_is_refused(as_user: Any, owner: User) -> None:
     tomorrow = today + timedelta(days=1)
     (error,) = as_user(owner).get(URL, {"from": tomorrow}).json()["errors"]
     assert (error["field"], error["code"]) == ("from", "invalid")
-    assert error["message"] == f"This is after today, {today} in UTC."
+    assert error["message"] == f"This must not be after today, {today} in UTC."
     (error,) = as_user(owner).get(URL, {"from": tomorrow, "to": today}).json()["errors"]
-    assert error["message"] == "This is after the last day, `to`."
+    assert error["message"] == "This must not be after the last day, `to`."
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
@@ -212,12 +212,12 @@ def test_the_first_and_the_last_possible_day_are_accepted(
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
-    as_user: Any, owner: User, queries: Any, days: dict
+    as_user: Any, owner: User, count_queries: Any, days: dict
 ) -> None:
     client = as_user(owner)
     create_outcomes(owner, 1)
-    few = queries(lambda: client.get(URL, days))
+    few = count_queries(lambda: client.get(URL, days))
     for number in range(30):
         create_outcomes(owner, 1, model=f"m{number}")
         create_call(owner, model=f"m{number}")
-    assert queries(lambda: client.get(URL, days)) == few
+    assert count_queries(lambda: client.get(URL, days)) == few

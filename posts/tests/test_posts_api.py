@@ -96,13 +96,13 @@ class TestList:
         assert [error["field"] for error in errors] == ["user_id", "ordering"]
 
     def test_the_query_count_does_not_grow_with_the_posts(
-        self, api: APIClient, feed_server: FeedServer, refresh: Refresh, queries: Any
+        self, api: APIClient, feed_server: FeedServer, refresh: Refresh, count_queries: Any
     ) -> None:
         counts = []
         for number in (1, 30):
             feed_server.posts = [entry(n) for n in range(1, number + 1)]
             refresh()
-            counts.append(queries(lambda n=number: api.get(URL, {"page_size": 50, "x": n})))
+            counts.append(count_queries(lambda n=number: api.get(URL, {"page_size": 50, "x": n})))
         assert counts[0] == counts[1] == 3
 
 

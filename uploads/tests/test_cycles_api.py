@@ -224,8 +224,8 @@ class TestList:
         assert outsider_client.get(URL, {"project_id": str(cycle.project_id)}).json()["total"] == 0
 
     def test_the_query_count_is_the_same_for_one_row_and_thirty(
-        self, client: APIClient, cycle: Cycle, queries: Any
+        self, client: APIClient, cycle: Cycle, count_queries: Any
     ) -> None:
-        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        few = count_queries(lambda: client.get(URL, {"page_size": 100}))
         CycleFactory.create_batch(30, project=cycle.project)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == few

@@ -64,9 +64,9 @@ def test_other_users_see_no_section(owner: User, history: None) -> None:
 
 
 def test_the_query_count_does_not_depend_on_the_number_of_sessions(
-    superuser: User, history: None, queries: Callable[[Callable[[], Any]], int]
+    superuser: User, history: None, count_queries: Callable[[Callable[[], Any]], int]
 ) -> None:
-    few = queries(lambda: sections(superuser))
+    few = count_queries(lambda: sections(superuser))
     for _ in range(30):
         end_yesterday(SessionFactory())
-    assert queries(lambda: sections(superuser)) == few
+    assert count_queries(lambda: sections(superuser)) == few

@@ -200,11 +200,11 @@ class TestList:
         assert [item["name"] for item in items] == ["A", "Glaciers"]
 
     def test_the_query_count_is_the_same_for_one_row_and_thirty(
-        self, client: APIClient, project: Project, queries: Any
+        self, client: APIClient, project: Project, count_queries: Any
     ) -> None:
-        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        few = count_queries(lambda: client.get(URL, {"page_size": 100}))
         ProjectFactory.create_batch(30, company=project.company)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == few
 
 
 def test_a_superuser_sees_all_projects_and_creates_them_in_their_company(

@@ -466,11 +466,11 @@ class TestList:
         assert [field for field, _ in errors(client.get(URL, query))] == list(query)
 
     def test_the_query_count_is_the_same_for_one_row_and_thirty(
-        self, client: APIClient, session: Session, queries: Any
+        self, client: APIClient, session: Session, count_queries: Any
     ) -> None:
-        few = queries(lambda: client.get(URL, {"page_size": 100}))
+        few = count_queries(lambda: client.get(URL, {"page_size": 100}))
         SessionFactory.create_batch(30, cycle=session.cycle)
-        assert queries(lambda: client.get(URL, {"page_size": 100})) == few
+        assert count_queries(lambda: client.get(URL, {"page_size": 100})) == few
 
 
 class TestStatistics:
@@ -525,9 +525,11 @@ class TestFiles:
         assert [field for field, _ in errors(response)] == list(query)
 
     def test_the_query_count_is_the_same_for_one_row_and_thirty(
-        self, client: APIClient, session: Session, queries: Any
+        self, client: APIClient, session: Session, count_queries: Any
     ) -> None:
         SessionFileFactory(session=session)
-        few = queries(lambda: client.get(url_of(session, "/files"), {"page_size": 100}))
+        few = count_queries(lambda: client.get(url_of(session, "/files"), {"page_size": 100}))
         SessionFileFactory.create_batch(30, session=session)
-        assert queries(lambda: client.get(url_of(session, "/files"), {"page_size": 100})) == few
+        assert (
+            count_queries(lambda: client.get(url_of(session, "/files"), {"page_size": 100})) == few
+        )

@@ -56,8 +56,8 @@ def _validate(email: str, username: str, password: str) -> None:
     if not password:
         raise CommandError("Set FIRST_SUPERUSER_PASSWORD or pass --password.")
     user = User(email=email, username=normalize_username(username))
-    missing = {"company", "password"} if username else {"company", "password", "username"}
-    user.full_clean(exclude=missing)
+    generated = {"company", "password"} if username else {"company", "password", "username"}
+    user.full_clean(exclude=generated)
     # The settings validate their own password at start; development has a weak default.
     if password != settings.FIRST_SUPERUSER_PASSWORD:
         validate_password(password, user)
@@ -79,7 +79,7 @@ def _create_superuser(email: str, username: str, password: str) -> None:
 
 
 def _describe_existing_user(user: User) -> str:
-    """Return a message; not an error, because an operator may have changed the account."""
+    """Return a message for an account that stays as it is; an operator may have changed it."""
     if user.deleted_at:
         state = "was deleted"
     elif not user.is_active:

@@ -15,35 +15,35 @@ MAX_TOKENS = 20_000_000  # more than any request to a model can have
 
 class Command(BaseCommand):
     help = (
-        "Replace the ledger's estimates by the provider's figures: for calls whose worker died, "
-        "that were given up or that timed out. It can be run again with the same file."
+        "Store the usage from the provider's export for the calls whose response was not read, "
+        "instead of an estimate. It can be run again with the same file."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "books",
+            "export",
             type=FileType(encoding="utf-8-sig"),
             help="The provider's export as a CSV file in UTF-8 with a header; - reads the standard "
             "input. The columns are id (the request's X-Client-Request-Id), "
             f"{', '.join((*REQUIRED_COLUMNS[1:], *OPTIONAL_COLUMNS))}; the last two are optional.",
         )
 
-    def handle(self, *, books: IO[str], **_: Any) -> None:
-        with books:
-            usage_by_id = _read(books)
+    def handle(self, *, export: IO[str], **_: Any) -> None:
+        with export:
+            usage_by_id = _read(export)
         updated, unknown = reconcile(usage_by_id)
-        self.stdout.write(f"Stored the figures of {updated} calls.")
+        self.stdout.write(f"Stored the usage of {updated} calls.")
         if unknown:
             self.stdout.write(f"{unknown} of {len(usage_by_id)} ids do not exist in the ledger.")
 
 
 def _read(file: IO[str]) -> dict[UUID, Usage]:
-    """Read the whole file, so that an invalid one changes nothing. Raises `CommandError`."""
+    """Read the whole file before anything is stored; raise `CommandError` if it is invalid."""
     rows = csv.DictReader(file, strict=True)
     try:
         header = rows.fieldnames or ()
         if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
-            raise CommandError(f"The header misses the columns {', '.join(missing)}.")
+            raise CommandError(f"The header lacks the columns {', '.join(missing)}.")
         return _parse_rows(rows)
     except UnicodeDecodeError:
         raise CommandError("This is not a CSV file in UTF-8.") from None
