@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -188,10 +189,14 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
     def revoke_password_resets(self) -> None:
         PasswordReset.objects.filter(user=self, used_at=None).update(used_at=Now())
 
-    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+    def get_session_auth_hash(self) -> str:
         """Include `token_version`, so that admin sessions end together with the tokens."""
-        password_hash = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
-        return f"{password_hash}.{self.token_version}"
+        return f"{super().get_session_auth_hash()}.{self.token_version}"
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Yield the same for the keys in `SECRET_KEY_FALLBACKS`."""
+        for password_hash in super().get_session_auth_fallback_hash():
+            yield f"{password_hash}.{self.token_version}"
 
 
 class Login(BaseModel):

@@ -23,9 +23,9 @@ from psycopg import ClientCursor
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.string import TextLoader
 
-from catalog.fields import COLUMNS, to_json
 from catalog.filters import ProductFilter
 from catalog.models import Product
+from catalog.public_fields import COLUMNS, to_json
 
 MAX_CACHED_QUERIES = 1024
 

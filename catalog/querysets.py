@@ -1,7 +1,7 @@
 from typing import Self
 
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
-from catalog.fields import COLUMNS
+from catalog.public_fields import COLUMNS
 from common.caching.invalidation import CachedQuerySet
 from common.querysets import SoftDeleteQuerySet
 

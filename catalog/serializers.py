@@ -2,8 +2,8 @@ from typing import Any
 
 from accounts.serializers import CompanySummarySerializer
 from catalog import services
-from catalog.fields import FIELD_NAMES, product_to_json
 from catalog.models import Product
+from catalog.public_fields import FIELD_NAMES, product_to_json
 from common.api.serializers import ModelSerializer
 
 

@@ -16,12 +16,12 @@ from rest_framework.response import Response
 
 from accounts.viewsets import CompanyOwnedViewSet
 from catalog import services
-from catalog.fields import product_to_json
 from catalog.filters import ProductFilter, ProductOrdering
 from catalog.list_query import PUBLIC_ROWS, ListQuery
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
+from catalog.public_fields import product_to_json
 from catalog.search import search
 from catalog.serializers import ProductSerializer
 from common.api.exceptions import PreconditionFailed

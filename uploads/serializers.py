@@ -9,7 +9,6 @@ from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import ModelSerializer, Serializer
 from uploads import services
 from uploads.counters import COUNTER_FIELDS
-from uploads.fields import FolderField, GlobsField, JsonObjectField, KeyField, PrefixField
 from uploads.models import (
     CYCLE_STATUSES,
     MAX_KEY_CHARS,
@@ -18,6 +17,13 @@ from uploads.models import (
     Session,
     SessionFile,
     SessionStatus,
+)
+from uploads.serializer_fields import (
+    FolderField,
+    GlobsField,
+    JsonObjectField,
+    KeyField,
+    PrefixField,
 )
 from uploads.transfer.stores import bucket_problem
 

@@ -8,8 +8,8 @@ from rest_framework import serializers
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from catalog.fields import COLUMNS, FIELD_NAMES, PUBLIC_FIELDS
 from catalog.models import Product
+from catalog.public_fields import COLUMNS, FIELD_NAMES, PUBLIC_FIELDS
 from catalog.serializers import ProductSerializer
 from catalog.tests.factories import ProductFactory
 
