@@ -42,7 +42,7 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.feed:
             note = to_note(self.feed)
-            response.cache_note = note  # type: ignore[attr-defined]
+            response.cache_metadata = note  # type: ignore[attr-defined]
             for name, value in headers(note).items():
                 response[name] = value
         return response
