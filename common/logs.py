@@ -27,7 +27,7 @@ def current_request_id() -> str:
 
 
 class JSONFormatter(structlog.stdlib.ProcessorFormatter):
-    """A faster formatter for our own events without a traceback: a third of the base's time."""
+    """A formatter that is three times as fast for our own events without a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         event = record.msg
@@ -108,7 +108,7 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         "loggers": {
             # Remove the handlers that Django adds.
             "django": {"handlers": [], "level": level, "propagate": True},
-            # Our own lines for each request and job say the same.
+            # Each request and job has a line of our own.
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},

@@ -1,10 +1,10 @@
-"""Detect migrations that were edited after they landed or after a database applied them.
+"""Detect migrations that were edited after they were locked or after a database applied them.
 
 `migrate` records the SHA-256 of each applied migration in `AppliedMigration`. A system check
 compares them with the files, so `migrate` and `check --database default` refuse a database whose
 schema the current migrations would not make. In the repository, `MIGRATIONS_LOCK_FILE` lists the
-landed migrations; `lock_migrations --check` compares them in `make lint`. Only the migrations of
-the project's own apps count. Requests are not affected.
+locked migrations; `lock_migrations --check` compares them in `make lint`. Only the migrations of
+the project's own apps are checked, and requests are not affected.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def _checksum(path: Path) -> str:
 
 
 def read_lock_file() -> dict[str, str]:
-    """Return the checksums of the landed migrations by name."""
+    """Return the checksums of the locked migrations by name."""
     try:
         lines = settings.MIGRATIONS_LOCK_FILE.read_text().splitlines()
     except FileNotFoundError:

@@ -31,7 +31,7 @@ from common.ai.types import (
     Usage,
     compute_cost,
 )
-from common.retry_after import retry_after
+from common.retry_after import parse_retry_after
 from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
@@ -372,7 +372,7 @@ def test_an_exhausted_quota_postpones_the_job(provider):
     ],
 )
 def test_every_form_of_retry_after_is_parsed(headers, seconds):
-    assert retry_after(headers, now=1792567680.0) == seconds
+    assert parse_retry_after(headers, now=1792567680.0) == seconds
 
 
 # Final failures, and those that postpone the job
@@ -458,7 +458,7 @@ def test_malformed_settings_are_reported_without_their_values(provider, wrong):
 def test_a_decompression_bomb_is_not_unpacked(provider):
     flood = gzip.compress(b" " * 100_000_000)
     provider.default = lambda exchange: exchange.send(200, flood, {"Content-Encoding": "gzip"})
-    with pytest.raises(ProviderUnavailable, match="sent far too much three times"):
+    with pytest.raises(ProviderUnavailable, match="sent a response that is too large three times"):
         summarizer(provider).summarize(SummaryRequest(TEXT))
 
 
@@ -643,7 +643,7 @@ def test_the_first_failed_part_ends_all_other_requests(provider, recorder):
     assert sum("given up" in call.error for call in recorder.ended) == len(recorder.ended) - 1
 
 
-def test_another_try_requests_only_the_missing_parts(provider, recorder):
+def test_another_run_requests_only_the_missing_parts(provider, recorder):
     shared = summarizer(provider, context_tokens=4000, concurrency=2)
     request, steps = SummaryRequest(long_text()), []
     shared.summarize(request)

@@ -295,7 +295,7 @@ def test_a_parser_that_cannot_start_does_not_refuse_the_document(monkeypatch, tm
 
 
 def test_a_too_large_answer_is_refused(monkeypatch):
-    """A later try would end the same way."""
+    """A later run would end the same way."""
     start_unbounded = partial(subprocesses.start, "common.tests.support.unbounded_parser")
     monkeypatch.setattr(
         subprocesses, "start", lambda _, arguments, **kw: start_unbounded(arguments, **kw)

@@ -113,5 +113,5 @@ SILENCED_SYSTEM_CHECKS = [
     # Emails are unique among live users by a constraint that this check does not read.
     "auth.W004",
 ]
-# The checksums of the landed migrations; see `common.migration_checksums`.
+# The checksums of the locked migrations; see `common.migration_checksums`.
 MIGRATIONS_LOCK_FILE = BASE_DIR / "config" / "migrations.lock"

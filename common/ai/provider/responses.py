@@ -13,7 +13,7 @@ from typing import Any, Literal
 from common.ai.provider.answer_format import remove_thinking
 from common.ai.text.chunking import estimate_tokens
 from common.ai.types import CallOutcome, Usage
-from common.retry_after import retry_after
+from common.retry_after import parse_retry_after
 
 MAX_COMPLETION_TOKENS = 1_000_000  # a usage figure above it can't be true
 MAX_HIDDEN_PROMPT_TOKENS = 20_000  # that a provider may add to our prompt
@@ -71,7 +71,7 @@ def parse_error(
     `error` has the provider's `code`, `type`, `param` and `message`; `body` is what was sent.
     """
     words = " ".join(str(error.get(key)) for key in ("code", "type", "message"))
-    wait = retry_after(headers, time.time())
+    wait = parse_retry_after(headers, time.time())
     if status == 429 and "insufficient_quota" in words:  # will not change within seconds
         reason = "says that our quota is used up (429)"
         return ProviderResponse("rate_limited", "postpone", status, error=reason)
