@@ -11,22 +11,22 @@ random() {
     python3 -c 'import secrets; print(secrets.token_urlsafe(36))'
 }
 
-keep() {
+create() {
     if [ ! -e "$1" ]; then
         printf '%s\n' "$2" > "$1"
         chmod 444 "$1"
-        echo "made $folder/$1"
+        echo "created $folder/$1"
     fi
 }
 
-keep secret_key "$(random)"
-keep first_superuser_password "$(random)"
-keep postgres_password "$(random)"
-keep redis_password "$(random)"
-keep metrics_token "$(random)"
-keep grafana_password "$(random)"
-keep flower_basic_auth "flower:$(random)"
-# Fill these in yourself. Empty ones mean no mail password, no AI provider and no S3.
-keep email_host_password ""
-keep openai_api_key ""
-keep s3_secret_access_key ""
+create secret_key "$(random)"
+create first_superuser_password "$(random)"
+create postgres_password "$(random)"
+create redis_password "$(random)"
+create metrics_token "$(random)"
+create grafana_password "$(random)"
+create flower_basic_auth "flower:$(random)"
+# Fill these in yourself. Without them there is no mail password, no AI provider and no S3.
+create email_host_password ""
+create openai_api_key ""
+create s3_secret_access_key ""

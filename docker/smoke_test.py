@@ -1,7 +1,7 @@
-"""`make smoke-test`: run the commands of compose.prod.yaml, and a note through them.
+"""`make smoke-test`: run the commands of compose.prod.yaml without containers, and create a note.
 
-It uses production's settings, the image's packages (requirements/flower.txt), and servers of its
-own below var/smoke-test/. It tests all of the containers but the containers themselves.
+It uses the settings of production, the packages of the image (requirements/flower.txt), and its own
+servers below var/smoke-test/.
 """
 
 from __future__ import annotations
@@ -93,16 +93,16 @@ class SmokeTest:
         self.start("web")
         self._wait_until("web answers /health", lambda: self._is_healthy("web"))
         _report("/ready names the missing worker", ok=self._get("/ready")[0] == 503)
-        self._check_that_beat_recovers_a_lost_job()
+        self._check_recovery_of_a_lost_job()
         _report("/ready is 200 now", ok=self._get("/ready")[0] == 200)
         _report("the admin's files are served", ok=self._serves_static())
         self.start("grpc")
         self._wait_until("grpc answers health", lambda: self._is_healthy("grpc"))
         self.start("flower")
         self._wait_until("flower answers", lambda: self._is_healthy("flower"))
-        _report("flower asks for a password", ok=self._flower("wrong:wrong") == 401)
+        _report("flower asks for a password", ok=self._get_flower_status("wrong:wrong") == 401)
         credentials = (self._secrets / "flower_basic_auth").read_text().strip()
-        _report("flower accepts the right one", ok=self._flower(credentials) == 200)
+        _report("flower accepts the right one", ok=self._get_flower_status(credentials) == 200)
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
         command = ["docker/entrypoint.sh", *self._compose.services[service]["command"]]
@@ -152,7 +152,7 @@ class SmokeTest:
             subprocess.run(command, cwd=REPOSITORY, env=build, check=True)
         return folder
 
-    def _check_that_beat_recovers_a_lost_job(self) -> None:
+    def _check_recovery_of_a_lost_job(self) -> None:
         """Delete the message of a note's job, so that only beat can publish it again."""
         token = self._login()
         text = {"raw_text": "The pump failed on Monday. It was replaced on Tuesday."}
@@ -164,7 +164,7 @@ class SmokeTest:
         time.sleep(2)
         self.start("beat")
         path = f"/api/v1/notes/{note['id']}"
-        what = "beat finds the lost job and the worker does it"
+        what = "beat finds the lost job and the worker runs it"
         self._wait_until(what, lambda: self._get(path, token=token)[1]["status"] == "completed")
 
     def _login(self) -> str:
@@ -193,21 +193,21 @@ class SmokeTest:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         body = None if data is None else json.dumps(data).encode()
-        return _answer(Request(f"http://127.0.0.1:{self._ports['PORT']}{path}", body, headers))
+        return _send(Request(f"http://127.0.0.1:{self._ports['PORT']}{path}", body, headers))
 
-    def _flower(self, login: str) -> int:
+    def _get_flower_status(self, login: str) -> int:
         headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
         address = f"http://127.0.0.1:{self._ports['FLOWER_PORT']}/workers"
-        return _answer(Request(address, headers=headers))[0]
+        return _send(Request(address, headers=headers))[0]
 
-    def _wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+    def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
-        while not (ok := holds()) and time.monotonic() < deadline:
+        while not (ok := condition()) and time.monotonic() < deadline:
             time.sleep(0.3)
         _report(what, ok=ok)
 
 
-def _answer(request: Request) -> tuple[int, Any]:
+def _send(request: Request) -> tuple[int, Any]:
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
             is_json = "json" in response.headers.get("Content-Type", "")

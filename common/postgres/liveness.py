@@ -47,7 +47,7 @@ class LivenessMonitor:
             self._require_ping(PING_TIMEOUT_S)
 
     def check_before_connect(self, parameters: dict[str, Any]) -> None:
-        """Raise `OperationalError` at once while the server is unresponsive."""
+        """Raise `OperationalError` soon if the server is unresponsive, so that no queue grows."""
         self.connection_parameters = parameters
         if self.is_unresponsive:
             self._require_ping(SHORT_PING_TIMEOUT_S)

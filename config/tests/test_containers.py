@@ -77,7 +77,7 @@ def test_every_volume_network_and_secret_is_defined(compose: ComposeFile) -> Non
 
 def test_every_secret_that_a_service_reads_is_defined_and_generated() -> None:
     compose = ComposeFile("compose.prod.yaml", {"DOMAIN": "bureau.example.com"})
-    generated = set(re.findall(r"^keep (\w+)", (DOCKER / "secrets.sh").read_text(), re.M))
+    generated = set(re.findall(r"^create (\w+)", (DOCKER / "secrets.sh").read_text(), re.M))
     assert generated == set(compose.content["secrets"])
     for name, service in compose.services.items():
         text = " ".join(

@@ -1,4 +1,4 @@
-"""The clone's own servers, through everything that happens to them on a laptop."""
+"""The clone's own servers: starts, stops, kills, forks and unusual paths."""
 
 import os
 import shlex
