@@ -1,7 +1,7 @@
 """Fixtures of all tests: named users and their API clients.
 
-One company has an `owner` of rows, a `colleague` with the same role, an `admin` and a machine
-(`worker_account`). The `outsider` and the `superuser` each belong to another company.
+One company has an `owner` of rows, a `colleague` with the same role, an `admin`, and an account for
+a program (`worker_account`). The `outsider` and the `superuser` each belong to another company.
 """
 
 import socket

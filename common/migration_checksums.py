@@ -88,19 +88,25 @@ def _find_error(using: str) -> Error | None:
     if FIRST_MIGRATION not in applied:
         return None
     if AppliedMigration._meta.db_table not in connections[using].introspection.table_names():
-        return Error(
-            "This database was made by a version before 1.0.0, which this version cannot upgrade.",
-            hint=(
-                "Keep using the old version with it, or start with an empty database: for local"
-                " data, remove the folder var/."
-            ),
-            id="common.E001",
-        )
+        return _old_version_error()
     recorded = dict(AppliedMigration.objects.using(using).values_list("name", "checksum"))
     checksums = compute_checksums()
     edited = sorted(n for n in recorded.keys() & checksums if recorded[n] != checksums[n])
-    if not edited:
-        return None
+    return _edited_error(edited) if edited else None
+
+
+def _old_version_error() -> Error:
+    return Error(
+        "This database was made by a version before 1.0.0, which this version cannot upgrade.",
+        hint=(
+            "Keep using the old version with it, or start with an empty database: for local"
+            " data, remove the folder var/."
+        ),
+        id="common.E001",
+    )
+
+
+def _edited_error(edited: list[str]) -> Error:
     return Error(
         f"This database was made by another form of the migrations {', '.join(edited)}.",
         hint=(

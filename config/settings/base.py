@@ -15,7 +15,6 @@ VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
 REVISION = env.revision
-CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 TRUSTED_PROXIES = env.trusted_proxies
 
 INSTALLED_APPS = [

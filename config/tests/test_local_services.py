@@ -468,11 +468,11 @@ def environment(**values: Any) -> Environment:
     return Environment(_env_file=None, debug=True, **values)
 
 
-def test_a_taken_port_is_reported_with_its_setting() -> None:
+def test_a_taken_port_is_reported_with_its_setting(unused_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LocalServiceError, match=rf"Port {port} .*set GRPC_PORT"):
-            check_ports(environment(host="127.0.0.1", port=port - 1, grpc_port=port))
+            check_ports(environment(host="127.0.0.1", port=unused_port, grpc_port=port))
     with pytest.raises(LocalServiceError, match="the same"):
         check_ports(environment(port=9000, grpc_port=9000))
 
