@@ -4,8 +4,9 @@
 #     docker/deploy.sh v1.4.0
 #
 # Migrations run first and must suit the old code (docs/deploy.md). Then new web containers start
-# beside the old ones, which stop when the new ones are healthy. Then the other services follow. If the new release is not
-# ready within a minute, the previous one is restored the same way and this script exits with 1.
+# beside the old ones, which stop when the new ones are healthy. Then the other services follow. If
+# the new release is not ready within a minute, the previous one is restored the same way and this
+# script exits with 1.
 # IMAGE and DOMAIN come from the environment or from docker/.env.
 set -eu
 

@@ -31,59 +31,61 @@ WRITER_TIMEOUT_S = 30
 RETRY_INTERVAL_S = 1.0
 
 # The KEYS of all scripts are the fields of `RedisKeys`.
+_UNPACK_KEYS = "local state_key, writers_key, response_key, lock_prefix = unpack(KEYS)"
 
 # Return the state of the namespace: its version, or "" during a write. If there is no version,
 # store `new_version`.
-_STATE_FUNCTION = f"""
+_GET_STATE = f"""{_UNPACK_KEYS}
 local function get_state(new_version)
   local now = tonumber(redis.call('TIME')[1])
-  if redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0 then
-    redis.call('SET', KEYS[1], '', 'EX', {WRITER_TIMEOUT_S})
+  if redis.call('ZCOUNT', writers_key, now, '+inf') > 0 then
+    redis.call('SET', state_key, '', 'EX', {WRITER_TIMEOUT_S})
     return ''
   end
-  local version = redis.call('GET', KEYS[1])
+  local version = redis.call('GET', state_key)
   if not version or version == '' then
     version = new_version
-    redis.call('SET', KEYS[1], version)
+    redis.call('SET', state_key, version)
   end
   return version
 end
 """
 
-# ARGV: a new version. Return the state, the response, and 1 if the caller has got the lock.
-READ_SCRIPT = f"""{_STATE_FUNCTION}
-local version = get_state(ARGV[1])
+# Return the state, the response, and 1 if the caller has got the lock.
+READ_SCRIPT = f"""{_GET_STATE}
+local new_version = ARGV[1]
+local version = get_state(new_version)
 if version == '' then return {{'', false, 0}} end
-local response = redis.call('GET', KEYS[3])
+local response = redis.call('GET', response_key)
 if response and string.sub(response, 1, #version + 1) == version .. '\\n' then
   return {{version, response, 0}}
 end
-local locked = redis.call('SET', KEYS[4] .. version, 1, 'NX', 'PX', {LOCK_TIMEOUT_MS})
+local locked = redis.call('SET', lock_prefix .. version, 1, 'NX', 'PX', {LOCK_TIMEOUT_MS})
 return {{version, false, locked and 1 or 0}}
 """
 
-# ARGV: the version that the response was computed for, the response.
-STORE_SCRIPT = f"""
-redis.call('DEL', KEYS[4] .. ARGV[1])
-if ARGV[2] ~= '' and redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('SET', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2], 'PX', {MAX_AGE_MS})
+STORE_SCRIPT = f"""{_UNPACK_KEYS}
+local version, response = ARGV[1], ARGV[2]
+redis.call('DEL', lock_prefix .. version)
+if response ~= '' and redis.call('GET', state_key) == version then
+  redis.call('SET', response_key, version .. '\\n' .. response, 'PX', {MAX_AGE_MS})
 end
 """
 
-# ARGV: the writer.
-BEGIN_WRITE_SCRIPT = f"""
+BEGIN_WRITE_SCRIPT = f"""{_UNPACK_KEYS}
+local writer = ARGV[1]
 local now = tonumber(redis.call('TIME')[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-redis.call('ZADD', KEYS[2], now + {WRITER_TIMEOUT_S}, ARGV[1])
-redis.call('EXPIRE', KEYS[2], {2 * WRITER_TIMEOUT_S})
-redis.call('SET', KEYS[1], '', 'EX', {WRITER_TIMEOUT_S})
+redis.call('ZREMRANGEBYSCORE', writers_key, '-inf', now)
+redis.call('ZADD', writers_key, now + {WRITER_TIMEOUT_S}, writer)
+redis.call('EXPIRE', writers_key, {2 * WRITER_TIMEOUT_S})
+redis.call('SET', state_key, '', 'EX', {WRITER_TIMEOUT_S})
 """
 
-# ARGV: the writer, a new version.
-END_WRITE_SCRIPT = f"""{_STATE_FUNCTION}
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('DEL', KEYS[1])
-get_state(ARGV[2])
+END_WRITE_SCRIPT = f"""{_GET_STATE}
+local writer, new_version = ARGV[1], ARGV[2]
+redis.call('ZREM', writers_key, writer)
+redis.call('DEL', state_key)
+get_state(new_version)
 """
 
 
