@@ -1,9 +1,10 @@
 """Fixtures of all tests: named users and their API clients.
 
-One company has an `owner` of rows, a `colleague` with the same role, an `admin` and a machine
-(`worker_account`). The `outsider` and the `superuser` each belong to another company.
+One company has an `owner` of rows, a `colleague` with the same role, an `admin`, and an account for
+a program (`worker_account`). The `outsider` and the `superuser` each belong to another company.
 """
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,17 +24,22 @@ from accounts.tokens import AccessToken
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers of the test suite; its last process stops them."""
-    from config.settings import local
+    from config.settings import METRICS_DIR, local
 
+    if not hasattr(config, "workerinput"):  # metrics of an earlier run, read at each scrape
+        shutil.rmtree(METRICS_DIR, ignore_errors=True)
     local.__enter__()
     config.add_cleanup(lambda: local.__exit__(None, None, None))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need no database as `unit`, for `make fast`."""
+    """Mark the tests that need no database and are not slow as `unit`, for `make fast`."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if not fixtures & {"db", "transactional_db"} and not item.get_closest_marker("django_db"):
+        uses_database = fixtures & {"db", "transactional_db"} or item.get_closest_marker(
+            "django_db"
+        )
+        if not uses_database and not item.get_closest_marker("slow"):
             item.add_marker("unit")
 
 

@@ -115,7 +115,7 @@ def _anchors(queryset: QuerySet) -> list[list[Any]]:
     first_rows = queryset.annotate(row=Mod(number, ANCHOR_BLOCK_ROWS)).filter(row=1)
     anchors = list(first_rows.values_list(*_order_columns(queryset)))
     encoded = json.dumps(anchors, cls=JSONEncoder).encode()
-    if lookup.is_locked_by_caller:
+    if lookup.has_lock:
         store.store_response(lookup, encoded)
     return json.loads(encoded)
 

@@ -1,6 +1,6 @@
-"""Recording what was changed, and by whom.
+"""Record what was changed, and by whom.
 
-An event is a log line for now; later the event table takes the same calls.
+Events are only logged for now; an event table will store them later.
 """
 
 from functools import partial

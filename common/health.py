@@ -11,7 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from common.api.problems import problem
+from common.api.problems import CONTENT_TYPE, problem
 from common.redaction import redacted_message
 from common.single_flight import SingleFlight
 
@@ -32,18 +32,16 @@ def alive(request: HttpRequest) -> JsonResponse:
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """Return 200 if database, cache, broker and a worker answer, else 503."""
-    # Started together, the checks take no longer than the slowest of them.
+    # All checks start first, so that together they take as long as the slowest.
     for check in CHECKS.values():
         check.start()
     deadline = time.monotonic() + CHECKS_TIMEOUT_S
-    results = {name: _result(name, check, deadline) for name, check in CHECKS.items()}
+    results = {name: _get_result(name, check, deadline) for name, check in CHECKS.items()}
     failed = [name for name, result in results.items() if result != "ok"]
     if not failed:
         return JsonResponse({"status": "ok", "checks": results})
     document = problem(503, detail=f"Not ready: {', '.join(failed)}.", code="not_ready")
-    response = JsonResponse(
-        document | {"checks": results}, status=503, content_type="application/problem+json"
-    )
+    response = JsonResponse(document | {"checks": results}, status=503, content_type=CONTENT_TYPE)
     response["Retry-After"] = "2"
     return response
 
@@ -70,16 +68,16 @@ def _check_worker() -> None:
         raise LookupError("no worker answers")
 
 
-_functions: dict[str, Callable[[], None]] = {
+_CHECK_FUNCTIONS: dict[str, Callable[[], None]] = {
     "database": _check_database,
     "cache": _check_cache,
     "broker": _check_broker,
     "worker": _check_worker,
 }
-CHECKS = {name: SingleFlight(f"ready-{name}", check) for name, check in _functions.items()}
+CHECKS = {name: SingleFlight(f"ready-{name}", check) for name, check in _CHECK_FUNCTIONS.items()}
 
 
-def _result(name: str, check: SingleFlight[None], deadline: float) -> str:
+def _get_result(name: str, check: SingleFlight[None], deadline: float) -> str:
     try:
         check.call(timeout_s=max(0.0, deadline - time.monotonic()))
     except TimeoutError:

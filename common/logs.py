@@ -27,7 +27,7 @@ def current_request_id() -> str:
 
 
 class JSONFormatter(structlog.stdlib.ProcessorFormatter):
-    """A faster formatter for our own events without a traceback: a third of the base's time."""
+    """A formatter that is three times as fast for our own events without a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         event = record.msg
@@ -105,27 +105,32 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["console"], "level": level},
-        "loggers": {
-            # Remove the handlers that Django adds.
-            "django": {"handlers": [], "level": level, "propagate": True},
-            # Our own lines for each request and job say the same.
-            "django.request": {"level": "ERROR"},
-            "django.server": {"level": "WARNING"},
-            "celery.worker.strategy": {"level": "WARNING"},
-            "celery.app.trace": {"level": "WARNING"},
-            "celery.beat": {"level": "WARNING"},
-            "httpx": {"level": "WARNING"},
-            "httpx2": {"level": "WARNING"},
-            "openai": {"level": "WARNING"},
-            "psycopg.pool": {"level": "ERROR"},
-            # At DEBUG these log SQL with its values, and requests with their keys.
-            "django.db.backends": {"level": "INFO"},
-            "django.template": {"level": "INFO"},
-            "botocore": {"level": "INFO"},
-            "urllib3": {"level": "INFO"},
-            "kombu": {"level": "INFO"},
-            "celery.pool": {"level": "INFO"},
-        },
+        "loggers": _library_loggers(level),
+    }
+
+
+def _library_loggers(level: str) -> dict[str, dict[str, Any]]:
+    """Return the levels of the loggers of libraries, which log too much or users' data."""
+    return {
+        # Remove the handlers that Django adds.
+        "django": {"handlers": [], "level": level, "propagate": True},
+        # Each request and job has a line of our own.
+        "django.request": {"level": "ERROR"},
+        "django.server": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+        "openai": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},
+        # At DEBUG these log SQL with its values, and requests with their keys.
+        "django.db.backends": {"level": "INFO"},
+        "django.template": {"level": "INFO"},
+        "botocore": {"level": "INFO"},
+        "urllib3": {"level": "INFO"},
+        "kombu": {"level": "INFO"},
+        "celery.pool": {"level": "INFO"},
     }
 
 

@@ -1,10 +1,10 @@
-"""Detect migrations that were edited after they landed or after a database applied them.
+"""Detect migrations that were edited after they were locked or after a database applied them.
 
 `migrate` records the SHA-256 of each applied migration in `AppliedMigration`. A system check
 compares them with the files, so `migrate` and `check --database default` refuse a database whose
 schema the current migrations would not make. In the repository, `MIGRATIONS_LOCK_FILE` lists the
-landed migrations; `lock_migrations --check` compares them in `make lint`. Only the migrations of
-the project's own apps count. Requests are not affected.
+locked migrations; `lock_migrations --check` compares them in `make lint`. Only the migrations of
+the project's own apps are checked, and requests are not affected.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def _checksum(path: Path) -> str:
 
 
 def read_lock_file() -> dict[str, str]:
-    """Return the checksums of the landed migrations by name."""
+    """Return the checksums of the locked migrations by name."""
     try:
         lines = settings.MIGRATIONS_LOCK_FILE.read_text().splitlines()
     except FileNotFoundError:
@@ -88,19 +88,25 @@ def _find_error(using: str) -> Error | None:
     if FIRST_MIGRATION not in applied:
         return None
     if AppliedMigration._meta.db_table not in connections[using].introspection.table_names():
-        return Error(
-            "This database was made by a version before 1.0.0, which this version cannot upgrade.",
-            hint=(
-                "Keep using the old version with it, or start with an empty database: for local"
-                " data, remove the folder var/."
-            ),
-            id="common.E001",
-        )
+        return _old_version_error()
     recorded = dict(AppliedMigration.objects.using(using).values_list("name", "checksum"))
     checksums = compute_checksums()
     edited = sorted(n for n in recorded.keys() & checksums if recorded[n] != checksums[n])
-    if not edited:
-        return None
+    return _edited_error(edited) if edited else None
+
+
+def _old_version_error() -> Error:
+    return Error(
+        "This database was made by a version before 1.0.0, which this version cannot upgrade.",
+        hint=(
+            "Keep using the old version with it, or start with an empty database: for local"
+            " data, remove the folder var/."
+        ),
+        id="common.E001",
+    )
+
+
+def _edited_error(edited: list[str]) -> Error:
     return Error(
         f"This database was made by another form of the migrations {', '.join(edited)}.",
         hint=(

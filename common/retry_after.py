@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 MAX_RETRY_AFTER_S = 86_400.0
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds that `Retry-After` or `retry-after-ms` asks for, at most a day.
 
     `None` without a valid header. A date is compared with the response's own `Date`, so that a

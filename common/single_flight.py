@@ -1,4 +1,4 @@
-"""Calling a function that may hang, without hanging and without calling it twice at once."""
+"""Call a function that may hang with a timeout, and never twice at the same time."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,8 +12,8 @@ T = TypeVar("T")
 class SingleFlight(Generic[T]):
     """A function that runs in its own thread, at most once at a time.
 
-    A caller that arrives during a run waits for the result of that run. So a server that hangs
-    costs one thread and one connection, however many callers there are.
+    Callers that arrive meanwhile wait for the same result. So a server that hangs occupies one
+    thread and one connection, however many callers there are.
     """
 
     def __init__(self, name: str, function: Callable[[], T]) -> None:
@@ -23,7 +23,7 @@ class SingleFlight(Generic[T]):
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     def start(self) -> Future[T]:
-        """Return the future of the current run; start a run if there is none."""
+        """Start the function unless it is running, and return the future of its result."""
         with self._lock:
             if self._future is None or self._future.done():
                 # With the first caller's context, so that log lines have its request id.
@@ -31,5 +31,5 @@ class SingleFlight(Generic[T]):
             return self._future
 
     def call(self, *, timeout_s: float) -> T:
-        """Return the result of the current run; raise `TimeoutError`, or what the run raised."""
+        """Return the function's result or raise its error; raise `TimeoutError` if it is late."""
         return self.start().result(timeout=timeout_s)

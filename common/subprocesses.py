@@ -1,7 +1,7 @@
-"""Start a module of Bureau as a fresh interpreter beside a worker.
+"""Start a module of Bureau in a new Python interpreter.
 
-A fork would copy the worker's threads, connections and locks in an arbitrary state. These
-processes have neither Bureau's secrets in their environment nor, unless they import it, Django.
+A fork would copy the worker's threads, connections and locks in an arbitrary state. The environment
+of the new process contains no secrets, and Django is loaded only if the module imports it.
 """
 
 import json
@@ -18,8 +18,8 @@ INHERITED_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 def start(module: str, arguments: dict[str, Any], **options: Any) -> subprocess.Popen[bytes]:
     """Run `python -m module` with `arguments` as JSON in its only argument.
 
-    The id of this process is added to them as `parent`. `options` go to `Popen`. The child gets a
-    session of its own, so that Ctrl-C in a terminal reaches only the parent, which decides.
+    The argument also has the id of this process as `parent`. `options` are those of `Popen`. The
+    child has its own session, so that Ctrl-C in a terminal reaches only the parent.
     """
     return subprocess.Popen(  # noqa: S603 - this interpreter and our own modules
         [sys.executable, "-m", module, json.dumps({"parent": os.getpid(), **arguments})],

@@ -29,7 +29,7 @@ def sweep_jobs() -> None:
         try:
             failed, published = sweeper.sweep(model)
         except Exception:
-            # The other models are swept even if one fails.
+            # Continue with the other models.
             log.exception("sweep_error", kind=model._meta.label)
             outcome = "error"
             continue

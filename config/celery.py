@@ -33,8 +33,8 @@ app.autodiscover_tasks()
 class Scheduler(beat.Scheduler):
     """A beat that sweeps jobs in its own process.
 
-    A sweep that was sent to a queue would wait behind the jobs that it sweeps, and expire, or
-    pile up while there is no worker.
+    A sweep in a queue would wait behind the jobs that it sweeps. Without a worker, sweeps would
+    expire or pile up.
     """
 
     def apply_async(

@@ -61,8 +61,8 @@ def limit_waiting_bodies(application: Application, *, threads: int, max_bytes: i
 
     A chunked body, whose length Django does not know, is read first, up to one byte more than
     `max_bytes`, which Django then refuses. A small body that the application has not read is
-    drained after the answer: the server would close the connection, without saying so, and the
-    next request on it would be lost.
+    drained after the response. Otherwise the server would close the connection without notice, and
+    the client's next request on it would fail.
     """
     slots = BoundedSemaphore(max(1, threads - 1))
 

@@ -1,3 +1,3 @@
-"""The release: the only place that names it."""
+"""The version of this release, defined only here."""
 
 VERSION = "1.0.0"

@@ -4,8 +4,9 @@
 #     docker/deploy.sh v1.4.0
 #
 # Migrations run first and must suit the old code (docs/deploy.md). Then new web containers start
-# beside the old ones, which stop when the new are healthy; then the rest. If the new release is not
-# ready within a minute, the previous one is restored the same way and this script exits with 1.
+# beside the old ones, which stop when the new ones are healthy. Then the other services follow. If
+# the new release is not ready within a minute, the previous one is restored the same way and this
+# script exits with 1.
 # IMAGE and DOMAIN come from the environment or from docker/.env.
 set -eu
 
@@ -16,15 +17,15 @@ if [ -f .env ]; then
     . ./.env
     set +a
 fi
-: "${DOMAIN:?Set DOMAIN to the name that people reach this by}"
+: "${DOMAIN:?Set DOMAIN to the public host name}"
 previous=$(cat release 2> /dev/null || true)
 
 compose() {
     docker compose --file compose.prod.yaml "$@"
 }
 
-# `set -e` has no effect where this is called, so each step handles its own failure.
-roll() {
+# Called where `set -e` has no effect: each step handles its own failure.
+replace_release() {
     TAG=$1
     export TAG
     running=$(compose ps --quiet web)
@@ -39,7 +40,7 @@ roll() {
         done
         return 1
     fi
-    # A stopped container first finishes its requests.
+    # A container that stops finishes its requests first.
     docker stop --time 30 $running &&
         docker rm $running &&
         compose up --detach --no-deps --no-recreate --scale "web=$count" web &&
@@ -48,7 +49,7 @@ roll() {
 }
 
 is_ready() {
-    for _ in $(seq "${READY_ATTEMPTS:-30}"); do
+    for _ in $(seq "${READY_CHECKS:-30}"); do
         if curl --fail --silent --output /dev/null --max-time 5 \
             --resolve "$DOMAIN:443:127.0.0.1" "https://$DOMAIN/ready"; then
             return 0
@@ -58,19 +59,19 @@ is_ready() {
     return 1
 }
 
-echo "From ${previous:-nothing} to $new."
+echo "Replacing ${previous:-nothing} by $new."
 TAG=$new compose pull --quiet migrate flower
 TAG=$new compose run --rm migrate
-if roll "$new" && is_ready; then
+if replace_release "$new" && is_ready; then
     echo "$new" > release
     echo "$new runs."
     exit 0
 fi
 if [ -z "$previous" ]; then
-    echo "$new is not ready, and there is no previous release." >&2
+    echo "$new is not ready, and there is no previous release to restore." >&2
     exit 1
 fi
-echo "$new is not ready: back to $previous." >&2
-roll "$previous"
+echo "$new is not ready: restoring $previous." >&2
+replace_release "$previous"
 is_ready || echo "$previous is not ready either." >&2
 exit 1

@@ -1,6 +1,7 @@
 """Check that the process of this container answers: `healthcheck.py web|worker|grpc|flower`.
 
-Exits with 0 or raises. It runs every few seconds, so each check imports only what it needs.
+It exits with 0, or raises an exception. It runs every few seconds, so each check imports only what
+it needs.
 """
 
 import os

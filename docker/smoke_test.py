@@ -93,7 +93,7 @@ class SmokeTest:
         self.start("web")
         self._wait_until("web answers /health", lambda: self._is_healthy("web"))
         _report("/ready names the missing worker", ok=self._get("/ready")[0] == 503)
-        self._check_that_beat_recovers_a_lost_job()
+        self._check_recovery_of_a_lost_job()
         _report("/ready is 200 now", ok=self._get("/ready")[0] == 200)
         _report("the admin's files are served", ok=self._serves_static())
         self.start("grpc")
@@ -102,7 +102,7 @@ class SmokeTest:
         self._wait_until("flower answers", lambda: self._is_healthy("flower"))
         _report("flower requires a password", ok=self._flower("wrong:wrong") == 401)
         credentials = (self._secrets / "flower_basic_auth").read_text().strip()
-        _report("flower accepts the right one", ok=self._flower(credentials) == 200)
+        _report("flower accepts the right one", ok=self._get_flower_status(credentials) == 200)
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
         command = ["docker/entrypoint.sh", *self._compose.services[service]["command"]]
@@ -152,7 +152,7 @@ class SmokeTest:
             subprocess.run(command, cwd=REPOSITORY, env=build, check=True)
         return folder
 
-    def _check_that_beat_recovers_a_lost_job(self) -> None:
+    def _check_recovery_of_a_lost_job(self) -> None:
         """Delete the message of a note's job, so that only beat can publish it again."""
         token = self._login()
         text = {"raw_text": "The pump failed on Monday. It was replaced on Tuesday."}
@@ -193,12 +193,12 @@ class SmokeTest:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         body = None if data is None else json.dumps(data).encode()
-        return _answer(Request(f"http://127.0.0.1:{self._ports['PORT']}{path}", body, headers))
+        return _send(Request(f"http://127.0.0.1:{self._ports['PORT']}{path}", body, headers))
 
-    def _flower(self, login: str) -> int:
+    def _get_flower_status(self, login: str) -> int:
         headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
         address = f"http://127.0.0.1:{self._ports['FLOWER_PORT']}/workers"
-        return _answer(Request(address, headers=headers))[0]
+        return _send(Request(address, headers=headers))[0]
 
     def _wait_until(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
@@ -207,7 +207,7 @@ class SmokeTest:
         _report(what, ok=ok)
 
 
-def _answer(request: Request) -> tuple[int, Any]:
+def _send(request: Request) -> tuple[int, Any]:
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=10) as response:
             is_json = "json" in response.headers.get("Content-Type", "")

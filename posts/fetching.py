@@ -10,7 +10,7 @@ import httpx2
 import stamina
 from django.conf import settings
 
-from common.retry_after import retry_after
+from common.retry_after import parse_retry_after
 from posts.errors import FeedError
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 5.0
@@ -141,7 +141,7 @@ async def _read_payload(response: httpx2.Response, url: str) -> Payload:
     status = response.status_code
     if status != OK:
         is_retryable = status >= 500 or status in RETRYABLE_STATUSES
-        delay = retry_after(response.headers, time.time()) if is_retryable else None
+        delay = parse_retry_after(response.headers, time.time()) if is_retryable else None
         raise FeedError(f"answered {status}.", is_retryable=is_retryable, retry_after=delay)
     if response.headers.get("content-encoding", "identity") != "identity":
         raise FeedError("is compressed, although an uncompressed answer was requested.")

@@ -8,7 +8,7 @@ from rest_framework.viewsets import ReadOnlyModelViewSet
 from common.api.viewsets import FilteringMixin
 from posts import services
 from posts.filters import PostFilter
-from posts.freshness import headers, make_cache_note
+from posts.freshness import headers, make_cache_metadata
 from posts.models import Feed, Post
 from posts.serializers import PostSerializer
 
@@ -41,8 +41,8 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.feed:
-            note = make_cache_note(self.feed)
-            response.cache_note = note  # type: ignore[attr-defined]
+            note = make_cache_metadata(self.feed)
+            response.cache_metadata = note  # type: ignore[attr-defined]
             for name, value in headers(note).items():
                 response[name] = value
         return response

@@ -39,7 +39,7 @@ def record_request(call: CallRecord) -> None:
 
 
 def record_usage(model: str, cost_usd: Decimal, **tokens: int) -> None:
-    """Count tokens and cost alone, where they become known after the request has ended."""
+    """Count tokens and cost that become known after the request has ended."""
     for kind, count in tokens.items():
         TOKENS.labels(model, kind).inc(count)
     COST.labels(model).inc(float(cost_usd))

@@ -51,11 +51,11 @@ class SummaryResult:
 
 
 class SummaryRefused(Exception):
-    """A final failure: another try with the same text and settings would fail the same way."""
+    """A final failure: the same text and settings would fail again."""
 
 
 class ProviderUnavailable(Exception):
-    """A temporary failure; `retry_after` is the pause in seconds that the provider asks for."""
+    """A temporary failure; `retry_after` is the provider's `Retry-After` in seconds, if any."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -78,7 +78,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """An upper bound of what a request can use and cost, known before it leaves."""
+    """An upper bound of the tokens and the cost of a request, known before it is sent."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -89,9 +89,9 @@ class CostEstimate:
 class CallRecord:
     """How one request to the provider ended, for the ledger.
 
-    `status` is the HTTP status, `None` if none came. `attempt` counts from 1 for each answer. Where
-    the provider may bill a request whose usage is unknown, all figures are 0 and `is_estimate` is
-    set: the `CostEstimate` given to `Recorder.begin` then stands for them.
+    `status` is the HTTP status, or `None` without a response. `attempt` numbers the requests for
+    one answer, from 1. If the provider may bill a request whose usage is unknown, tokens and cost
+    are 0 and `is_estimate` is true: then the `CostEstimate` given to `Recorder.begin` applies.
     """
 
     model: str
@@ -111,15 +111,15 @@ class CallRecord:
 class Recorder(Protocol):
     """Records calls, and keeps the notes on the parts of a long text.
 
-    Its methods are called in the thread that called `summarize`, never in parallel. What they raise
-    ends the summary.
+    Its methods are called in the thread that called `summarize`, never in parallel. If one raises
+    an exception, the summary ends with it.
     """
 
     def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> object:
-        """Record a request before it leaves, so that a killed worker leaves a trace.
+        """Record a request before it is sent, so that it is known even if the worker is killed.
 
-        The returned handle is sent as `X-Client-Request-Id`, by which the provider's export can be
-        compared with the ledger; `None` sends no id.
+        The returned handle is sent as `X-Client-Request-Id` and identifies the request in the
+        provider's export. With `None` no header is sent.
         """
         ...
 
@@ -132,7 +132,7 @@ class Recorder(Protocol):
         ...
 
     def save_notes(self, key: str, notes: str) -> None:
-        """Save the notes on a part, so that another try of the summary need not pay for them."""
+        """Save the notes on a part, so that a later run does not pay for them again."""
         ...
 
 
@@ -158,7 +158,7 @@ def ignore_progress(done: int, total: int) -> None:
 
 
 class Summarizer(Protocol):
-    """Anything that makes summaries; `model` is its name in each result."""
+    """The interface of a summariser; `model` is its name in each result."""
 
     model: str
 
@@ -172,7 +172,7 @@ class Summarizer(Protocol):
         """Return the summary of `request.text`.
 
         `progress(done, total)` is called after each step, in the calling thread. `total` can grow
-        when the parts of a long text need another round. Raises `SummaryRefused` and
+        if the notes on a long text need another round. Raises `SummaryRefused` and
         `ProviderUnavailable`.
         """
         ...

@@ -15,7 +15,7 @@ from common.api.exceptions import Conflict
 
 
 def as_api_exception(error: IntegrityError) -> APIException | None:
-    """Return the API error for a violated constraint, or `None` if it is a bug of ours.
+    """Return the API error for a violated constraint, or `None` if its cause is a bug.
 
     Serializers check before they write, but two simultaneous requests can both pass the check.
     """

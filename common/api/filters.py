@@ -108,13 +108,13 @@ class UTCDateTimeField(IsoDateTimeField):
             raise FormError(self.error_messages["invalid"], "invalid") from None
 
 
-class TimeFilter(django_filters.IsoDateTimeFilter):
+class UTCDateTimeFilter(django_filters.IsoDateTimeFilter):
     field_class = UTCDateTimeField
 
 
 class CreatedFilter(FilterSet):
     """Filters by creation time and creator."""
 
-    created_after = TimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = TimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = UTCDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = UTCDateTimeFilter(field_name="created_at", lookup_expr="lt")
     user_id = django_filters.UUIDFilter(label="The user who created the row.")

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: repeating a POST with the same key creates nothing twice.
+"""`Idempotency-Key`: a POST that is repeated with the same key creates nothing twice.
 
 The response is stored in the transaction that does the work, under an advisory lock on the key
 that lasts as long as that transaction. So the work is never committed without its response, and

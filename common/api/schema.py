@@ -17,7 +17,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
 
-from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, references
+from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, build_references
 from common.api.schema_examples import SchemaExamples
 from common.api.serializers import ModelSerializer, Serializer
 
@@ -51,7 +51,7 @@ class AutoSchema(BaseAutoSchema):
         for status, response in responses.items():
             response["description"] = response["description"] or HTTPStatus(int(status)).phrase
             response.setdefault("headers", {}).update(
-                references("headers", self._response_headers())
+                build_references("headers", self._response_headers())
             )
         if self._is_cached():
             responses["304"] = {"description": "Nothing has changed."}
@@ -132,7 +132,7 @@ class AutoSchema(BaseAutoSchema):
             yield from (name for name in HEADERS if name.startswith("RateLimit-"))
 
     def _throttles(self) -> list[type[BaseThrottle]]:
-        # Not `get_throttles`: a view may choose throttles by the request, and here is none.
+        # Not `get_throttles`, which may depend on the request: here is only the view.
         return list(self.view.throttle_classes)
 
     def _problem_statuses(self, operation: dict[str, Any]) -> Iterator[int]:

@@ -46,7 +46,7 @@ PROBLEM_TYPES = {
     ),
 }
 PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
-# Each with its description and its schema.
+# The description and the schema of each header.
 HEADERS = {
     "X-Request-ID": ("The id of this request in our logs.", {"type": "string"}),
     "ETag": ("The version of the response, for conditional requests.", {"type": "string"}),
@@ -112,10 +112,11 @@ def _problem_response(status: int, problem_type: ProblemType) -> dict[str, Any]:
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     return {
         "description": problem_type.description,
-        "headers": references("headers", names),
+        "headers": build_references("headers", names),
         "content": {CONTENT_TYPE: content},
     }
 
 
-def references(section: str, names: Iterable[str]) -> dict[str, Any]:
+def build_references(section: str, names: Iterable[str]) -> dict[str, Any]:
+    """Return references to the shared components `names` of a section, by name."""
     return {name: {"$ref": f"#/components/{section}/{name}"} for name in names}

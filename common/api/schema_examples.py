@@ -1,6 +1,6 @@
 """Examples for the OpenAPI schema, generated from field names, types and formats.
 
-An app adds examples for its own fields by a dict `schema_examples` on its `AppConfig`: a key is
+An app adds examples of its own fields with a dict `schema_examples` on its `AppConfig`. A key is
 the name of a field, or `Component.field` for the schemas with `Component` in their name.
 """
 
@@ -142,8 +142,8 @@ class SchemaExamples:
 
 def collect_field_examples() -> Mapping[str, Any]:
     """Return the general examples and those of all apps."""
-    of_apps = (getattr(config, "schema_examples", {}) for config in apps.get_app_configs())
-    return ChainMap(FIELD_EXAMPLES, *of_apps)
+    app_examples = (getattr(config, "schema_examples", {}) for config in apps.get_app_configs())
+    return ChainMap(FIELD_EXAMPLES, *app_examples)
 
 
 def _omit(schema: dict[str, Any], key: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Backup:
             raise BackupError(f"{path} is damaged: {names_text}. Nothing was changed.")
 
     def members(self) -> Iterator[tuple[str, IO[bytes]]]:
-        """Yield each member's name and content; read a content before the next member.
+        """Yield each member's name and content, to be read before the next member.
 
         Use it within `convert_errors`.
         """

@@ -22,6 +22,7 @@ from common.backup.tables import (
     tables_with_rows,
 )
 from common.backup.writer import CHUNK_BYTES
+from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +39,13 @@ def restore_backup(backup: Backup, *, replace: bool = False) -> None:
         _check_is_empty()
     with tempfile.TemporaryDirectory(dir=_staging_parent()) as staging, transaction.atomic():
         _restore_rows(backup, Path(staging))
-        # Swap the folders last: after it only the commit can fail.
+        # Swap the folders last: after this only the commit can fail.
         _swap_folders(Path(staging))
     # The cache belongs to the replaced rows. Beat publishes the restored jobs again.
     try:
         cache.clear()
     except (RedisError, OSError) as error:
-        log.warning("cache_not_cleared", error=repr(error))
+        log.warning("cache_not_cleared", error=redacted_message(error))
 
 
 def _check_schema(manifest: Manifest) -> None:
@@ -69,8 +70,8 @@ def _check_schema(manifest: Manifest) -> None:
 
 
 def _join_names(names: list[str]) -> str:
-    hidden = len(names) - MAX_NAMES_IN_ERROR
-    return ", ".join(names[:MAX_NAMES_IN_ERROR]) + (f" and {hidden} more" if hidden > 0 else "")
+    rest = len(names) - MAX_NAMES_IN_ERROR
+    return ", ".join(names[:MAX_NAMES_IN_ERROR]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _check_is_empty() -> None:

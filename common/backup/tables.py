@@ -13,8 +13,8 @@ from common.models import AppliedMigration
 
 # These tables describe the schema of the rows. A restore compares the schema instead.
 EXCLUDED_TABLES = ("django_migrations", AppliedMigration._meta.db_table)
-# `migrate` fills these tables, so a database with rows in them alone is empty. An app names its
-# own ones in `tables_filled_by_migrate` on its `AppConfig`.
+# `migrate` fills these tables, so a database with rows only in them counts as empty. An app lists
+# its own such tables in `tables_filled_by_migrate` on its `AppConfig`.
 DJANGO_TABLES_FILLED_BY_MIGRATE = ("django_content_type", "auth_permission")
 
 Schema = dict[str, dict[str, str]]
@@ -121,8 +121,8 @@ def read_sequences() -> dict[str, int]:
 
 def tables_with_rows() -> Iterator[str]:
     """Yield the tables that have rows, except those that `migrate` fills."""
-    of_apps = (getattr(a, "tables_filled_by_migrate", ()) for a in apps.get_app_configs())
-    filled_by_migrate = {*DJANGO_TABLES_FILLED_BY_MIGRATE}.union(*of_apps)
+    tables_of_apps = (getattr(a, "tables_filled_by_migrate", ()) for a in apps.get_app_configs())
+    filled_by_migrate = {*DJANGO_TABLES_FILLED_BY_MIGRATE}.union(*tables_of_apps)
     with connection.cursor() as cursor:
         for table in read_tables():
             if table.name not in filled_by_migrate:

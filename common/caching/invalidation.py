@@ -1,4 +1,4 @@
-"""Invalidating cached responses when rows change.
+"""Invalidate cached responses when rows change.
 
 Use `invalidate_on_commit` around a write, or derive the model from `CachedModel` and its queryset
 from `CachedQuerySet` to have all writes covered.
@@ -52,16 +52,17 @@ def invalidate(invalidation: Invalidation) -> JobResult:
 def invalidate_on_commit(*namespaces: str) -> Iterator[None]:
     """Open a transaction whose writes invalidate the namespaces.
 
-    From here until the commit no cached response is used; after it only new ones are.
+    Until the commit no cached response is used, and after it only new ones.
     """
     with transaction.atomic(), ExitStack() as writes:
         for namespace in namespaces:
-            writes.enter_context(_write_to(namespace))
+            writes.enter_context(_write_to_namespace(namespace))
         yield
 
 
 @contextmanager
-def _write_to(namespace: str) -> Iterator[None]:
+def _write_to_namespace(namespace: str) -> Iterator[None]:
+    """Begin a write to the namespace; end it after the commit, or at once on an error."""
     invalidation = Invalidation.objects.create(namespace=namespace)
     writer = ""
     with suppress(*CACHE_ERRORS):

@@ -4,7 +4,7 @@ from prometheus_client import Counter
 
 from common.metrics.registry import counter
 
-READS = counter(
+REQUESTS = counter(
     "cache_requests_total",
     "Requests that the byte cache may answer: hit, miss, bypass.",
     "namespace",
@@ -12,10 +12,10 @@ READS = counter(
 )
 
 
-def record_read(namespace: str, result: str) -> None:
+def record_request(namespace: str, result: str) -> None:
     _series(namespace, result).inc()
 
 
 @cache
 def _series(namespace: str, result: str) -> Counter:
-    return READS.labels(namespace, result)
+    return REQUESTS.labels(namespace, result)

@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from common.api.problems import wants_html
 from common.caching import store
 from common.caching.etags import etag_of, matches
-from common.caching.metrics import record_read
+from common.caching.metrics import record_request
 from common.caching.store import BYPASS, Lookup
 from common.csp import ContentSecurityPolicyMiddleware
 from common.middleware import ProblemDetailsMiddleware, canonicalize_path
@@ -36,18 +36,17 @@ class ByteCacheMiddleware:
     """Answers public GET requests with cached bytes.
 
     `BYTE_CACHE` maps routes to namespaces. Only JSON is cached; a request for HTML passes through.
-    A view may set `response.cache_note`, which is stored with the bytes; the namespace's function
-    in `BYTE_CACHE_HEADERS` turns it into headers that are correct at the time of each answer.
+    A view may set `response.cache_metadata`, a string that is stored with the bytes. On each hit
+    the namespace's function in `BYTE_CACHE_HEADERS` computes headers from it, such as `Age`.
 
-    This middleware comes before sessions, cookies and users, which public responses do not need.
-    On a miss it calls the view directly, past these middlewares too, and adds the security and
-    CORS headers that the skipped middlewares would have added.
+    Hit or miss, the middlewares after this one (sessions, users and so on) are skipped, because
+    public responses do not need them. Their security and CORS headers are added here.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self.routes = [
-            (re.compile(_pattern(route)), route, namespace)
+            (re.compile(_route_regex(route)), route, namespace)
             for route, namespace in settings.BYTE_CACHE.items()
         ]
         self.header_functions = {
@@ -57,7 +56,7 @@ class ByteCacheMiddleware:
         self.cors = CorsMiddleware(get_response)
         call_view = cast(GetResponse, convert_exception_to_response(self._call_view))
         self.problems = ProblemDetailsMiddleware(call_view)
-        self.compute = RateLimitHeadersMiddleware(self.problems)
+        self.view_chain = RateLimitHeadersMiddleware(self.problems)
         self.headers = _security_headers() | {"Vary": "Accept, origin"}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -72,9 +71,9 @@ class ByteCacheMiddleware:
         if lookup.response is not None:
             result, response = "hit", self._cached_response(namespace, lookup.response)
         else:
-            result = "miss" if lookup.is_locked_by_caller else "bypass"
+            result = "miss" if lookup.has_lock else "bypass"
             response = self._compute_response(request, lookup)
-        record_read(namespace, result)
+        record_request(namespace, result)
         if "HTTP_ORIGIN" in request.META:
             self.cors.add_response_headers(request, response)
         if response.status_code == 200:
@@ -94,22 +93,22 @@ class ByteCacheMiddleware:
 
     def _cached_response(self, namespace: str, stored: bytes) -> HttpResponse:
         head, _, body = stored.partition(b"\n")
-        etag, _, note = head.decode().partition(" ")
+        etag, _, metadata = head.decode().partition(" ")
         headers = self.headers | {"ETag": etag}
-        if note:
-            headers |= self.header_functions[namespace](note)
+        if metadata:
+            headers |= self.header_functions[namespace](metadata)
         return HttpResponse(body, "application/json", headers=headers)
 
     def _compute_response(self, request: HttpRequest, lookup: Lookup) -> HttpResponse:
         stored = None
         try:
-            response = self.compute(request)
+            response = self.view_chain(request)
             if response.status_code == 200:
                 response["ETag"] = etag_of(response.content)
-                note = getattr(response, "cache_note", "")
-                stored = f"{response['ETag']} {note}\n".encode() + response.content
+                metadata = getattr(response, "cache_metadata", "")
+                stored = f"{response['ETag']} {metadata}\n".encode() + response.content
         finally:
-            if lookup.is_locked_by_caller:
+            if lookup.has_lock:
                 store.store_response(lookup, stored)
         for name, value in self.headers.items():
             response[name] = value
@@ -128,10 +127,10 @@ class ByteCacheMiddleware:
 
 
 def look_up_or_wait(namespace: str, key: str) -> Lookup:
-    """Look up a response; while another caller computes it, wait for that for a few seconds."""
+    """Look up a response; if another caller computes it, wait for a few seconds."""
     lookup = store.look_up(namespace, key)
     deadline, interval = time.monotonic() + MAX_WAIT_S, MIN_POLL_INTERVAL_S
-    while lookup.response is None and not lookup.is_locked_by_caller and lookup is not BYPASS:
+    while lookup.response is None and not lookup.has_lock and lookup is not BYPASS:
         if time.monotonic() > deadline:
             break
         time.sleep(interval)
@@ -142,9 +141,9 @@ def look_up_or_wait(namespace: str, key: str) -> Lookup:
 
 @lru_cache(maxsize=4096)
 def cache_key(path: str, query: str) -> str:
-    """Return one key for all spellings of a request: the path and its parameters by name.
+    """Return the same key for all spellings of a request: its path and sorted parameters.
 
-    The order of the values of one name is kept, as the last value is the one that counts.
+    Values of the same parameter keep their order, because views use the last one.
     """
     if not query:
         return path
@@ -156,7 +155,7 @@ def cache_key(path: str, query: str) -> str:
 
 
 def apply_if_none_match(request: HttpRequest, response: HttpResponse) -> None:
-    """Turn the response into an empty 304 if the client has these bytes already."""
+    """Turn the response into an empty 304 if the client already has these bytes."""
     header = request.META.get("HTTP_IF_NONE_MATCH")
     if header and matches(header, response["ETag"], weak=True):
         response.status_code = 304
@@ -166,7 +165,7 @@ def apply_if_none_match(request: HttpRequest, response: HttpResponse) -> None:
     response["Cache-Control"] = "no-cache"
 
 
-def _pattern(route: str) -> str:
+def _route_regex(route: str) -> str:
     return route.replace("<uuid:pk>", "[0-9a-f-]{36}").replace("<int:pk>", "[0-9]{1,19}")
 
 

@@ -8,7 +8,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -21,87 +21,104 @@ from common.redaction import redacted_message
 log = structlog.get_logger(__name__)
 
 PREFIX = "bureau:bytes"
-# Limits the effect of a write that Redis has lost: no response is used for longer.
+# If Redis loses a write, old responses are used for at most this time.
 MAX_AGE_MS = 60_000
 # How long one caller may compute a response while the others wait for it.
 LOCK_TIMEOUT_MS = 5_000
-# A writer that has not ended after this time counts as dead.
+# A writer that has not ended after this time is ignored.
 WRITER_TIMEOUT_S = 30
-# After an error Redis is not asked for this time.
+# After an error no command is sent to Redis for this time.
 RETRY_INTERVAL_S = 1.0
 
-# Returns the state of the namespace: its version, or "" during a write. Where there is no version
-# it stores `new_version`. KEYS of all scripts: the state, the set of writers.
-_STATE_FUNCTION = f"""
-local function state(new_version)
+# The KEYS of all scripts are the fields of `RedisKeys`.
+_UNPACK_KEYS = "local state_key, writers_key, response_key, lock_prefix = unpack(KEYS)"
+
+# Return the state of the namespace: its version, or "" during a write. If there is no version,
+# store `new_version`.
+_GET_STATE = f"""{_UNPACK_KEYS}
+local function get_state(new_version)
   local now = tonumber(redis.call('TIME')[1])
-  if redis.call('ZCOUNT', KEYS[2], now, '+inf') > 0 then
-    redis.call('SET', KEYS[1], '', 'EX', {WRITER_TIMEOUT_S})
+  if redis.call('ZCOUNT', writers_key, now, '+inf') > 0 then
+    redis.call('SET', state_key, '', 'EX', {WRITER_TIMEOUT_S})
     return ''
   end
-  local version = redis.call('GET', KEYS[1])
+  local version = redis.call('GET', state_key)
   if not version or version == '' then
     version = new_version
-    redis.call('SET', KEYS[1], version)
+    redis.call('SET', state_key, version)
   end
   return version
 end
 """
 
-# More KEYS: the response, its lock. ARGV: a new version.
-READ_SCRIPT = f"""{_STATE_FUNCTION}
-local version = state(ARGV[1])
+# Return the state, the response, and 1 if the caller has got the lock.
+READ_SCRIPT = f"""{_GET_STATE}
+local new_version = ARGV[1]
+local version = get_state(new_version)
 if version == '' then return {{'', false, 0}} end
-local response = redis.call('GET', KEYS[3])
+local response = redis.call('GET', response_key)
 if response and string.sub(response, 1, #version + 1) == version .. '\\n' then
   return {{version, response, 0}}
 end
-local locked = redis.call('SET', KEYS[4] .. version, 1, 'NX', 'PX', {LOCK_TIMEOUT_MS})
+local locked = redis.call('SET', lock_prefix .. version, 1, 'NX', 'PX', {LOCK_TIMEOUT_MS})
 return {{version, false, locked and 1 or 0}}
 """
 
-# More KEYS: the response, its lock. ARGV: the version it was computed for, the response.
-STORE_SCRIPT = f"""
-redis.call('DEL', KEYS[4] .. ARGV[1])
-if ARGV[2] ~= '' and redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('SET', KEYS[3], ARGV[1] .. '\\n' .. ARGV[2], 'PX', {MAX_AGE_MS})
+STORE_SCRIPT = f"""{_UNPACK_KEYS}
+local version, response = ARGV[1], ARGV[2]
+redis.call('DEL', lock_prefix .. version)
+if response ~= '' and redis.call('GET', state_key) == version then
+  redis.call('SET', response_key, version .. '\\n' .. response, 'PX', {MAX_AGE_MS})
 end
 """
 
-# ARGV: the writer.
-BEGIN_WRITE_SCRIPT = f"""
+BEGIN_WRITE_SCRIPT = f"""{_UNPACK_KEYS}
+local writer = ARGV[1]
 local now = tonumber(redis.call('TIME')[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-redis.call('ZADD', KEYS[2], now + {WRITER_TIMEOUT_S}, ARGV[1])
-redis.call('EXPIRE', KEYS[2], {2 * WRITER_TIMEOUT_S})
-redis.call('SET', KEYS[1], '', 'EX', {WRITER_TIMEOUT_S})
+redis.call('ZREMRANGEBYSCORE', writers_key, '-inf', now)
+redis.call('ZADD', writers_key, now + {WRITER_TIMEOUT_S}, writer)
+redis.call('EXPIRE', writers_key, {2 * WRITER_TIMEOUT_S})
+redis.call('SET', state_key, '', 'EX', {WRITER_TIMEOUT_S})
 """
 
-# ARGV: the writer, a new version.
-END_WRITE_SCRIPT = f"""{_STATE_FUNCTION}
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('DEL', KEYS[1])
-state(ARGV[2])
+END_WRITE_SCRIPT = f"""{_GET_STATE}
+local writer, new_version = ARGV[1], ARGV[2]
+redis.call('ZREM', writers_key, writer)
+redis.call('DEL', state_key)
+get_state(new_version)
 """
+
+
+class RedisKeys(NamedTuple):
+    """The Redis keys of a namespace and of one response in it."""
+
+    state: str = ""
+    writers: str = ""
+    response: str = ""
+    lock_prefix: str = ""  # followed by the version
+
+
+_NO_KEYS = RedisKeys()
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The result of a look-up: a cached `response`, or whether the caller has to compute it.
+    """The result of a look-up: a cached `response`, if there is one.
 
-    If `is_locked_by_caller`, the caller computes the response and passes this to `store_response`.
+    With `has_lock` the caller must compute the response and call `store_response` with this
+    object. Without both, another caller computes the response, unless this is `BYPASS`.
     """
 
-    keys: tuple[str, ...] = ()
+    keys: RedisKeys = _NO_KEYS
     version: bytes = b""
     response: bytes | None = None
-    is_locked_by_caller: bool = False
+    has_lock: bool = False
 
 
 # Compute the response without waiting and without storing it.
 BYPASS = Lookup()
 
-# By `time.monotonic`: until then Redis is not asked.
+# Before this time (`time.monotonic`) no command is sent to Redis.
 unavailable_until = 0.0
 
 
@@ -111,7 +128,7 @@ def look_up(namespace: str, key: str) -> Lookup:
         return BYPASS
     keys = _keys(namespace, key)
     try:
-        version, response = _execute("MGET", keys[0], keys[2])
+        version, response = _execute("MGET", keys.state, keys.response)
         if version and response and response.startswith(version + b"\n"):
             return Lookup(keys, version, response[len(version) + 1 :])
         return BYPASS if version == b"" else _look_up_or_lock(keys)
@@ -123,24 +140,24 @@ def look_up(namespace: str, key: str) -> Lookup:
 def store_response(lookup: Lookup, response: bytes | None) -> None:
     """Store a computed response and release the lock; `None` only releases it."""
     try:
-        _run(STORE_SCRIPT, lookup.keys, lookup.version, response or b"")
+        _run_script(STORE_SCRIPT, lookup.keys, lookup.version, response or b"")
     except (RedisError, OSError) as error:
         _mark_unavailable(error)
 
 
 def begin_write(namespace: str) -> str:
-    """Stop reads and stores in the namespace; return the writer id that `end_write` takes.
+    """Stop the use of the namespace until `end_write`; return the writer's id for it.
 
-    Raises the error of Redis, as do `end_write` and `invalidate`.
+    `begin_write`, `end_write` and `invalidate` raise the errors of Redis.
     """
     writer = secrets.token_hex(8)
-    _run(BEGIN_WRITE_SCRIPT, _keys(namespace), writer)
+    _run_script(BEGIN_WRITE_SCRIPT, _keys(namespace), writer)
     return writer
 
 
 def end_write(namespace: str, writer: str) -> None:
-    """Remove the writer; without other writers the namespace gets a new version."""
-    _run(END_WRITE_SCRIPT, _keys(namespace), writer, secrets.token_hex(8))
+    """Remove the writer; after the last one the namespace gets a new version."""
+    _run_script(END_WRITE_SCRIPT, _keys(namespace), writer, secrets.token_hex(8))
 
 
 def invalidate(namespace: str) -> None:
@@ -148,20 +165,21 @@ def invalidate(namespace: str) -> None:
     end_write(namespace, "")
 
 
-def _look_up_or_lock(keys: tuple[str, ...]) -> Lookup:
-    version, response, locked = _run(READ_SCRIPT, keys, secrets.token_hex(8))
+def _look_up_or_lock(keys: RedisKeys) -> Lookup:
+    version, response, locked = _run_script(READ_SCRIPT, keys, secrets.token_hex(8))
     if not version:
         return BYPASS
     return Lookup(keys, version, response and response[len(version) + 1 :], bool(locked))
 
 
-def _keys(namespace: str, key: str = "") -> tuple[str, ...]:
-    """Return the Redis keys of the state, the writers, the response and its lock."""
+def _keys(namespace: str, key: str = "") -> RedisKeys:
     root = f"{PREFIX}:{namespace}"
-    return f"{root}:state", f"{root}:writers", f"{root}:response:{key}", f"{root}:lock:{key}:"
+    return RedisKeys(
+        f"{root}:state", f"{root}:writers", f"{root}:response:{key}", f"{root}:lock:{key}:"
+    )
 
 
-def _run(script: str, keys: tuple[str, ...], *arguments: str | bytes) -> Any:
+def _run_script(script: str, keys: RedisKeys, *arguments: str | bytes) -> Any:
     try:
         return _execute("EVALSHA", _sha1(script), len(keys), *keys, *arguments)
     except NoScriptError:
@@ -176,7 +194,7 @@ def _sha1(script: str) -> str:
 def _execute(*command: str | bytes | int) -> Any:
     """Send a command to Redis and return its reply.
 
-    Uses the connection pool directly: the redis client around it would double the time of a hit.
+    Uses the connection pool directly, because redis-py's client would double the time of a hit.
     """
     location: Any = settings.CACHES["default"]["LOCATION"]
     pool = _pool(location)
@@ -190,12 +208,12 @@ def _execute(*command: str | bytes | int) -> Any:
 
 @cache
 def _pool(location: str) -> ConnectionPool:
-    """Return the pool for all threads; Django would look the cache up per thread and by name."""
+    """Return the pool of all threads; `django.core.cache` would cost a look-up for each command."""
     return get_redis_connection("default").connection_pool
 
 
 def _mark_unavailable(error: Exception) -> None:
-    """Stop asking Redis for a moment, so that not every request waits for a timeout."""
+    """Send no commands for a moment, so that not every request waits for a timeout."""
     global unavailable_until
     unavailable_until = time.monotonic() + RETRY_INTERVAL_S
     log.warning("cache_unavailable", error=redacted_message(error))

@@ -28,7 +28,7 @@ from common.documents.errors import (
 from common.documents.limits import get_limits
 from common.documents.types import DocumentLimits, DocumentType, ExtractedText
 
-# Exit statuses of the child. Its output is too large if it is longer than the longest text can be.
+# Exit statuses of the child. The output is too large if it exceeds the longest allowed text.
 EXIT_OUT_OF_MEMORY, EXIT_OUTPUT_TOO_LARGE = 3, 4
 WALL_SECONDS_PER_CPU_SECOND = 2
 
@@ -40,7 +40,7 @@ def extract(source: bytes | Path, document_type: DocumentType) -> ExtractedText:
     """Return the text of the file in `source`, whose type `sniff` has detected.
 
     Raises `DocumentRefused`. Any other exception means that the child could not run, and that
-    a later try may succeed.
+    a later run may succeed.
     """
     limits = get_limits()
     if document_type is DocumentType.TEXT:

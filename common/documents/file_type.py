@@ -58,7 +58,7 @@ def _detect_type(stream: IO[bytes], limits: DocumentLimits) -> DocumentType:
 
 
 def _detect_text_or_pdf(data: bytes, limits: DocumentLimits) -> DocumentType:
-    """Tell a PDF with other bytes before its start from a text that mentions "%PDF-"."""
+    """Distinguish a PDF with other bytes before its start from a text that mentions "%PDF-"."""
     mentions_pdf = b"%PDF-" in data[:HEAD_BYTES]
     if mentions_pdf and b"startxref" in data[-TAIL_BYTES:]:
         return DocumentType.PDF

@@ -52,7 +52,7 @@ def _limit_lifetime(parent_pid: int, timeout_s: int) -> None:
 
 
 def _limit_resources(limits: DocumentLimits) -> None:
-    """Set limits that this process cannot raise. macOS ignores that of memory."""
+    """Set limits that this process cannot raise. macOS ignores the memory limit."""
     max_output_bytes = MAX_BYTES_PER_CHARACTER * limits.max_characters + BYTES_PER_MB
     for resource_type, limit in (
         (resource.RLIMIT_AS, limits.memory_mb * BYTES_PER_MB),

@@ -9,11 +9,11 @@ from common.documents.errors import DocumentRefused, unsupported_error
 MAX_DECODING_ERROR_RATIO = 0.1  # of the characters beyond ASCII, in damaged UTF-8
 MAX_CONTROL_RATIO = 0.001  # of the bytes
 MAX_HIGH_BYTE_RATIO = 0.3  # of the bytes, in Windows-1252
-# Wrapped prose is recognised by these. A full line's length is the 90th percentile of the text's.
-FULL_LINE_RATIO = 0.75  # of that length
+# These recognise wrapped prose. Its width is the 90th percentile of the lengths of lines.
+FULL_LINE_RATIO = 0.75  # of the width; a longer line is full
 CONTINUED_LINE_RATIO = 0.5  # the same, for a line whose sentence continues in the next
-MIN_LINE_CHARS = 30  # of a full line; prose is not wrapped at less
-MIN_CONTINUED_RATIO = 0.4  # of the full lines without a full stop, those continued in lower case
+MIN_LINE_CHARS = 30  # of the width; prose is not wrapped at less
+MIN_CONTINUED_RATIO = 0.4  # of the full lines without a full stop that continue in lower case
 
 _CONTROL_BYTES = bytes(set(range(0x20)) - set(b"\b\t\n\v\f\r\x1b")) + b"\x7f"
 _HIGH_BYTES = bytes(range(0x80, 0x100))

@@ -1,4 +1,4 @@
-"""Exceptions with which a handler ends a run without a result."""
+"""The exceptions by which a handler ends a run without a result."""
 
 
 class JobFailed(Exception):
@@ -8,8 +8,8 @@ class JobFailed(Exception):
 class RetryLater(Exception):
     """The job may succeed later. Clients see the message until then.
 
-    `delay` is in seconds; without it the job's backoff applies. The attempt counts, and a job
-    without further attempts fails with this message.
+    `delay` is in seconds; without it the job's backoff applies. The run counts as an attempt, and
+    a job without attempts left fails with this message.
     """
 
     def __init__(self, message: str, *, delay: float | None = None) -> None:
@@ -18,7 +18,7 @@ class RetryLater(Exception):
 
 
 class Postponed(Exception):
-    """The job has to wait; it runs again after `delay` seconds and the attempt does not count.
+    """The job has to wait: it runs again after `delay` seconds, and this run is no attempt.
 
     Only for a wait that is certain to end, never for a failure.
     """

@@ -1,4 +1,4 @@
-"""The registry that connects each job model with the functions that do its work.
+"""The registry of the functions that do the work of each job model.
 
 Each app registers its handlers in its `tasks.py`, which `common.apps` imports at start:
 

@@ -6,7 +6,7 @@ from common.metrics.registry import LONG_SECONDS, counter, histogram
 
 RUNS = counter(
     "jobs_total",
-    "Runs by outcome: completed, failed, retried, cancelled, lost (claimed by another run).",
+    "Runs by outcome: completed, failed, retried, cancelled, lost (the run lost its lease).",
     "kind",
     "outcome",
 )

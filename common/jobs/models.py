@@ -30,12 +30,12 @@ class Job(BaseModel):
           │  └retry, postpone─┘  └───────▶ cancelled
           └── requeue, from any state
 
-    A claim counts an attempt, sets a new `run_id` and a lease. During the lease only the run with
-    that `run_id` may end the job; after it any worker may claim the job again. So a worker that
-    was paused for longer than its lease changes nothing.
+    A claim starts a run: it counts an attempt and sets a new `run_id` and a lease. During the
+    lease only the run with that `run_id` may end the job; after it any worker may claim the job
+    again. So a worker that was paused for longer than its lease changes nothing.
 
     A model may have further states, which neither workers nor the sweeper touch: it defines its
-    own `status` field with these as choices.
+    own `status` field with all states as choices.
     """
 
     Status = JobStatus
@@ -43,7 +43,7 @@ class Job(BaseModel):
     max_attempts: ClassVar[int] = 3
     # How long a run may take; with None the limit of all Celery tasks applies.
     time_limit: ClassVar[timedelta | None] = None
-    # A nullable column that is set in jobs created in bulk; None for models without bulk jobs.
+    # The nullable column that only bulk jobs set, if the model has bulk jobs.
     bulk_field: ClassVar[str | None] = None
 
     status = models.CharField(
@@ -84,7 +84,7 @@ class Job(BaseModel):
 
     @property
     def queue(self) -> str:
-        """The queue of this job's messages, the same for every attempt."""
+        """The queue of this job's messages, the same for every run."""
         is_bulk = self.bulk_field and getattr(self, self.bulk_field) is not None
         return BULK_QUEUE if is_bulk else DEFAULT_QUEUE
 
@@ -116,16 +116,16 @@ class Job(BaseModel):
 
     def renew(self, **columns: Any) -> None:
         """Extend the lease and set `columns`; raise `LostLease` if this run lost the job."""
-        if not self.transition(self._held(), lease_until=Now() + self.lease(), **columns):
+        if not self.transition(self._held_by_run(), lease_until=Now() + self.lease(), **columns):
             raise LostLease
 
     def finish(self, *, status: str = JobStatus.COMPLETED, **columns: Any) -> bool:
         """Complete the job and set `columns`, if this run holds it."""
-        return self.end(self._held(), status, **{"error": "", **columns})
+        return self.end(self._held_by_run(), status, **{"error": "", **columns})
 
     def fail(self, error: str) -> bool:
         """Fail the job, if this run holds it."""
-        return self.end(self._held(), JobStatus.FAILED, error=error)
+        return self.end(self._held_by_run(), JobStatus.FAILED, error=error)
 
     def retry_later(self, error: str, *, delay: float | None = None) -> bool:
         """Queue the job again after `delay` seconds, or fail it if no attempt is left."""
@@ -135,7 +135,7 @@ class Job(BaseModel):
         return self._return_to_queue(seconds, error=error)
 
     def postpone(self, *, delay: float) -> bool:
-        """Queue the job again after `delay` seconds without counting this attempt."""
+        """Queue the job again after `delay` seconds, and do not count this run as an attempt."""
         reset_start = {"started_at": None} if self.attempts == 1 else {}
         postponed = self._return_to_queue(delay, attempts=F("attempts") - 1, **reset_start)
         if postponed:
@@ -143,14 +143,14 @@ class Job(BaseModel):
         return postponed
 
     def backoff(self) -> float:
-        """Return the seconds until the next attempt: doubled each time, with 50 % jitter."""
+        """Return the seconds until the next run: doubled for each attempt, with 50 % jitter."""
         delay = min(FIRST_RETRY_DELAY_S * 2 ** (self.attempts - 1), MAX_BACKOFF_S)
         return delay * random.uniform(0.5, 1.5)
 
     def _return_to_queue(self, delay: float, **columns: Any) -> bool:
         due = Now() + timedelta(seconds=delay)
         return self.transition(
-            self._held(),
+            self._held_by_run(),
             status=JobStatus.QUEUED,
             run_id=None,
             lease_until=None,
@@ -159,8 +159,8 @@ class Job(BaseModel):
             **columns,
         )
 
-    def _held(self) -> Q:
-        """Return the condition that the run of this instance still holds the job."""
+    def _held_by_run(self) -> Q:
+        """Return the condition that the run with this instance's `run_id` holds the job."""
         return Q(status=JobStatus.IN_PROGRESS, run_id=self.run_id)
 
     def transition(self, condition: Q, **columns: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Sending the message of a job: "look at row X"."""
+"""Send the message of a job: "look at row X"."""
 
 import time
 from datetime import timedelta
@@ -30,9 +30,9 @@ def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = N
 
     `label` is the label of the model (`app_label.ModelName`), `time_limit` limits the run.
 
-    Never raises, as the row is committed already: the sweeper sends what could not be sent here.
-    After a failure no message is sent for two seconds; then one caller tries while the others
-    still skip. So a broker that hangs delays one request instead of all.
+    Never raises, because the row is committed already: the sweeper sends a failed message again.
+    After a failure no message is sent for two seconds. Then only one caller tries, so that a broker
+    that hangs delays one request instead of all.
     """
     global _broker_unavailable_until
     now = time.monotonic()
@@ -79,8 +79,8 @@ def queue_length(queue: str) -> int:
 def _producers() -> ProducerPool:
     """Return a pool of connections with short timeouts, for use during a request.
 
-    Celery's default connections try a broker that is down for six seconds and wait five seconds
-    for one that hangs. Workers need these defaults to read from the queues.
+    Celery's default connections retry for six seconds if the broker is down, and wait five seconds
+    if it hangs. Workers need these defaults to read from the queues.
     """
     options = {
         "max_retries": 0,

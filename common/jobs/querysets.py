@@ -35,8 +35,8 @@ def requeue_columns() -> dict[str, Any]:
 class JobQuerySet(models.QuerySet):
     """Transitions and selections of jobs.
 
-    Each transition is one UPDATE that names the state it starts from. All times come from the
-    clock of the database server.
+    A transition is an UPDATE that selects the old state. All times come from the clock of the
+    database server.
     """
 
     def enqueue(self, **fields: Any) -> Any:
@@ -103,7 +103,7 @@ class JobQuerySet(models.QuerySet):
         )
 
     def unpublished(self) -> Self:
-        """Select due jobs that have had no message for so long that it is probably lost."""
+        """Select due jobs whose last message is so old that it is probably lost."""
         return self.due().filter(publish_after__lte=Now(), attempts__lt=self.model.max_attempts)
 
     def exhausted(self) -> Self:
@@ -135,7 +135,7 @@ class JobQuerySet(models.QuerySet):
         return self.filter(pk=pk, run_id=run_id).first() if claimed else None
 
     def mark_published(self) -> int:
-        """Set when to publish again: after the time that the job has waited, within limits."""
+        """Postpone the next message by the time that the job has waited, within limits."""
         waiting_time = Now() - F("run_after")
         delay = Least(Greatest(waiting_time, MIN_REPUBLISH_DELAY), MAX_REPUBLISH_DELAY)
         return self.update(publish_after=Now() + delay)

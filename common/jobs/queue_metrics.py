@@ -25,14 +25,14 @@ def collect() -> list[Metric]:
     ]
     for model in job_models():
         for queue in model.queues():
-            values = _active_jobs(model.objects.in_queue(queue))
+            values = _measure_active_jobs(model.objects.in_queue(queue))
             for family, value in zip(families, values, strict=True):
                 family.add_metric([model._meta.label, queue], value)
     return list(families)
 
 
-def _active_jobs(jobs: JobQuerySet) -> tuple[int, int, float]:
-    """Return how many are queued, how many run, and how many seconds the oldest is overdue."""
+def _measure_active_jobs(jobs: JobQuerySet) -> tuple[int, int, float]:
+    """Return the numbers of queued and running jobs, and the seconds the oldest is overdue."""
     queued, running = Q(status=JobStatus.QUEUED), Q(status=JobStatus.IN_PROGRESS)
     row = jobs.filter(status__in=ACTIVE).aggregate(
         queued=Count("pk", filter=queued),

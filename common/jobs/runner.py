@@ -1,4 +1,4 @@
-"""Running a job: claim it, do its work and store how it ended."""
+"""Run a job: claim it, do its work and store how it ended."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """A thread that renews the lease of a job while its handler is busy."""
+    """A thread that renews the lease of a job while its handler runs."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -63,9 +63,9 @@ def run(model: type[Job], pk: Any) -> Job | None:
     with structlog.contextvars.bound_contextvars(**_log_context(job)):
         wait_s, started = _wait_s(job), time.monotonic()
         with Heartbeat(job):
-            end = _perform(job)
+            end_run = _perform(job)
         run_s = time.monotonic() - started
-        stored = _store(job, end)
+        stored = _store(job, end_run)
         _log_end(job, stored)
         metrics.record_run(job._meta.label, _outcome(job, stored), wait_s=wait_s, run_s=run_s)
     return job
@@ -80,7 +80,7 @@ def _wait_s(job: Job) -> float:
 def _outcome(job: Job, stored: bool) -> str:
     if not stored:
         return "lost"
-    # Still active in this instance: it was queued again, even if it has been deleted since.
+    # A job that was queued again is active here, even if its row has been deleted since.
     return "retried" if job.status in ACTIVE else str(job.status)
 
 
@@ -111,29 +111,32 @@ def _perform(job: Job) -> Callable[[], bool]:
         return partial(job.retry_later, "The job exceeded its time limit.")
     except Exception as error:
         log.exception("job_handler_error")
-        return partial(job.retry_later, _unexpected(error))
+        return partial(job.retry_later, _describe_unexpected(error))
 
 
-def _unexpected(error: Exception) -> str:
+def _describe_unexpected(error: Exception) -> str:
     return f"Unexpected error: {type(error).__name__}."
 
 
-def _store(job: Job, end: Callable[[], bool]) -> bool:
-    """Write the end of a run; if the database rejects the values, store that as the error."""
+def _store(job: Job, end_run: Callable[[], bool]) -> bool:
+    """Store the end of a run; if the database rejects the values, store that as the error.
+
+    Return whether the run still held the job.
+    """
     try:
-        return retry_on_disconnect(end)
+        return retry_on_disconnect(end_run)
     except OperationalError:
         raise
     except Exception as error:
         log.exception("job_end_error")
-        return retry_on_disconnect(partial(job.retry_later, _unexpected(error)))
+        return retry_on_disconnect(partial(job.retry_later, _describe_unexpected(error)))
 
 
 def _log_end(job: Job, stored: bool) -> None:
     if not stored:
         log.warning("job_lost_lease", attempts=job.attempts)
         return
-    with suppress(ObjectDoesNotExist):  # deleted since; the instance has the end of a run already
+    with suppress(ObjectDoesNotExist):  # the row has been deleted since
         job.refresh_from_db(fields=["status", "error", "run_after"])
     assert job.started_at is not None
     log.info(

@@ -1,4 +1,4 @@
-"""Finding jobs that workers or brokers have dropped."""
+"""Find jobs that a worker or a broker has lost."""
 
 import structlog
 from django.db import transaction
@@ -30,7 +30,7 @@ def _fail_exhausted(model: type[Job]) -> int:
 
 
 def _fail(job: Job) -> bool:
-    """Fail one job; log an error of its `on_end` hook, so that the other jobs are still swept."""
+    """Fail one job; log errors, so that one job cannot stop the sweep of the others."""
     try:
         return job.fail(f"The worker process died in the last of {job.attempts} attempts.")
     except Exception:
@@ -39,14 +39,14 @@ def _fail(job: Job) -> bool:
 
 
 def _publish_due(model: type[Job]) -> int:
-    """Publish for each queue separately, as one may be full and the other not."""
+    """Publish lost messages, separately for each queue: one may be full and the other not."""
     return sum(_publish_due_in(queue, model) for queue in model.queues())
 
 
 def _publish_due_in(queue: str, model: type[Job]) -> int:
-    """Publish again what seems lost, unless the queue is long.
+    """Publish messages that are probably lost, unless the queue is long.
 
-    In a long queue the messages are probably only waiting, and each sweep would add duplicates.
+    In a long queue they probably still wait, and each sweep would add duplicates.
     """
     rows = model.objects.unpublished().in_queue(queue)
     if not rows.exists():
@@ -58,6 +58,7 @@ def _publish_due_in(queue: str, model: type[Job]) -> int:
 
 
 def _take_due(rows: JobQuerySet, *, limit: int) -> list[Job]:
+    """Return due jobs that no other sweeper has locked, and mark them as published."""
     if limit <= 0:
         return []
     with transaction.atomic():

@@ -28,7 +28,7 @@ class QuietRequestHandler(WSGIRequestHandler):
 def start_exporter() -> WSGIServer | None:
     """Serve metrics at `METRICS_PORT` from a thread, if that is set.
 
-    If the port cannot be opened, log an error and return `None`: the process itself goes on.
+    If the port cannot be opened, log an error and return `None`: the process continues.
     """
     if not settings.METRICS_PORT:
         return None

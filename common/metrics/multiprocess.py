@@ -1,9 +1,9 @@
-"""Sharing values between the processes of one machine, in prometheus-client's files.
+"""Share values between the processes of one machine, in prometheus-client's files.
 
-That library names the files by process id. As a counter must not fall, it keeps the files of all
-dead processes, and each restart adds more. Here a process takes the lowest slot that no living
-process has locked, and continues to count in the files of that slot. So there are never more
-files than there were processes at the same time, and no counter falls.
+That library names the files by process id. Because a counter must never decrease, it keeps the
+files of all dead processes, and each restart adds more. Here a process takes the lowest slot that
+no living process has locked, and continues the counters in the files of that slot. So there are
+never more files than there were processes at the same time.
 """
 
 import fcntl

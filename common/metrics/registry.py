@@ -1,4 +1,4 @@
-"""Declaring counters, histograms and gauges.
+"""Declare counters, histograms and gauges.
 
 A module that records something declares its own, mostly in a `metrics.py` beside it.
 """

@@ -32,13 +32,13 @@ def register_database_collector(collect: Callable[[], Iterable[Metric]]) -> None
 def render(accept: str = "", *, with_database: bool = True) -> tuple[bytes, str]:
     """Return the metrics and their content type, in the format that the client accepts.
 
-    A database that is down is no error: then `bureau_database_up` is 0.
+    If the database is down, `bureau_database_up` is 0 and its metrics are missing.
     """
     collectors = CollectorRegistry(auto_describe=False)
     collectors.register(ScrapeCollector(with_database=with_database))
     # prometheus-client's own negotiation fails on version parameters that are not numbers.
-    form = openmetrics if "application/openmetrics-text" in accept else exposition
-    return form.generate_latest(collectors), form.CONTENT_TYPE_LATEST
+    text_format = openmetrics if "application/openmetrics-text" in accept else exposition
+    return text_format.generate_latest(collectors), text_format.CONTENT_TYPE_LATEST
 
 
 class ScrapeCollector:

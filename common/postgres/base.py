@@ -31,7 +31,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 def _is_closed_by_server(connection: psycopg.Connection) -> bool:
     """Return whether the server has ended the session.
 
-    An idle connection with unread data mostly has the server's last message to read.
+    If an idle connection has unread data, that is mostly the server's last message.
     """
     unread = poll()
     unread.register(connection.fileno(), POLLIN)

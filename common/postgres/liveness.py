@@ -1,4 +1,4 @@
-"""Detecting a database server that does not respond."""
+"""Detect a database server that does not respond."""
 
 import time
 from collections.abc import Generator
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# A server that was silent for this time is pinged with a new connection.
+# After this time without a response, the server is pinged with a new connection.
 MAX_SILENCE_S = 0.7
 PING_TIMEOUT_S = 1.0
 # While the server is known to be unresponsive, each caller waits only this long for a ping.
@@ -25,7 +25,7 @@ UNRESPONSIVE = "the database server does not respond"
 
 
 class LivenessMonitor:
-    """What the threads of this process know about their database server."""
+    """Whether the database server responds, known to all threads of this process."""
 
     def __init__(self) -> None:
         self.is_unresponsive = False
@@ -47,7 +47,7 @@ class LivenessMonitor:
             self._require_ping(PING_TIMEOUT_S)
 
     def check_before_connect(self, parameters: dict[str, Any]) -> None:
-        """Raise at once while the server is unresponsive, so that callers do not queue up."""
+        """Raise `OperationalError` soon if the server is unresponsive, so that no queue grows."""
         self.connection_parameters = parameters
         if self.is_unresponsive:
             self._require_ping(SHORT_PING_TIMEOUT_S)
@@ -72,7 +72,7 @@ class LivenessMonitor:
     def _connect(self) -> None:
         """Connect to the server, outside of the pool, whose connections may all hang.
 
-        Goes on after its callers have given up, and so notices when the server is back.
+        It continues after its callers have timed out, and detects when the server responds again.
         """
         try:
             psycopg.connect(**self.connection_parameters).close()

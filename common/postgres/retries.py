@@ -12,7 +12,7 @@ RETRY_TIMEOUT_S = 120
 def retry_on_disconnect(write: Callable[[], T]) -> T:
     """Call `write`, and call it again while the database is unavailable, for up to two minutes.
 
-    For results that were expensive to get, so that a restart of the database does not lose them.
+    For expensive results, which must not be lost when the database restarts.
     """
     for attempt in stamina.retry_context(OperationalError, attempts=None, timeout=RETRY_TIMEOUT_S):
         with attempt:

@@ -11,7 +11,7 @@ RETRY_INTERVAL_S = 2.0
 
 
 class CircuitBreaker:
-    """Allows one call per `RETRY_INTERVAL_S` after a failure, so that other requests don't wait."""
+    """After a failure allows one call per `RETRY_INTERVAL_S`, so that other requests don't wait."""
 
     def __init__(self) -> None:
         self._lock = Lock()

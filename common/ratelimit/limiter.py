@@ -1,10 +1,10 @@
-"""Count requests in sliding windows: all windows or none, in one round trip to Redis.
+"""Count a request in several sliding windows, in all or none, with one round trip to Redis.
 
-Each window stores the times of the requests it counted, so its answers are exact: never more than
-the limit in any period of its length, and a true `Retry-After`. A refused request is not counted.
+Each window stores the time of every request it counts, so the limit and `Retry-After` are exact. A
+refused request is not counted.
 
 The library `limits` checks several windows one after the other, so the first window would count
-requests that the second refuses. See the decision record on the rate limiter.
+requests that the second refuses. See docs/adr/0012-own-rate-limiter.md.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from common.ratelimit.windows import RateLimitDecision, Window, WindowState
 
 T = TypeVar("T")
 
-# KEYS: for each window its log (a list of times, newest first), its seen key and its exempt key.
+# KEYS: for each window its list of request times (newest first), its seen key and its exempt key.
 # ARGV: for each window its limit and its length in microseconds.
-# Returns whether the request was counted; then for each window the number of requests it holds
-# and the microseconds until it allows one more, or {-1, 0} if a seen or exempt key exists.
-# The keys are on several slots, so the script does not run on a Redis cluster.
+# Return whether the request was counted, and for each window the number of requests in it and the
+# microseconds until it allows one more, or {-1, 0} if its seen key or exempt key exists.
+# The keys have different hash slots, so the script does not run on a Redis cluster.
 COUNT_SCRIPT = """
-local function count_after(log, moment)
-  local low, high = 0, redis.call('LLEN', log)
-  if high > 0 and tonumber(redis.call('LINDEX', log, -1)) > moment then return high end
+local function count_after(times, moment)
+  local low, high = 0, redis.call('LLEN', times)
+  if high > 0 and tonumber(redis.call('LINDEX', times, -1)) > moment then return high end
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if tonumber(redis.call('LINDEX', log, middle)) > moment then
+    if tonumber(redis.call('LINDEX', times, middle)) > moment then
       low = middle + 1
     else
       high = middle
@@ -46,13 +46,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local allowed, counts = 1, {}
 for i = 1, #KEYS / 3 do
-  local log, limit, length = KEYS[3 * i - 2], tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local times, limit, length = KEYS[3 * i - 2], tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   if redis.call('EXISTS', KEYS[3 * i - 1], KEYS[3 * i]) > 0 then
     counts[i] = {-1, 0}
   else
-    local count = count_after(log, now - length)
-    if count > 0 then redis.call('LTRIM', log, 0, count - 1) else redis.call('DEL', log) end
-    local next_to_leave = count > 0 and redis.call('LINDEX', log, math.min(count, limit) - 1)
+    local count = count_after(times, now - length)
+    if count > 0 then redis.call('LTRIM', times, 0, count - 1) else redis.call('DEL', times) end
+    local next_to_leave = count > 0 and redis.call('LINDEX', times, math.min(count, limit) - 1)
     counts[i] = {count, (next_to_leave or now) + length - now}
     if count >= limit then allowed = 0 end
   end
@@ -70,12 +70,12 @@ return {allowed, counts}
 """
 COUNT_SCRIPT_SHA1 = hashlib.sha1(COUNT_SCRIPT.encode()).hexdigest()  # noqa: S324 - for EVALSHA
 
-# Bounds the connections that the limiter takes from the cache's pool; other threads wait.
+# The most connections that the limiter uses at a time, from the cache's pool; other threads wait.
 MAX_CONCURRENT_CALLS = 16
 
 
 class RateLimiter:
-    """Counts requests in Redis; while Redis is unavailable, in this process or not at all."""
+    """Counts requests in Redis; while Redis is unavailable, in this process or not."""
 
     def __init__(self, connect: Callable[[], Redis] = get_redis_connection) -> None:
         self._connect = connect

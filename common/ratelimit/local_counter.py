@@ -10,15 +10,15 @@ CLEANUP_INTERVAL_US = 60_000_000
 
 
 class LocalCounter:
-    """Counts like the script in `limiter`, but in this process: the fallback without Redis.
+    """Counts as the script in `limiter` does, but in this process: the fallback without Redis.
 
-    With several processes, each allows the limit.
+    Each process then allows the whole limit.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        # Times in microseconds: of the requests by window, and of the expiry by key.
-        self._logs: defaultdict[str, deque[int]] = defaultdict(deque)
+        # In microseconds: the times of the requests by window, and the expiry of each key.
+        self._times: defaultdict[str, deque[int]] = defaultdict(deque)
         self._expiry: dict[str, int] = {}
         self._next_cleanup = 0
 
@@ -37,15 +37,15 @@ class LocalCounter:
         return self._expiry.get(window.seen_key, 0) > now
 
     def _state(self, window: Window, now: int) -> WindowState:
-        log = self._logs[window.key]
-        while log and log[0] <= now - window.length_us:
-            log.popleft()
-        next_to_leave = log[-min(len(log), window.rate.limit)] if log else now
-        return WindowState(window, len(log), next_to_leave + window.length_us - now)
+        times = self._times[window.key]
+        while times and times[0] <= now - window.length_us:
+            times.popleft()
+        next_to_leave = times[-min(len(times), window.rate.limit)] if times else now
+        return WindowState(window, len(times), next_to_leave + window.length_us - now)
 
     def _add(self, state: WindowState, now: int) -> WindowState:
         window = state.window
-        self._logs[window.key].append(now)
+        self._times[window.key].append(now)
         for key in filter(None, (window.key, window.seen_key)):
             self._expiry[key] = now + window.length_us
         return replace(state, count=state.count + 1)
@@ -55,5 +55,5 @@ class LocalCounter:
             return
         self._next_cleanup = now + CLEANUP_INTERVAL_US
         self._expiry = {key: end for key, end in self._expiry.items() if end > now}
-        live = {key: log for key, log in self._logs.items() if key in self._expiry}
-        self._logs = defaultdict(deque, live)
+        live = {key: times for key, times in self._times.items() if key in self._expiry}
+        self._times = defaultdict(deque, live)

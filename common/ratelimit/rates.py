@@ -1,4 +1,4 @@
-"""Parse rates as the settings write them: `600/minute,10000/hour`, or `off`."""
+"""Parse the rates in the settings, such as `600/minute,10000/hour` or `off`."""
 
 import re
 from dataclasses import dataclass

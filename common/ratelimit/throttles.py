@@ -1,4 +1,4 @@
-"""Which requests count towards which windows: throttles for DRF and for plain Django views."""
+"""Choose the windows that count a request: throttles for DRF and for plain Django views."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KEY_PREFIX = "bureau:limit"
 # The schema and the documentation pages are not limited, like static files.
 UNLIMITED_VIEW_MODULES = ("drf_spectacular.views",)
-# An account can sign in from an address of an earlier sign-in even while strangers fill its limit.
+# A user can sign in from a known address even while strangers use up the account's limit.
 KNOWN_ADDRESS_TTL_S = 90 * 86_400
 # Shortened SHA-256 digests keep the keys short and account names out of Redis.
 ACCOUNT_DIGEST_CHARS = 32
@@ -50,12 +50,12 @@ class ApiThrottle(BaseThrottle):
 
 
 class AuthThrottle(ApiThrottle):
-    """Also applies the limits of `auth_windows`, which each process keeps without Redis.
+    """Also applies the limits of `auth_windows`; without Redis, each process counts.
 
     For login, sign-up, refresh and reset: `throttle_classes = (AuthThrottle,)` replaces the
     default. The view can have a `throttle_scope` (by default its class name; views with the same
     scope share their counts) and `get_throttled_account(request) -> str`, which returns the
-    account name in its canonical spelling, whether or not the account exists, or "" if the
+    account name in its canonical spelling, also if there is no such account, or "" if the
     request has none. See `get_first_value`.
     """
 
@@ -78,7 +78,7 @@ class AuthThrottle(ApiThrottle):
             return ""
         try:
             account: str = view.get_throttled_account(request)
-        except Exception as error:  # count a request with an invalid body, then raise its error
+        except Exception as error:  # an invalid body: count the request, then raise the error
             self.error = error
             return ""
         return account
@@ -87,7 +87,7 @@ class AuthThrottle(ApiThrottle):
 class AccountThrottle(ApiThrottle):
     """Applies `API_RATE_LIMIT` to the address and to the view's account.
 
-    For views that accept a secret too long to guess. See `AuthThrottle` for
+    For views whose secret is too long to guess. See `AuthThrottle` for
     `get_throttled_account`.
     """
 

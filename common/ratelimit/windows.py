@@ -9,10 +9,10 @@ MICROSECONDS_PER_SECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sliding window: a rate, and the name (`key`) of the log of the requests it counted.
+    """A sliding window: a rate, and the Redis key of the times of its requests (`key`).
 
-    While a key named `seen_key` or `exempt_key` exists, the window does not count a request.
-    The window itself sets `seen_key` when it counts a request, for its own length: so it counts
+    While the key `seen_key` or `exempt_key` exists, the window does not count requests. A window
+    with a `seen_key` sets it when it counts a request, for as long as the window: so it counts
     distinct clients instead of requests.
     """
 

@@ -31,7 +31,7 @@ from common.ai.types import (
     Usage,
     compute_cost,
 )
-from common.retry_after import retry_after
+from common.retry_after import parse_retry_after
 from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
@@ -51,6 +51,8 @@ from common.tests.support.ai_provider import (
     slow,
     truncated,
 )
+
+pytestmark = pytest.mark.slow
 
 KEY = "sk-local-Zq81"
 TEXT = "Ada asked for tea. Bob brought some. They drank it in the garden at noon."
@@ -165,13 +167,13 @@ def test_unusual_characters_can_be_sent(provider, text):
 
 
 def test_the_result_has_the_sums_of_all_calls(provider, recorder):
-    figures = {
+    usage = {
         "prompt_tokens": 1000,
         "completion_tokens": 200,
         "prompt_tokens_details": {"cached_tokens": 600},
         "completion_tokens_details": {"reasoning_tokens": 150},
     }
-    provider.then(server_error(), answer("Tea.", usage=figures))
+    provider.then(server_error(), answer("Tea.", usage=usage))
     price = Price(prompt=Decimal("2.5"), cached=Decimal("1.25"), completion=Decimal("10"))
     result = summarizer(provider, prices={"gpt": price}).summarize(
         SummaryRequest(TEXT), recorder=recorder
@@ -209,7 +211,7 @@ def test_a_model_without_a_price_is_logged_at_start(settings, caplog, model, log
         {"prompt_tokens": True, "completion_tokens": None, "prompt_tokens_details": "none"},
     ],
 )
-def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
+def test_absurd_usage_is_replaced_by_an_estimate(provider, usage):
     provider.then(answer("Tea was had.", usage=usage))
     result = summarizer(provider).summarize(SummaryRequest(TEXT))
     assert 100 < result.prompt_tokens < 1000
@@ -225,7 +227,7 @@ def test_absurd_usage_figures_are_replaced_by_an_estimate(provider, usage):
     [cut_off(), hang_up(), garbage(), garbage(b" " * 6_000_000), no_usage(), slow(1)],
     ids=["cut_off", "hang_up", "not_json", "too_large", "no_usage", "timeout"],
 )
-def test_a_sent_request_without_figures_counts_by_its_estimate(provider, recorder, failure):
+def test_a_sent_request_without_usage_counts_by_its_estimate(provider, recorder, failure):
     provider.then(failure)
     price = Price(prompt=Decimal(1), cached=Decimal(1), completion=Decimal(2))
     with suppress(ProviderUnavailable):
@@ -247,7 +249,7 @@ def test_a_response_with_known_cost_is_no_estimate(provider, recorder, response)
     assert not any(call.is_estimate for call in recorder.ended)
 
 
-def test_estimates_are_never_below_the_figures_of_the_provider(provider, recorder):
+def test_estimates_are_never_below_the_usage_of_the_provider(provider, recorder):
     summarizer(provider, context_tokens=4000).summarize(
         SummaryRequest(long_text()), recorder=recorder
     )
@@ -328,7 +330,7 @@ def test_a_short_retry_after_is_waited_for_in_the_worker(provider):
     provider.then(rate_limited(1))
     summarizer(provider).summarize(SummaryRequest(TEXT))
     first, second = provider.requests
-    assert 1 <= second.at - first.ended < 1.5
+    assert 1 <= second.started - first.ended < 1.5
 
 
 def test_a_long_retry_after_postpones_the_job(provider, recorder):
@@ -372,7 +374,7 @@ def test_an_exhausted_quota_postpones_the_job(provider):
     ],
 )
 def test_every_form_of_retry_after_is_parsed(headers, seconds):
-    assert retry_after(headers, now=1792567680.0) == seconds
+    assert parse_retry_after(headers, now=1792567680.0) == seconds
 
 
 # Final failures, and those that postpone the job
@@ -458,7 +460,7 @@ def test_malformed_settings_are_reported_without_their_values(provider, wrong):
 def test_a_decompression_bomb_is_not_unpacked(provider):
     flood = gzip.compress(b" " * 100_000_000)
     provider.default = lambda exchange: exchange.send(200, flood, {"Content-Encoding": "gzip"})
-    with pytest.raises(ProviderUnavailable, match="sent far too much three times"):
+    with pytest.raises(ProviderUnavailable, match="sent a response that is too large three times"):
         summarizer(provider).summarize(SummaryRequest(TEXT))
 
 
@@ -643,7 +645,7 @@ def test_the_first_failed_part_ends_all_other_requests(provider, recorder):
     assert sum("given up" in call.error for call in recorder.ended) == len(recorder.ended) - 1
 
 
-def test_another_try_requests_only_the_missing_parts(provider, recorder):
+def test_another_run_requests_only_the_missing_parts(provider, recorder):
     shared = summarizer(provider, context_tokens=4000, concurrency=2)
     request, steps = SummaryRequest(long_text()), []
     shared.summarize(request)
@@ -674,7 +676,7 @@ def test_a_rate_limit_of_one_part_pauses_all_parts(provider):
     provider.then(rate_limited(1))
     summarizer(provider, context_tokens=4000, concurrency=2).summarize(SummaryRequest(long_text()))
     limited = provider.requests[0].ended
-    sent = [r.at - limited for r in provider.requests if r.at > limited]
+    sent = [r.started - limited for r in provider.requests if r.started > limited]
     assert sum(0.1 < wait < 1 for wait in sent) == 0
 
 
@@ -793,7 +795,7 @@ def test_a_forked_process_can_use_the_summarizer_of_its_parent(provider):
 
 
 def test_the_fake_provider_counts_what_it_serves(provider):
-    """Other tests rely on these figures."""
+    """Other tests rely on these counts."""
     provider.then(server_error(), answer("Tea was had."))
     summarizer(provider).summarize(SummaryRequest(TEXT))
     failed, served = provider.requests

@@ -1,4 +1,4 @@
-"""A backup restores rows_of_all_apps, and a bad backup changes nothing."""
+"""A backup restores all rows and files, and a bad backup changes nothing."""
 
 import gzip
 import io

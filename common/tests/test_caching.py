@@ -46,14 +46,14 @@ def store_response(key: str, response: bytes) -> None:
 class TestStore:
     def test_the_first_caller_computes_and_the_next_gets_the_response(self) -> None:
         first, second = store.look_up(NAMESPACE, "a"), store.look_up(NAMESPACE, "a")
-        assert (first.is_locked_by_caller, second.is_locked_by_caller) == (True, False)
+        assert (first.has_lock, second.has_lock) == (True, False)
         assert first.response is second.response is None
         store.store_response(first, b"1")
         assert store.look_up(NAMESPACE, "a").response == b"1"
 
     def test_without_a_result_the_next_caller_computes(self) -> None:
         store.store_response(store.look_up(NAMESPACE, "a"), None)
-        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert store.look_up(NAMESPACE, "a").has_lock is True
 
     def test_nothing_is_read_or_stored_during_a_write(self) -> None:
         store_response("a", b"old")
@@ -67,7 +67,7 @@ class TestStore:
         store.end_write(NAMESPACE, first)
         assert store.look_up(NAMESPACE, "a") is store.BYPASS
         store.end_write(NAMESPACE, second)
-        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert store.look_up(NAMESPACE, "a").has_lock is True
 
     def test_a_response_computed_before_a_write_is_not_read_after_it(self) -> None:
         slow = store.look_up(NAMESPACE, "a")
@@ -85,7 +85,7 @@ class TestStore:
         store._execute("DEL", f"{store.PREFIX}:{NAMESPACE}:state")
         assert store.look_up(NAMESPACE, "a").response is None
 
-    def test_a_failed_cache_is_not_asked_for_a_moment(self, cache_failures: list) -> None:
+    def test_after_an_error_the_cache_is_not_used_for_a_moment(self, cache_failures: list) -> None:
         assert store.look_up(NAMESPACE, "a") is store.BYPASS
         cache_failures.clear()
         assert store.look_up(NAMESPACE, "a") is store.BYPASS
@@ -97,7 +97,7 @@ class TestInvalidateOnCommit:
         store_response("a", b"old")
         with invalidate_on_commit(NAMESPACE):
             assert store.look_up(NAMESPACE, "a") is store.BYPASS
-        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert store.look_up(NAMESPACE, "a").has_lock is True
         assert not Invalidation.objects.exists()
 
     @pytest.mark.django_db(transaction=True)
@@ -106,13 +106,13 @@ class TestInvalidateOnCommit:
             with invalidate_on_commit(NAMESPACE):
                 pass
             assert store.look_up(NAMESPACE, "a") is store.BYPASS
-        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert store.look_up(NAMESPACE, "a").has_lock is True
 
     @pytest.mark.django_db(transaction=True)
     def test_the_cache_is_used_again_after_a_rollback(self) -> None:
         with pytest.raises(ZeroDivisionError), invalidate_on_commit(NAMESPACE):
             raise ZeroDivisionError
-        assert store.look_up(NAMESPACE, "a").is_locked_by_caller is True
+        assert store.look_up(NAMESPACE, "a").has_lock is True
         assert not Invalidation.objects.exists()
 
     @pytest.mark.django_db(transaction=True)

@@ -41,6 +41,8 @@ from common.tests.support.documents import (
     word_part,
 )
 
+pytestmark = pytest.mark.slow
+
 MB = 1_000_000
 LINUX = sys.platform == "linux"
 WORD_PART = word_part(word_paragraph("The pump works well."))
@@ -295,7 +297,7 @@ def test_a_parser_that_cannot_start_does_not_refuse_the_document(monkeypatch, tm
 
 
 def test_a_too_large_answer_is_refused(monkeypatch):
-    """A later try would end the same way."""
+    """A later run would end the same way."""
     start_unbounded = partial(subprocesses.start, "common.tests.support.unbounded_parser")
     monkeypatch.setattr(
         subprocesses, "start", lambda _, arguments, **kw: start_unbounded(arguments, **kw)

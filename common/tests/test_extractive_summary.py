@@ -18,6 +18,8 @@ from common.ai.text.sentences import (
 from common.documents.plain_text import unwrap_lines
 from common.tests.support.texts import MEETING, NEWS, SAMPLES
 
+pytestmark = pytest.mark.slow
+
 
 def join_lines(text: str) -> str:
     """Return `text` in one line, with words hyphenated at a line end joined."""

@@ -26,6 +26,8 @@ from common.tests.models import SampleJob
 from common.tests.support import Broker, Worker, eventually, lock_table
 from config.local import LocalServices
 
+pytestmark = pytest.mark.slow
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 # Forks processes that count, lets some exit and kills others, and prints a scrape.

@@ -1,4 +1,4 @@
-"""Migrations never change after they landed or after a database applied them."""
+"""Migrations never change after they were locked or after a database applied them."""
 
 from pathlib import Path
 from typing import Any

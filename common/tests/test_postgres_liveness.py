@@ -14,6 +14,8 @@ from django.db import connection
 from common.postgres.liveness import MonitoredConnection, monitor
 from config.local import LocalServices
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

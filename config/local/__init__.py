@@ -1,6 +1,6 @@
 """PostgreSQL and Valkey of a developer's machine, and the runner of `make run`.
 
-Nothing here imports Django: the settings ask this package for the servers' addresses.
+Nothing here imports Django, because the settings use the servers' addresses.
 """
 
 from config.local.locks import LocalServiceError

@@ -17,7 +17,7 @@ from config.local.paths import DATABASE_NAME, POSTGRES_PORT
 from config.local.processes import find_by_command, terminate, with_children
 from config.local.server import LocalServer
 
-# The first that the system has is used: pg_trgm takes from it which bytes are letters.
+# The first one that the system has is used. For pg_trgm it defines which bytes are letters.
 CTYPES = ("C.UTF-8", "en_US.UTF-8", "C")
 
 

@@ -49,9 +49,9 @@ def give_to_nobody(folder: Path) -> None:
 def find_launcher(program: Path, data: Path, sockets: Path) -> Launcher:
     """Return how to start `program` as the owner of `data`, with access to `data` and `sockets`.
 
-    Users other than root start it as it is. Root uses the first launcher that works: without
-    privileges or, where a parent folder is closed to others (a clone below /root), with the one
-    capability that passes it. Nothing outside the clone is opened or changed.
+    Users other than root start it as it is. Root uses the first launcher that works: one
+    without privileges or, if a parent folder is closed to others (a clone below /root), one with
+    the capability to enter it. Nothing outside the clone is opened or changed.
     """
     if os.geteuid() != 0:
         return Launcher([])
@@ -69,7 +69,7 @@ def find_launcher(program: Path, data: Path, sockets: Path) -> Launcher:
 def _launchers(uid: int, gid: int) -> Iterator[Launcher]:
     yield Launcher([], uid, gid)
     setpriv = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
-    # Else access(2), with which PostgreSQL finds its programs, ignores capabilities.
+    # Without this, access(2), which PostgreSQL uses to find its programs, ignores capabilities.
     setpriv += ["--securebits=+no_setuid_fixup"]
     # Containers often lack the first; the second also allows writing.
     for name in ("dac_read_search", "dac_override"):

@@ -18,15 +18,16 @@ from config.local.paths import LocalPaths
 if TYPE_CHECKING:
     from config.local.server import LocalServer
 
-TURN_TIMEOUT_S = 120.0
+TRANSITION_TIMEOUT_S = 120.0
 
 
 class LocalServices:
     """PostgreSQL and Valkey of this clone, below one folder.
 
-    A context manager; inside, the requested servers answer. Each process holds a shared lock on
-    each server. A process that leaves tries to make its lock exclusive; if it can, it is the last
-    and stops the server. A second lock allows only one process to enter or leave at a time.
+    Use it as a context manager: inside, the requested servers answer. Each process holds a shared
+    lock on each server. A process that leaves tries to make its lock exclusive; if it can, it is
+    the last one and stops the server. The transition lock allows only one process to enter or
+    leave at a time.
 
     A killed process loses its locks and stops nothing; the next process takes the servers over.
     """
@@ -34,7 +35,7 @@ class LocalServices:
     def __init__(self, root: Path, *, postgres: bool = True, valkey: bool = True) -> None:
         self._paths = LocalPaths(root)
         self._requested = (["valkey"] if valkey else []) + (["postgres"] if postgres else [])
-        self._turn_lock = FileLock(self._paths.run / "turn.lock")
+        self._transition_lock = FileLock(self._paths.run / "transition.lock")
         self._entered: ExitStack | None = None
         self._joined: list[LocalServer] = []
         self._owner = 0
@@ -62,7 +63,7 @@ class LocalServices:
             raise RuntimeError("These services are entered already.")
         if self._requested:
             self._paths.create()
-            with self._exclusive_turn(), ExitStack() as undo:
+            with self._exclusive_transition(), ExitStack() as undo:
                 self._joined = self._servers()
                 for server in self._joined:
                     self._join(server, undo)
@@ -81,7 +82,7 @@ class LocalServices:
         if entered is not None and self._owner == os.getpid():
             with ignore_sigint():
                 self._paths.create()  # the folder may have been deleted meanwhile
-                with self._exclusive_turn():
+                with self._exclusive_transition():
                     entered.close()
                     self._remove_socket_folders()
 
@@ -89,7 +90,7 @@ class LocalServices:
         """Start the servers that have died and return their names."""
         dead = [server for server in self._joined if not server.is_running()]
         for server in dead:
-            with self._exclusive_turn():
+            with self._exclusive_transition():
                 server.detach()
                 server.start()
         return [server.name for server in dead]
@@ -107,28 +108,29 @@ class LocalServices:
         return [server for server in servers if server.key in self._requested]
 
     @contextmanager
-    def _exclusive_turn(self) -> Iterator[None]:
-        if not self._turn_lock.acquire(timeout=TURN_TIMEOUT_S):
+    def _exclusive_transition(self) -> Iterator[None]:
+        if not self._transition_lock.acquire(timeout=TRANSITION_TIMEOUT_S):
             raise LocalServiceError(
                 f"Another process has been starting or stopping the servers of"
-                f" {self._paths.root} for {TURN_TIMEOUT_S:.0f} seconds: see {self._paths.logs}."
+                f" {self._paths.root} for {TRANSITION_TIMEOUT_S:.0f} seconds: see"
+                f" {self._paths.logs}."
             )
         try:
             yield
         finally:
-            self._turn_lock.release()
+            self._transition_lock.release()
 
     def _join(self, server: LocalServer, undo: ExitStack) -> None:
         users = FileLock(self._paths.run / f"{server.key}.users.lock")
         undo.callback(self._leave, server, users)
-        # Only the process that holds the turn can hold it exclusively, so this never waits.
+        # This never waits: a process needs the transition lock to hold this one exclusively.
         users.acquire(shared=True)
         server.start()
 
     def _leave(self, server: LocalServer, users: FileLock) -> None:
         with ignore_sigint():
             try:
-                # flock converts in two steps; the turn lock keeps others out in between.
+                # flock converts in two steps; the transition lock excludes others in between.
                 if users.acquire():
                     server.stop()
                 else:

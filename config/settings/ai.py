@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from common.ai.types import Price
-from config.settings.env import env
+from config.settings.runtime import env
 
 # USD per million tokens: prompt, completion, cached prompt. A model is priced by the longest name
 # that its own name starts with. `OPENAI_PRICES` adds and replaces entries.

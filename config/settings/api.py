@@ -1,6 +1,4 @@
-"""Django REST framework and cross-origin requests."""
-
-from config.settings.env import env
+"""Django REST framework."""
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -27,7 +25,3 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "common.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-
-CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
-CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
-CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from config.settings.base import SECRET_KEY
-from config.settings.env import DEBUG, env
+from config.settings.runtime import DEBUG, env
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = [

@@ -3,7 +3,7 @@
 import sys
 
 from config.environment import BASE_DIR
-from config.settings.env import DEBUG, env
+from config.settings.runtime import DEBUG, env
 from config.settings.uploads import UPLOAD_BACKEND
 from config.version import VERSION  # noqa: F401
 
@@ -15,7 +15,6 @@ VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
 REVISION = env.revision
-CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 TRUSTED_PROXIES = env.trusted_proxies
 
 INSTALLED_APPS = [
@@ -113,5 +112,5 @@ SILENCED_SYSTEM_CHECKS = [
     # Emails are unique among live users by a constraint that this check does not read.
     "auth.W004",
 ]
-# The checksums of the landed migrations; see `common.migration_checksums`.
+# The checksums of the locked migrations; see `common.migration_checksums`.
 MIGRATIONS_LOCK_FILE = BASE_DIR / "config" / "migrations.lock"

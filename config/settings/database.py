@@ -1,7 +1,7 @@
 """PostgreSQL, and the cache in Valkey or Redis."""
 
 from common.postgres.options import database_settings
-from config.settings.env import env, local
+from config.settings.runtime import env, local
 
 DATABASE_URL = env.database_url or local.database_url
 DATABASES = {"default": database_settings(DATABASE_URL, pool_size=env.database_pool_size)}

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from config.settings.database import REDIS_URL
-from config.settings.env import env
+from config.settings.runtime import env
 
 # How long a run owns its job without renewing the lease.
 JOB_LEASE = timedelta(seconds=env.job_lease_seconds)

@@ -1,8 +1,8 @@
 """What one client may send: rates and sizes."""
 
-from config.settings.env import env
+from config.settings.runtime import env
 
-# Rates: `common.ratelimit.rates` reads them.
+# `common.ratelimit.rates` parses these rates.
 API_RATE_LIMIT = env.api_rate_limit
 AUTH_RATE_LIMIT = env.auth_rate_limit
 AUTH_ACCOUNT_RATE_LIMIT = env.auth_account_rate_limit

@@ -1,6 +1,6 @@
 """Outgoing mail."""
 
-from config.settings.env import env
+from config.settings.runtime import env
 
 _BACKENDS = "django.core.mail.backends"
 EMAIL_BACKEND = f"{_BACKENDS}.{'smtp' if env.email_host else 'filebased'}.EmailBackend"

@@ -1,7 +1,7 @@
 """Logs and metrics."""
 
 from common.logs import logging_config
-from config.settings.env import DEBUG, env
+from config.settings.runtime import DEBUG, env
 
 LOGGING_CONFIG = "common.logs.configure"
 LOGGING = logging_config(

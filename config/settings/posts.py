@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from config.settings.env import env
+from config.settings.runtime import env
 
 POSTS_API_URL = env.posts_api_url
 POSTS_REFRESH = timedelta(seconds=env.posts_refresh_seconds)

@@ -1,8 +1,13 @@
-"""Settings of the response headers that browsers obey: CORS, CSP and the like."""
+"""Cross-origin requests, and the response headers that restrict browsers: CORS, CSP and others."""
 
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
+from config.settings.runtime import env
+
+CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
+CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 CORS_ALLOW_HEADERS = [
     *default_headers,
     "idempotency-key",

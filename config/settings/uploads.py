@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from config.settings.env import env
+from config.settings.runtime import env
 
 UPLOAD_SOURCE_ROOT = env.upload_source_root
 UPLOAD_STORAGE = env.upload_storage

@@ -1,4 +1,4 @@
-"""The clone's own servers, through everything that happens to them on a laptop."""
+"""The clone's own servers: starts, stops, kills, forks and unusual paths."""
 
 import os
 import shlex
@@ -27,12 +27,16 @@ from config.local.process_manager import ProcessManager, kill_marked_processes
 from config.local.processes import find_by_environment, wait_for_exit
 from config.local.run import banner, check_ports, read_procfile
 
+pytestmark = pytest.mark.slow
+
 # A process that uses the servers: it enters, prints "entered", and leaves when its input ends.
 # With "fork" it has an idle forked child.
 USER_SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from config.local import LocalServices
+# A background job of a shell starts with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with LocalServices(Path(sys.argv[1])):
     if "fork" in sys.argv and os.fork() == 0:
         time.sleep(60)
@@ -468,11 +472,11 @@ def environment(**values: Any) -> Environment:
     return Environment(_env_file=None, debug=True, **values)
 
 
-def test_a_taken_port_is_reported_with_its_setting() -> None:
+def test_a_taken_port_is_reported_with_its_setting(unused_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(LocalServiceError, match=rf"Port {port} .*set GRPC_PORT"):
-            check_ports(environment(host="127.0.0.1", port=port - 1, grpc_port=port))
+            check_ports(environment(host="127.0.0.1", port=unused_port, grpc_port=port))
     with pytest.raises(LocalServiceError, match="the same"):
         check_ports(environment(port=9000, grpc_port=9000))
 

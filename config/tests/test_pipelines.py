@@ -98,7 +98,7 @@ class TestDeploying:
             )
             program("curl", f'test "${{TAG:-}}" != "{broken}"')
             program("sleep", "true")
-            environment = {"PATH": f"{programs}:{os.environ['PATH']}", "READY_ATTEMPTS": "2"}
+            environment = {"PATH": f"{programs}:{os.environ['PATH']}", "READY_CHECKS": "2"}
             done = subprocess.run(["sh", script, tag], env=environment, capture_output=True)
             return done.returncode, log.read_text().splitlines()
 

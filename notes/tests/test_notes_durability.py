@@ -396,7 +396,7 @@ def test_a_failing_provider_gets_a_bounded_number_of_requests(
         assert reason in jobs[word].error
         assert provider.count_requests(word) <= 3 * int(PROVIDER_ATTEMPTS)
     assert completes(jobs["busy"], "busy", attempts=1)
-    first, second = (r.at for r in provider.requests if r.document.startswith("busy"))
+    first, second = (r.started for r in provider.requests if r.document.startswith("busy"))
     assert second - first >= 1
     assert completes(jobs["recovering"], "recovering", attempts=2)
     assert "\0" not in wait_for_status(jobs["poisonous"], COMPLETED).summary

@@ -16,6 +16,8 @@ from uploads.transfer.directories import Directory
 from uploads.transfer.file_copier import CopyOptions, CopyResult, CopyStatus, FileCopier
 from uploads.transfer.object_folder import ObjectFolder
 
+pytestmark = pytest.mark.slow
+
 FILES = 600
 
 

@@ -23,6 +23,8 @@ from uploads.transfer.errors import (
 from uploads.transfer.stores import Store, bucket_problem, store_for
 from uploads.transfer.stores.s3 import PART_BYTES, S3Store
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "field-data"
 MTIME = 1_700_000_000_123_456_789
 LARGE_BYTES = 2 * PART_BYTES + 5

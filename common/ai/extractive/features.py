@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from common.ai.extractive.weights import Weights
 from common.ai.text.sentences import Sentence, has_unspaced_script
 
-STEM_CHARS = 6  # of a word that are compared: crude, but as good as a stemmer in any language
-COMMON_WORD_FACTOR = 0.6  # of the value of "the" and the like; best by ROUGE alone would be 1
+STEM_CHARS = 6  # words are equal if these first characters are: as good as a stemmer here
+COMMON_WORD_FACTOR = 0.6  # multiplies the value of words such as "the"; 1 has the best ROUGE
 
 WORD = re.compile(r"""[^\s.,;:!?…"“”„«»()\[\]{}<>|/\\=+*&^%$#@~`。！？，、；：「」।؟،؛–—_-]+""")
 
 FEATURE_NAMES = (
     "log_count",
-    "log_total",  # of all words of the text
+    "log_total",  # the number of all words of the text
     "first",  # position of the first occurrence, 0 to 1
     "length",  # 1 for a stem of STEM_CHARS
     "digit",
@@ -47,7 +47,7 @@ def stem_tokens(tokens: Iterable[str]) -> Iterator[str]:
 
 
 def build_word_table(sentences: list[Sentence], common: Container[str]) -> WordTable:
-    """Return the words of `sentences`, of which `common` have their own weights."""
+    """Return the words of `sentences`; those in `common` have their own weights."""
     numbers: dict[str, int] = {}
     first_sentences: list[int] = []  # per word
     rows: list[list[int]] = []

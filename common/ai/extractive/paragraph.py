@@ -1,8 +1,8 @@
 """Summarise a text in one paragraph of its own sentences.
 
 Each word of the text gets a probability of being in a summary: a logistic model over a few
-features, fitted on meetings (`weights.py`). The sentences with the most of such words for their
-length are selected one by one, and a word that is already in the summary counts less.
+features, fitted on meetings (`weights.py`). Sentences are selected one by one: the one with the
+highest value for its length. A word that is already in the summary counts less.
 """
 
 import math
@@ -20,17 +20,17 @@ from common.ai.text.sentences import (
     truncate,
 )
 
-MAX_DIALOGUE_RATIO = 0.5  # a third would be as good by ROUGE, but leaves facts out
-SHORT_DIALOGUE_WORDS = 20  # up to which a dialogue is returned unchanged
+MAX_DIALOGUE_RATIO = 0.5  # of the words; a third has the same ROUGE, but leaves facts out
+SHORT_DIALOGUE_WORDS = 20  # a dialogue of up to this many words is returned unchanged
 CHECKBOX = "[ ] "
 
 
 def summarize(text: str, *, max_words: int = 80) -> str:
     """Return sentences of `text`, in its order, as a summary of `max_words` words.
 
-    A text that is short enough is returned whole, with single spaces and without marks of
-    Markdown. A summary is never longer than its text. Raises ValueError if `text` has no visible
-    character or `max_words` is below 1.
+    A text that is short enough is returned whole, with single spaces and without Markdown marks.
+    A summary is never longer than its text. Raises ValueError if `text` has no visible character
+    or `max_words` is below 1.
     """
     source = validate_source(text, max_words)
     result = join_sentences(select_summary_sentences(text, max_words=max_words))
@@ -56,14 +56,14 @@ def select_summary_sentences(
 
 
 def _whole_text(text: str) -> str:
-    """Return `text` in one line, without marks of Markdown and titles if it has any."""
+    """Return `text` in one line, without titles and Markdown marks."""
     lines = [line for raw in text.splitlines() if (line := " ".join(raw.split()))]
     readable = list(readable_lines(text))
     return " ".join(lines) if readable == lines else join_sentences(readable)
 
 
 def max_summary_words(text: str, max_words: int) -> int:
-    """Return the words that a summary may have: of a dialogue, half of it at most."""
+    """Return the maximum words of a summary: for a dialogue, at most half of its words."""
     if not is_dialogue(readable_lines(text)):
         return max_words
     half = math.ceil(count_words(text) * MAX_DIALOGUE_RATIO)
@@ -87,7 +87,7 @@ def join_sentences(sentences: list[str]) -> str:
 
 
 def _add_stop(sentence: str, after: str) -> str:
-    """Return `sentence` with what separates it from the one `after` it."""
+    """Return `sentence` with the separator before the next sentence, `after`."""
     last = sentence[-1]
     if has_unspaced_script(last):
         return sentence + "。" * last.isalnum()

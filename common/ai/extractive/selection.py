@@ -1,4 +1,4 @@
-"""Select the sentences of a summary greedily, by what each adds for its length."""
+"""Select the sentences of a summary greedily, by the value that each adds for its length."""
 
 import heapq
 from bisect import bisect
@@ -11,8 +11,8 @@ from common.ai.text.sentences import Sentence, count_words
 
 LENGTH_EXPONENT = 0.85  # a gain is divided by length to this power; 1 favours short sentences
 MIN_CANDIDATES = 1_000  # and one more per word of the summary; the other sentences are ignored
-# Once this share of the words is used, a summary ends at a gain below this share of the best one:
-# rather short than padded.
+# A summary that has FULL_RATIO of its words ends when the next gain is below MIN_GAIN_RATIO of the
+# best, so that it is not padded.
 FULL_RATIO = 0.75
 MIN_GAIN_RATIO = 0.15
 
@@ -20,9 +20,9 @@ MIN_GAIN_RATIO = 0.15
 class SentenceSelector:
     """Selects the sentences of one summary, in O(n log n).
 
-    `factors` multiply the value of each sentence's words, 0 excludes a sentence. In a `standalone`
-    layout, such as bullets, each sentence has its speaker's name and `extra_words` more, and all
-    the words allowed are used.
+    `factors` multiply the value of each sentence's words; 0 excludes a sentence. In a `standalone`
+    layout, such as bullets, each sentence has its speaker's name and `extra_words` more words, and
+    the summary uses all the words that are allowed.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SentenceSelector:
         return self._factors[n] * total / length**LENGTH_EXPONENT
 
     def _added_words(self, n: int) -> int:
-        """Return the words that sentence `n` adds, changes of labels included."""
+        """Return the number of words that sentence `n` adds, with changes of labels."""
         if self._standalone:
             return self._lengths[n] + self._label_lengths[n] + self._extra_words
         place = bisect(self._selected, n)

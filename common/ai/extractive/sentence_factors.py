@@ -10,13 +10,13 @@ from common.ai.extractive.features import WORD
 from common.ai.extractive.sentence_roles import SentenceRole, find_role, is_greeting, is_task
 from common.ai.text.sentences import Sentence, count_words
 
-MIN_SPOKEN_WORDS = 6  # of a sentence in a dialogue, fillers left out: "Yeah, okay." says nothing
-BROKEN_OFF_FACTOR = 0.8  # of spoken sentences that do not end
+MIN_SPOKEN_WORDS = 6  # without fillers; shorter sentences such as "Yeah, okay." are excluded
+BROKEN_OFF_FACTOR = 0.8  # for spoken sentences without an end
 SPOKEN_TASK_FACTOR = 1.1
-KEY_SENTENCE_FACTOR = 1.5  # of prose about an outcome, a figure, a risk or a task
-MAX_BRIEF_WORDS = 8  # of a brief sentence: "Sandwiches were served", "Good morning, all"
-BRIEF_FACTOR = 0.3  # of brief prose, and of brief spoken greetings
-BOILERPLATE_FACTOR = 0.1  # of bylines, "Read more" and greetings in prose
+KEY_SENTENCE_FACTOR = 1.5  # for prose about an outcome, a figure, a risk or a task
+MAX_BRIEF_WORDS = 8  # in a brief sentence: "Sandwiches were served", "Good morning, all"
+BRIEF_FACTOR = 0.3  # for brief prose, and for brief spoken greetings
+BOILERPLATE_FACTOR = 0.1  # for bylines, "Read more" and greetings in prose
 # In prose, the factor falls with the position towards a floor, which is higher for a longer text.
 MIN_POSITION_FLOOR, MAX_POSITION_FLOOR = 0.1, 0.6
 SENTENCES_PER_FLOOR_UNIT = 500  # a text of 50 sentences has a floor of 0.1
@@ -66,9 +66,9 @@ def _is_speech(sentences: list[Sentence], tokens: list[list[str]]) -> bool:
 
 
 def _speech_factors(sentences: list[Sentence], lengths: list[int]) -> list[float]:
-    """Exclude short sentences and lower those broken off.
+    """Return 0 for short sentences, and a lower factor for those broken off.
 
-    `lengths` are in words without fillers. Where most sentences are short, the limit is lower.
+    `lengths` are in words without fillers. If most sentences are short, the limit is lower.
     """
     min_words = min(MIN_SPOKEN_WORDS, sorted(lengths)[len(lengths) * 3 // 4])
     return [
@@ -78,7 +78,7 @@ def _speech_factors(sentences: list[Sentence], lengths: list[int]) -> list[float
 
 
 def _prose_factors(sentences: list[Sentence]) -> list[float]:
-    """Weigh as an inverted pyramid, flatter for longer texts: a book has no lead."""
+    """Return factors that fall with the position, less in longer texts: a book has no lead."""
     floor = len(sentences) / SENTENCES_PER_FLOOR_UNIT
     floor = min(MAX_POSITION_FLOOR, max(MIN_POSITION_FLOOR, floor))
     return [

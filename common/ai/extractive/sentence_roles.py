@@ -1,6 +1,6 @@
 """Recognise tasks, decisions, figures and risks by the words of a sentence.
 
-In English, German, French and Spanish. There is no grammar, so single sentences are mistaken.
+In English, German, French and Spanish. Grammar is not analysed, so a few sentences are mistaken.
 """
 
 import re
@@ -136,7 +136,7 @@ def is_greeting(text: str) -> bool:
 
 
 class SentenceRole(IntEnum):
-    """What a sentence tells a manager, in the order of an executive summary."""
+    """The kind of a sentence, in the order of an executive summary."""
 
     OUTCOME = 0
     FIGURE = 1

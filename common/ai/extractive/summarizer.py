@@ -29,10 +29,10 @@ from common.ai.types import (
 
 MODEL = "bureau-extractive-3"
 BULLET = "- "
-MAX_LANGUAGE_CHARS = 60  # of a requested language that `omitted` repeats
-TOPIC_WORD_FACTOR = 1.5  # per word of a sentence that a company's own template names
-MAX_TOPIC_WORDS = 10  # of one sentence that count
-MIN_ROLE_FACTOR = 0.6  # of an outcome, a figure, a risk or an open question, at any position
+MAX_LANGUAGE_CHARS = 60  # of the requested language in `omitted`
+TOPIC_WORD_FACTOR = 1.5  # for each word of a sentence that is in a company's own template
+MAX_TOPIC_WORDS = 10  # that count in one sentence
+MIN_ROLE_FACTOR = 0.6  # for an outcome, a figure, a risk or an open question, at any position
 
 _TEMPLATE_NAMES = {instructions: name for name, instructions in TEMPLATES.items()}
 
@@ -55,8 +55,8 @@ _COMMON_STEMS = {stem.rstrip("s") for stem in WEIGHTS.common}
 class EmbeddedSummarizer:
     """Summarises with sentences of the text itself.
 
-    It follows templates in selecting, ordering and marking sentences. It cannot translate, and
-    `omitted` says so if another language is requested.
+    It follows a template by selecting, ordering and marking sentences. It cannot translate; if
+    another language is requested, `omitted` says so.
     """
 
     model = MODEL
@@ -80,7 +80,7 @@ class EmbeddedSummarizer:
 
 
 def _summarize(request: SummaryRequest, source: str) -> tuple[str, str]:
-    """Return the summary, and in words what had to be left out."""
+    """Return the summary, and a description of what was left out."""
     match _TEMPLATE_NAMES.get(request.instructions, request.instructions):
         case "" | "paragraph":
             return paragraph.summarize(request.text, max_words=request.max_words), ""
@@ -106,7 +106,7 @@ def _summarize_by_topic(request: SummaryRequest) -> str:
 
 
 def _topic_factor(sentence: Sentence, factor: float, topic: set[str]) -> float:
-    """Return a factor by the topic words in `sentence`, or `factor` without any."""
+    """Return a factor for the topic words in `sentence`, or `factor` if it has none."""
     if not factor:
         return factor
     count = len(topic & _singular_stems(WORD.findall(sentence.text)))
@@ -151,7 +151,7 @@ def _summarize_for_manager(request: SummaryRequest) -> str:
 
 
 def _manager_factor(role: SentenceRole, factor: float) -> float:
-    """Return the factor of a sentence, in which its role outweighs its position."""
+    """Return the factor of a sentence: its role counts more than its position."""
     if factor and role != SentenceRole.OTHER:
         factor = max(factor, MIN_ROLE_FACTOR)
     return factor * ROLE_FACTORS[role]
@@ -183,7 +183,7 @@ def _truncate_bullet(line: str, max_words: int) -> str:
 
 
 def _missing_translation(request: SummaryRequest) -> str:
-    """Return in words that the summary is not in the requested language, or ""."""
+    """Return a description of the missing translation, or "" if none is needed."""
     language = " ".join(request.language.split())[:MAX_LANGUAGE_CHARS]
     if not language or is_in_language(request.text, language):
         return ""

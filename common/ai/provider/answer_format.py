@@ -17,7 +17,7 @@ _bullet = re.compile(r"^(?:[-*+\u2022\u2023\u25e6\u2013\u2014\u00b7]|\(?\d{1,3}[
 
 
 def clean_text(text: str) -> str:
-    """Remove what a request or a database can't hold: lone surrogates, control characters."""
+    """Remove what requests and databases can't hold: lone surrogates, control characters."""
     valid = text.encode("utf-8", "replace").decode()
     return _unprintable.sub("", valid.replace("\r\n", "\n"))
 
@@ -28,7 +28,7 @@ def remove_thinking(answer: str) -> str:
 
 
 def fit_answer(answer: str, request: SummaryRequest) -> tuple[str, str]:
-    """Return the answer as the template promises it, and a description of what was left out.
+    """Return the answer in the template's form, and a description of what was left out.
 
     The answer has at most `request.max_words` words. Whole bullets or sentences are left out; only
     a first one that is too long is cut, with an ellipsis. The description is "" if the answer is

@@ -1,7 +1,7 @@
 """Send one request to an OpenAI-compatible endpoint, bounded in time and size.
 
-It uses Chat Completions, which every compatible server has. It does not retry, and it raises
-nothing for a provider's failures: they are part of the `ProviderResponse`.
+It uses Chat Completions, which every compatible server has. It never retries, and it returns a
+provider's failure as a `ProviderResponse` instead of raising it.
 
 Importing this module imports openai, which takes 50 MB: only `common.ai.summarizer()` does it, so
 that processes without AI work stay small and a worker's children share the memory.
@@ -25,15 +25,15 @@ CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
 REQUEST_ID_HEADER = "X-Client-Request-Id"  # OpenAI's name for an id that the client chooses
 MAX_RESPONSE_BYTES = 5_000_000
-MAX_COMPRESSED_BYTES = MAX_RESPONSE_BYTES // 100  # which can grow a thousand times
+MAX_COMPRESSED_BYTES = MAX_RESPONSE_BYTES // 100  # unpacking can multiply it by a thousand
 
-_MALFORMED = ProviderResponse(
-    "error", "refuse", error="cannot be asked: its address or key is malformed"
+_MALFORMED_SETTINGS = ProviderResponse(
+    "error", "refuse", error="cannot be called: its address or key is malformed"
 )
 
 
 class _ResponseTooLarge(httpx2.ReadError):
-    """More than `MAX_RESPONSE_BYTES` came."""
+    """A response has more bytes than allowed."""
 
 
 class _LimitedStream(httpx2.AsyncByteStream):
@@ -74,8 +74,8 @@ class ProviderClient:
     async def send(self, body: dict[str, Any], *, request_id: str = "") -> ProviderResponse:
         """Send one request with our `request_id` as a header.
 
-        The endpoint's timeout bounds all of it, also the name look-up and a server that sends its
-        response byte by byte.
+        The endpoint's timeout bounds all of it, including the name look-up and a response that
+        arrives byte by byte.
         """
         headers = {REQUEST_ID_HEADER: request_id} if request_id else None
         create = self._client.chat.completions.with_raw_response.create
@@ -91,7 +91,7 @@ class ProviderClient:
         except openai.APIConnectionError as error:
             return _describe_failure(error.__cause__)
         except (openai.OpenAIError, httpx2.InvalidURL, UnicodeError):
-            return _MALFORMED
+            return _MALFORMED_SETTINGS
         return parse_answer(raw.http_response.content, raw.status_code, body)
 
     def _describe_timeout(self, error: Exception) -> ProviderResponse:
@@ -108,8 +108,8 @@ def _create_openai_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
     connect_timeout = min(endpoint.timeout, CONNECT_TIMEOUT_S)
     http_client = httpx2.AsyncClient(
         verify=_create_tls_context(),
-        # A queue for connections would let requests leave late. Servers close connections that are
-        # idle for 5 seconds, perhaps in the moment in which we use them again.
+        # With a limit, requests would wait for a connection. Servers close connections that are
+        # idle for 5 seconds, possibly just when we use them again.
         limits=httpx2.Limits(max_connections=None, keepalive_expiry=KEEPALIVE_S),
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_limit_size]},
@@ -140,9 +140,11 @@ def _describe_failure(cause: BaseException | None) -> ProviderResponse:
     """Return the response for a connection that failed; once sent, a request may be billed."""
     match cause:
         case httpx2.LocalProtocolError() | httpx2.UnsupportedProtocol():
-            return _MALFORMED
+            return _MALFORMED_SETTINGS
         case _ResponseTooLarge():
-            return ProviderResponse("invalid", "retry", usage=None, error="sent far too much")
+            return ProviderResponse(
+                "invalid", "retry", usage=None, error="sent a response that is too large"
+            )
         case httpx2.RemoteProtocolError() | httpx2.ReadError() | httpx2.DecodingError():
-            return ProviderResponse("invalid", "retry", usage=None, error="broke off its answer")
+            return ProviderResponse("invalid", "retry", usage=None, error="ended its answer early")
     return ProviderResponse("error", "retry", error="could not be reached")

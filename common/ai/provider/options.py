@@ -1,4 +1,4 @@
-"""Where the provider is, and how it is asked."""
+"""The address of the provider, and the options of its requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 from common.ai.provider.prompts import Message
 from common.ai.types import CostEstimate, Price, Usage, compute_cost
 
-EXTENDED_TOKENS_FACTOR = 4  # times `max_tokens`, for an answer that does not fit there
+EXTENDED_TOKENS_FACTOR = 4  # multiplies `max_tokens` for an answer that does not fit
 TOKENS_PER_MESSAGE = 16  # for the role and the separators that a provider adds to each message
 
 
@@ -22,10 +22,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ProviderOptions:
-    """How to ask; `OpenAISummarizer` explains each option.
+    """The options of requests; `OpenAISummarizer` explains them.
 
-    `unsupported_parameters` collects the names that the model has refused. All summaries of this
-    process share it.
+    `unsupported_parameters` are the names that the model has refused; all summaries of this process
+    share them.
     """
 
     model: str
@@ -41,12 +41,12 @@ class ProviderOptions:
 
     @property
     def extended_max_tokens(self) -> int:
-        """The limit of an answer that `max_tokens` is too few for; at most half of the context."""
+        """The limit for an answer that does not fit `max_tokens`; at most half of the context."""
         extended = EXTENDED_TOKENS_FACTOR * self.max_tokens
         return min(extended, max(self.max_tokens, self.context_tokens // 2))
 
     def build_body(self, messages: list[Message], max_tokens: int) -> dict[str, Any]:
-        """Return the body of a request, with the parameters that the model is known to support."""
+        """Return the body of a request, without the parameters that the model has refused."""
         is_renamed = "max_tokens" in self.unsupported_parameters  # in reasoning models
         limit = "max_completion_tokens" if is_renamed else "max_tokens"
         body = {"model": self.model, "messages": messages, limit: max_tokens}

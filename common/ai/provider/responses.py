@@ -13,9 +13,9 @@ from typing import Any, Literal
 from common.ai.provider.answer_format import remove_thinking
 from common.ai.text.chunking import estimate_tokens
 from common.ai.types import CallOutcome, Usage
-from common.retry_after import retry_after
+from common.retry_after import parse_retry_after
 
-MAX_COMPLETION_TOKENS = 1_000_000  # a usage figure above it can't be true
+MAX_COMPLETION_TOKENS = 1_000_000  # a larger number in a provider's usage is wrong
 MAX_HIDDEN_PROMPT_TOKENS = 20_000  # that a provider may add to our prompt
 
 NextStep = Literal["accept", "retry", "postpone", "refuse", "shorten"]
@@ -31,7 +31,7 @@ _unsupported = re.compile(
 _OPTIONAL_PARAMETERS = ("max_tokens", "temperature")
 _REFUSALS = {
     401: "refused our key (401)",
-    402: "wants to be paid first (402)",
+    402: "requires a payment (402)",
     403: "does not allow our key to do this (403)",
 }
 
@@ -40,11 +40,11 @@ _REFUSALS = {
 class ProviderResponse:
     """The result of one request, and what to do `next`.
 
-    accept: use the text; retry: send the request again; postpone: try the job again later;
+    accept: use the text; retry: send the request again; postpone: run the job again later;
     refuse: fail the job; shorten: send a shorter text.
 
-    `error` continues a sentence that begins with "the provider". `usage` is `None` where the
-    provider may bill the request but its usage is unknown. `is_truncated` marks an answer that
+    `error` is a predicate for "the provider …". `usage` is `None` if the provider may bill the
+    request but its usage is unknown. `is_truncated` marks an answer that
     stopped at the token limit. `unsupported_parameter` is the name of a parameter to leave out of
     the next request.
     """
@@ -71,7 +71,7 @@ def parse_error(
     `error` has the provider's `code`, `type`, `param` and `message`; `body` is what was sent.
     """
     words = " ".join(str(error.get(key)) for key in ("code", "type", "message"))
-    wait = retry_after(headers, time.time())
+    wait = parse_retry_after(headers, time.time())
     if status == 429 and "insufficient_quota" in words:  # will not change within seconds
         reason = "says that our quota is used up (429)"
         return ProviderResponse("rate_limited", "postpone", status, error=reason)
@@ -149,20 +149,20 @@ def _join_content(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def parse_usage(figures: Any, messages: list[dict[str, str]], text: str) -> Usage | None:
-    """Return the provider's figures, with estimates where one is missing or can't be true.
+def parse_usage(usage: Any, messages: list[dict[str, str]], text: str) -> Usage | None:
+    """Return the provider's `usage`, with estimates for missing and impossible numbers.
 
-    Returns `None` for an empty answer without figures: nothing tells what it cost.
+    Return `None` for an empty answer without usage, because its cost is unknown.
     """
-    if not isinstance(figures, dict) and not text:
+    if not isinstance(usage, dict) and not text:
         return None
     sent = "".join(message["content"] for message in messages)
     max_prompt = len(sent.encode()) + MAX_HIDDEN_PROMPT_TOKENS
-    prompt = _parse_tokens(_get(figures, "prompt_tokens"), max_prompt) or estimate_tokens(sent)
-    completion = _parse_tokens(_get(figures, "completion_tokens"), MAX_COMPLETION_TOKENS)
+    prompt = _parse_tokens(_get(usage, "prompt_tokens"), max_prompt) or estimate_tokens(sent)
+    completion = _parse_tokens(_get(usage, "completion_tokens"), MAX_COMPLETION_TOKENS)
     completion = completion or estimate_tokens(text)
-    cached = _parse_tokens(_get(figures, "prompt_tokens_details", "cached_tokens"), prompt)
-    reasoning = _get(figures, "completion_tokens_details", "reasoning_tokens")
+    cached = _parse_tokens(_get(usage, "prompt_tokens_details", "cached_tokens"), prompt)
+    reasoning = _get(usage, "completion_tokens_details", "reasoning_tokens")
     return Usage(prompt, completion, cached, _parse_tokens(reasoning, completion))
 
 

@@ -1,4 +1,4 @@
-"""Get one answer from a provider that fails now and then, and record every request."""
+"""Get answers from a provider: retry temporary failures, and record every request."""
 
 import asyncio
 import hashlib
@@ -47,7 +47,7 @@ class _RetryableError(Exception):
 
 
 class ProviderSession:
-    """Requests the answers that one summary needs; `calls` are all requests made so far."""
+    """Requests the answers for one summary; `calls` are the requests that have ended."""
 
     def __init__(
         self, options: ProviderOptions, client: ProviderClient, recorder: Recorder
@@ -73,7 +73,7 @@ class ProviderSession:
         return response
 
     async def request_notes(self, messages: list[Message], *, max_words: int) -> ProviderResponse:
-        """Return the notes on a part: saved ones of an earlier try, or the provider's answer."""
+        """Return the notes on a part: saved by an earlier run, or from the provider."""
         content = json.dumps([self.options.model, messages]).encode()
         key = hashlib.sha256(content).hexdigest()
         with outside_event_loop():
@@ -110,7 +110,7 @@ class ProviderSession:
         return _check_accepted(response)
 
     def _choose_wait(self, error: Exception) -> bool | float:
-        """Tell stamina whether to try again, or after how many seconds."""
+        """Return whether stamina retries, or the seconds until it does."""
         if not isinstance(error, _RetryableError):
             return False
         if error.retry_after is None:
@@ -183,7 +183,7 @@ class ProviderSession:
             await asyncio.sleep(wait)
 
     def _pause_all_requests(self, response: ProviderResponse) -> None:
-        """Apply a rate limit that one request met to the requests for all other parts."""
+        """Apply the rate limit of one request to the requests for all other parts."""
         pause = response.retry_after or 0
         if response.outcome == "rate_limited" and pause <= MAX_WAIT_S:
             until = asyncio.get_running_loop().time() + pause

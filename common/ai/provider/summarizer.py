@@ -3,9 +3,9 @@
 A text that fits the model's context takes one request. A longer one is sent in parts, in parallel,
 and the notes on the parts are then summarised, in several rounds if necessary.
 
-Everything runs in the calling thread, in an event loop that lives as long as one `summarize`: a
-timeout bounds a whole request, the first part that fails ends all other requests, and no loop or
-connection outlives the call or is carried over a fork.
+Everything runs in the calling thread, in an event loop for one call of `summarize`. So a timeout
+bounds a whole request, the first part that fails ends all other requests, and no loop or connection
+outlives the call or reaches a forked process.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from common.ai.types import (
 
 OPENAI_URL = "https://api.openai.com/v1"
 MIN_PART_TOKENS = 400  # with less room for a part, the notes on it would not be much shorter
-MIN_NOTES_TOKENS = 64  # that the notes on a part may have, however short the part is
+MIN_NOTES_TOKENS = 64  # the notes on a part may always have this many
 MAX_PROMPT_TOKENS = 600  # of Bureau's own instructions
 MAX_NOTES_WORDS = 300
 MIN_NOTES_WORDS = 30
@@ -44,7 +44,7 @@ MIN_NOTES_WORDS = 30
 class OpenAISummarizer:
     """Makes summaries with `model` at `base_url`; threads and forks can share it.
 
-    `max_tokens` bounds an answer; one that does not fit is requested again with four times as
+    `max_tokens` limits an answer; one that does not fit is requested again with four times as
     many. With `temperature` None the provider chooses. `timeout` is in seconds for each request,
     `attempts` is the number of requests for one answer. `context_tokens` is the model's limit for
     prompt and answer together. `concurrency` bounds the parallel requests of one summary. The waits
@@ -137,7 +137,7 @@ class _SummaryBuilder:
         raise SummaryRefused("the model's context has too little room for the text")
 
     def _compute_part_tokens(self) -> int:
-        """Return how many tokens of text fit in a request, with the prompt and the answer."""
+        """Return how many tokens of text fit in a request beside the prompt and the answer."""
         messages = build_notes_messages(
             self._request, "", number=9999, total=9999, max_words=MAX_NOTES_WORDS
         )
@@ -150,38 +150,41 @@ class _SummaryBuilder:
         self._notes = self._incomplete_notes = 0
         self._steps, max_parts = self._steps_done + 1, 1
         while (size := estimate_tokens(text)) > max_tokens:
-            even = math.ceil(size / math.ceil(size / max_tokens)) + max_tokens // 20
-            parts = list(split_chunks(text, min(max_tokens, even)))
+            even_size = math.ceil(size / math.ceil(size / max_tokens)) + max_tokens // 20
+            parts = list(split_chunks(text, min(max_tokens, even_size)))
             max_parts = max(max_parts, len(parts))
             self._steps += len(parts)
-            text = "\n\n".join(await self._take_notes(parts, max_tokens))
+            text = "\n\n".join(await self._request_notes(parts, max_tokens))
         messages = build_summary_messages(self._request, text, parts=max_parts)
         response = await self._session.request_answer(messages, max_words=self._request.max_words)
         self._report_step()
         return response
 
-    async def _take_notes(self, parts: list[str], max_tokens: int) -> list[str]:
+    async def _request_notes(self, parts: list[str], max_tokens: int) -> list[str]:
         """Return notes on each part, in order; the first failure ends all requests."""
         slots = asyncio.Semaphore(self._concurrency)
         limit = min(MAX_NOTES_WORDS, max_tokens // 8, self._session.options.max_tokens // 3)
         max_words = max(MIN_NOTES_WORDS, limit)
 
-        async def take(number: int, part: str) -> str:
+        async def request_part(number: int, part: str) -> str:
             messages = build_notes_messages(
                 self._request, part, number=number, total=len(parts), max_words=max_words
             )
             await slots.acquire()
             response = await self._session.request_notes(messages, max_words=max_words)
-            slots.release()  # after a failure it stays taken: no other request may begin
+            slots.release()  # not after a failure, so that no other request begins
             self._report_step()
             return self._shorten_notes(response, part)
 
         failures: list[Exception] = []
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(take(*item)) for item in enumerate(parts, start=1)]
+                tasks = [
+                    group.create_task(request_part(*item)) for item in enumerate(parts, start=1)
+                ]
         except ExceptionGroup as group_failure:
             failures.extend(group_failure.exceptions)
+        # Outside of `except`, where the group would become the context of the failure.
         for failure in failures:
             raise failure
         return [task.result() for task in tasks]

@@ -1,7 +1,7 @@
 """Split long texts into chunks that fit a model's context, and estimate tokens.
 
-The chunks joined are the text. Tokens are estimated because each provider has its own tokenizer,
-whose tables would have to be downloaded. The estimate is rather too high than too low:
+The chunks, joined, are the text again. Tokens are estimated because each provider has its own
+tokenizer, whose tables would have to be downloaded. The estimate is rather too high than too low:
 `test_ai_chunks.py` compares it with counts of cl100k_base, which needs the most tokens of the
 widely used vocabularies.
 """

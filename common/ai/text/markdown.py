@@ -1,4 +1,4 @@
-"""Remove the marks of Markdown, and its blocks that hold no sentences."""
+"""Remove Markdown marks, and blocks without sentences."""
 
 import re
 from itertools import accumulate, pairwise
@@ -10,7 +10,7 @@ CODE_FENCE = re.compile(r"(?:```|~~~)")
 
 _table_row = re.compile(r"\|.*\|$")
 _table_rule = re.compile(r"[|:\s-]+$")
-# Bounded, so that a line of many openings without an end is not read again for each of them.
+# Lengths are bounded, so that a line with many unclosed marks does not take quadratic time.
 _image = re.compile(r"!\[[^\]]{0,200}\]\([^()\s]{0,500}\)$")
 _strikethrough = re.compile(r"(?<!~)~~(?=\S).{1,200}?(?<=\S)~~(?!~)")
 _asterisks = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])(.{1,200}?)(?<=[^\s*])\*{1,3}(?![\w*])")

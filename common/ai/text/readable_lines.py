@@ -11,7 +11,7 @@ from common.documents.plain_text import unwrap_lines
 MAX_REPEATS = 10  # of one line in a text, and of one sentence in a line
 
 
-@lru_cache(1)  # one summary asks for the same text several times
+@lru_cache(1)  # one summary needs the lines of its text several times
 def readable_lines(text: str) -> tuple[str, ...]:
     """Return the lines of `text` with its sentences, or the turns of a transcript."""
     lines = list(limit_repeats(" ".join(line.split()) for line in text.splitlines()))
@@ -34,10 +34,10 @@ def limit_repeats(texts: Iterable[str]) -> Iterator[str]:
 
 
 def strip_markup(lines: list[str]) -> list[str]:
-    """Return `lines` without marks of Markdown and without what is no sentence.
+    """Return `lines` without Markdown marks and without parts that are not sentences.
 
-    That is titles, tables, code, and the headers and the signature of a mail; each is kept if
-    the text has nothing else. Empty lines show where a title may be, and are left out at the end.
+    Such parts are titles, tables, code, and the headers and the signature of a mail; each is kept
+    if the text has nothing else. Empty lines, which help to find titles, are removed last.
     """
     for strip in (
         markdown.strip_blocks,

@@ -1,8 +1,8 @@
 """Split any text into sentences in linear time: by lines, nupunkt and length.
 
-Lengths are counted in words: runs of characters between spaces. Scripts without spaces are
-counted by the character, and a run of more than 100 characters counts as several words, so that
-a limit in words limits the size too.
+Lengths are counted in words: runs of characters between spaces. In scripts without spaces,
+characters are counted. A run of more than 100 characters counts as several words, so that a limit
+in words also limits the size.
 """
 
 import math

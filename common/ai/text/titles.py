@@ -1,4 +1,4 @@
-"""Remove headings, titles and closing lines, which are no sentences."""
+"""Remove headings, titles and closing lines, which are not sentences."""
 
 import re
 
@@ -19,7 +19,7 @@ _attendee_list = re.compile(
 def strip_titles(lines: list[str]) -> list[str]:
     """Return `lines` without headings.
 
-    If most of the text ends as sentences do, also without short lines that do not.
+    If most of the text is sentences, also without short lines that are not.
     """
     lines = [line for line in lines if not HEADING.match(line)]
     sentence_chars = sum(len(line) for line in lines if SENTENCE_END.search(line))

@@ -22,7 +22,7 @@ _message_date = re.compile(
 
 
 def parse_transcript(lines: list[str]) -> list[str]:
-    """Return the turns in `lines` as "Name: text", or [] if they are no transcript.
+    """Return the turns in `lines` as "Name: text", or [] if they are not a transcript.
 
     `lines` must include the empty ones, because they separate subtitles.
     """

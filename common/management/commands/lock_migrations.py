@@ -26,7 +26,7 @@ class Command(BaseCommand):
         checksums, locked = compute_checksums(), {} if rewrite else read_lock_file()
         if edited := [name for name in locked if locked[name] != checksums.get(name)]:
             raise CommandError(
-                f"Landed migrations were edited or removed: {', '.join(edited)}. Restore them, and"
+                f"Locked migrations were edited or removed: {', '.join(edited)}. Restore them, and"
                 " write a new migration for the change."
             )
         new = [name for name in checksums if name not in locked]

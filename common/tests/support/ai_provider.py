@@ -29,15 +29,15 @@ _document = re.compile(r"\A<document (\w+)>\n(.*)\n</document \1>\Z", re.DOTALL)
 class Exchange:
     """One request and its response.
 
-    `headers` have lower-case names. `at` (the start) and `ended` are `time.monotonic()` seconds.
-    `usage` are the figures in the answer. `served` is set when the whole response was written; the
-    client may have stopped reading before.
+    `headers` have lower-case names. `started` and `ended` are `time.monotonic()` seconds. `usage`
+    is the usage in the answer. `served` is set when the whole response was written; the client
+    may have stopped reading before.
     """
 
     body: Json
     headers: Mapping[str, str]
     number: int
-    at: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     ended: float = 0.0
     status: int | None = None
     usage: Any = None
@@ -98,7 +98,7 @@ class Exchange:
 
 
 class FakeProvider:
-    """The server; `requests` are all requests that came, in order."""
+    """The server; `requests` are all requests so far, in order."""
 
     def __init__(self, *script: Behaviour, default: Behaviour | None = None) -> None:
         self.requests: list[Exchange] = []
@@ -130,7 +130,7 @@ class FakeProvider:
             return exchange, self._script.popleft() if self._script else self.default
 
     def tokens(self, name: str = "total_tokens") -> int:
-        """Return the sum of one usage figure over all answers that were sent completely."""
+        """Return the sum of one number of `usage` over all answers that were sent completely."""
         with self.lock:
             served = [exchange.usage for exchange in self.requests if exchange.served]
         return sum(usage[name] for usage in served if isinstance(usage, dict))
@@ -138,7 +138,7 @@ class FakeProvider:
     @property
     def max_parallel_requests(self) -> int:
         """The largest number of requests that were open at the same time."""
-        times = [(r.at, 1) for r in self.requests]
+        times = [(r.started, 1) for r in self.requests]
         times += [(r.ended, -1) for r in self.requests if r.ended]
         opened, most = 0, 0
         for _, change in sorted(times):
@@ -205,7 +205,7 @@ def first_words(text: str, words: int = 12) -> str:
 
 
 def count_usage(exchange: Exchange, text: str) -> Json:
-    """Return the figures of an answer as this server counts them: a word is a token."""
+    """Return the usage of an answer as this server counts it: a word is a token."""
     prompt = exchange.prompt_tokens
     completion = len(text.split())
     return {
@@ -225,15 +225,15 @@ def answer(
 ) -> Behaviour:
     """Answer with `text`, by default with the first words of the document.
 
-    `usage` replaces the true figures; `None` leaves them out.
+    `usage` replaces the true usage; `None` leaves it out.
     """
 
     def behave(exchange: Exchange) -> None:
         content = first_words(exchange.document) if text is None else text
-        figures = count_usage(exchange, str(content)) if usage is _COUNTED else usage
+        sent_usage = count_usage(exchange, str(content)) if usage is _COUNTED else usage
         message = {"role": "assistant", "content": content, "refusal": refusal}
         choice = {"index": 0, "message": message, "finish_reason": finish}
-        send_payload(exchange, [choice], figures)
+        send_payload(exchange, [choice], sent_usage)
 
     return behave
 
@@ -257,7 +257,7 @@ def no_content() -> Behaviour:
 
 
 def no_usage() -> Behaviour:
-    """Answer with a choice whose content is null, and without figures."""
+    """Answer with a choice whose content is null, and without usage."""
     choice = {"index": 0, "message": {"role": "assistant", "content": None}}
     return lambda exchange: send_payload(exchange, [choice], None)
 
@@ -317,11 +317,11 @@ def slow(seconds: float, behaviour: Behaviour | None = None) -> Behaviour:
 
 
 def send_byte_by_byte(seconds: float, *, pause: float = 0.05) -> Behaviour:
-    """Send a response byte by byte for so many seconds, and never complete it."""
+    """Send a response byte by byte for `seconds`, and never complete it."""
 
     def behave(exchange: Exchange) -> None:
         exchange.send_head(200, {"Content-Length": "1000000"})
-        while time.monotonic() - exchange.at < seconds and not exchange.closing.is_set():
+        while time.monotonic() - exchange.started < seconds and not exchange.closing.is_set():
             exchange.write(b" ")
             exchange.sleep(pause)
         _hang_up(exchange)

@@ -1,4 +1,4 @@
-"""The environment, read once, and the clone's own servers that it asks for."""
+"""The environment, read once, and the clone's own servers that it needs."""
 
 from config.environment import load
 from config.local.services import LocalServices
