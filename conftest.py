@@ -4,7 +4,6 @@ One company has an `owner` of rows, a `colleague` with the same role, an `admin`
 a program (`worker_account`). The `outsider` and the `superuser` each belong to another company.
 """
 
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,10 +23,8 @@ from accounts.tokens import AccessToken
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the servers of the test suite; its last process stops them."""
-    from config.settings import METRICS_DIR, local
+    from config.settings import local
 
-    if not hasattr(config, "workerinput"):  # metrics of an earlier run, read at each scrape
-        shutil.rmtree(METRICS_DIR, ignore_errors=True)
     local.__enter__()
     config.add_cleanup(lambda: local.__exit__(None, None, None))
 

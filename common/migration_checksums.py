@@ -2,9 +2,10 @@
 
 `migrate` records the SHA-256 of each applied migration in `AppliedMigration`. A system check
 compares them with the files, so `migrate` and `check --database default` refuse a database whose
-schema the current migrations would not make. In the repository, `MIGRATIONS_LOCK_FILE` lists the
-locked migrations; `lock_migrations --check` compares them in `make lint`. Only the migrations of
-the project's own apps are checked, and requests are not affected.
+schema the current migrations would not make. A web, worker, beat or gRPC process checks it when it
+starts. In the repository, `MIGRATIONS_LOCK_FILE` lists the locked migrations;
+`lock_migrations --check` compares them in `make lint`. Only the migrations of the project's own
+apps are checked, and requests are not affected.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from common.models import AppliedMigration
@@ -81,6 +82,23 @@ def check_applied_migrations(
 ) -> list[CheckMessage]:
     """Return an error for each database that was made by other migrations; a system check."""
     return [error for using in databases or () if (error := _find_error(using))]
+
+
+def exit_if_incompatible(using: str = "default") -> None:
+    """End a starting process with a sentence if other migrations made the database.
+
+    If the database can't be reached, the process starts and waits for it.
+    """
+    try:
+        error = _find_error(using)
+    except DatabaseError:
+        return
+    finally:
+        # A worker forks next, and its children must not share connections.
+        connections[using].close()
+        connections[using].close_pool()  # type: ignore[attr-defined]
+    if error:
+        raise SystemExit(f"Bureau can't start. {error.msg} {error.hint}")
 
 
 def _find_error(using: str) -> Error | None:

@@ -50,6 +50,14 @@ class Scheduler(beat.Scheduler):
         return None
 
 
+@worker_init.connect
+@beat_init.connect
+def _check_database(**_: Any) -> None:
+    from common.migration_checksums import exit_if_incompatible
+
+    exit_if_incompatible()
+
+
 @worker_ready.connect
 @beat_init.connect
 def _serve_metrics(**_: Any) -> None:

@@ -6,6 +6,7 @@ machine that has servers already.
 
 import os
 import re
+from pathlib import Path
 
 from config.environment import BASE_DIR, Environment
 
@@ -27,6 +28,9 @@ if os.environ.get("ENV_FILE") != os.devnull:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)
     os.environ |= TEST_ENVIRONMENT
+    # Every scrape would read the metrics of earlier runs too.
+    for file in Path(TEST_ENVIRONMENT["VAR_DIR"]).glob("metrics/*.db"):
+        file.unlink()
 
 from config import settings as app_settings  # noqa: E402
 from config.settings import *  # noqa: E402, F403

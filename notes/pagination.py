@@ -1,5 +1,7 @@
 from typing import Any
 
+from rest_framework.serializers import DecimalField
+
 from common.api.pagination import Pagination
 from notes.usage_serializers import UsageTotalsSerializer
 
@@ -10,9 +12,11 @@ class UsagePagination(Pagination):
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         envelope = super().get_paginated_response_schema(schema)
         properties: dict[str, Any] = {
-            name: {"type": "integer"} for name in UsageTotalsSerializer().fields
+            name: {"type": "string", "format": "decimal"}
+            if isinstance(field, DecimalField)
+            else {"type": "integer"}
+            for name, field in UsageTotalsSerializer().fields.items()
         }
-        properties["cost_usd"] = {"type": "string", "format": "decimal"}
         envelope["properties"]["totals"] = {
             "type": "object",
             "properties": properties,

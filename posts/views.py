@@ -41,8 +41,8 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
     ) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.feed:
-            note = make_cache_metadata(self.feed)
-            response.cache_metadata = note  # type: ignore[attr-defined]
-            for name, value in headers(note).items():
+            metadata = make_cache_metadata(self.feed)
+            response.cache_metadata = metadata  # type: ignore[attr-defined]
+            for name, value in headers(metadata).items():
                 response[name] = value
         return response

@@ -21,8 +21,6 @@ urlpatterns = [
     path("uploads/start", start),
     path("uploads/status/<uuid:pk>", status),
     path("uploads/presigned-url", presigned_url),
-    path(
-        "uploads/presigned/<uuid:pk>", views.PresignedUploadView.as_view(), name="presigned-upload"
-    ),
+    path("uploads/direct/<uuid:pk>", views.PresignedUploadView.as_view(), name="presigned-upload"),
     *router.urls,
 ]

@@ -53,7 +53,7 @@ PUBLIC_ROUTES = {
     "api/v1/auth/refresh",
     "api/v1/auth/password/reset",
     "api/v1/auth/password/reset/confirm",
-    "api/v1/uploads/presigned/<uuid:pk>",
+    "api/v1/uploads/direct/<uuid:pk>",
 }
 # These act on the authenticated user and look up no row by an id of the request.
 PERSONAL_ROUTES = {

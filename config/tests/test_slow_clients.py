@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.wsgi import get_wsgi_application
 from django.test import RequestFactory
 
 from config.slow_clients import MAX_DRAINED_BYTES, Application, limit_waiting_bodies
-from config.wsgi import application
 
 THREADS = 3
 LOGIN = "/api/v1/auth/login"
@@ -34,7 +34,7 @@ class SlowBody(io.BytesIO):
 def server() -> Application:
     """An application with `THREADS` threads, all but one of which may wait for bodies."""
     max_bytes: Any = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return limit_waiting_bodies(application, threads=THREADS, max_bytes=max_bytes)
+    return limit_waiting_bodies(get_wsgi_application(), threads=THREADS, max_bytes=max_bytes)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class TestPresign:
         response = presign(as_user(request.getfixturevalue(who)), session)
         assert response.status_code == 200
         body = response.json()
-        assert body["url"].startswith("http://testserver/api/v1/uploads/presigned/")
+        assert body["url"].startswith("http://testserver/api/v1/uploads/direct/")
         assert (body["method"], body["headers"], body["expires_in"]) == ("PUT", {}, 3600)
         assert body["expires_at"] > timezone.now().isoformat()
 
@@ -273,7 +273,7 @@ class TestReceive:
     ) -> None:
         url = presign(client, session).json()["url"].partition("?")[0]
         assert send(api, url + signature).status_code == 403
-        assert send(api, f"/api/v1/uploads/presigned/{uuid7()}{signature}").status_code == 403
+        assert send(api, f"/api/v1/uploads/direct/{uuid7()}{signature}").status_code == 403
 
     @pytest.mark.parametrize("field", ["key", "bucket"])
     def test_a_signature_for_another_key_or_bucket_is_rejected(

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.grpc.server import AuthServer
 from common.metrics.exporter import start_exporter
+from common.migration_checksums import exit_if_incompatible
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.GRPC_PORT)
 
     def handle(self, *, host: str, port: int, **_: Any) -> None:
+        exit_if_incompatible()
         pool = settings.DATABASES["default"]["OPTIONS"]["pool"]
         with _block_signals(SIGNALS):
             server = AuthServer(host, port, threads=pool["max_size"])
