@@ -44,10 +44,14 @@ def main(arguments: list[str]) -> int:
 def prepare() -> None:
     """Migrate and seed the database, in a separate process so that the runner stays small."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.management import call_command, execute_from_command_line
+    import django
+    from django.core.management import call_command
 
-    # As a command line, so that a refused database ends this with a sentence.
-    execute_from_command_line(["manage.py", "migrate", "--noinput"])
+    django.setup()
+    from common.migration_checksums import exit_if_incompatible
+
+    exit_if_incompatible()
+    call_command("migrate", interactive=False)
     call_command("seed_admin")
     call_command("seed_demo")
 
