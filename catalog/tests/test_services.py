@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from structlog.testing import capture_logs
 
 from accounts.models import User
 from catalog.models import Product
 from catalog.tests.factories import ProductFactory
+from common.tests.support.changes import capture_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/api/v1/products"
@@ -20,7 +20,7 @@ Line = dict[str, Any]
 
 @pytest.fixture
 def logs() -> Iterator[list[Line]]:
-    with capture_logs() as lines:
+    with capture_changes() as lines:
         yield lines
 
 

@@ -5,11 +5,11 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from accounts.models import User
 from common.api.exceptions import Conflict
 from common.jobs.status import JobStatus
+from common.tests.support.changes import capture_changes
 from notes import services
 from notes.models import Batch, Note, Summary, SummaryTemplate
 from notes.summary_options import SummaryOptions
@@ -30,7 +30,7 @@ def recorded_events(
     monkeypatch.setattr("common.jobs.models.publish", lambda *_, **__: True)
 
     def commit(call: Callable[[], object]) -> Events:
-        with capture_logs() as logs, django_capture_on_commit_callbacks(execute=True):
+        with capture_changes() as logs, django_capture_on_commit_callbacks(execute=True):
             call()
         assert SECRET_TEXT not in str(logs)
         return [log for log in logs if log["event"] == "change"]

@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from structlog.testing import capture_logs
 
 from accounts.models import User
 from common.jobs.status import JobStatus
+from common.tests.support.changes import capture_changes
 from posts.models import Feed
 from posts.tests.conftest import FeedServer
 
@@ -69,7 +69,7 @@ def test_the_action_is_recorded(
     admin_site.get(FEED)
     feed = Feed.objects.current()
     data = {"action": "refresh_now", "_selected_action": [str(feed.pk)]}
-    with capture_logs() as logs:
+    with capture_changes() as logs:
         admin_site.post(FEED, data)
     assert [line for line in logs if line["event"] == "change"] == [
         {

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
-from structlog.testing import capture_logs
 
 from accounts.models import User
 from common.api.exceptions import Conflict
+from common.tests.support.changes import capture_changes
 from uploads import services
 from uploads.models import Cycle, Project, Session, SessionFile
 
@@ -25,7 +25,7 @@ def events_of(
     """Return the (action, actor, target) of each event that a function records."""
 
     def events_of(function: Callable[[], Any]) -> list[Event]:
-        with capture_logs() as logs, django_capture_on_commit_callbacks(execute=True):
+        with capture_changes() as logs, django_capture_on_commit_callbacks(execute=True):
             function()
         changes = [entry for entry in logs if entry["event"] == "change"]
         return [(entry["action"], entry["actor"], entry["target"]) for entry in changes]

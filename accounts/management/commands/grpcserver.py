@@ -28,7 +28,6 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=settings.GRPC_PORT)
 
     def handle(self, *, host: str, port: int, **_: Any) -> None:
-        exit_if_incompatible()
         pool = settings.DATABASES["default"]["OPTIONS"]["pool"]
         with _block_signals(SIGNALS):
             server = AuthServer(host, port, threads=pool["max_size"])
@@ -42,6 +41,7 @@ class Command(BaseCommand):
 def _start(server: AuthServer, host: str, port: int) -> None:
     try:
         _check_port(host, port)
+        exit_if_incompatible()
         server.start()
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "see grpc's log"
