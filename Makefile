@@ -19,8 +19,9 @@ dev: $(VENV)/test.stamp ## The same with auto-reload; breakpoint() stops here (i
 shell: $(VENV)/test.stamp ## A Python shell with Django and the models loaded
 	@$(BIN)/python manage.py shell
 
+# Three processes on two cores: some tests wait for workers and leases.
 test: $(VENV)/test.stamp ## The whole suite, in parallel, on servers and data of its own
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 t: $(VENV)/test.stamp ## Some tests: make t ARGS="notes/tests/test_notes_api.py -k search"
 	@$(BIN)/pytest --quiet --durations=0 --durations-min=1 $(ARGS)
@@ -60,7 +61,7 @@ screenshots: $(VENV)/bench.stamp ## Take the README's pictures of what runs at B
 	$(BIN)/python docs/screenshots.py $(TO)
 
 coverage: $(VENV)/test.stamp ## The suite, and which code it reaches (var/coverage/)
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet --directory var/coverage
 	$(BIN)/coverage report --skip-covered --fail-under 90
