@@ -100,7 +100,7 @@ class SmokeTest:
         self._wait_until("grpc answers health", lambda: self._is_healthy("grpc"))
         self.start("flower")
         self._wait_until("flower answers", lambda: self._is_healthy("flower"))
-        _report("flower requires a password", ok=self._flower("wrong:wrong") == 401)
+        _report("flower requires a password", ok=self._get_flower_status("wrong:wrong") == 401)
         credentials = (self._secrets / "flower_basic_auth").read_text().strip()
         _report("flower accepts the right one", ok=self._get_flower_status(credentials) == 200)
 
