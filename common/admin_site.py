@@ -99,19 +99,15 @@ def _job_card(model: type[Job], rows: QuerySet) -> JobCard:
 
     Two indexes find them: the one on active jobs, and the primary key, which orders by age.
     """
-    statuses = {
-        "waiting": JobStatus.QUEUED,
-        "running": JobStatus.IN_PROGRESS,
-        "completed": JobStatus.COMPLETED,
-        "failed": JobStatus.FAILED,
-    }
-    columns = {name: Count("pk", filter=Q(status=status)) for name, status in statuses.items()}
+    statuses = (JobStatus.QUEUED, JobStatus.IN_PROGRESS, JobStatus.COMPLETED, JobStatus.FAILED)
+    columns = {status.value: Count("pk", filter=Q(status=status)) for status in statuses}
     recent = rows.filter(Q(status__in=ACTIVE) | Q(pk__gte=_min_recent_id()))
+    counts = recent.order_by().aggregate(**columns)
     return JobCard(
         title=str(model._meta.verbose_name_plural).capitalize(),
         link=_changelist_url(model),
         icon=settings.ADMIN_ICONS.get(model._meta.label, DEFAULT_JOB_ICON),
-        counts=recent.order_by().aggregate(**columns),
+        counts={status.label.lower(): counts[status.value] for status in statuses},
     )
 
 

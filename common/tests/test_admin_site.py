@@ -53,8 +53,8 @@ def test_the_first_page_shows_job_counts_and_failures(operator: Client) -> None:
     notes = NoteFactory.create_batch(3)
     set_failed(notes[0].own_summary, "The provider refused.")
     assert job_counts(operator)["Summaries"] == {
-        "waiting": 2,
-        "running": 0,
+        "queued": 2,
+        "in progress": 0,
         "completed": 0,
         "failed": 1,
     }
@@ -68,8 +68,8 @@ def test_staff_see_only_the_jobs_of_their_company(
     NoteFactory(user=owner)
     set_failed(NoteFactory().own_summary, "Failure of another company.")
     assert job_counts(staff)["Summaries"] == {
-        "waiting": 1,
-        "running": 0,
+        "queued": 1,
+        "in progress": 0,
         "completed": 0,
         "failed": 0,
     }
