@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
 
-dev: $(VENV)/test.stamp ## The same with auto-reload; breakpoint() stops here (in a worker: TERMINAL=worker)
+dev: $(VENV)/test.stamp ## Run with auto-reload; breakpoint() stops here (in a worker: TERMINAL=worker)
 	@exec $(BIN)/python -m config.local.run dev $(or $(TERMINAL),web)
 
 shell: $(VENV)/test.stamp ## A Python shell with Django and the models loaded
@@ -30,12 +30,12 @@ fast: $(VENV)/test.stamp ## The tests that need no database, in seconds
 	@$(BIN)/pytest --quiet -m unit $(ARGS)
 
 lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deployment checks
+	$(BIN)/python manage.py lock_migrations --check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy config common accounts catalog notes uploads posts docker
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python manage.py lock_migrations --check
 	$(BIN)/python -m config.deploy_check
 
 format: $(VENV)/test.stamp ## Format the code and fix what ruff can fix

@@ -34,6 +34,8 @@ from common.tests.support.documents import (
     word_part,
 )
 
+pytestmark = pytest.mark.slow
+
 PUMP = (
     "The pump in the eastern hall failed on Monday morning, shortly before the first shift began. "
     "Bob replaced it on Tuesday with the spare one, which had been in store for eleven years. "

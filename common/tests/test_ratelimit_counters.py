@@ -14,6 +14,8 @@ from common.ratelimit.local_counter import LocalCounter
 from common.ratelimit.rates import Rate
 from common.ratelimit.windows import RateLimitDecision, Window, WindowState
 
+pytestmark = pytest.mark.slow
+
 
 def window(key: str, limit: int, seconds: int = 60, **other_keys: str) -> Window:
     return Window(f"bureau:limit:test:{key}", Rate(limit, seconds), **other_keys)

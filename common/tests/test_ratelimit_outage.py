@@ -17,7 +17,7 @@ from common.ratelimit.rates import Rate
 from common.ratelimit.windows import Window
 from common.tests.support.throttled_views import LoginView, PublicView
 
-pytestmark = pytest.mark.usefixtures("limiter")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("limiter")]
 
 
 def window() -> Window:

@@ -20,7 +20,7 @@ from common.tests.support.throttled_views import (
     SummariesView,
 )
 
-pytestmark = pytest.mark.usefixtures("limiter")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("limiter")]
 
 
 def statuses(responses: Any) -> list[int]:

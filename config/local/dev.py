@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pdb
 import shlex
 import sys
 
@@ -31,6 +33,15 @@ def terminal_command(terminal: str, environment: Environment) -> list[str]:
         return with_reload([*celery, "worker", "--pool", "solo", "--loglevel", "info"])
     address = f"{environment.host}:{environment.port}"
     return [sys.executable, "manage.py", "runserver", address]
+
+
+def set_trace() -> None:
+    """Stop in the debugger; `breakpoint()` calls this in the process with the terminal.
+
+    pdb's own handler of Ctrl-C would stay, and stop in the debugger again at each reload.
+    """
+    caller = inspect.currentframe().f_back  # type: ignore[union-attr]
+    pdb.Pdb(nosigint=True).set_trace(caller)
 
 
 def with_reload(command: list[str]) -> list[str]:

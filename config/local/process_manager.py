@@ -109,7 +109,8 @@ class ProcessManager:
 
     def run_in_terminal(self, arguments: list[str]) -> int:
         """Run a process that has the terminal, so that a debugger can be used in it."""
-        process = subprocess.Popen(arguments, cwd=self._folder, env=self._environment)
+        environment = {**self._environment, "PYTHONBREAKPOINT": "config.local.dev.set_trace"}
+        process = subprocess.Popen(arguments, cwd=self._folder, env=environment)
         return _exit_code(process.wait())
 
     def wait_for(self, name: str) -> int:

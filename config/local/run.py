@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -23,6 +25,7 @@ from config.local.process_manager import (
 from config.local.services import LocalServices
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+WATCH_INTERVAL_S = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -98,10 +101,15 @@ def run_processes(environment: Environment, terminal: str, mark: str) -> int:
         if terminal:
             for name, arguments in dev.background_commands(read_procfile(), terminal).items():
                 children.start(name, arguments)
-            return children.run_in_terminal(dev.terminal_command(terminal, environment))
+            with watched_in_background(children, services, environment):
+                return children.run_in_terminal(dev.terminal_command(terminal, environment))
         for name, command in read_procfile().items():
             children.start(name, command)
-        return watch(children, services, environment)
+        ended = watch(children, services, environment, threading.Event())
+        assert ended
+        name, code = ended
+        children.print(f"{name} has ended with code {code}: stopping everything.")
+        return code
 
 
 def clear_metrics(environment: Environment) -> None:
@@ -126,22 +134,41 @@ def read_procfile() -> dict[str, str]:
     return dict(parse_procfile((REPOSITORY / "Procfile").read_text()).processes)
 
 
-def watch(children: ProcessManager, services: LocalServices, environment: Environment) -> int:
-    """Announce when Bureau is ready, and return the exit code of the first process that ends.
+def watch(
+    children: ProcessManager,
+    services: LocalServices,
+    environment: Environment,
+    stop: threading.Event,
+) -> tuple[str, int] | None:
+    """Announce when Bureau is ready, and return the first process that ends, with its exit code.
 
-    A PostgreSQL or Valkey that dies is started again; the processes reconnect.
+    A PostgreSQL or Valkey that dies is started again; the processes reconnect. Returns None when
+    `stop` is set.
     """
     announced = False
-    while (ended := children.first_exit()) is None:
+    while not stop.wait(WATCH_INTERVAL_S):
+        if ended := children.first_exit():
+            return ended
         for name in services.restart_dead():
             children.print(f"{name} had died and was restarted.")
         if not announced and is_ready(environment.port):
             children.print(banner(environment))
             announced = True
-        time.sleep(0.5)
-    name, code = ended
-    children.print(f"{name} has ended with code {code}: stopping everything.")
-    return code
+    return None
+
+
+@contextmanager
+def watched_in_background(
+    children: ProcessManager, services: LocalServices, environment: Environment
+) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=watch, args=(children, services, environment, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def is_ready(port: int) -> bool:
