@@ -8,6 +8,7 @@ from config.settings import (  # noqa: F401
     CACHES,
     METRICS_DIR,
     SECRET_KEY,
+    SIMPLE_JWT,
     USE_TZ,
 )
 from config.settings import DATABASES as BUREAU_DATABASES
