@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -125,6 +125,7 @@ class Summary(CompanyOwned, Job):
     summary for all jobs with the same `in_flight_key` (see `notes.deduplication`).
     """
 
+    max_attempts: ClassVar[int] = 3
     bulk_field = "batch_id"
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="summaries")
