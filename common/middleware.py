@@ -3,21 +3,42 @@ import time
 from collections.abc import Callable
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from common.api.exceptions import ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
+from common.ratelimit.addresses import is_from_trusted_proxy
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
+FORWARDED_HEADERS = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PROTO",
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class ForwardedHeadersMiddleware:
+    """Removes `X-Forwarded-*` from requests that no trusted proxy has sent."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_from_trusted_proxy(request):
+            for name in FORWARDED_HEADERS:
+                request.META.pop(name, None)
+        return self.get_response(request)
 
 
 class RequestLogMiddleware:
@@ -84,11 +105,16 @@ class ProblemDetailsMiddleware:
         return problem
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if isinstance(error, OperationalError | InterfaceError):
-            log.error("database_unavailable", error=redacted_message(error))
-            response = problem_response(503)
-            response["Retry-After"] = str(ServiceUnavailable.wait)
-            return response
+        match error:
+            case OperationalError() | InterfaceError():
+                log.error("database_unavailable", error=redacted_message(error))
+                response = problem_response(503)
+                response["Retry-After"] = str(ServiceUnavailable.wait)
+                return response
+            case UnreadablePostError():
+                return problem_response(408)
+            case RequestDataTooBig():
+                return problem_response(413)
         return None
 
 

@@ -21,6 +21,13 @@ class ServiceUnavailable(APIException):
     wait = 2
 
 
+class RequestTimeout(APIException):
+    """408: the client sent the request body too slowly."""
+
+    status_code = status.HTTP_408_REQUEST_TIMEOUT
+    default_code = "request_timeout"
+
+
 class LengthRequired(APIException):
     """411: the request has a body but no `Content-Length`."""
 
