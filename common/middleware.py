@@ -7,7 +7,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common.api.exceptions import ServiceUnavailable
+from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
@@ -89,6 +89,8 @@ class ProblemDetailsMiddleware:
             response = problem_response(503)
             response["Retry-After"] = str(ServiceUnavailable.wait)
             return response
+        if isinstance(error, AnswerTooLarge):  # raised while the response was rendered
+            return problem_response(400, detail=str(error.detail), code=error.default_code)
         return None
 
 

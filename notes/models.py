@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
+from django.utils.functional import cached_property
 
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
@@ -11,6 +12,7 @@ from common.ai.templates import TEMPLATES
 from common.jobs import Job
 from common.jobs.status import ACTIVE, JobStatus
 from notes.querysets import (
+    MAX_EXCERPT_CHARS,
     BatchQuerySet,
     NoteQuerySet,
     ProviderCallQuerySet,
@@ -55,7 +57,12 @@ class Note(CompanyOwned):
         ]
 
     def __str__(self) -> str:
-        return self.title or self.raw_text[:60]
+        return self.title or self.excerpt[:60]
+
+    @cached_property
+    def excerpt(self) -> str:
+        """The beginning of the text; `NoteQuerySet.without_text` loads only this."""
+        return self.raw_text[:MAX_EXCERPT_CHARS]
 
 
 class SummaryTemplate(CompanyOwned):

@@ -5,6 +5,7 @@ from django.apps import apps
 from django.db.models import (
     Count,
     FloatField,
+    Func,
     IntegerField,
     Max,
     Min,
@@ -15,12 +16,14 @@ from django.db.models import (
     Value,
 )
 from django.db.models.aggregates import Aggregate
-from django.db.models.functions import Cast, Lower, Now, TruncDate
+from django.db.models.functions import Cast, Left, Lower, Now, TruncDate
 
 from accounts.models import Role
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
 from common.jobs.status import JobStatus
+
+MAX_EXCERPT_CHARS = 300
 
 USAGE_FIELDS = (
     "prompt_tokens",
@@ -43,6 +46,13 @@ class PrivateQuerySet(CompanyOwnedQuerySet):
         return visible.filter(user_id=user.pk) if user.role == Role.AGENT else self.none()
 
 
+class OctetLength(Func):
+    """The number of bytes of a text."""
+
+    function = "OCTET_LENGTH"
+    output_field = IntegerField()
+
+
 class SummaryTemplateQuerySet(CompanyOwnedQuerySet):
     def with_name(self, name: str) -> Self:
         """Compare as the database does: Python folds the case of some letters differently."""
@@ -52,6 +62,18 @@ class SummaryTemplateQuerySet(CompanyOwnedQuerySet):
 class NoteQuerySet(PrivateQuerySet):
     def with_own_summary(self) -> Self:
         return self.select_related("own_summary")
+
+    def without_text(self) -> Self:
+        """Load only the beginning of each text, as `excerpt`.
+
+        For few rows only: if they are sorted without an index, the beginnings of all are read.
+        """
+        return self.defer("raw_text").annotate(excerpt=Left("raw_text", MAX_EXCERPT_CHARS))
+
+    def text_bytes(self) -> int:
+        """Return the size of all texts, which PostgreSQL knows without reading them."""
+        total: int = self.aggregate(total=Sum(OctetLength("raw_text"), default=0))["total"]
+        return total
 
 
 class SummaryQuerySet(JobQuerySet, PrivateQuerySet):
