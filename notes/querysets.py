@@ -18,7 +18,7 @@ from django.db.models import (
 from django.db.models.aggregates import Aggregate
 from django.db.models.functions import Cast, Left, Lower, Now, TruncDate
 
-from accounts.models import Role
+from accounts.models import Role, User
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
 from common.jobs.status import JobStatus
@@ -36,12 +36,17 @@ USAGE_FIELDS = (
 ESTIMATE_FIELDS = ("estimated_prompt_tokens", "estimated_completion_tokens", "estimated_cost_usd")
 
 
+def sees_colleagues_rows(user: User) -> bool:
+    """Return whether a user sees the private rows of others too."""
+    return user.is_superuser or user.role == Role.ADMIN
+
+
 class PrivateQuerySet(CompanyOwnedQuerySet):
     """Rows that only their user and the company's admins can see; a `worker` sees none."""
 
     def visible_to(self, user: Viewer) -> Self:
         visible = super().visible_to(user)
-        if not user.is_authenticated or user.is_superuser or user.role == Role.ADMIN:
+        if not user.is_authenticated or sees_colleagues_rows(user):
             return visible
         return visible.filter(user_id=user.pk) if user.role == Role.AGENT else self.none()
 
@@ -77,7 +82,12 @@ class NoteQuerySet(PrivateQuerySet):
 
 
 class SummaryQuerySet(JobQuerySet, PrivateQuerySet):
-    pass
+    def with_cached(self, cached: bool, *, viewer: User) -> Self:
+        """Select by what `viewer` sees as `cached`; see `notes.private_reuse`."""
+        is_cached = Q(cached=True)
+        if sees_colleagues_rows(viewer):
+            is_cached |= Q(reuse_is_private=True)
+        return self.filter(is_cached if cached else ~is_cached)
 
 
 class BatchQuerySet(PrivateQuerySet):
@@ -161,16 +171,25 @@ class ProviderCallQuerySet(PrivateQuerySet):
 
 
 class SummaryOutcomeQuerySet(PrivateQuerySet):
-    def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
+    def per_day(self, first: date, last: date, *group_by: str, viewer: User) -> QuerySet:
         """Return counts and whole milliseconds for each day and each value of `group_by`."""
-        is_new = Q(failed=False, cached=False)
+        is_reused = Q(cached=True)
+        if sees_colleagues_rows(viewer):
+            is_reused |= Q(private_reuse__isnull=False)
+        is_new = Q(failed=False) & ~is_reused
         median, p95 = (Percentile("duration_ms", at=at, filter=is_new) for at in (0.5, 0.95))
         outcomes = self.filter(between_days("ended_at", first, last))
         days = outcomes.values(*group_by, date=TruncDate("ended_at", tzinfo=UTC))
         return days.annotate(
             count=Count("pk"),
             failures=Count("pk", filter=Q(failed=True)),
-            reused=Count("pk", filter=Q(cached=True)),
+            reused=Count("pk", filter=is_reused),
             median_ms=Cast(median, IntegerField()),
             p95_ms=Cast(p95, IntegerField()),
         )
+
+    def private_reuses(self, first: date, last: date) -> QuerySet:
+        """Return day, model and `private_reuse` of the outcomes that have one."""
+        outcomes = self.filter(between_days("ended_at", first, last), private_reuse__isnull=False)
+        days = outcomes.annotate(date=TruncDate("ended_at", tzinfo=UTC))
+        return days.values("date", "model", "private_reuse")

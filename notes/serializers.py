@@ -21,6 +21,7 @@ from notes.models import (
     Summary,
     SummaryTemplate,
 )
+from notes.private_reuse import as_seen_by
 from notes.querysets import MAX_EXCERPT_CHARS
 from notes.serializer_fields import (
     LanguageField,
@@ -123,7 +124,15 @@ class SummaryOptionsMixin(serializers.Serializer):
         )
 
 
-class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
+class PrivateReuseMixin(serializers.BaseSerializer):
+    """Shows a summary's reuse only to a user who can see the rows that had it."""
+
+    def to_representation(self, instance: Summary) -> Any:
+        viewer = self.context["request"].user
+        return super().to_representation(as_seen_by(instance, viewer))
+
+
+class SummarySerializer(PrivateReuseMixin, SummaryOptionsMixin, ModelSerializer):
     """A summary. A request contains exactly one of `text`, `note_id` and `file`."""
 
     text = TextField(max_length=MAX_SOURCE_CHARS, required=False, write_only=True)
@@ -230,7 +239,7 @@ def clean_file_name(file: Any) -> str:
     return re.sub(r"[^\w .()+,;@&'-]", "_", file.name or "")[:MAX_FILE_NAME_CHARS]
 
 
-class ItemSerializer(serializers.ModelSerializer):
+class ItemSerializer(PrivateReuseMixin, serializers.ModelSerializer):
     """One text of a batch."""
 
     processing_ms = serializers.IntegerField(read_only=True, allow_null=True)

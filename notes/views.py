@@ -168,7 +168,8 @@ class BatchViewSet(
 
     def accepted_response(self, batch: Batch) -> Response:
         batch = self.get_queryset().get(pk=batch.pk)
-        return Response(BatchDetailSerializer(batch).data, status=202)
+        context = self.get_serializer_context()
+        return Response(BatchDetailSerializer(batch, context=context).data, status=202)
 
     @extend_schema(responses={202: BatchDetailSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
