@@ -71,7 +71,7 @@ class NoteQuerySet(PrivateQuerySet):
     def without_text(self) -> Self:
         """Load only the beginning of each text, as `excerpt`.
 
-        For few rows only: if they are sorted without an index, the beginnings of all are read.
+        If rows are sorted without an index, PostgreSQL reads the beginnings of all of them.
         """
         return self.defer("raw_text").annotate(excerpt=Left("raw_text", MAX_EXCERPT_CHARS))
 

@@ -4,13 +4,12 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-import httpx2
 import stamina
 from django.conf import settings
 
 from common import outbound
 from common.event_loop import run_in_calling_thread
-from common.outbound import OutboundError
+from common.outbound import OutboundError, Response
 from common.retry_after import parse_retry_after
 from posts.errors import FeedError
 
@@ -101,7 +100,7 @@ async def _fetch_once(validators: Validators) -> Payload | None:
         raise FeedError(str(error), is_retryable=error.is_retryable) from None
 
 
-async def _read_payload(response: httpx2.Response, url: str) -> Payload:
+async def _read_payload(response: Response, url: str) -> Payload:
     status = response.status_code
     if status != OK:
         is_retryable = status >= 500 or status in RETRYABLE_STATUSES
@@ -112,7 +111,7 @@ async def _read_payload(response: httpx2.Response, url: str) -> Payload:
     return Payload(body, Validators(url, etag, last_modified))
 
 
-def _validator(response: httpx2.Response, name: str) -> str:
+def _validator(response: Response, name: str) -> str:
     """Return a validator that can be stored and sent back, or an empty string."""
     value: str = response.headers.get(name, "")
     return value if value.isascii() and len(value) <= MAX_VALIDATOR_CHARS else ""

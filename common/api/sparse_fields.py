@@ -5,7 +5,6 @@ from typing import Any
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.generics import GenericAPIView
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,7 +28,7 @@ class SparseFieldsMixin(GenericAPIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         names = _parse_names(request)
-        if request.method in SAFE_METHODS and names:
+        if request.method in ("GET", "HEAD") and names:
             _check_names(names, self._known_names())
             self.requested_fields = names
 

@@ -3,7 +3,9 @@
 Each address is checked before the connection (docs/adr/0027-outbound-client.md).
 """
 
+from httpx2 import Response
+
 from common.outbound.client import open_response, read_body
 from common.outbound.errors import OutboundError
 
-__all__ = ["OutboundError", "open_response", "read_body"]
+__all__ = ["OutboundError", "Response", "open_response", "read_body"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 import socket
 import ssl
 import threading
@@ -20,8 +21,14 @@ from werkzeug import Request, Response
 from common import outbound
 from common.outbound import OutboundError
 from common.outbound.addresses import is_public
+from config.environment import BASE_DIR
 
 Resolve = Callable[..., None]
+
+# The operator's AI endpoint without redirects, and this machine's own port (docs/adr/0027).
+OTHER_HTTP_MODULES = {"common/ai/provider/client.py", "config/local/run.py"}
+HTTP_PACKAGES = r"httpx2|httpcore2|requests|aiohttp|urllib3|urllib\.request|http\.client"
+HTTP_IMPORT = re.compile(rf"^(?:import|from) (?:{HTTP_PACKAGES})\b", re.MULTILINE)
 
 DENIED = """
 0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 100.100.100.200 100.127.255.255 127.0.0.1 127.1.2.3
@@ -50,6 +57,18 @@ def test_an_address_of_a_special_network_is_not_public(address: str) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_other_addresses_are_public(address: str) -> None:
     assert is_public(address)
+
+
+def test_no_other_module_opens_connections_of_its_own() -> None:
+    packages = ("common", "config", "accounts", "catalog", "notes", "uploads", "posts")
+    modules = (file for package in packages for file in (BASE_DIR / package).rglob("*.py"))
+    found = {
+        str(file.relative_to(BASE_DIR))
+        for file in modules
+        if "tests" not in file.parts and HTTP_IMPORT.search(file.read_text())
+    }
+    inside = {name for name in found if name.startswith("common/outbound/")}
+    assert found - inside == OTHER_HTTP_MODULES
 
 
 def fetch(url: str, *, max_bytes: int = 1000, **options: Any) -> tuple[int, bytes]:
