@@ -99,6 +99,8 @@ def _translate_errors() -> Iterator[None]:
         message = f"did not answer in time ({type(error).__name__})."
         raise OutboundError(message, is_retryable=True) from None
     except httpx2.TransportError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise OutboundError("has a certificate that can't be verified.") from None
         message = f"can't be reached ({type(error).__name__})."
         raise OutboundError(message, is_retryable=True) from None
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
