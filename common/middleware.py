@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common.api.exceptions import ServiceUnavailable
+from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
@@ -115,6 +115,8 @@ class ProblemDetailsMiddleware:
                 return problem_response(408)
             case RequestDataTooBig():
                 return problem_response(413)
+            case AnswerTooLarge():  # raised while the response was rendered
+                return problem_response(400, detail=str(error.detail), code=error.default_code)
         return None
 
 

@@ -28,6 +28,14 @@ class RequestTimeout(APIException):
     default_code = "request_timeout"
 
 
+class AnswerTooLarge(APIException):
+    """400: the answer would be larger than allowed."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "The answer would be too large."
+    default_code = "answer_too_large"
+
+
 class LengthRequired(APIException):
     """411: the request has a body but no `Content-Length`."""
 
