@@ -127,6 +127,8 @@ def child_environment(environment: Environment) -> dict[str, str]:
         "HOST": environment.host,
         "PORT": str(environment.port),
         "GRPC_PORT": str(environment.grpc_port),
+        "WEB_WORKERS": str(environment.web_workers),
+        "WEB_THREADS": str(environment.web_threads),
     }
 
 

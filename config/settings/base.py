@@ -9,7 +9,7 @@ from config.version import VERSION  # noqa: F401
 
 SECRET_KEY = env.signing_key
 SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
-ALLOWED_HOSTS = env.allowed_hosts or (["*"] if DEBUG else [])
+ALLOWED_HOSTS = env.served_hosts
 PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
 HOST = env.host

@@ -1,0 +1,57 @@
+"""Run a management command: on the right database, and with sentences for its failures."""
+
+import sys
+
+from django.core.management import BaseCommand, ManagementUtility
+from django.db import DatabaseError
+
+from common.postgres.failures import describe_failure
+from config.local import LocalServiceError, LocalServices
+
+# These read or change rows, so they need the schema that the migrations of this version make.
+# `migrate` and `check --database` compare it themselves, and so does each server when it starts.
+COMMANDS_WITH_ROWS = frozenset(
+    {
+        "backup",
+        "changepassword",
+        "clearsessions",
+        "createsuperuser",
+        "dumpdata",
+        "flush",
+        "loaddata",
+        "reconcile_calls",
+        "remove_stale_contenttypes",
+        "restore",
+        "runserver",
+        "seed_admin",
+        "seed_demo",
+        "shell",
+    }
+)
+
+
+class CommandLine(ManagementUtility):
+    """Django's command line, which refuses a database that other migrations made."""
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        is_help = self.argv[1:2] != [subcommand] or {"-h", "--help"} & set(self.argv)
+        if subcommand in COMMANDS_WITH_ROWS and not is_help:
+            from common.migration_checksums import find_incompatibility
+
+            if error := find_incompatibility():
+                raise SystemExit(f"{subcommand} can't run. {error.msg} {error.hint}")
+        return super().fetch_command(subcommand)
+
+
+def run(arguments: list[str], services: LocalServices) -> None:
+    """Run a command on the local servers; exit with a sentence if a server can't be used."""
+    try:
+        with services:
+            CommandLine(arguments).execute()
+    except LocalServiceError as error:
+        sys.exit(f"Bureau can't run. {error}")
+    except DatabaseError as error:
+        sentence = "" if "--traceback" in arguments else describe_failure(error)
+        if not sentence:
+            raise
+        sys.exit(sentence)
