@@ -1,6 +1,8 @@
 """Run a management command: on the right database, and with sentences for its failures."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from django.core.management import BaseCommand, ManagementUtility
 from django.db import DatabaseError
@@ -45,13 +47,20 @@ class CommandLine(ManagementUtility):
 
 def run(arguments: list[str], services: LocalServices) -> None:
     """Run a command on the local servers; exit with a sentence if a server can't be used."""
+    is_traceback_wanted = "--traceback" in arguments
     try:
-        with services:
+        with services, nullcontext() if is_traceback_wanted else exit_on_database_errors():
             CommandLine(arguments).execute()
     except LocalServiceError as error:
         sys.exit(f"Bureau can't run. {error}")
+
+
+@contextmanager
+def exit_on_database_errors() -> Iterator[None]:
+    """Exit with a sentence for errors that the database's operator can solve."""
+    try:
+        yield
     except DatabaseError as error:
-        sentence = "" if "--traceback" in arguments else describe_failure(error)
-        if not sentence:
-            raise
-        sys.exit(sentence)
+        if sentence := describe_failure(error):
+            sys.exit(sentence)
+        raise
