@@ -1,13 +1,11 @@
 """Run a management command: on the right database, and with sentences for its failures."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 from django.core.management import BaseCommand, ManagementUtility
-from django.db import DatabaseError
 
-from common.postgres.failures import describe_failure
+from common.postgres.failures import exit_on_database_errors
 from config.local import LocalServiceError, LocalServices
 
 # These read or change rows, so they need the schema that the migrations of this version make.
@@ -53,14 +51,3 @@ def run(arguments: list[str], services: LocalServices) -> None:
             CommandLine(arguments).execute()
     except LocalServiceError as error:
         sys.exit(f"Bureau can't run. {error}")
-
-
-@contextmanager
-def exit_on_database_errors() -> Iterator[None]:
-    """Exit with a sentence for errors that the database's operator can solve."""
-    try:
-        yield
-    except DatabaseError as error:
-        if sentence := describe_failure(error):
-            sys.exit(sentence)
-        raise

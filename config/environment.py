@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -293,6 +294,14 @@ class Environment(FormerSettings):
             os.environ[NOTICES_VARIABLE] = "shown"
             for notice in self.notices():
                 sys.stderr.write(f"{notice}\n")
+
+    def secret_values(self) -> list[str]:
+        """Return every secret: those of secret fields, and the passwords of URLs."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        urls = [value for value in values if isinstance(value, str) and "@" in value]
+        passwords = [urlsplit(url).password or "" for url in urls]
+        return [*secrets, *self.secret_key_fallbacks, self.signing_key, *passwords]
 
     @cached_property
     def signing_key(self) -> str:

@@ -1,6 +1,9 @@
 """Sentences for the errors of a database that its operator can solve."""
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 import structlog
@@ -39,6 +42,17 @@ def find_connection_problem(using: str = "default") -> str:
     except psycopg.Error as error:
         return "; ".join(line.strip().rstrip(".") for line in str(error).splitlines() if line)
     return ""
+
+
+@contextmanager
+def exit_on_database_errors() -> Iterator[None]:
+    """Exit with a sentence for errors that the database's operator can solve."""
+    try:
+        yield
+    except DatabaseError as error:
+        if sentence := describe_failure(error):
+            sys.exit(sentence)
+        raise
 
 
 def exit_if_permanent(error: DatabaseError, using: str = "default") -> None:

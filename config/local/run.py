@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 from honcho.environ import parse_procfile
 
@@ -57,7 +57,7 @@ def prepare() -> None:
 
     django.setup()
     from common.migration_checksums import exit_if_incompatible
-    from config.command_line import exit_on_database_errors
+    from common.postgres.failures import exit_on_database_errors
 
     with exit_on_database_errors():
         exit_if_incompatible()
@@ -161,7 +161,7 @@ def watch(
             signal.raise_signal(signal.SIGHUP)
         restarts.check()
         restart_dead_servers(children, services, stop)
-        if not announced and is_ready(environment.port):
+        if not announced and is_ready(environment):
             children.print(banner(environment))
             announced = True
 
@@ -207,11 +207,16 @@ def watched_in_background(
         thread.join()
 
 
-def is_ready(port: int) -> bool:
+def is_ready(environment: Environment) -> bool:
+    host = environment.served_hosts[0].lstrip(".")
+    request = Request(
+        f"http://127.0.0.1:{environment.port}/ready",
+        headers={"Host": "localhost" if host == "*" else host},
+    )
     # Ignore a proxy that the environment sets for outside addresses.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}/ready", timeout=2) as response:
+        with opener.open(request, timeout=2) as response:
             return bool(response.status == 200)
     except OSError:
         return False

@@ -15,6 +15,9 @@ VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
 REVISION = env.revision
+if DEBUG:
+    DEFAULT_EXCEPTION_REPORTER = "common.debug_page.MaskingExceptionReporter"
+    DEBUG_PAGE_SECRETS = env.secret_values()
 TRUSTED_PROXIES = env.trusted_proxies
 
 INSTALLED_APPS = [
