@@ -105,9 +105,13 @@ def find_incompatibility(using: str = "default") -> Error | None:
     try:
         return _find_error(using)
     finally:
-        # A worker forks next, and its children must not share connections.
-        connections[using].close()
-        connections[using].close_pool()  # type: ignore[attr-defined]
+        close_connections(using)
+
+
+def close_connections(using: str = "default") -> None:
+    """Close all connections: a worker forks next, and its children must not share them."""
+    connections[using].close()
+    connections[using].close_pool()  # type: ignore[attr-defined]
 
 
 def _find_error(using: str) -> Error | None:

@@ -56,11 +56,11 @@ def prepare() -> None:
     from django.core.management import call_command
 
     django.setup()
-    from common.migration_checksums import exit_if_incompatible
     from common.postgres.failures import exit_on_database_errors
+    from common.startup import prepare_database
 
     with exit_on_database_errors():
-        exit_if_incompatible()
+        prepare_database()
         call_command("migrate", interactive=False)
         call_command("seed_admin")
         if settings.DEBUG:
