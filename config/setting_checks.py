@@ -67,8 +67,10 @@ def find_missing_servers(env: Environment) -> Iterator[str]:
 def find_production_problems(env: Environment) -> list[str]:
     """Return a sentence for each setting that is not safe with `DEBUG=false`."""
     checks = {
-        "SECRET_KEY is missing or weak: set it to at least 32 random characters, for example with"
-        f" `{GENERATE_SECRET}`.": is_weak_key(env.secret_key.get_secret_value()),
+        f"{name_of(env, 'secret_key')} is missing or weak: set it to at least 32 random"
+        f" characters, for example with `{GENERATE_SECRET}`.": (
+            is_weak_key(env.secret_key.get_secret_value())
+        ),
         "SECRET_KEY_FALLBACKS has a weak key, with which anybody could sign in: leave it out.": (
             any(map(is_weak_key, env.secret_key_fallbacks))
         ),

@@ -17,8 +17,8 @@ CANNOT_CONNECT = "The database can't be used"
 ADVICE = {
     # insufficient_privilege, feature_not_supported, undefined_file: what extensions fail with
     "42501": "Give its user the permission, or let an administrator do it once.",
-    "0A000": "Bureau needs PostgreSQL 15 or later with pg_trgm, unaccent and vector available.",
-    "58P01": "Bureau needs PostgreSQL 15 or later with pg_trgm, unaccent and vector available.",
+    "0A000": "Bureau needs the extensions pg_trgm, unaccent and vector; see docs/deploy.md.",
+    "58P01": "Bureau needs the extensions pg_trgm, unaccent and vector; see docs/deploy.md.",
     "42P01": "Run `manage.py migrate` first.",  # undefined_table
     "42703": "Run `manage.py migrate` first.",  # undefined_column
 }

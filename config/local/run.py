@@ -158,7 +158,7 @@ def watch(
     restarts, terminal = Restarts(children), find_terminal()
     while not stop.wait(WATCH_INTERVAL_S):
         if terminal is not None and is_closed(terminal):
-            signal.raise_signal(signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)  # interrupts the main thread
         restarts.check()
         restart_dead_servers(children, services, stop)
         if not announced and is_ready(environment):

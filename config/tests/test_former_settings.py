@@ -1,8 +1,16 @@
 """The settings of the five earlier services, as their documents give them."""
 
+import importlib
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
+
+from config.environment import BASE_DIR
+from config.settings import jobs
 
 # Every setting of the earlier services, with the value of their documents.
 ACCOUNTS_AND_POSTS = {
@@ -124,6 +132,35 @@ def test_settings_without_an_effect_are_named_at_the_start(environment: Any) -> 
         "EMBEDDING_MODEL is not used: Bureau asks no provider for embeddings.",
     ]
     assert list(environment(**SUMMARIES | {"CELERY_RESULT_BACKEND": "django-db"}).notices()) == []
+
+
+def test_celery_does_not_read_its_variables_around_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Celery prefers CELERY_RESULT_BACKEND of the environment to its configuration.
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "redis://localhost:6379/2")
+    importlib.reload(jobs)
+    assert Celery(set_as_current=False).conf.result_backend == "django-db"
+
+
+def test_the_test_suite_uses_a_database_of_its_own_at_the_given_address(tmp_path: Path) -> None:
+    script = "from django.conf import settings; print(settings.DATABASES['default'])"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=BASE_DIR,
+        env={
+            "PATH": "",
+            "DJANGO_SETTINGS_MODULE": "config.settings_for_tests",
+            "TEST_VAR_DIR": str(tmp_path),
+            "DATABASE_URL": "postgresql://u:p@db:5432/bureau",
+            "DATABASE_URL_TEST": "postgresql+asyncpg://u:p@testdb:5432/easymate_test",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "'HOST': 'testdb'" in done.stdout
+    assert "'NAME': 'easymate_test'" in done.stdout
 
 
 def test_an_error_names_a_setting_as_it_was_set(environment: Any) -> None:
