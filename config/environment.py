@@ -6,6 +6,7 @@ the five earlier services used still work. `NAME_FILE` names a file that contain
 """
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -54,6 +54,7 @@ from config.setting_types import (
     PublicUrl,
     Rates,
     RedisUrl,
+    ServerHost,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -115,14 +116,14 @@ class Environment(FormerSettings):
 
     database_url: DatabaseUrl = ""
     database_url_test: DatabaseUrl = ""
-    postgres_host: str = ""
+    postgres_host: ServerHost = ""
     postgres_port: Port = 5432
     postgres_user: str = ""
     postgres_password: SecretStr = SecretStr("")
     postgres_db: str = ""
     database_pool_size: int = Field(8, ge=1, le=1000)
     redis_url: RedisUrl = ""
-    redis_host: str = ""
+    redis_host: ServerHost = ""
     redis_port: Port = 6379
     redis_password: SecretStr = SecretStr("")
     redis_db: int = Field(0, ge=0, le=65535)
@@ -142,7 +143,7 @@ class Environment(FormerSettings):
     rate_limit_per_minute: Count = "10"
     rate_limit_per_hour: Count = "100"
 
-    email_host: Host = ""
+    email_host: ServerHost = ""
     email_port: Port = 587
     email_host_user: str = ""
     email_host_password: SecretStr = SecretStr("")
@@ -298,10 +299,10 @@ class Environment(FormerSettings):
     def secret_values(self) -> list[str]:
         """Return every secret: those of secret fields, and the passwords of URLs."""
         values = [getattr(self, name) for name in type(self).model_fields]
-        secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
-        urls = [value for value in values if isinstance(value, str) and "@" in value]
-        passwords = [urlsplit(url).password or "" for url in urls]
-        return [*secrets, *self.secret_key_fallbacks, self.signing_key, *passwords]
+        fields = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        urls = "\n".join(value for value in values if isinstance(value, str))
+        passwords = re.findall(r"://[^/:@\s]*:([^@\s]+)@", urls)
+        return [*fields, *self.secret_key_fallbacks, self.signing_key, *passwords]
 
     @cached_property
     def signing_key(self) -> str:

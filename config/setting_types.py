@@ -149,6 +149,13 @@ def _check_host(text: str) -> str:
     return text
 
 
+def _check_server_host(text: str) -> str:
+    """Accept a host name, an address, or the folder of a unix socket."""
+    if text.count(":") == 1 and "/" not in text:
+        raise ValueError(f"{text!r} has a port, which is a setting of its own (..._PORT).")
+    return text if text.startswith("/") else _check_host(text)
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -159,6 +166,7 @@ CorsOrigins = Annotated[Names, AfterValidator(_parse_cors_origins)]
 CsrfOrigins = Annotated[Names, AfterValidator(_parse_csrf_origins)]
 Networks = Annotated[Names, AfterValidator(_check_networks)]
 Host = Annotated[str, AfterValidator(_check_host)]
+ServerHost = Annotated[str, AfterValidator(_check_server_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Email = Annotated[str, AfterValidator(_check_email)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]

@@ -36,9 +36,8 @@ def describe_failure(error: DatabaseError, using: str = "default") -> str:
 
 def find_connection_problem(using: str = "default") -> str:
     """Return why no connection can be made, or an empty text; the pool only says that it failed."""
-    parameters = connections[using].get_connection_params()
     try:
-        psycopg.connect(**parameters | {"connect_timeout": 3}).close()
+        psycopg.connect(**connections[using].get_connection_params()).close()
     except psycopg.Error as error:
         return "; ".join(line.strip().rstrip(".") for line in str(error).splitlines() if line)
     return ""
