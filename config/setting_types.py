@@ -68,10 +68,9 @@ def _parse_host(text: str) -> str:
     Django compares it with the `Host` header's name, without the port.
     """
     host = re.sub(r"^[a-z]+://", "", text.lower()).partition("/")[0]
-    if host.count(":") > 1:
-        host = re.sub(r"^([^\[].*)$", r"[\1]", re.sub(r"\]:\d+$", "]", host))
-    else:
-        host = re.sub(r":\d+$", "", host).removesuffix(".")
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"  # an IPv6 address
+    host = re.sub(r":\d+$", "", host).removesuffix(".")
     with suppress(UnicodeError):
         host = host if host.isascii() else host.encode("idna").decode()
     if not _HOST_NAME.fullmatch(host):
