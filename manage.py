@@ -7,12 +7,10 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from django.core.management import execute_from_command_line
-
+    from config.command_line import run
     from config.settings import local
 
-    with local:
-        execute_from_command_line(sys.argv)
+    run(sys.argv, local)
 
 
 if __name__ == "__main__":

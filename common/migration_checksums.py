@@ -20,6 +20,7 @@ from django.db import DatabaseError, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from common.models import AppliedMigration
+from common.postgres.failures import exit_if_permanent
 
 # Creates the table of `AppliedMigration`, so a database that applied it must have the table.
 FIRST_MIGRATION = "common.0001_initial"
@@ -87,18 +88,30 @@ def check_applied_migrations(
 def exit_if_incompatible(using: str = "default") -> None:
     """End a starting process with a sentence if other migrations made the database.
 
-    If the database can't be reached, the process starts and waits for it.
+    If the database can't be reached, the process says so, starts and waits for it. A refused
+    password or an unknown database ends it.
     """
     try:
-        error = _find_error(using)
-    except DatabaseError:
+        error = find_incompatibility(using)
+    except DatabaseError as failure:
+        exit_if_permanent(failure, using)
         return
-    finally:
-        # A worker forks next, and its children must not share connections.
-        connections[using].close()
-        connections[using].close_pool()  # type: ignore[attr-defined]
     if error:
         raise SystemExit(f"Bureau can't start. {error.msg} {error.hint}")
+
+
+def find_incompatibility(using: str = "default") -> Error | None:
+    """Return the error of a database that other migrations made; close the connections."""
+    try:
+        return _find_error(using)
+    finally:
+        close_connections(using)
+
+
+def close_connections(using: str = "default") -> None:
+    """Close all connections: a worker forks next, and its children must not share them."""
+    connections[using].close()
+    connections[using].close_pool()  # type: ignore[attr-defined]
 
 
 def _find_error(using: str) -> Error | None:

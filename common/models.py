@@ -58,6 +58,15 @@ class IdempotencyRecord(models.Model):
         return f"{self.scope} {self.key}"
 
 
+class PendingRestore(models.Model):
+    """A restore whose rows are committed, and whose files may not be in their place yet."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
 class AppliedMigration(models.Model):
     """The SHA-256 of a migration file when this database applied it."""
 

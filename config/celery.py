@@ -52,10 +52,10 @@ class Scheduler(beat.Scheduler):
 
 @worker_init.connect
 @beat_init.connect
-def _check_database(**_: Any) -> None:
-    from common.migration_checksums import exit_if_incompatible
+def _prepare_database(**_: Any) -> None:
+    from common.startup import prepare_database
 
-    exit_if_incompatible()
+    prepare_database()
 
 
 @worker_ready.connect

@@ -5,92 +5,66 @@ the five earlier services used still work. `NAME_FILE` names a file that contain
 `NAME`: containers pass secrets that way.
 """
 
-import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
-from decimal import Decimal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from tempfile import NamedTemporaryFile
+from typing import Any, Literal, Self
 
-from django.contrib.auth.password_validation import (
-    CommonPasswordValidator,
-    NumericPasswordValidator,
-)
-from django.core.exceptions import ValidationError as WeakPassword
 from dotenv import dotenv_values
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
-from common.ratelimit.addresses import parse_networks
-from common.ratelimit.rates import parse_rates, parse_requests_per
+from config import server_urls
+from config.former_settings import FORMER_NAMES, FormerSettings, rename
+from config.setting_checks import (
+    find_half_set_settings,
+    find_missing_servers,
+    find_notices,
+    find_production_problems,
+)
+from config.setting_types import (
+    BrokerUrl,
+    Buckets,
+    CorsOrigins,
+    Count,
+    CsrfOrigins,
+    DatabaseUrl,
+    Email,
+    FeedUrl,
+    HeaderSecret,
+    Host,
+    HostNames,
+    HttpUrl,
+    LogLevel,
+    Names,
+    Networks,
+    Port,
+    Prices,
+    ProviderUrl,
+    PublicUrl,
+    Rates,
+    RedisUrl,
+    ServerHost,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_FEED_URL = "https://jsonplaceholder.typicode.com/posts"
 DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - only accepted with DEBUG
-PLACEHOLDER = re.compile(r"change|your[-_ ]|secret[-_ ]?key|insecure|example|password", re.I)
-
-
-def _parse_list(value: Any) -> Any:
-    """Parse `a,b` or `["a", "b"]`: the earlier services used both."""
-    if not isinstance(value, str):
-        return value
-    if value.strip().startswith("["):
-        return json.loads(value)
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _check_rates(text: str) -> str:
-    parse_rates(text)
-    return text
-
-
-def _check_count(text: str) -> str:
-    try:
-        parse_requests_per(text, "minute")
-    except ValueError:
-        raise ValueError(f"{text!r} is neither a number from 1 to 100000 nor off.") from None
-    return text
-
-
-def _check_networks(texts: list[str]) -> list[str]:
-    parse_networks(tuple(texts))
-    return texts
-
-
-def _complete_feed_url(text: str) -> str:
-    """Return the URL of the feed; that of a site alone gets the path `/posts`."""
-    if not text:
-        return text
-    parts = urlsplit(text)
-    is_web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    if not is_web or re.search(r"\s", text):
-        raise ValueError("Set this to a URL that begins with http:// or https://.")
-    if parts.username is not None:
-        raise ValueError("Leave the user name and the password out of this URL.")
-    return parts._replace(path="/posts").geturl() if parts.path in ("", "/") else text
-
-
-Names = Annotated[list[str], NoDecode, BeforeValidator(_parse_list)]
-Rates = Annotated[str, AfterValidator(_check_rates)]
-Count = Annotated[str, AfterValidator(_check_count)]
-FeedUrl = Annotated[str, AfterValidator(_complete_feed_url)]
+OPENAI_URL = "https://api.openai.com/v1"
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+# The children of a process don't repeat its notices.
+NOTICES_VARIABLE = "BUREAU_NOTICES"
 
 
 class FileSecretsSource(EnvSettingsSource):
@@ -99,58 +73,71 @@ class FileSecretsSource(EnvSettingsSource):
     def _load_env_vars(self) -> Mapping[str, str | None]:
         variables = super()._load_env_vars()
         return {
-            name: Path(path).read_text().removesuffix("\n")
+            name: _read_secret(Path(path))
             for name in self.settings_cls.model_fields
             if (path := variables.get(f"{name}_file"))
         }
 
 
-class Environment(BaseSettings):
+def _read_secret(path: Path) -> str:
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        raise OSError(0, "it is not UTF-8", str(path)) from None
+
+
+class Environment(FormerSettings):
     """The settings, by their environment names in lower case; `.env.example` explains each."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", validate_default=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", validate_default=True, allow_inf_nan=False
+    )
 
     debug: bool | None = None
     secret_key: SecretStr = SecretStr("")
     secret_key_fallbacks: Names = []
-    allowed_hosts: Names = []
-    cors_origins: Names = []
-    csrf_trusted_origins: Names = []
-    trusted_proxies: Annotated[Names, AfterValidator(_check_networks)] = []
-    public_url: str = ""
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1, le=65535)
-    grpc_port: int = Field(50051, ge=1, le=65535)
+    allowed_hosts: HostNames = []
+    cors_origins: CorsOrigins = []
+    csrf_trusted_origins: CsrfOrigins = []
+    trusted_proxies: Networks = []
+    public_url: PublicUrl = ""
+    host: Host = "127.0.0.1"
+    port: Port = 8000
+    grpc_port: Port = 50051
+    web_workers: int = Field(2, ge=1, le=100)
+    web_threads: int = Field(4, ge=1, le=100)
     var_dir: Path = BASE_DIR / "var"
     static_root: Path | None = None
     revision: str = ""
-    metrics_token: SecretStr = SecretStr("")
-    metrics_allow: Annotated[Names, AfterValidator(_check_networks)] = []
-    metrics_port: int | None = Field(None, ge=1, le=65535)
+    metrics_token: HeaderSecret = SecretStr("")
+    metrics_allow: Networks = []
+    metrics_port: Port | None = None
     prometheus_multiproc_dir: Path | None = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     log_format: Literal["console", "json"] | None = None
 
-    database_url: str = ""
-    postgres_host: str = ""
-    postgres_port: int = 5432
-    postgres_user: str = "postgres"
+    database_url: DatabaseUrl = ""
+    database_url_test: DatabaseUrl = ""
+    postgres_host: ServerHost = ""
+    postgres_port: Port = 5432
+    postgres_user: str = ""
     postgres_password: SecretStr = SecretStr("")
-    postgres_db: str = "bureau"
-    database_pool_size: int = Field(8, ge=1)
-    redis_url: str = ""
-    redis_host: str = ""
-    redis_port: int = 6379
+    postgres_db: str = ""
+    database_pool_size: int = Field(8, ge=1, le=1000)
+    redis_url: RedisUrl = ""
+    redis_host: ServerHost = ""
+    redis_port: Port = 6379
     redis_password: SecretStr = SecretStr("")
-    redis_db: int = 0
-    celery_broker_url: str = ""
+    redis_db: int = Field(0, ge=0, le=65535)
+    celery_broker_url: BrokerUrl = ""
+    embedded_servers: bool | None = None
 
-    first_superuser: str = "admin@example.com"
+    first_superuser: Email = "admin@example.com"
     first_superuser_password: SecretStr = SecretStr("")
     signup: Literal["open", "company", "invite"] | None = None
     default_company_code: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]{0,49}$")
-    access_token_expire_minutes: int = Field(30, ge=1)
-    refresh_token_expire_days: int = Field(7, ge=1)
+    access_token_expire_minutes: int = Field(30, ge=1, le=525_600)
+    refresh_token_expire_days: int = Field(7, ge=1, le=3650)
 
     api_rate_limit: Rates = "600/minute,10000/hour"
     auth_rate_limit: Rates = "10/minute"
@@ -158,53 +145,53 @@ class Environment(BaseSettings):
     rate_limit_per_minute: Count = "10"
     rate_limit_per_hour: Count = "100"
 
-    email_host: str = ""
-    email_port: int = 587
+    email_host: ServerHost = ""
+    email_port: Port = 587
     email_host_user: str = ""
     email_host_password: SecretStr = SecretStr("")
     email_use_tls: bool = True
     email_use_ssl: bool = False
     default_from_email: str = "Bureau <bureau@localhost>"
 
-    openai_api_key: SecretStr = SecretStr("")
-    openai_base_url: str = "https://api.openai.com/v1"
+    openai_api_key: HeaderSecret = SecretStr("")
+    openai_base_url: ProviderUrl = OPENAI_URL
     openai_model: str = "gpt-4o-mini"
-    openai_max_tokens: int = Field(500, ge=1)
+    openai_max_tokens: int = Field(500, ge=1, le=10_000_000)
     openai_temperature: float = Field(0.3, ge=0, le=2)
-    openai_timeout: float = Field(30, gt=0)
+    openai_timeout: float = Field(30, gt=0, le=3600)
     openai_attempts: int = Field(3, ge=1, le=10)
-    openai_context_tokens: int = Field(16_000, ge=4_000)
-    openai_prices: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
+    openai_context_tokens: int = Field(16_000, ge=4_000, le=100_000_000)
+    openai_prices: Prices = {}
     openai_concurrency: int = Field(4, ge=1, le=50)
 
     document_max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000)
-    document_max_unpacked_bytes: int = Field(100_000_000, ge=100_000)
-    document_max_pages: int = Field(1_000, ge=1)
-    document_max_characters: int = Field(4_000_000, ge=1_000)
-    document_memory_mb: int = Field(512, ge=128)
+    document_max_unpacked_bytes: int = Field(100_000_000, ge=100_000, le=10_000_000_000)
+    document_max_pages: int = Field(1_000, ge=1, le=1_000_000)
+    document_max_characters: int = Field(4_000_000, ge=1_000, le=100_000_000)
+    document_memory_mb: int = Field(512, ge=128, le=1_000_000)
     document_seconds: int = Field(30, ge=1, le=600)
 
     upload_storage: Literal["folder", "s3"] = "folder"
     upload_source_root: Path = Path("sources")
     upload_root: Path = Path("uploads")
     upload_fsync: bool = False
-    s3_endpoint_url: str = ""
+    s3_endpoint_url: HttpUrl = ""
     s3_region: str = "us-east-1"
     s3_access_key_id: str = ""
     s3_secret_access_key: SecretStr = SecretStr("")
-    s3_buckets: dict[str, list[str]] = {}
+    s3_buckets: Buckets = {}
     upload_url_seconds: int = Field(3600, ge=60, le=604_800)
-    upload_url_max_bytes: int = Field(5 * 1024**3, ge=1)
+    upload_url_max_bytes: int = Field(5 * 1024**3, ge=1, le=5 * 1024**4)
 
     posts_api_url: FeedUrl = ""
-    posts_refresh_seconds: float = Field(300, ge=1)
-    posts_timeout: float = Field(20, gt=0)
-    posts_max_bytes: int = Field(10_000_000, ge=1)
-    posts_max_count: int = Field(10_000, ge=1)
+    posts_refresh_seconds: float = Field(300, ge=1, le=86_400)
+    posts_timeout: float = Field(20, gt=0, le=600)
+    posts_max_bytes: int = Field(10_000_000, ge=1, le=1_000_000_000)
+    posts_max_count: int = Field(10_000, ge=1, le=1_000_000)
 
-    job_lease_seconds: int = Field(15, ge=2)
-    job_sweep_seconds: float = Field(3, gt=0)
-    worker_concurrency: int = Field(2, ge=1)
+    job_lease_seconds: int = Field(15, ge=2, le=86_400)
+    job_sweep_seconds: float = Field(3, gt=0, le=3600)
+    worker_concurrency: int = Field(2, ge=1, le=1000)
 
     @classmethod
     def settings_customise_sources(
@@ -218,12 +205,17 @@ class Environment(BaseSettings):
         """Return the sources by precedence, the strongest first."""
         return init_settings, env_settings, FileSecretsSource(settings_cls), dotenv_settings
 
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Remove white space around values, then values without a text; rename former names."""
+        texts = {name: _strip(name, value) for name, value in values.items()}
+        return rename({name: value for name, value in texts.items() if value != ""})
+
     @model_validator(mode="after")
     def _derive_and_check(self) -> Self:
-        if not self.database_url and self.postgres_host:
-            self.database_url = self._postgres_url_from_parts()
-        if not self.redis_url and self.redis_host:
-            self.redis_url = self._redis_url_from_parts()
+        problems = list(find_half_set_settings(self))
+        self._build_urls()
         is_derived = self.debug is None
         if is_derived:
             self.debug = self.uses_local_postgres
@@ -231,50 +223,56 @@ class Environment(BaseSettings):
             self.var_dir = BASE_DIR / self.var_dir
         self.upload_source_root = self.var_dir / self.upload_source_root
         self.upload_root = self.var_dir / self.upload_root
-        if not self.debug and (problems := self._production_problems()):
+        if not self.debug and (in_production := find_production_problems(self)):
+            problems += in_production
             if is_derived:
                 problems.append(
                     "A database is set, so this is production; for development, set DEBUG=true."
                 )
+        if problems := [*problems, *find_missing_servers(self)]:
             raise ValueError("\n".join(problems))
         return self
 
-    def _postgres_url_from_parts(self) -> str:
-        user, password = (
-            quote(self.postgres_user, ""),
-            quote(self.postgres_password.get_secret_value(), ""),
-        )
-        return f"postgresql://{user}:{password}@{self.postgres_host}:{self.postgres_port}/{self.postgres_db}"
-
-    def _redis_url_from_parts(self) -> str:
-        password = quote(self.redis_password.get_secret_value(), "")
-        credentials = f":{password}@" if password else ""
-        return f"redis://{credentials}{self.redis_host}:{self.redis_port}/{self.redis_db}"
-
-    def _production_problems(self) -> list[str]:
-        checks = {
-            "SECRET_KEY is missing or weak: set it to at least 32 random characters, for "
-            "example with `python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`.": (
-                not is_weak_key(self.secret_key.get_secret_value())
-            ),
-            "FIRST_SUPERUSER_PASSWORD is missing or weak: set it to at least 10 characters "
-            "that are not a common password.": (
-                not is_weak_password(self.first_superuser_password.get_secret_value())
-            ),
-            "DATABASE_URL is missing: set it to postgresql://user:password@host:5432/name.": (
-                bool(self.database_url)
-            ),
-            "REDIS_URL is missing: set it to redis://host:6379/0.": bool(self.redis_url),
-        }
-        return [sentence for sentence, is_safe in checks.items() if not is_safe]
+    def _build_urls(self) -> None:
+        if not self.database_url and self.postgres_host:
+            self.database_url = server_urls.build_postgres_url(
+                host=self.postgres_host,
+                port=self.postgres_port,
+                user=self.postgres_user,
+                password=self.postgres_password.get_secret_value(),
+                name=self.postgres_db,
+            )
+        if not self.redis_url and self.redis_host:
+            self.redis_url = server_urls.build_redis_url(
+                host=self.redis_host,
+                port=self.redis_port,
+                password=self.redis_password.get_secret_value(),
+                database=self.redis_db,
+            )
 
     @property
     def uses_local_postgres(self) -> bool:
-        return not self.database_url and not self.postgres_host
+        return not self.database_url
 
     @property
     def uses_local_valkey(self) -> bool:
-        return not self.redis_url and not self.redis_host
+        return not self.redis_url
+
+    @property
+    def may_embed_servers(self) -> bool:
+        """Whether this clone's own servers may stand in for servers without an address."""
+        return bool(self.debug if self.embedded_servers is None else self.embedded_servers)
+
+    @property
+    def served_hosts(self) -> list[str]:
+        default = ["*"] if self.debug else LOCAL_HOSTS
+        return self.allowed_hosts or default
+
+    @property
+    def provider_key(self) -> str:
+        """The AI provider's key, or "none" for a server of one's own, which may need none."""
+        key = self.openai_api_key.get_secret_value()
+        return key or ("none" if self.openai_base_url != OPENAI_URL else "")
 
     @property
     def metrics_dir(self) -> Path:
@@ -292,6 +290,25 @@ class Environment(BaseSettings):
         password = self.first_superuser_password.get_secret_value()
         return password or (DEVELOPMENT_PASSWORD if self.debug else "")
 
+    def notices(self) -> Iterator[str]:
+        """Yield a line for each thing about the settings that their author may not expect."""
+        return find_notices(self)
+
+    def show_notices(self) -> None:
+        """Print the notices once for a process and its children."""
+        if os.environ.setdefault(NOTICES_VARIABLE, "new") == "new":
+            os.environ[NOTICES_VARIABLE] = "shown"
+            for notice in self.notices():
+                sys.stderr.write(f"{notice}\n")
+
+    def secret_values(self) -> list[str]:
+        """Return every secret: those of secret fields, and the passwords of URLs."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        fields = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        urls = "\n".join(value for value in values if isinstance(value, str))
+        passwords = re.findall(r"://[^/:@\s]*:([^@\s]+)@", urls)
+        return [*fields, *self.secret_key_fallbacks, self.signing_key, *passwords]
+
     @cached_property
     def signing_key(self) -> str:
         """`SECRET_KEY`, or in development a random key that is kept under `var/`."""
@@ -300,22 +317,33 @@ class Environment(BaseSettings):
         )
 
 
-def is_weak_key(key: str) -> bool:
-    return len(key) < 32 or len(set(key)) < 8 or bool(PLACEHOLDER.search(key))
-
-
-def is_weak_password(password: str) -> bool:
-    try:
-        CommonPasswordValidator().validate(password)
-        NumericPasswordValidator().validate(password)
-    except WeakPassword:
-        return True
-    return len(password) < 10
+def _strip(name: str, value: Any) -> Any:
+    """Remove white space around a value; a password may begin or end with a space."""
+    if not isinstance(value, str):
+        return value
+    return value.strip("\r\n" if name.endswith("password") else None)
 
 
 def is_set(name: str) -> bool:
     """Return whether the environment or `.env` gives a setting a value."""
-    return bool(os.environ.get(name) or dotenv_values(env_file()).get(name))
+    return bool(read_setting(name))
+
+
+def read_setting(name: str) -> str:
+    """Return the text of a setting in the environment or in `.env`, or an empty one."""
+    return os.environ.get(name) or _read_env_file().get(name) or ""
+
+
+def _read_env_file() -> dict[str, str | None]:
+    """Return the values of the settings file, or exit with a sentence if it can't be read."""
+    path = Path(env_file())
+    try:
+        if path.is_dir() or ("ENV_FILE" in os.environ and not path.exists()):
+            raise SystemExit(f"Bureau can't start.\n- {path} is not a file.")
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SystemExit(f"Bureau can't start.\n- {path} can't be read: {reason}.") from None
 
 
 def env_file() -> str:
@@ -325,6 +353,7 @@ def env_file() -> str:
 
 def load() -> Environment:
     """Read the settings, or exit with a sentence for each wrong one."""
+    _read_env_file()
     try:
         return Environment(_env_file=env_file())  # type: ignore[call-arg]
     except ValidationError as error:
@@ -337,17 +366,29 @@ def load() -> Environment:
 def _sentences(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
-        name = str(problem["loc"][0]).upper() + ": " if problem["loc"] else ""
+        name = _name_as_set(str(problem["loc"][0])) + ": " if problem["loc"] else ""
         text = problem["msg"].removeprefix("Value error, ")
         lines += [f"- {name}{line}" for line in text.splitlines()]
     return "\n".join(lines)
 
 
+def _name_as_set(field: str) -> str:
+    """Return the name of a field in the environment: its former name if only that is set."""
+    former = {new: old for old, new in FORMER_NAMES.items()}.get(field, "").upper()
+    return former if former and is_set(former) and not is_set(field.upper()) else field.upper()
+
+
 def _read_or_create_key(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Return the key in a file that the first of several processes creates, complete."""
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    return path.read_text()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", dir=path.parent) as file:  # readable by its owner only
+                file.write(secrets.token_urlsafe(48))
+                file.flush()
+                with suppress(FileExistsError):
+                    os.link(file.name, path)
+        return path.read_text()
+    except OSError as error:
+        reason = f"{error.filename} can't be used: {error.strerror}. See VAR_DIR."
+        raise SystemExit(f"Bureau can't start.\n- {reason}") from None

@@ -1,20 +1,21 @@
 """Settings of the test suite: its own servers and data below `var/test/`, and its own models.
 
-Neither `.env` nor the shell changes them. Only `DATABASE_URL` and `REDIS_URL` are kept, for a
-machine that has servers already.
+Neither `.env` nor the shell changes them, except for the servers of a machine that has some:
+`DATABASE_URL_TEST` (or `DATABASE_URL`), where the database `test_<name>` is created; `REDIS_URL`.
 """
 
 import os
 import re
 from pathlib import Path
 
-from config.environment import BASE_DIR, Environment
+from config.environment import BASE_DIR, Environment, read_setting
 
 TEST_ENVIRONMENT = {
     "ENV_FILE": os.devnull,
     # Another folder allows two runs of the suite at a time.
     "VAR_DIR": os.environ.get("TEST_VAR_DIR") or str(BASE_DIR / "var" / "test"),
     "DEBUG": "true",
+    "BUREAU_NOTICES": "off",
     "LOG_FORMAT": "json",
     # Nothing listens there: tests open no outside connections.
     "POSTS_API_URL": "http://127.0.0.1:1/posts",
@@ -24,6 +25,8 @@ TEST_ENVIRONMENT = {
 
 # A worker process that a test starts keeps the environment that the test gave it.
 if os.environ.get("ENV_FILE") != os.devnull:
+    if database_url := read_setting("DATABASE_URL_TEST"):
+        os.environ["DATABASE_URL"] = database_url
     for name in {name.upper() for name in Environment.model_fields} - {"DATABASE_URL", "REDIS_URL"}:
         os.environ.pop(name, None)
         os.environ.pop(f"{name}_FILE", None)

@@ -11,9 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 def create_application() -> WSGIHandler:
     """Return the WSGI application, or exit if the database does not suit this version."""
     application = get_wsgi_application()
-    from common.migration_checksums import exit_if_incompatible
+    from common.startup import prepare_database
 
-    exit_if_incompatible()
+    prepare_database()
     return application
 
 

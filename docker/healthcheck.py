@@ -51,7 +51,9 @@ def worker() -> None:
 def _get(port: int, path: str) -> None:
     # Without DEBUG the process refuses unknown hosts.
     hosts = os.environ.get("ALLOWED_HOSTS", "").strip('[]"').partition(",")[0].strip(' "')
-    host = hosts.removeprefix(".").replace("*", "") or "localhost"
+    # The setting may also contain addresses such as https://bureau.example.com/.
+    name = hosts.rpartition("://")[2].partition("/")[0]
+    host = name.removeprefix(".").replace("*", "") or "localhost"
     request = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": host})
     build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_S).close()
 

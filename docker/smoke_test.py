@@ -144,7 +144,7 @@ class SmokeTest:
                 "PATH": f"{self._packages}:/usr/bin:/bin",
                 "DEBUG": "true",
                 "SECRET_KEY": "unused",
-                "DATABASE_URL": "postgresql://unused",
+                "DATABASE_URL": "postgresql://unused/unused",
                 "REDIS_URL": "redis://unused",
                 "STATIC_ROOT": str(folder),
             }

@@ -9,6 +9,8 @@ All rows are read in one REPEATABLE READ transaction, and the files right after 
 misses its file. Secrets, caches and queued messages are not included: secrets belong to the
 installation, and the rest is recreated.
 
+A kill at any point of a restore leaves the old or the new state; see `common.backup.folders`.
+
 It needs only Python, so it works in a container, on a platform and on a laptop.
 """
 

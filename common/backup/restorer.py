@@ -1,16 +1,21 @@
+import os
 import shutil
-import tempfile
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import structlog
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.db import connection
 from redis.exceptions import RedisError
 
 from common.backup.errors import BackupError
+from common.backup.folders import (
+    finish_restores,
+    folders_by_name,
+    lock_restores,
+    work_folder,
+)
 from common.backup.manifest import Manifest
 from common.backup.reader import Backup
 from common.backup.tables import (
@@ -22,6 +27,7 @@ from common.backup.tables import (
     tables_with_rows,
 )
 from common.backup.writer import CHUNK_BYTES
+from common.models import PendingRestore
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -34,13 +40,16 @@ def restore_backup(backup: Backup, *, replace: bool = False) -> None:
 
     Raise `BackupError` if the schemas differ, or if there are rows or files and `replace` is off.
     """
+    finish_restores()
     _check_schema(backup.manifest)
+    _check_folders()
     if not replace:
         _check_is_empty()
-    with tempfile.TemporaryDirectory(dir=_staging_parent()) as staging, transaction.atomic():
-        _restore_rows(backup, Path(staging))
-        # Swap the folders last: after this only the commit can fail.
-        _swap_folders(Path(staging))
+    with lock_restores() as is_locked:
+        if not is_locked:
+            raise BackupError("Another restore runs. Nothing was changed.")
+        _stage(backup, PendingRestore())
+    finish_restores()
     # The cache belongs to the replaced rows. Beat publishes the restored jobs again.
     try:
         cache.clear()
@@ -83,8 +92,34 @@ def _check_is_empty() -> None:
             raise BackupError(f"{folder} has files. {advice}")
 
 
-def _restore_rows(backup: Backup, staging: Path) -> None:
-    """Load the rows into their tables and extract the files below `staging`."""
+def _check_folders() -> None:
+    for folder in folders_by_name().values():
+        if os.path.ismount(folder):
+            raise BackupError(
+                f"{folder} is a mount point, which can't be replaced: use a folder below it."
+                " Nothing was changed."
+            )
+
+
+def _stage(backup: Backup, restore: PendingRestore) -> None:
+    """Replace the rows, extract the files to work folders, and record that both belong together."""
+    staged = {
+        name: work_folder(folder, restore) / "new" for name, folder in folders_by_name().items()
+    }
+    try:
+        for folder in staged.values():
+            folder.mkdir(parents=True)
+        _restore_content(backup, staged)
+        os.sync()  # the COMMIT is durable, so its files must be
+        restore.save(force_insert=True)
+    except BaseException:
+        for folder in staged.values():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
+
+
+def _restore_content(backup: Backup, staged: dict[str, Path]) -> None:
+    """Load the rows into their tables and extract the files to the `staged` folders."""
     manifest, quote = backup.manifest, connection.ops.quote_name
     with connection.cursor() as cursor:
         # One TRUNCATE for all tables, and deferred checks: rows may refer to later tables.
@@ -96,7 +131,7 @@ def _restore_rows(backup: Backup, staging: Path) -> None:
                 if kind == "tables":
                     _load_table(name, manifest.tables[name].columns, content)
                 elif kind == "files":
-                    _extract_file(staging, PurePosixPath(name), content)
+                    _extract_file(staged, PurePosixPath(name), content)
         for sequence, value in manifest.sequences.items():
             cursor.execute("SELECT setval(%s, %s)", [quote(sequence), value])
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -109,27 +144,11 @@ def _load_table(table: str, columns: list[str], content: IO[bytes]) -> None:
             copy.write(chunk)
 
 
-def _extract_file(staging: Path, name: PurePosixPath, content: IO[bytes]) -> None:
-    if name.is_absolute() or ".." in name.parts or name.parts[0] not in settings.BACKUP_FOLDERS:
+def _extract_file(staged: dict[str, Path], name: PurePosixPath, content: IO[bytes]) -> None:
+    is_inside = len(name.parts) > 1 and ".." not in name.parts and name.parts[0] in staged
+    if not is_inside:
         raise BackupError(f"The backup has a file outside its folders: {name}.")
-    target = staging / name
+    target = staged[name.parts[0]].joinpath(*name.parts[1:])
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
         shutil.copyfileobj(content, file, CHUNK_BYTES)
-
-
-def _staging_parent() -> Path:
-    """Return a folder on the disk of the backup folders, so that a move is a rename."""
-    parents = [folder.parent for folder in settings.BACKUP_FOLDERS.values()]
-    parent: Path = parents[0] if parents else settings.VAR_DIR
-    parent.mkdir(parents=True, exist_ok=True)
-    return parent
-
-
-def _swap_folders(staging: Path) -> None:
-    for name, folder in settings.BACKUP_FOLDERS.items():
-        restored, replaced = staging / name, staging / f"{name}.replaced"
-        restored.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):
-            shutil.move(folder, replaced)
-        shutil.move(restored, folder)

@@ -9,10 +9,14 @@ from django.apps import apps
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from common.models import AppliedMigration
+from common.models import AppliedMigration, PendingRestore
 
-# These tables describe the schema of the rows. A restore compares the schema instead.
-EXCLUDED_TABLES = ("django_migrations", AppliedMigration._meta.db_table)
+# Two tables describe the schema of the rows, which a restore compares; the last is about a restore.
+EXCLUDED_TABLES = (
+    "django_migrations",
+    AppliedMigration._meta.db_table,
+    PendingRestore._meta.db_table,
+)
 # `migrate` fills these tables, so a database with rows only in them counts as empty. An app lists
 # its own such tables in `tables_filled_by_migrate` on its `AppConfig`.
 DJANGO_TABLES_FILLED_BY_MIGRATE = ("django_content_type", "auth_permission")

@@ -1,10 +1,13 @@
+import fcntl
 import hashlib
 import io
 import json
 import os
+import secrets
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO
@@ -14,6 +17,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from common.backup.errors import BackupError
+from common.backup.folders import finish_restores
 from common.backup.manifest import FORMAT, MANIFEST_NAME, Manifest, TableEntry
 from common.backup.tables import (
     Table,
@@ -25,6 +29,7 @@ from common.backup.tables import (
 )
 
 CHUNK_BYTES = 1024 * 1024
+TEMPORARY_SUFFIX = ".bureau-part"
 # A low level is enough for rows, and most uploaded files are compressed already.
 COMPRESSION_LEVEL = 3
 
@@ -34,23 +39,34 @@ def write_backup(path: Path) -> Manifest:
 
     It is written under a temporary name first, so a file named `path` is always complete.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    finish_restores()
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent)
         # Readable by its owner only: it contains all users' data and password hashes.
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             with tarfile.open(
                 fileobj=file, mode="w:gz", compresslevel=COMPRESSION_LEVEL
             ) as archive:
                 manifest = _write_members(archive)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except OSError as error:
         raise BackupError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
         temporary.unlink(missing_ok=True)
     return manifest
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the files of killed backups; those of running ones are locked."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError), leftover.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()
 
 
 def _write_members(archive: tarfile.TarFile) -> Manifest:

@@ -6,10 +6,8 @@ from common.postgres.liveness import MonitoredConnection
 
 
 def database_settings(url: str, *, pool_size: int) -> dict[str, Any]:
-    """Return the value of `DATABASES["default"]` for a libpq or SQLAlchemy URL."""
-    scheme, _, rest = url.partition("://")
-    # SQLAlchemy's URLs name the driver: `postgresql+psycopg://`.
-    parts = conninfo_to_dict(f"{scheme.partition('+')[0]}://{rest}")
+    """Return the value of `DATABASES["default"]` for a libpq URL."""
+    parts = conninfo_to_dict(url)
     return {
         "ENGINE": "common.postgres",
         "NAME": parts.pop("dbname", ""),

@@ -457,6 +457,23 @@ def test_malformed_settings_are_reported_without_their_values(provider, wrong):
     assert "sk-" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_a_query_in_the_address_is_sent_with_each_request(provider):
+    requests = []
+
+    def remember(exchange):
+        requests.append((exchange.handler.path, exchange.headers.get("api-key")))
+        answer("Tea was had.")(exchange)
+
+    provider.then(remember, remember)
+    for query in ("?api-version=2024-10-21&tier=1", ""):
+        summarizer(provider, base_url=provider.url + query).summarize(SummaryRequest(TEXT))
+    # Azure reads the key from its own header.
+    assert requests == [
+        ("/v1/chat/completions?api-version=2024-10-21&tier=1", KEY),
+        ("/v1/chat/completions", None),
+    ]
+
+
 def test_a_decompression_bomb_is_not_unpacked(provider):
     flood = gzip.compress(b" " * 100_000_000)
     provider.default = lambda exchange: exchange.send(200, flood, {"Content-Encoding": "gzip"})

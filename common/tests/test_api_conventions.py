@@ -69,6 +69,27 @@ class TestProblems:
         assert api.head("/docs").status_code == 200
         parse_problem(api.get("/docs", headers={"accept": "image/png"}), 406)
 
+    @pytest.mark.parametrize(
+        ("origin", "is_allowed"),
+        [
+            ("http://localhost:3000", True),
+            ("http://localhost", True),
+            ("http://127.0.0.1:5173", True),
+            ("http://localhost.example.com:3000", False),
+            ("https://app.example.com", False),
+        ],
+    )
+    def test_pages_of_this_machine_may_call_the_api_in_development(
+        self, api: APIClient, origin: str, is_allowed: bool
+    ) -> None:
+        preflight = {"origin": origin, "access-control-request-method": "POST"}
+        for response in (
+            api.get("/api/v1/posts", headers={"origin": origin}),
+            api.options("/api/v1/auth/login", headers=preflight),
+        ):
+            allowed = response.get("Access-Control-Allow-Origin")
+            assert allowed == (origin if is_allowed else None)
+
     def test_problems_have_the_headers_of_every_response(
         self, api: APIClient, settings: Any
     ) -> None:

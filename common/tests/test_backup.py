@@ -1,9 +1,11 @@
 """A backup restores all rows and files, and a bad backup changes nothing."""
 
+import fcntl
 import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -27,6 +29,9 @@ from accounts.tests.factories import PASSWORD, UserFactory
 from catalog.tests.factories import ProductFactory
 from common.backup import write_backup
 from common.backup.tables import read_tables, tables_with_rows
+from common.models import PendingRestore
+from common.startup import prepare_database
+from common.tests.support.worker import database_url
 from config.environment import BASE_DIR
 from notes.tests.factories import NoteFactory
 from posts.models import Post
@@ -158,7 +163,18 @@ def test_all_rows_and_files_are_restored(
 
 def test_a_backup_is_readable_by_its_owner_only(small_backup: Path) -> None:
     assert small_backup.stat().st_mode & 0o077 == 0
-    assert not list(small_backup.parent.glob(".*.part"))
+    assert [path.name for path in small_backup.parent.glob(".*")] == []
+
+
+def test_what_killed_backups_left_is_removed_by_the_next_one(small_backup: Path) -> None:
+    folder = small_backup.parent
+    (folder / ".other.tar.gz-1.bureau-part").touch()
+    (folder / ".foreign.part").touch()
+    with (folder / ".running.tar.gz-2.bureau-part").open("wb") as running:
+        fcntl.flock(running, fcntl.LOCK_EX)
+        write_backup(small_backup)
+    left = {path.name for path in folder.glob(".*")}
+    assert left == {".foreign.part", ".running.tar.gz-2.bureau-part"}
 
 
 def test_existing_rows_stop_a_restore(small_backup: Path) -> None:
@@ -229,6 +245,75 @@ def remove_format(manifest: Any) -> None:
 
 def remove_schema(manifest: Any) -> None:
     del manifest["schema"]
+
+
+# Restores a backup, and kills itself before the given file operation of the restore.
+KILLED_RESTORE = """
+import os, signal, sys
+path, event, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def kill_before(name, arguments):
+    global count
+    if name == event and ".restore-" in repr(arguments):
+        count -= 1
+        if count == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill_before)
+import django
+django.setup()
+from django.core.management import call_command
+call_command("restore", path, replace=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "count", "is_restored"),
+    [
+        ("open", 1, False),
+        ("os.rename", 1, True),
+        ("os.rename", 2, True),
+        ("shutil.rmtree", 1, True),
+    ],
+    ids=["before the commit", "after it", "between the renames", "after them"],
+)
+def test_a_killed_restore_leaves_the_old_or_the_new_state(
+    small_backup: Path, uploads: Path, event: str, count: int, is_restored: bool
+) -> None:
+    picture = uploads / "acme" / "bucket" / "bild größe.png"
+    User.objects.update(full_name="Later")
+    picture.write_bytes(b"later")
+    environment = {
+        **os.environ,
+        "ENV_FILE": os.devnull,
+        "DJANGO_SETTINGS_MODULE": "config.settings_for_tests",
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": settings.REDIS_URL,
+        "UPLOAD_ROOT": str(uploads),
+    }
+    command = [sys.executable, "-c", KILLED_RESTORE, str(small_backup), event, str(count)]
+    assert subprocess.run(command, cwd=BASE_DIR, env=environment).returncode == -signal.SIGKILL
+    prepare_database()  # what the next server does
+    assert User.objects.get().full_name == ("Zoë" if is_restored else "Later")
+    assert picture.read_bytes() == (bytes(range(256)) * 5000 if is_restored else b"later")
+    assert [path.name for path in uploads.parent.glob(".*")] == []
+    assert not PendingRestore.objects.exists()
+
+
+def test_a_restore_whose_files_are_elsewhere_is_left_to_another_machine(uploads: Path) -> None:
+    PendingRestore.objects.create()
+    prepare_database()
+    assert PendingRestore.objects.exists()
+    assert (uploads / "acme" / "bucket").is_dir()
+
+
+def test_files_written_during_a_killed_swap_do_not_stop_it(uploads: Path) -> None:
+    restore = PendingRestore.objects.create()
+    work = uploads.with_name(f".{uploads.name}.restore-{restore.pk}")
+    for name in ("new", "old0"):
+        (work / name).mkdir(parents=True)
+        (work / name / "file").write_text(name)
+    prepare_database()
+    assert (uploads / "file").read_text() == "new"
+    assert not work.exists()
 
 
 class TestRefusedBackups:

@@ -18,7 +18,13 @@ import psutil
 from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 
-from config.local.processes import find_by_environment, send_signal, terminate, wait_for_exit
+from config.local.processes import (
+    find_by_environment,
+    find_by_session,
+    send_signal,
+    terminate,
+    wait_for_exit,
+)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MARKER_VARIABLE = "BUREAU_RUN"
@@ -69,9 +75,11 @@ class ProcessManager:
         self._mark = mark
         self._environment = {**environment, MARKER_VARIABLE: mark, "PYTHONUNBUFFERED": "1"}
         self._folder = folder
+        self._commands: dict[str, str | list[str]] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._readers: list[threading.Thread] = []
-        self._colours: Iterator[str] = get_colours()
+        self._new_colours: Iterator[str] = get_colours()
+        self._colours: dict[str, str] = {}
         self._printer = Printer(sys.stdout, width=6)
         self._printing = threading.Lock()
 
@@ -90,6 +98,7 @@ class ProcessManager:
 
     def start(self, name: str, command: str | list[str]) -> None:
         """Start a process from a list of arguments, or from a shell command line."""
+        self._commands[name] = command
         # A Procfile line may begin with assignments, which `env` accepts and `exec` does not.
         arguments = ["sh", "-c", f"exec env {command}"] if isinstance(command, str) else command
         process = self._processes[name] = subprocess.Popen(
@@ -101,7 +110,8 @@ class ProcessManager:
             cwd=self._folder,
             env=self._environment,
         )
-        relay_arguments = (name, next(self._colours), process.stdout)
+        colour = self._colours.setdefault(name, next(self._new_colours))
+        relay_arguments = (name, colour, process.stdout)
         self._readers.append(
             threading.Thread(target=self._relay_output, args=relay_arguments, daemon=True)
         )
@@ -119,12 +129,20 @@ class ProcessManager:
         del self._processes[name]
         return code
 
-    def first_exit(self) -> tuple[str, int] | None:
-        """Return the name and the exit code of a process that has ended, if any has."""
-        for name, process in self._processes.items():
-            if (code := process.poll()) is not None:
-                return name, _exit_code(code)
-        return None
+    def collect_exits(self) -> list[tuple[str, int]]:
+        """Return the names and exit codes of the processes that have ended since the last call.
+
+        What they had started is ended too: it may hold a port that the next one needs.
+        """
+        ended = [(name, p) for name, p in self._processes.items() if p.poll() is not None]
+        for name, process in ended:
+            terminate(find_by_session(process.pid), timeout=KILL_TIMEOUT_S)
+            del self._processes[name]
+        return [(name, _exit_code(process.returncode)) for name, process in ended]
+
+    def restart(self, name: str) -> None:
+        """Start a process that has ended with the command it had."""
+        self.start(name, self._commands[name])
 
     def print(self, text: str, name: str = "bureau", colour: str | None = None) -> None:
         """Print lines in the column of `name`; a closed terminal is not an error."""

@@ -46,6 +46,16 @@ def find_by_environment(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
+def find_by_session(session: int) -> list[psutil.Process]:
+    """Return the live processes of a session, which may have outlived its leader."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == session and is_alive(process):
+                found.append(process)
+    return found
+
+
 def with_children(process: psutil.Process) -> list[psutil.Process]:
     """Return the process and its descendants."""
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 from honcho.environ import parse_procfile
 
@@ -22,14 +24,16 @@ from config.local.process_manager import (
     kill_marked_processes,
     raise_interrupt_on_signals,
 )
+from config.local.restarts import Restarts
 from config.local.services import LocalServices
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WATCH_INTERVAL_S = 0.5
+SERVER_RETRY_S = 10.0
 
 
 def main(arguments: list[str]) -> int:
-    """Run until Ctrl-C (exit code 0) or until a process ends; 1 if nothing can start."""
+    """Run until Ctrl-C (exit code 0); return another code if the start fails."""
     if arguments == ["prepare"]:
         prepare()
         return 0
@@ -48,22 +52,29 @@ def prepare() -> None:
     """Migrate and seed the database, in a separate process so that the runner stays small."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     import django
+    from django.conf import settings
     from django.core.management import call_command
 
     django.setup()
-    from common.migration_checksums import exit_if_incompatible
+    from common.postgres.failures import exit_on_database_errors
+    from common.startup import prepare_database
 
-    exit_if_incompatible()
-    call_command("migrate", interactive=False)
-    call_command("seed_admin")
-    call_command("seed_demo")
+    with exit_on_database_errors():
+        prepare_database()
+        call_command("migrate", interactive=False)
+        call_command("seed_admin")
+        if settings.DEBUG:
+            call_command("seed_demo")
 
 
 def load_environment() -> Environment:
-    """Read the settings, with DEBUG on by default: this is a development command."""
-    if not is_set("DEBUG"):
-        os.environ["DEBUG"] = "true"
-    return load()
+    """Read the settings; by default with DEBUG and this clone's own servers."""
+    for name in ("DEBUG", "EMBEDDED_SERVERS"):
+        if not is_set(name):
+            os.environ[name] = "true"
+    environment = load()
+    environment.show_notices()
+    return environment
 
 
 def run(environment: Environment, terminal: str) -> int:
@@ -105,11 +116,8 @@ def run_processes(environment: Environment, terminal: str, mark: str) -> int:
                 return children.run_in_terminal(dev.terminal_command(terminal, environment))
         for name, command in read_procfile().items():
             children.start(name, command)
-        ended = watch(children, services, environment, threading.Event())
-        assert ended
-        name, code = ended
-        children.print(f"{name} has ended with code {code}: stopping everything.")
-        return code
+        watch(children, services, environment, threading.Event())
+        return 0
 
 
 def clear_metrics(environment: Environment) -> None:
@@ -127,6 +135,8 @@ def child_environment(environment: Environment) -> dict[str, str]:
         "HOST": environment.host,
         "PORT": str(environment.port),
         "GRPC_PORT": str(environment.grpc_port),
+        "WEB_WORKERS": str(environment.web_workers),
+        "WEB_THREADS": str(environment.web_threads),
     }
 
 
@@ -139,22 +149,48 @@ def watch(
     services: LocalServices,
     environment: Environment,
     stop: threading.Event,
-) -> tuple[str, int] | None:
-    """Announce when Bureau is ready, and return the first process that ends, with its exit code.
+) -> None:
+    """Announce when Bureau is ready, and start again what has ended, until `stop` is set.
 
-    A PostgreSQL or Valkey that dies is started again; the processes reconnect. Returns None when
-    `stop` is set.
+    When a PostgreSQL or Valkey dies, the processes reconnect to the next one.
     """
     announced = False
+    restarts, terminal = Restarts(children), find_terminal()
     while not stop.wait(WATCH_INTERVAL_S):
-        if ended := children.first_exit():
-            return ended
-        for name in services.restart_dead():
-            children.print(f"{name} had died and was restarted.")
-        if not announced and is_ready(environment.port):
+        if terminal is not None and is_closed(terminal):
+            os.kill(os.getpid(), signal.SIGHUP)  # interrupts the main thread
+        restarts.check()
+        restart_dead_servers(children, services, stop)
+        if not announced and is_ready(environment):
             children.print(banner(environment))
             announced = True
-    return None
+
+
+def restart_dead_servers(
+    children: ProcessManager, services: LocalServices, stop: threading.Event
+) -> None:
+    try:
+        for name in services.restart_dead():
+            children.print(f"{name} had died and was restarted.")
+    except LocalServiceError as error:
+        children.print(f"{error}\nTrying again in {SERVER_RETRY_S:g} s.")
+        stop.wait(SERVER_RETRY_S)
+
+
+def find_terminal() -> int | None:
+    """Return a standard stream that is a terminal, if any is."""
+    return next((fd for fd in (0, 1, 2) if os.isatty(fd)), None)
+
+
+def is_closed(terminal: int) -> bool:
+    """Return whether a terminal was closed.
+
+    The system sends SIGHUP only to the terminal's first process; if that is `make`, it waits for
+    this one without telling it.
+    """
+    poll = select.poll()
+    poll.register(terminal, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 @contextmanager
@@ -171,11 +207,16 @@ def watched_in_background(
         thread.join()
 
 
-def is_ready(port: int) -> bool:
+def is_ready(environment: Environment) -> bool:
+    host = environment.served_hosts[0].lstrip(".")
+    request = Request(
+        f"http://127.0.0.1:{environment.port}/ready",
+        headers={"Host": "localhost" if host == "*" else host},
+    )
     # Ignore a proxy that the environment sets for outside addresses.
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}/ready", timeout=2) as response:
+        with opener.open(request, timeout=2) as response:
             return bool(response.status == 200)
     except OSError:
         return False

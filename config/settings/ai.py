@@ -21,7 +21,7 @@ MODEL_PRICES = {
 } | env.openai_prices
 
 OPENAI: dict[str, Any] = {
-    "api_key": env.openai_api_key.get_secret_value(),
+    "api_key": env.provider_key,
     "base_url": env.openai_base_url,
     "model": env.openai_model,
     "max_tokens": env.openai_max_tokens,

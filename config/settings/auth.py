@@ -11,16 +11,21 @@ PASSWORD_HASHERS = [
     "accounts.hashers.Argon2Hasher",
     "accounts.hashers.ImportedBcryptHasher",
 ]
-_VALIDATORS = "django.contrib.auth.password_validation"
-AUTH_PASSWORD_VALIDATORS = [
-    {
-        "NAME": f"{_VALIDATORS}.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ("username", "email", "full_name")},
-    },
-    {"NAME": f"{_VALIDATORS}.MinimumLengthValidator"},
-    {"NAME": f"{_VALIDATORS}.CommonPasswordValidator"},
-    {"NAME": f"{_VALIDATORS}.NumericPasswordValidator"},
-]
+
+
+def password_validators(*, debug: bool) -> list[dict[str, Any]]:
+    """In development common passwords such as `password123` are accepted, as `admin123` is."""
+    module = "django.contrib.auth.password_validation"
+    attributes = {"user_attributes": ("username", "email", "full_name")}
+    validators: list[dict[str, Any]] = [
+        {"NAME": f"{module}.UserAttributeSimilarityValidator", "OPTIONS": attributes},
+        {"NAME": f"{module}.MinimumLengthValidator"},
+        {"NAME": f"{module}.NumericPasswordValidator"},
+    ]
+    return validators + [{"NAME": f"{module}.CommonPasswordValidator"}] * (not debug)
+
+
+AUTH_PASSWORD_VALIDATORS = password_validators(debug=DEBUG)
 AUTHENTICATION_BACKENDS = ["accounts.backends.AccountBackend"]
 FIRST_SUPERUSER = env.first_superuser
 FIRST_SUPERUSER_PASSWORD = env.admin_password

@@ -9,12 +9,15 @@ from config.version import VERSION  # noqa: F401
 
 SECRET_KEY = env.signing_key
 SECRET_KEY_FALLBACKS = env.secret_key_fallbacks
-ALLOWED_HOSTS = env.allowed_hosts or (["*"] if DEBUG else [])
+ALLOWED_HOSTS = env.served_hosts
 PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
 HOST = env.host
 GRPC_PORT = env.grpc_port
 REVISION = env.revision
+if DEBUG:
+    DEFAULT_EXCEPTION_REPORTER = "common.debug_page.MaskingExceptionReporter"
+    DEBUG_PAGE_SECRETS = env.secret_values()
 TRUSTED_PROXIES = env.trusted_proxies
 
 INSTALLED_APPS = [

@@ -1,6 +1,8 @@
 """Jobs and Celery: leases, sweeps, queues, time limits, the schedule."""
 
+import os
 from datetime import timedelta
+from urllib.parse import parse_qs
 
 from config.settings.database import REDIS_URL
 from config.settings.runtime import env
@@ -17,7 +19,7 @@ def broker_url(redis_url: str) -> str:
     if not redis_url.startswith("unix://"):
         return redis_url
     path, _, query = redis_url.removeprefix("unix://").partition("?")
-    number = int(query.removeprefix("db=") or 0)
+    number = int(parse_qs(query).get("db", ["0"])[0])
     return f"redis+socket://{path}?virtual_host={number + 1}"
 
 
@@ -42,6 +44,15 @@ CELERY_WORKER_DISABLE_PREFETCH = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
 CELERY_RESULT_BACKEND = "django-db"
+# Celery prefers these two variables to the settings above, which are checked.
+os.environ |= {
+    name: value
+    for name, value in {
+        "CELERY_BROKER_URL": CELERY_BROKER_URL,
+        "CELERY_RESULT_BACKEND": CELERY_RESULT_BACKEND,
+    }.items()
+    if name in os.environ
+}
 CELERY_RESULT_EXTENDED = True
 CELERY_RESULT_EXPIRES = timedelta(days=1)
 CELERY_TIMEZONE = "UTC"

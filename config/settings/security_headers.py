@@ -3,10 +3,12 @@
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-from config.settings.runtime import env
+from config.settings.runtime import DEBUG, env
 
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.cors_origins
+# In development, pages that are served on any port of this machine.
+CORS_ALLOWED_ORIGIN_REGEXES = [r"^http://(localhost|127\.0\.0\.1)(:\d+)?$"] if DEBUG else []
 CSRF_TRUSTED_ORIGINS = env.csrf_trusted_origins
 CORS_ALLOW_HEADERS = [
     *default_headers,

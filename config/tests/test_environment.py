@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from config.environment import BASE_DIR, Environment, is_weak_key, load
+from config.environment import BASE_DIR, Environment
+from config.secret_strength import is_weak_key
 
 STRONG = {
     "DEBUG": "false",
@@ -15,22 +16,8 @@ STRONG = {
     "FIRST_SUPERUSER_PASSWORD": "violet-anchor-42",
     "DATABASE_URL": "postgresql://u:p@db:5432/bureau",
     "REDIS_URL": "redis://cache:6379/0",
+    "ALLOWED_HOSTS": "bureau.example.com",
 }
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Read the settings from the given variables only."""
-
-    def read(**variables: str) -> Environment:
-        for name in Environment.model_fields:
-            monkeypatch.delenv(name.upper(), raising=False)
-            monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return load()
-
-    return read
 
 
 def test_without_variables_the_settings_suit_development(environment: Any) -> None:
@@ -92,6 +79,23 @@ def test_a_database_setting_means_production(environment: Any) -> None:
     with pytest.raises(SystemExit) as stop:
         environment(DATABASE_URL="postgresql://db/bureau", DEBUG="0")
     assert "DEBUG" not in str(stop.value)
+
+
+def test_weak_fallback_keys_and_metrics_tokens_are_refused_in_production(environment: Any) -> None:
+    with pytest.raises(SystemExit, match="SECRET_KEY_FALLBACKS has a weak key"):
+        environment(**STRONG, SECRET_KEY_FALLBACKS="your-secret-key-change-in-production")
+    with pytest.raises(SystemExit, match="METRICS_TOKEN is weak"):
+        environment(**STRONG, METRICS_TOKEN="metrics")
+    environment(**STRONG, METRICS_TOKEN="x7Kp2mQ9vT4bL8nR")
+
+
+def test_the_own_servers_may_be_used_in_production_if_a_setting_says_so(environment: Any) -> None:
+    secrets = {name: STRONG[name] for name in ("DEBUG", "SECRET_KEY", "FIRST_SUPERUSER_PASSWORD")}
+    env = environment(**secrets, EMBEDDED_SERVERS="true")
+    assert (env.debug, env.uses_local_postgres, env.uses_local_valkey) == (False, True, True)
+    assert env.served_hosts == ["localhost", "127.0.0.1", "[::1]"]
+    with pytest.raises(SystemExit, match=r"DATABASE_URL is missing[\s\S]*REDIS_URL is missing"):
+        environment(DEBUG="true", EMBEDDED_SERVERS="false")
 
 
 def test_urls_are_built_from_their_parts(environment: Any) -> None:
@@ -232,5 +236,4 @@ def test_env_example_lists_every_setting() -> None:
         for line in (BASE_DIR / ".env.example").read_text().splitlines()
         if "=" in line
     }
-    # Only the Procfile reads Granian's sizes.
-    assert listed == {n.upper() for n in Environment.model_fields} | {"WEB_WORKERS", "WEB_THREADS"}
+    assert listed == {name.upper() for name in Environment.model_fields}

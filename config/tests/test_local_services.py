@@ -451,9 +451,10 @@ def test_the_process_manager_kills_processes_that_ignore_sigterm(
     with ProcessManager(mark, dict(os.environ), tmp_path) as children:
         children.start("stubborn", """sh -c 'trap "" TERM; sleep 60 & setsid sleep 60; wait'""")
         children.start("brief", "A=3 sh -c 'exit $A'")
-        while (ended := children.first_exit()) is None:
+        while not (ended := children.collect_exits()):
             time.sleep(0.05)
-        assert ended == ("brief", 3)
+        assert ended == [("brief", 3)]
+        assert children.collect_exits() == []
         assert len(find_by_environment("BUREAU_RUN", mark)) == 3
     for signum, handler in zip((1, 2, 15), handlers, strict=True):
         signal.signal(signum, handler)

@@ -14,6 +14,7 @@ from functools import cache
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import httpx2
 import openai
@@ -115,9 +116,15 @@ def _create_openai_client(endpoint: Endpoint) -> openai.AsyncOpenAI:
         event_hooks={"response": [_limit_size]},
         follow_redirects=False,
     )
+    base_url, _, query = endpoint.base_url.partition("?")
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    # Azure has API versions, and its own header for keys.
+    headers = {"api-key": endpoint.api_key} if "api-version" in parameters else None
     return openai.AsyncOpenAI(
         api_key=endpoint.api_key,
-        base_url=endpoint.base_url,
+        base_url=base_url,
+        default_query=parameters,
+        default_headers=headers,
         max_retries=0,
         timeout=httpx2.Timeout(endpoint.timeout, connect=connect_timeout),
         http_client=http_client,

@@ -186,7 +186,8 @@ class _ProviderRequestHandler(BaseHTTPRequestHandler):
         exchange, behaviour = self.server.provider.receive(body, dict(self.headers))
         exchange.handler = self
         try:
-            if self.path.rstrip("/").endswith("/chat/completions"):
+            path = self.path.partition("?")[0]
+            if path.rstrip("/").endswith("/chat/completions"):
                 behaviour(exchange)
             else:
                 fail(404, message=f"no such path: {self.path}")(exchange)
