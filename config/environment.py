@@ -178,7 +178,7 @@ class Environment(BaseSettings):
     s3_access_key_id: str = ""
     s3_secret_access_key: SecretStr = SecretStr("")
     s3_buckets: dict[str, list[str]] = {}
-    upload_url_seconds: int = Field(3600, ge=60, le=604_800)
+    upload_url_seconds: int | None = Field(None, ge=60, le=604_800)
     upload_url_max_bytes: int = Field(5 * 1024**3, ge=1)
 
     posts_api_url: str = Field(
