@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from common.api.exceptions import ServiceUnavailable
@@ -86,10 +87,21 @@ class ProblemDetailsMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, OperationalError | InterfaceError):
             log.error("database_unavailable", error=redacted_message(error))
-            response = problem_response(503)
-            response["Retry-After"] = str(ServiceUnavailable.wait)
-            return response
+            error = ServiceUnavailable()
+        if isinstance(error, ServiceUnavailable):
+            return _unavailable_response(request, error)
         return None
+
+
+def _unavailable_response(request: HttpRequest, error: ServiceUnavailable) -> HttpResponse:
+    """Return a 503 as a page for people or as a problem document for programs."""
+    response: HttpResponse
+    if wants_html(request):
+        response = render(request, "503.html", {"detail": error.detail}, status=503)
+    else:
+        response = problem_response(503, detail=str(error.detail), code=str(error.get_codes()))
+    response["Retry-After"] = str(error.wait)
+    return response
 
 
 def _is_problem(response: HttpResponse) -> bool:

@@ -140,6 +140,7 @@ class Environment(BaseSettings):
     api_rate_limit: Rates = "600/minute,10000/hour"
     auth_rate_limit: Rates = "10/minute"
     auth_account_rate_limit: Rates | None = None
+    invitation_rate_limit: Rates = "50/hour,200/day"
     rate_limit_per_minute: Count = "10"
     rate_limit_per_hour: Count = "100"
 

@@ -6,6 +6,8 @@ from config.settings.runtime import env
 
 UPLOAD_SOURCE_ROOT = env.upload_source_root
 UPLOAD_STORAGE = env.upload_storage
+# Each has a folder named after the code of each company.
+COMPANY_FOLDER_ROOTS = [env.upload_source_root, env.upload_root]
 # Folders that a backup includes, by their name in it. Objects on S3 are not included.
 BACKUP_FOLDERS = {"uploads": env.upload_root} if env.upload_storage == "folder" else {}
 # Bureau checks its own URLs at each use; one of S3 can't be revoked, so it expires sooner.
