@@ -65,6 +65,7 @@ def test_all_doors_and_spellings_share_one_count(
     body = {"current_password": PASSWORD, "new_password": "violet-anchor-42"}
     assert client.post(CHANGE, body, REMOTE_ADDR="1.1.1.1").status_code == 429
     for page in (sign_in_to_admin_site("super", PASSWORD), guess_in_admin_site(browser, PASSWORD)):
+        assert (page.status_code, page["Retry-After"]) == (429, page["RateLimit-Reset"])
         assert re.search(SENTENCE, page.content.decode())
         assert "Please enter the correct" not in page.content.decode()
         assert "was entered incorrectly" not in page.content.decode()
