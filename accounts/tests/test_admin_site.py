@@ -173,6 +173,21 @@ class TestCompanyStaff:
         assert b"root@example.org" not in staff.get(USERS).content
         assert staff.get(f"{USERS}{other_superuser.pk}/change/").status_code == 302
 
+    @pytest.mark.parametrize("page", ["change", "password", "delete"])
+    def test_cannot_change_superusers_of_their_company(
+        self, staff: Client, admin: User, page: str
+    ) -> None:
+        target = UserFactory(company=admin.company, username="root", is_superuser=True)
+        passwords = {"password1": "violet-anchor-42", "password2": "violet-anchor-42"}
+        form = {"email": "x@example.org", "username": "x", "role": "agent", "post": "yes"}
+        response = staff.post(f"{USERS}{target.pk}/{page}/", form | passwords)
+        assert response.status_code in (302, 403, 404)
+        run_action(staff, USERS, "deactivate_selected", target)
+        target.refresh_from_db()
+        assert (target.email, target.is_active) == ("root@example.org", True)
+        assert target.deleted_at is None
+        assert target.check_password(PASSWORD)
+
     def test_cannot_grant_superuser_or_staff_status(self, staff: Client, owner: User) -> None:
         form = {
             "email": owner.email,
