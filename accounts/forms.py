@@ -25,6 +25,7 @@ from common.ratelimit.throttles import TooManyTries
 
 @contextmanager
 def too_many_tries_as_form_error() -> Iterator[None]:
+    """Show the sentence of `TooManyTries` in the form."""
     try:
         yield
     except TooManyTries as error:

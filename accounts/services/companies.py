@@ -1,10 +1,9 @@
 import re
 import secrets
-from contextlib import suppress
 from typing import TypedDict, Unpack
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from accounts.models import Company, PasswordReset, User
 from common.events import record
@@ -41,10 +40,9 @@ def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Compa
 
     A given `code` may be one that the operator has prepared, a generated one is never.
     """
-    if fields.get("code"):
-        company = Company.objects.create(**fields)
-    else:
-        company = _create_with_generated_code(**fields)
+    if not fields.get("code"):
+        fields["code"] = _generate_free_code(fields["name"])
+    company = Company.objects.create(**fields)
     record("company.created", by=by, target=company, company_id=company.pk)
     return company
 
@@ -63,13 +61,11 @@ def update_company(
     return company
 
 
-def _create_with_generated_code(**fields: Unpack[CompanyFields]) -> Company:
-    while True:
-        code = _generate_code(fields["name"])
-        if _is_reserved(code):
-            continue
-        with suppress(IntegrityError), transaction.atomic():
-            return Company.objects.create(**{**fields, "code": code})
+def _generate_free_code(name: str) -> str:
+    code = _generate_code(name)
+    while _is_reserved(code) or Company.objects.filter(code=code).exists():
+        code = _generate_code(name)
+    return code
 
 
 def _generate_code(name: str) -> str:

@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
+from accounts.hashing_slot import hashing_slot
 from accounts.link_secrets import derive_secret, hash_secret
 from accounts.models import Login, Mail, MailKind, PasswordReset, User
 from accounts.services.errors import unusable_link_error
@@ -33,14 +34,9 @@ def reset_password(*, secret: str, password: str) -> User:
     Raises `ValidationError` if the link was used or revoked, has expired or does not exist, or if
     its user can't sign in.
     """
-    resets = PasswordReset.objects.filter(token_hash=hash_secret(secret), expires_at__gt=Now())
-    reset = resets.select_related("user__company").filter(used_at=None).first()
-    user = reset and reset.user
-    if user is None or not user.can_sign_in:
-        raise _unusable_link()
-    if not resets.filter(used_at=None).update(used_at=Now()):
-        raise _unusable_link()
-    return change_password(user, password=password, by=user)
+    with hashing_slot():
+        user = _use_reset_link(secret)
+        return change_password(user, password=password, by=user)
 
 
 @transaction.atomic
@@ -58,6 +54,19 @@ def send_password_reset_mail(reset: PasswordReset) -> None:
             token_hash=hash_secret(derive_secret(reset)),
             expires_at=timezone.now() + RESET_LINK_LIFETIME,
         )
+
+
+def _use_reset_link(secret: str) -> User:
+    """Mark the link as used and return its user, whose row stays locked."""
+    resets = PasswordReset.objects.filter(
+        token_hash=hash_secret(secret), expires_at__gt=Now(), used_at=None
+    )
+    # The user's row is locked first, as by a deactivation, which revokes the links then.
+    users = User.objects.filter(pk__in=resets.values("user")).select_related("company")
+    user = users.select_for_update(of=("self",)).first()
+    if user is None or not user.can_sign_in or not resets.update(used_at=Now()):
+        raise _unusable_link()
+    return user
 
 
 def _unusable_link() -> ValidationError:

@@ -169,7 +169,7 @@ class SignInAttempt:
         self._earlier_decision = getattr(self._request, "rate_limit", None)
         shown = self._show(self._decision)
         if self._decision and not self._decision.allowed:
-            raise TooManyTries(wait=shown and shown.retry_after)
+            raise TooManyTries(wait=shown.retry_after if shown else None)
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
