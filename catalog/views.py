@@ -10,7 +10,6 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -26,6 +25,7 @@ from catalog.search import search
 from catalog.serializers import ProductSerializer
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
+from common.api.renderers import JSONRenderer
 from common.api.validation import collect_errors
 from common.caching.etags import etag_of, matches
 

@@ -3,22 +3,43 @@ import time
 from collections.abc import Callable
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common.api.exceptions import ServiceUnavailable
+from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
+from common.ratelimit.addresses import is_from_trusted_proxy
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
+FORWARDED_HEADERS = (
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_FORWARDED_HOST",
+    "HTTP_X_FORWARDED_PORT",
+    "HTTP_X_FORWARDED_PROTO",
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class ForwardedHeadersMiddleware:
+    """Removes `X-Forwarded-*` from requests that no trusted proxy has sent."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_from_trusted_proxy(request):
+            for name in FORWARDED_HEADERS:
+                request.META.pop(name, None)
+        return self.get_response(request)
 
 
 class RequestLogMiddleware:
@@ -85,11 +106,18 @@ class ProblemDetailsMiddleware:
         return problem
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if isinstance(error, OperationalError | InterfaceError):
-            log.error("database_unavailable", error=redacted_message(error))
-            error = ServiceUnavailable()
-        if isinstance(error, ServiceUnavailable):
-            return _unavailable_response(request, error)
+        match error:
+            case OperationalError() | InterfaceError():
+                log.error("database_unavailable", error=redacted_message(error))
+                return _unavailable_response(request, ServiceUnavailable())
+            case ServiceUnavailable():
+                return _unavailable_response(request, error)
+            case UnreadablePostError():
+                return problem_response(408)
+            case RequestDataTooBig():
+                return problem_response(413)
+            case AnswerTooLarge():  # raised while the response was rendered
+                return problem_response(400, detail=str(error.detail), code=error.default_code)
         return None
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from django.contrib.auth.password_validation import (
     CommonPasswordValidator,
@@ -42,6 +42,7 @@ from common.ratelimit.addresses import parse_networks
 from common.ratelimit.rates import parse_rates, parse_requests_per
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+DEVELOPMENT_FEED_URL = "https://jsonplaceholder.typicode.com/posts"
 DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - only accepted with DEBUG
 PLACEHOLDER = re.compile(r"change|your[-_ ]|secret[-_ ]?key|insecure|example|password", re.I)
 
@@ -73,9 +74,23 @@ def _check_networks(texts: list[str]) -> list[str]:
     return texts
 
 
+def _complete_feed_url(text: str) -> str:
+    """Return the URL of the feed; that of a site alone gets the path `/posts`."""
+    if not text:
+        return text
+    parts = urlsplit(text)
+    is_web = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    if not is_web or re.search(r"\s", text):
+        raise ValueError("Set this to a URL that begins with http:// or https://.")
+    if parts.username is not None:
+        raise ValueError("Leave the user name and the password out of this URL.")
+    return parts._replace(path="/posts").geturl() if parts.path in ("", "/") else text
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_parse_list)]
 Rates = Annotated[str, AfterValidator(_check_rates)]
 Count = Annotated[str, AfterValidator(_check_count)]
+FeedUrl = Annotated[str, AfterValidator(_complete_feed_url)]
 
 
 class FileSecretsSource(EnvSettingsSource):
@@ -182,9 +197,7 @@ class Environment(BaseSettings):
     upload_url_seconds: int | None = Field(None, ge=60, le=604_800)
     upload_url_max_bytes: int = Field(5 * 1024**3, ge=1)
 
-    posts_api_url: str = Field(
-        "https://jsonplaceholder.typicode.com/posts", pattern=r"^https?://[^\s/]+"
-    )
+    posts_api_url: FeedUrl = ""
     posts_refresh_seconds: float = Field(300, ge=1)
     posts_timeout: float = Field(20, gt=0)
     posts_max_bytes: int = Field(10_000_000, ge=1)
@@ -268,6 +281,11 @@ class Environment(BaseSettings):
     def metrics_dir(self) -> Path:
         """The folder in which the processes of this machine share their metrics."""
         return self.prometheus_multiproc_dir or self.var_dir / "metrics"
+
+    @property
+    def feed_url(self) -> str:
+        """The URL of the feed, or an empty string; only development has one by default."""
+        return self.posts_api_url or (DEVELOPMENT_FEED_URL if self.debug else "")
 
     @property
     def admin_password(self) -> str:

@@ -14,7 +14,7 @@ from common.jobs.admin import STATUS_COLOURS
 from notes import services
 from notes.batch_status import BatchStatus
 from notes.models import Batch, Note, ProviderCall, Summary, SummaryTemplate
-from notes.querysets import USAGE_FIELDS
+from notes.querysets import USAGE_FIELDS, sees_colleagues_rows
 
 OUTCOME_COLOURS = {
     ProviderCall.Outcome.OPEN: "info",
@@ -61,6 +61,11 @@ class NoteAdmin(ScopedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        """Leave the texts in the database; a note's own page loads its text."""
+        notes: Any = super().get_queryset(request)
+        return notes.without_text()
 
     def save_model(self, request: Any, note: Note, form: Any, change: bool) -> None:
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
@@ -116,6 +121,11 @@ class SummaryAdmin(ReadOnlyAdmin):
         *USAGE_FIELDS,
     )
     actions = ("summarize_again", "cancel")
+
+    def get_fields(self, request: Any, obj: Any = None) -> Any:
+        """Show a private reuse only to those who see the rows that had the summary."""
+        is_shown = sees_colleagues_rows(request.user)
+        return (*self.fields, "reuse_is_private") if is_shown else self.fields
 
     @display(description="Summary", header=True)
     def display_summary(self, summary: Summary) -> list[str]:

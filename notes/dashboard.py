@@ -30,7 +30,8 @@ def build_sections(user: User) -> list[Section]:
 
 def build_summary_section(user: User) -> Section:
     days = last_days()
-    outcomes = pivot_by_date(SummaryOutcome.objects.visible_to(user).per_day(days[0], days[-1]))
+    visible_outcomes = SummaryOutcome.objects.visible_to(user)
+    outcomes = pivot_by_date(visible_outcomes.per_day(days[0], days[-1], viewer=user))
     calls = pivot_by_date(ProviderCall.objects.visible_to(user).per_day(days[0], days[-1]))
     stats = [build_queue_stat(user), *build_total_stats(outcomes, calls)]
     return Section("Summaries", stats, build_summary_charts(user, outcomes, calls))

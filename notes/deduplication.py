@@ -3,6 +3,8 @@
     stored? ──no──▶ reserve ──reserved──▶ stored now? ──no──▶ produce it
                       └──another run produces it──▶ wait in the queue until that run ends
 
+A summary of a colleague's private note is reused too; `notes.private_reuse` hides that.
+
 The lock is a partial unique index over jobs in progress (`summary_one_producer_per_key`). It is
 therefore released by any end of the run, and by the next claim of a job whose worker died.
 """
@@ -71,8 +73,16 @@ def _reserve(job: Summary, key: str) -> None:
 
 def _find_stored(job: Summary, key: str) -> Summary | None:
     """Return the newest summary for `key`; there are several if one was made again."""
-    matches = Summary.objects.filter(company_id=job.company_id, result_key=key)
-    return matches.order_by(F("finished_at").desc(nulls_last=True)).first()
+    return _stored(job, key).order_by(F("finished_at").desc(nulls_last=True)).first()
+
+
+def is_visible(job: Summary, key: str) -> bool:
+    """Return whether the job's user can see one of the summaries for `key`."""
+    return _stored(job, key).visible_to(job.user).exists()
+
+
+def _stored(job: Summary, key: str) -> SummaryQuerySet:
+    return Summary.objects.filter(company_id=job.company_id, result_key=key)
 
 
 def publish_waiting_on_commit(job: Summary) -> None:

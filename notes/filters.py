@@ -1,3 +1,5 @@
+from typing import Any
+
 import django_filters
 
 from common.api.filters import BooleanFilter, CreatedFilter, SearchFilter
@@ -25,7 +27,7 @@ class SummaryFilter(CreatedFilter):
     status = django_filters.ChoiceFilter(choices=JobStatus.choices)
     template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
     model = django_filters.CharFilter()
-    cached = BooleanFilter()
+    cached = BooleanFilter(method="filter_cached")
     note_id = django_filters.UUIDFilter()
     batch_id = django_filters.UUIDFilter()
     search = SearchFilter(
@@ -37,6 +39,9 @@ class SummaryFilter(CreatedFilter):
     class Meta:
         model = Summary
         fields = ()
+
+    def filter_cached(self, summaries: Any, _name: str, cached: bool) -> Any:
+        return summaries.with_cached(cached, viewer=self.request.user)
 
 
 class BatchFilter(CreatedFilter):

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
+from django.utils.functional import cached_property
 
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
@@ -11,6 +12,7 @@ from common.ai.templates import TEMPLATES
 from common.jobs import Job
 from common.jobs.status import ACTIVE, JobStatus
 from notes.querysets import (
+    MAX_EXCERPT_CHARS,
     BatchQuerySet,
     NoteQuerySet,
     ProviderCallQuerySet,
@@ -18,6 +20,7 @@ from notes.querysets import (
     SummaryQuerySet,
     SummaryTemplateQuerySet,
 )
+from notes.reused_usage import to_columns
 from notes.validators import MAX_LANGUAGE_CHARS, validate_template_name
 
 MAX_NOTE_CHARS = 500_000
@@ -55,7 +58,12 @@ class Note(CompanyOwned):
         ]
 
     def __str__(self) -> str:
-        return self.title or self.raw_text[:60]
+        return self.title or self.excerpt[:60]
+
+    @cached_property
+    def excerpt(self) -> str:
+        """The beginning of the text; `NoteQuerySet.without_text` loads only this."""
+        return self.raw_text[:MAX_EXCERPT_CHARS]
 
 
 class SummaryTemplate(CompanyOwned):
@@ -123,6 +131,8 @@ class Summary(CompanyOwned, Job):
     `result_key` is a digest of the stored summary's input, `in_flight_key` of the input that the
     current run works on or waits for. `producer_run_id` equals `run_id` if this run makes the
     summary for all jobs with the same `in_flight_key` (see `notes.deduplication`).
+
+    For `reuse_is_private` and `reused_usage` see `notes.private_reuse`.
     """
 
     max_attempts: ClassVar[int] = 3
@@ -150,6 +160,12 @@ class Summary(CompanyOwned, Job):
     omitted = models.TextField(blank=True, editable=False)
     model = models.CharField(max_length=100, blank=True, editable=False)
     cached = models.BooleanField(default=False, editable=False)
+    reuse_is_private = models.BooleanField(
+        "reused from rows that its user can't see; the usage includes that of making it",
+        db_default=False,
+        editable=False,
+    )
+    reused_usage = models.JSONField(null=True, editable=False)
     prompt_tokens = token_count_field()
     completion_tokens = token_count_field()
     cached_tokens = token_count_field()
@@ -207,10 +223,16 @@ class Summary(CompanyOwned, Job):
         return max(0, round((self.finished_at - self.started_at).total_seconds() * 1000))
 
     def update_usage(self) -> None:
-        """Store the tokens and cost of all calls since the job was started."""
+        """Store the tokens and cost of all calls since the job was started.
+
+        Those of a private reuse are added: see `notes.private_reuse`.
+        """
         if self.started_at is None:
             return
         usage = self.calls.filter(started_at__gte=self.started_at).totals()
+        if self.reuse_is_private:
+            reused = to_columns(self.reused_usage)
+            usage = {name: value + reused[name] for name, value in usage.items()}
         if any(getattr(self, name) != value for name, value in usage.items()):
             Summary.objects.filter(pk=self.pk).update(**usage)
 
@@ -313,13 +335,15 @@ class ProviderCall(CompanyOwned):
 class SummaryOutcome(CompanyOwned):
     """The record of one completed or failed summary, for `/summaries/usage`.
 
-    It stays when the summary is made again or deleted.
+    It stays when the summary is made again or deleted. `private_reuse` is the `reused_usage` of a
+    summary whose reuse is private.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     model = models.CharField(max_length=100)
     failed = models.BooleanField()
     cached = models.BooleanField()
+    private_reuse = models.JSONField(null=True)
     duration_ms = models.PositiveIntegerField()
     ended_at = models.DateTimeField()
 

@@ -33,7 +33,7 @@ def _content_length(request: HttpRequest) -> int:
 
 
 def _max_body_bytes(request: HttpRequest, max_file_bytes: int) -> int:
-    """Return the limit of a body; `config.wsgi` cuts off a chunked one at a lower limit."""
+    """Return the limit of a body, which is lower for a chunked one."""
     max_bytes = max_file_bytes + MAX_FORM_OVERHEAD_BYTES
     is_chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
     return min(max_bytes, settings.DATA_UPLOAD_MAX_MEMORY_SIZE) if is_chunked else max_bytes

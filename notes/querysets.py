@@ -5,6 +5,7 @@ from django.apps import apps
 from django.db.models import (
     Count,
     FloatField,
+    Func,
     IntegerField,
     Max,
     Min,
@@ -15,12 +16,14 @@ from django.db.models import (
     Value,
 )
 from django.db.models.aggregates import Aggregate
-from django.db.models.functions import Cast, Lower, Now, TruncDate
+from django.db.models.functions import Cast, Left, Lower, Now, TruncDate
 
-from accounts.models import Role
+from accounts.models import Role, User
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
 from common.jobs.status import JobStatus
+
+MAX_EXCERPT_CHARS = 300
 
 USAGE_FIELDS = (
     "prompt_tokens",
@@ -33,14 +36,26 @@ USAGE_FIELDS = (
 ESTIMATE_FIELDS = ("estimated_prompt_tokens", "estimated_completion_tokens", "estimated_cost_usd")
 
 
+def sees_colleagues_rows(user: User) -> bool:
+    """Return whether a user sees the private rows of others too."""
+    return user.is_superuser or user.role == Role.ADMIN
+
+
 class PrivateQuerySet(CompanyOwnedQuerySet):
     """Rows that only their user and the company's admins can see; a `worker` sees none."""
 
     def visible_to(self, user: Viewer) -> Self:
         visible = super().visible_to(user)
-        if not user.is_authenticated or user.is_superuser or user.role == Role.ADMIN:
+        if not user.is_authenticated or sees_colleagues_rows(user):
             return visible
         return visible.filter(user_id=user.pk) if user.role == Role.AGENT else self.none()
+
+
+class OctetLength(Func):
+    """The number of bytes of a text."""
+
+    function = "OCTET_LENGTH"
+    output_field = IntegerField()
 
 
 class SummaryTemplateQuerySet(CompanyOwnedQuerySet):
@@ -53,9 +68,26 @@ class NoteQuerySet(PrivateQuerySet):
     def with_own_summary(self) -> Self:
         return self.select_related("own_summary")
 
+    def without_text(self) -> Self:
+        """Load only the beginning of each text, as `excerpt`.
+
+        If rows are sorted without an index, PostgreSQL reads the beginnings of all of them.
+        """
+        return self.defer("raw_text").annotate(excerpt=Left("raw_text", MAX_EXCERPT_CHARS))
+
+    def text_bytes(self) -> int:
+        """Return the size of all texts, which PostgreSQL knows without reading them."""
+        total: int = self.aggregate(total=Sum(OctetLength("raw_text"), default=0))["total"]
+        return total
+
 
 class SummaryQuerySet(JobQuerySet, PrivateQuerySet):
-    pass
+    def with_cached(self, cached: bool, *, viewer: User) -> Self:
+        """Select by what `viewer` sees as `cached`; see `notes.private_reuse`."""
+        is_cached = Q(cached=True)
+        if sees_colleagues_rows(viewer):
+            is_cached |= Q(reuse_is_private=True)
+        return self.filter(is_cached if cached else ~is_cached)
 
 
 class BatchQuerySet(PrivateQuerySet):
@@ -139,16 +171,25 @@ class ProviderCallQuerySet(PrivateQuerySet):
 
 
 class SummaryOutcomeQuerySet(PrivateQuerySet):
-    def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
+    def per_day(self, first: date, last: date, *group_by: str, viewer: User) -> QuerySet:
         """Return counts and whole milliseconds for each day and each value of `group_by`."""
-        is_new = Q(failed=False, cached=False)
+        is_reused = Q(cached=True)
+        if sees_colleagues_rows(viewer):
+            is_reused |= Q(private_reuse__isnull=False)
+        is_new = Q(failed=False) & ~is_reused
         median, p95 = (Percentile("duration_ms", at=at, filter=is_new) for at in (0.5, 0.95))
         outcomes = self.filter(between_days("ended_at", first, last))
         days = outcomes.values(*group_by, date=TruncDate("ended_at", tzinfo=UTC))
         return days.annotate(
             count=Count("pk"),
             failures=Count("pk", filter=Q(failed=True)),
-            reused=Count("pk", filter=Q(cached=True)),
+            reused=Count("pk", filter=is_reused),
             median_ms=Cast(median, IntegerField()),
             p95_ms=Cast(p95, IntegerField()),
         )
+
+    def private_reuses(self, first: date, last: date) -> QuerySet:
+        """Return day, model and `private_reuse` of the outcomes that have one."""
+        outcomes = self.filter(between_days("ended_at", first, last), private_reuse__isnull=False)
+        days = outcomes.annotate(date=TruncDate("ended_at", tzinfo=UTC))
+        return days.values("date", "model", "private_reuse")

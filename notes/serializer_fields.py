@@ -38,6 +38,15 @@ class TextField(StringField):
         return text
 
 
+class LoadedTextField(TextField):
+    """A text that is left out of the answer if the query did not load it."""
+
+    def get_attribute(self, instance: models.Model) -> Any:
+        if self.source in instance.get_deferred_fields():
+            raise serializers.SkipField
+        return super().get_attribute(instance)
+
+
 class LanguageField(serializers.CharField):
     """A language's name or code. Both "" and `null` mean the language of the text."""
 

@@ -21,7 +21,15 @@ from notes.models import (
     Summary,
     SummaryTemplate,
 )
-from notes.serializer_fields import LanguageField, StringFieldsMixin, TemplateField, TextField
+from notes.private_reuse import as_seen_by
+from notes.querysets import MAX_EXCERPT_CHARS
+from notes.serializer_fields import (
+    LanguageField,
+    LoadedTextField,
+    StringFieldsMixin,
+    TemplateField,
+    TextField,
+)
 from notes.summary_options import SummaryOptions
 from notes.summary_templates import DEFAULT_TEMPLATE
 
@@ -36,6 +44,12 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
     """A note with its own summary and the state of that summary's job."""
 
     raw_text = TextField(max_length=MAX_NOTE_CHARS)
+    excerpt = serializers.CharField(
+        read_only=True, help_text=f"The first {MAX_EXCERPT_CHARS} characters of `raw_text`."
+    )
+    text_length = serializers.IntegerField(
+        source="own_summary.text_length", read_only=True, help_text="Characters of `raw_text`."
+    )
     summary = serializers.CharField(source="own_summary.summary", read_only=True)
     status = serializers.ChoiceField(JobStatus.choices, source="own_summary.status", read_only=True)
     attempts = serializers.IntegerField(source="own_summary.attempts", read_only=True)
@@ -57,6 +71,8 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
             "id",
             "title",
             "raw_text",
+            "excerpt",
+            "text_length",
             "summary",
             "status",
             "attempts",
@@ -76,6 +92,12 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
 
     def update(self, instance: Note, validated_data: dict[str, Any]) -> Note:
         return services.update_note(instance, by=self.context["request"].user, **validated_data)
+
+
+class NoteListSerializer(NoteSerializer):
+    """A note in a list: `raw_text` is there only if `fields` names it."""
+
+    raw_text = LoadedTextField(required=False)
 
 
 class SummaryOptionsMixin(serializers.Serializer):
@@ -102,7 +124,15 @@ class SummaryOptionsMixin(serializers.Serializer):
         )
 
 
-class SummarySerializer(SummaryOptionsMixin, ModelSerializer):
+class PrivateReuseMixin(serializers.BaseSerializer):
+    """Shows a summary's reuse only to a user who can see the rows that had it."""
+
+    def to_representation(self, instance: Summary) -> Any:
+        viewer = self.context["request"].user
+        return super().to_representation(as_seen_by(instance, viewer))
+
+
+class SummarySerializer(PrivateReuseMixin, SummaryOptionsMixin, ModelSerializer):
     """A summary. A request contains exactly one of `text`, `note_id` and `file`."""
 
     text = TextField(max_length=MAX_SOURCE_CHARS, required=False, write_only=True)
@@ -209,7 +239,7 @@ def clean_file_name(file: Any) -> str:
     return re.sub(r"[^\w .()+,;@&'-]", "_", file.name or "")[:MAX_FILE_NAME_CHARS]
 
 
-class ItemSerializer(serializers.ModelSerializer):
+class ItemSerializer(PrivateReuseMixin, serializers.ModelSerializer):
     """One text of a batch."""
 
     processing_ms = serializers.IntegerField(read_only=True, allow_null=True)

@@ -15,6 +15,8 @@ from common.postgres.retries import retry_on_disconnect
 from notes import deduplication
 from notes.ledger import CallLedger, update_summary_sums
 from notes.models import PartNotes, Summary, SummaryOutcome, SummarySource
+from notes.private_reuse import describe_usage
+from notes.reused_usage import ReusedUsage
 from notes.summary_options import MAX_DEFAULT_WORDS, compute_default_max_words
 
 
@@ -27,6 +29,8 @@ class SummaryJobResult(JobResult):
     model: str
     result_key: str
     cached: bool = False
+    reuse_is_private: bool = False
+    reused_usage: ReusedUsage | None = None
     bypass_cache: bool = False
     progress: float = 1
 
@@ -58,19 +62,26 @@ def summarize(job: Summary) -> SummaryJobResult:
         request, model=ai.summarizer().model, omitted=source.omitted
     )
     if stored := deduplication.find_or_reserve(job, key):
-        return SummaryJobResult(
-            summary=stored.summary,
-            omitted=stored.omitted,
-            model=stored.model,
-            result_key=key,
-            cached=True,
-        )
+        return _reuse(job, stored, key)
     result = _call_summarizer(job, request)
     return SummaryJobResult(
         summary=result.text,
         omitted="; ".join(filter(None, (source.omitted, result.omitted))),
         model=result.model,
         result_key=key,
+    )
+
+
+def _reuse(job: Summary, stored: Summary, key: str) -> SummaryJobResult:
+    is_private = not deduplication.is_visible(job, key)
+    return SummaryJobResult(
+        summary=stored.summary,
+        omitted=stored.omitted,
+        model=stored.model,
+        result_key=key,
+        cached=not is_private,
+        reuse_is_private=is_private,
+        reused_usage=describe_usage(stored),
     )
 
 
@@ -157,6 +168,7 @@ def _record_outcome(job: Summary) -> None:
         model=ai.summarizer().model if failed else job.model,
         failed=failed,
         cached=not failed and job.cached,
+        private_reuse=job.reused_usage if job.reuse_is_private and not failed else None,
         duration_ms=job.processing_ms,
         ended_at=job.finished_at,
     )

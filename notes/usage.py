@@ -4,9 +4,12 @@ from collections import defaultdict
 from datetime import date
 from typing import Any
 
+from django.db.models import QuerySet
+
 from accounts.models import User
+from notes import reused_usage
 from notes.models import ProviderCall, SummaryOutcome
-from notes.querysets import ESTIMATE_FIELDS, USAGE_FIELDS
+from notes.querysets import ESTIMATE_FIELDS, USAGE_FIELDS, sees_colleagues_rows
 
 NO_CALLS = {
     "calls": 0,
@@ -18,6 +21,7 @@ NO_CALLS = {
 NO_SUMMARIES = {"count": 0, "failures": 0, "reused": 0, "median_ms": None, "p95_ms": None}
 
 Rows = list[dict[str, Any]]
+UsageByDay = defaultdict[tuple[date, str], dict[str, Any]]
 
 
 def list_usage(user: User, *, first: date, last: date, model: str = "") -> Rows:
@@ -28,14 +32,26 @@ def list_usage(user: User, *, first: date, last: date, model: str = "") -> Rows:
     other columns describe calls by the day on which they began. Only `estimated_*` contain upper
     estimates, for the calls whose usage is unknown.
     """
-    rows: dict[tuple[date, str], dict[str, Any]] = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
-    for manager in (SummaryOutcome.objects, ProviderCall.objects):
-        visible = manager.visible_to(user)
-        days = (visible.filter(model=model) if model else visible).per_day(first, last, "model")
-        for row in days:
-            columns = {name.removeprefix("sum_"): value for name, value in row.items()}
-            rows[row["date"], row["model"]].update(columns)
+    rows: UsageByDay = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
+    outcomes, calls = SummaryOutcome.objects.visible_to(user), ProviderCall.objects.visible_to(user)
+    if model:
+        outcomes, calls = outcomes.filter(model=model), calls.filter(model=model)
+    per_day = outcomes.per_day(first, last, "model", viewer=user)
+    for row in (*per_day, *calls.per_day(first, last, "model")):
+        columns = {name.removeprefix("sum_"): value for name, value in row.items()}
+        rows[row["date"], row["model"]].update(columns)
+    if not sees_colleagues_rows(user):
+        _add_private_reuses(rows, outcomes.private_reuses(first, last))
     return [rows[key] for key in sorted(rows, key=lambda key: (-key[0].toordinal(), key[1]))]
+
+
+def _add_private_reuses(rows: UsageByDay, reuses: QuerySet) -> None:
+    """Add what it took to make the summaries whose reuse is hidden: see `notes.private_reuse`."""
+    for reuse in reuses:
+        usage, row = reuse["private_reuse"], rows[reuse["date"], reuse["model"]]
+        row["calls"] += usage["calls"]
+        for name, value in reused_usage.to_columns(usage).items():
+            row[name] += value
 
 
 def compute_totals(rows: Rows) -> dict[str, Any]:

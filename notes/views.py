@@ -15,6 +15,7 @@ from accounts.viewsets import CompanyOwnedViewSet, ScopedViewSet
 from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
+from common.api.renderers import check_answer_size
 from notes import services, summary_templates, usage
 from notes.filters import BatchFilter, NoteFilter, SummaryFilter
 from notes.models import Batch, Note, Summary, SummaryTemplate
@@ -24,6 +25,7 @@ from notes.permissions import NotePermission, TemplatePermission
 from notes.serializers import (
     BatchDetailSerializer,
     BatchSerializer,
+    NoteListSerializer,
     NoteSerializer,
     SummarySerializer,
     TemplateSerializer,
@@ -40,11 +42,24 @@ class NoteViewSet(CompanyOwnedViewSet):
     """Notes. Agents see their own, admins see their company's."""
 
     queryset = Note.objects.with_own_summary()
-    serializer_class = NoteSerializer
     permission_classes = (NotePermission,)
     filterset_class = NoteFilter
     ordering_fields = ("created_at", "updated_at", "title")
     ordering = "-id"
+
+    def get_serializer_class(self) -> type[BaseSerializer]:
+        return NoteListSerializer if self.action == "list" else NoteSerializer
+
+    def paginate_queryset(self, queryset: Any) -> list[Note]:
+        """Return the page's notes; their texts are loaded only if `fields` names `raw_text`."""
+        ids: Any = super().paginate_queryset(queryset.values_list("pk", flat=True))
+        notes = Note.objects.filter(pk__in=ids)
+        if "raw_text" in (self.requested_fields or ()):
+            check_answer_size(notes.text_bytes())
+        else:
+            notes = notes.without_text()
+        rows = notes.with_own_summary().in_bulk()
+        return [rows[pk] for pk in ids if pk in rows]
 
     def perform_create(self, serializer: BaseSerializer) -> None:
         serializer.save()
@@ -112,7 +127,12 @@ class SummaryViewSet(
     @extend_schema(
         parameters=[UsageQuerySerializer], responses=UsageSerializer(many=True), filters=False
     )
-    @action(detail=False, filter_backends=(), pagination_class=UsagePagination)
+    @action(
+        detail=False,
+        filter_backends=(),
+        pagination_class=UsagePagination,
+        serializer_class=UsageSerializer,
+    )
     def usage(self, request: Request) -> Response:
         """List the number, cost and duration of summaries per day and model, newest first.
 
@@ -121,7 +141,7 @@ class SummaryViewSet(
         query = UsageQuerySerializer(data=request.query_params)
         query.is_valid(raise_exception=True)
         rows = usage.list_usage(request.user, **query.validated_data)  # type: ignore[arg-type]
-        page = UsageSerializer(self.paginate_queryset(rows), many=True)  # type: ignore[arg-type]
+        page = self.get_serializer(self.paginate_queryset(rows), many=True)  # type: ignore[arg-type]
         response = self.get_paginated_response(page.data)
         response.data["totals"] = UsageTotalsSerializer(usage.compute_totals(rows)).data
         return response
@@ -148,7 +168,8 @@ class BatchViewSet(
 
     def accepted_response(self, batch: Batch) -> Response:
         batch = self.get_queryset().get(pk=batch.pk)
-        return Response(BatchDetailSerializer(batch).data, status=202)
+        context = self.get_serializer_context()
+        return Response(BatchDetailSerializer(batch, context=context).data, status=202)
 
     @extend_schema(responses={202: BatchDetailSerializer})
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

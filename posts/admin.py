@@ -8,6 +8,7 @@ from unfold.decorators import action, display
 from accounts.admin import ReadOnlyAdmin
 from common.jobs.admin import STATUS_COLOURS
 from posts import services
+from posts.errors import NoFeed
 from posts.models import Feed, Post
 
 
@@ -73,9 +74,12 @@ class FeedAdmin(SuperuserReadOnlyAdmin):
         return str(feed)
 
     @display(
-        description="Mirror", label={"fresh": "success", "failing": "danger", "none": "warning"}
+        description="Mirror",
+        label={"fresh": "success", "failing": "danger", "none": "warning", "no feed": "info"},
     )
     def display_mirror(self, feed: Feed) -> str:
+        if not services.has_feed():
+            return "no feed"
         if feed.fresh_at is None:
             return "none"
         return "failing" if feed.failed_at else "fresh"
@@ -86,5 +90,9 @@ class FeedAdmin(SuperuserReadOnlyAdmin):
 
     @action(description="Refresh now")
     def refresh_now(self, request: Any, _feeds: QuerySet) -> None:
-        services.request_refresh(by=request.user)
-        messages.success(request, "A refresh is queued.")
+        try:
+            services.request_refresh(by=request.user)
+        except NoFeed as error:
+            messages.warning(request, str(error))
+        else:
+            messages.success(request, "A refresh is queued.")

@@ -1,4 +1,4 @@
-from common.api.exceptions import ServiceUnavailable
+from common.api.exceptions import Conflict, ServiceUnavailable
 
 
 class FeedError(Exception):
@@ -25,3 +25,10 @@ class FeedUnavailable(ServiceUnavailable):
     def __init__(self, *, wait: float) -> None:
         super().__init__()
         self.wait = max(1, round(wait))
+
+
+class NoFeed(Conflict):
+    """409: there is no feed to mirror."""
+
+    default_detail = "There is no feed: POSTS_API_URL is not set."
+    default_code = "no_feed"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.utils import timezone
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -21,7 +22,7 @@ def record_refresh(outcome: str) -> None:
 def collect() -> Iterator[Metric]:
     """Yield the age and size of the mirror, or nothing if there is none yet."""
     feed = Feed.objects.exclude(fresh_at=None).first()
-    if feed is None:
+    if feed is None or not settings.POSTS_API_URL:
         return
     age_s = (timezone.now() - feed.fresh_at).total_seconds()
     yield GaugeMetricFamily(

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -12,11 +13,11 @@ from django.utils import timezone
 from accounts.models import User
 from common.caching.invalidation import invalidate_on_commit
 from common.events import record
-from common.jobs import LostLease, RetryLater, runner
+from common.jobs import JobFailed, LostLease, RetryLater, runner
 from common.jobs.status import JobStatus
 from common.single_flight import SingleFlight
 from posts import fetching, parsing
-from posts.errors import FeedError, FeedUnavailable
+from posts.errors import FeedError, FeedUnavailable, NoFeed
 from posts.fetching import Payload, Validators
 from posts.metrics import record_refresh
 from posts.models import Feed, Post
@@ -34,11 +35,18 @@ POLL_INTERVAL_S = 0.1
 DEFAULT_RETRY_AFTER_S = 2.0
 
 
-def ensure_mirror() -> Feed:
-    """Return the feed's row; if there is no mirror yet, create it.
+def has_feed() -> bool:
+    """Return whether there is a feed to mirror; without one, nothing is ever fetched."""
+    return bool(settings.POSTS_API_URL)
+
+
+def ensure_mirror() -> Feed | None:
+    """Return the feed's row, or None without a feed; if there is no mirror yet, create it.
 
     Raises `FeedUnavailable` if that is impossible or takes too long.
     """
+    if not has_feed():
+        return None
     feed = Feed.objects.current()
     if feed and feed.fresh_at:
         return feed
@@ -53,7 +61,9 @@ def ensure_mirror() -> Feed:
 
 @transaction.atomic
 def request_refresh(*, by: User) -> None:
-    """Queue a refresh that starts at once."""
+    """Queue a refresh that starts at once; raise `NoFeed` without a feed."""
+    if not has_feed():
+        raise NoFeed
     feed = Feed.objects.request_refresh(immediately=True)
     record("feed.refresh_requested", by=by, target=feed)
 
@@ -86,7 +96,10 @@ def refresh(feed: Feed) -> None:
     """Fetch the feed and store its valid posts.
 
     Raises `RetryLater` if the feed is down, slow or invalid; the posts then stay as they are.
+    Raises `JobFailed` without a feed.
     """
+    if not has_feed():
+        raise JobFailed(str(NoFeed()))
     try:
         payload = fetching.fetch(Validators(feed.url, feed.etag, feed.last_modified))
         contents = parsing.parse(payload.body) if payload else None

@@ -13,5 +13,6 @@ def refresh_feed(feed: Feed) -> JobResult:
 
 @shared_task(ignore_result=True)
 def refresh_posts() -> None:
-    """Queue a refresh of the posts unless one is queued or running."""
-    Feed.objects.request_refresh()
+    """Queue a refresh of the posts unless there is no feed, or one is queued or running."""
+    if services.has_feed():
+        Feed.objects.request_refresh()

@@ -1,5 +1,6 @@
 from typing import Any
 
+from django.db.models import QuerySet
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,7 +18,8 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
     """Posts of the feed, served from a local mirror; anyone can read them, nobody can write them.
 
     `Age` is the number of seconds since the mirror last matched the feed. `X-Feed-Status` is
-    `fresh`, or `stale` if the feed has failed since.
+    `fresh`, or `stale` if the feed has failed since. Without a feed (`POSTS_API_URL` is not set)
+    there are no posts and no such headers.
     """
 
     queryset = Post.objects.all()
@@ -35,6 +37,10 @@ class PostViewSet(FilteringMixin, ReadOnlyModelViewSet):
         super().initial(request, *args, **kwargs)
         if request.method in ("GET", "HEAD"):
             self.feed = services.ensure_mirror()
+
+    def get_queryset(self) -> QuerySet:
+        posts = super().get_queryset()
+        return posts if services.has_feed() else posts.none()
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

@@ -93,6 +93,8 @@ class SessionViewSet(CompanyRowViewSet):
     ordering_fields = ("status", "created_at", "updated_at", "started_at", "finished_at")
 
     def get_serializer_class(self) -> type[BaseSerializer]:
+        if self.action == "stats":
+            return StatisticsSerializer
         is_worker = getattr(self.request.user, "role", "") == Role.WORKER
         return SessionReportSerializer if is_worker else SessionSerializer
 

@@ -36,6 +36,7 @@ from accounts.tokens import AccessToken, RefreshToken, parse_token
 from accounts.views.validation import validate
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
+from common.api.sparse_fields import SparseFieldsMixin
 from common.ratelimit.throttles import (
     AccountThrottle,
     AuthThrottle,
@@ -161,7 +162,7 @@ class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
         return Response(status=204)
 
 
-class ProfileView(RetrieveUpdateAPIView):
+class ProfileView(SparseFieldsMixin, RetrieveUpdateAPIView):
     """The user's own account."""
 
     serializer_class = ProfileSerializer

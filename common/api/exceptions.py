@@ -21,6 +21,21 @@ class ServiceUnavailable(APIException):
     wait = 2
 
 
+class RequestTimeout(APIException):
+    """408: the client sent the request body too slowly."""
+
+    status_code = status.HTTP_408_REQUEST_TIMEOUT
+    default_code = "request_timeout"
+
+
+class AnswerTooLarge(APIException):
+    """400: the answer would be larger than allowed."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+    default_detail = "The answer would be too large."
+    default_code = "answer_too_large"
+
+
 class LengthRequired(APIException):
     """411: the request has a body but no `Content-Length`."""
 

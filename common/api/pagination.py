@@ -15,6 +15,10 @@ MAX_PAGE_SIZE = 100
 MAX_NUMBER_DIGITS = 18
 
 
+class PageResponse(Response):
+    """A page: rows in `items`, and the numbers around them."""
+
+
 class Pagination(BasePagination):
     """`{"items", "total", "page", "page_size", "total_pages"}`; a page past the end is empty."""
 
@@ -37,7 +41,7 @@ class Pagination(BasePagination):
         return page, min(size, MAX_PAGE_SIZE)
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response(
+        return PageResponse(
             {
                 "items": data,
                 "total": self.total,

@@ -23,7 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from common.api import db_errors
-from common.api.exceptions import RequestTooLarge, ServiceUnavailable
+from common.api.exceptions import RequestTimeout, RequestTooLarge, ServiceUnavailable
 from common.api.request_body import drain_request_body
 from common.logs import current_request_id
 from common.ratelimit.throttles import count_rejected_request
@@ -41,12 +41,14 @@ CODES = {
     403: "permission_denied",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "too_large",
     500: "internal_error",
     503: "service_unavailable",
 }
 DETAILS = {
     404: "Not found, or you do not have access to it.",
+    408: "The request body was not received in time. Try again.",
     500: "Internal error. Quote the request id when you report it.",
     503: "A required service is unavailable. Try again soon.",
 }
@@ -115,7 +117,7 @@ def _as_api_exception(exc: Exception) -> APIException | None:
             max_mb = settings.DATA_UPLOAD_MAX_MEMORY_SIZE / BYTES_PER_MB
             return RequestTooLarge(f"The request body is too large: at most {max_mb:g} MB.")
         case UnreadablePostError():
-            return ServiceUnavailable("The request body was not received in time. Try again.")
+            return RequestTimeout(DETAILS[408])
         case SuspiciousOperation():  # for example thousands of parameters
             return ParseError()
         case IntegrityError():

@@ -17,9 +17,11 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
 
+from common.api import sparse_fields
 from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, build_references
 from common.api.schema_examples import SchemaExamples
 from common.api.serializers import ModelSerializer, Serializer
+from common.api.sparse_fields import SparseFieldsMixin
 
 ACTION_SUMMARIES = {
     "list": "List {plural}",
@@ -79,7 +81,11 @@ class AutoSchema(BaseAutoSchema):
         return [self._tokenize_path()[0]]
 
     def get_override_parameters(self) -> list[Any]:
-        return [*super().get_override_parameters(), *self._header_parameters()]
+        parameters = [*super().get_override_parameters(), *self._header_parameters()]
+        if self.method == "GET" and isinstance(self.view, SparseFieldsMixin):
+            text = sparse_fields.DESCRIPTION
+            parameters.append(OpenApiParameter(sparse_fields.PARAMETER, str, description=text))
+        return parameters
 
     def get_extensions(self) -> dict[str, Any]:
         return {"x-app": type(self.view).__module__.partition(".")[0]}

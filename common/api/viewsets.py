@@ -2,11 +2,12 @@ from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
-from rest_framework.generics import GenericAPIView
+
+from common.api.sparse_fields import SparseFieldsMixin
 
 
-class FilteringMixin(GenericAPIView):
-    """Reports the errors of all filter backends in one response."""
+class FilteringMixin(SparseFieldsMixin):
+    """Supports `?fields=`, and reports the errors of all filter backends in one response."""
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
         errors: dict[str, Any] = {}

@@ -42,17 +42,29 @@ def address_block(request: Any) -> str:
     return str(IPv6Network((int(address), IPV6_SUBSCRIBER_PREFIX_BITS), strict=False))
 
 
+def is_from_trusted_proxy(request: Any) -> bool:
+    """Return whether the request's connection comes from one of `TRUSTED_PROXIES`."""
+    return bool(settings.TRUSTED_PROXIES) and _is_trusted(_peer_address(request))
+
+
 def _find_client_address(request: Any) -> Address:
-    address = _parse_address(request.META.get("REMOTE_ADDR") or "") or LOOPBACK
-    proxies = parse_networks(tuple(settings.TRUSTED_PROXIES))
+    address = _peer_address(request)
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    while hops and any(address in proxy for proxy in proxies):
+    while hops and _is_trusted(address):
         hops, _, last_hop = hops.rpartition(",")
         previous = _parse_address(last_hop)
         if previous is None:
             break
         address = previous
     return address
+
+
+def _peer_address(request: Any) -> Address:
+    return _parse_address(request.META.get("REMOTE_ADDR") or "") or LOOPBACK
+
+
+def _is_trusted(address: Address) -> bool:
+    return any(address in proxy for proxy in parse_networks(tuple(settings.TRUSTED_PROXIES)))
 
 
 @lru_cache(maxsize=16)

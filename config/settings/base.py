@@ -43,6 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "common.middleware.ForwardedHeadersMiddleware",
     "common.middleware.RequestLogMiddleware",
     "common.caching.middleware.ByteCacheMiddleware",
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",

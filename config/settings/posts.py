@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from config.settings.runtime import env
 
-POSTS_API_URL = env.posts_api_url
+# Empty if there is no feed.
+POSTS_API_URL = env.feed_url
 POSTS_REFRESH = timedelta(seconds=env.posts_refresh_seconds)
 POSTS_TIMEOUT = env.posts_timeout
 POSTS_MAX_BYTES = env.posts_max_bytes

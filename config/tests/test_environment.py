@@ -127,6 +127,51 @@ def test_buckets_are_listed_by_company(environment: Any) -> None:
         environment(S3_BUCKETS='{"acme": "a"}')
 
 
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("https://feed.example", "https://feed.example/posts"),
+        ("https://feed.example/", "https://feed.example/posts"),
+        ("http://10.0.0.7:8080", "http://10.0.0.7:8080/posts"),
+        ("http://[fd00::7]:8080/", "http://[fd00::7]:8080/posts"),
+        ("https://feed.example?format=json", "https://feed.example/posts?format=json"),
+        ("https://feed.example/posts", "https://feed.example/posts"),
+        ("https://feed.example/posts/", "https://feed.example/posts/"),
+        ("https://feed.example/api/news", "https://feed.example/api/news"),
+    ],
+)
+def test_the_feed_may_be_a_url_with_or_without_a_path(
+    environment: Any, value: str, url: str
+) -> None:
+    assert environment(POSTS_API_URL=value).feed_url == url
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "feed.example",
+        "ftp://feed.example/posts",
+        "file:///etc/passwd",
+        "https://",
+        "https:///posts",
+        "https://user:secret@feed.example/posts",
+        "https://feed.example:0/posts",
+        "https://feed.example:99999/posts",
+        "https://[fd00/posts",
+        "https://feed.example/a b",
+    ],
+)
+def test_an_invalid_url_of_the_feed_stops_the_start(environment: Any, value: str) -> None:
+    with pytest.raises(SystemExit, match="POSTS_API_URL") as stop:
+        environment(POSTS_API_URL=value)
+    assert "secret" not in str(stop.value)
+
+
+def test_only_development_has_a_feed_by_default(environment: Any) -> None:
+    assert environment().feed_url == "https://jsonplaceholder.typicode.com/posts"
+    assert environment(**STRONG).feed_url == environment(**STRONG, POSTS_API_URL="").feed_url == ""
+
+
 def test_an_empty_variable_counts_as_unset(environment: Any) -> None:
     assert environment(DATABASE_URL="", PORT="").port == 8000
 

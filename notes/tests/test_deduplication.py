@@ -29,15 +29,15 @@ TEXT = "The pump failed on Monday. It was replaced on Tuesday. It has run well s
 @pytest.mark.django_db
 class TestStoredSummary:
     def test_an_equal_request_reuses_it_at_no_cost(
-        self, as_user: Any, owner: User, colleague: User, provider: FakeProvider, run: Any
+        self, as_user: Any, owner: User, provider: FakeProvider, run: Any
     ) -> None:
         provider.then(answer("The pump was replaced."))
         first = run(TextSummaryFactory(user=owner, text=TEXT).pk)
-        second = run(TextSummaryFactory(user=colleague, text=TEXT).pk)
+        second = run(TextSummaryFactory(user=owner, text=TEXT).pk)
         assert len(provider.requests) == ProviderCall.objects.count() == 1
         assert (first.cached, second.cached) == (False, True)
         assert (second.summary, second.model) == ("The pump was replaced.", "gpt-4o-mini")
-        body = as_user(colleague).get(f"{URL}/{second.pk}").json()
+        body = as_user(owner).get(f"{URL}/{second.pk}").json()
         assert (body["cached"], Decimal(body["cost_usd"])) == (True, 0)
         assert body["prompt_tokens"] == body["completion_tokens"] == 0
         assert list(SummaryOutcome.objects.order_by("pk").values_list("cached", flat=True)) == [
@@ -178,6 +178,24 @@ class TestSummaryInFlight:
         second.refresh_from_db()
         assert (second.status, second.attempts, second.cached) == (JobStatus.COMPLETED, 1, True)
         assert len(provider.requests) == 1
+
+    def test_a_job_that_waits_for_a_colleagues_looks_like_any_other(
+        self, as_user: Any, owner: User, colleague: User, provider: FakeProvider
+    ) -> None:
+        first, second = (TextSummaryFactory(user=user, text=TEXT) for user in (owner, colleague))
+
+        def read() -> dict[str, Any]:
+            body: dict[str, Any] = as_user(colleague).get(f"{URL}/{second.pk}").json()
+            return {name: value for name, value in body.items() if name != "updated_at"}
+
+        before = read()
+        provider.then(during_request(lambda: runner.run(Summary, second.pk)))
+        runner.run(Summary, first.pk)
+        assert read() == before
+        runner.run(Summary, second.pk)
+        assert len(provider.requests) == 1
+        assert read()["cached"] is False
+        assert read()["prompt_tokens"] == provider.tokens("prompt_tokens")
 
     def test_a_job_that_was_not_the_producer_publishes_nothing_at_its_end(
         self, duplicates: Any, owner: User, provider: FakeProvider, published: list[Any]

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
@@ -296,6 +297,99 @@ class TestList:
         expected_queries = count_queries(lambda: client.get(URL, {"page_size": 100}))
         NoteFactory.create_batch(30, user=owner)
         assert count_queries(lambda: client.get(URL, {"page_size": 100})) == expected_queries
+
+
+class TestLongTexts:
+    """Lists carry the beginning of a text; no answer has more than 8 MB."""
+
+    @pytest.fixture
+    def long_notes(self, owner: User) -> list[Note]:
+        """Create 17 notes of the maximum length, 8.5 MB in total."""
+        return [
+            NoteFactory(user=owner, raw_text=f"{n:02} " + "ä" + "x" * (MAX_NOTE_CHARS - 4))
+            for n in range(17)
+        ]
+
+    def test_a_list_has_the_excerpt_and_the_length_instead_of_the_text(
+        self, as_user: Any, owner: User
+    ) -> None:
+        texts = ["Short.", "é" * 299 + "🙂" + "x" * 700, ""]
+        notes = [NoteFactory(user=owner, raw_text=text) for text in texts]
+        items = as_user(owner).get(URL).json()["items"]
+        assert [(i["id"], i["excerpt"], i["text_length"]) for i in reversed(items)] == [
+            (str(note.pk), text[:300], len(text)) for note, text in zip(notes, texts, strict=True)
+        ]
+        assert all("raw_text" not in item for item in items)
+
+    def test_a_row_has_the_text_its_excerpt_and_its_length(
+        self, as_user: Any, owner: User, note: Note
+    ) -> None:
+        client = as_user(owner)
+        body = client.get(detail_url(note)).json()
+        assert (body["raw_text"], body["excerpt"], body["text_length"]) == (TEXT, TEXT, len(TEXT))
+        body = client.patch(detail_url(note), {"raw_text": "y" * 400}).json()
+        assert (body["excerpt"], body["text_length"]) == ("y" * 300, 400)
+        assert client.put(detail_url(note), body | {"title": "Sent back"}).status_code == 200
+
+    def test_a_list_has_the_text_if_fields_names_it(
+        self, as_user: Any, owner: User, note: Note, count_queries: Any
+    ) -> None:
+        client = as_user(owner)
+        query = {"fields": "id,raw_text", "page_size": 100}
+        assert client.get(URL, query).json()["items"] == [{"id": str(note.pk), "raw_text": TEXT}]
+        expected_queries = count_queries(lambda: client.get(URL, query))
+        NoteFactory.create_batch(30, user=owner)
+        assert count_queries(lambda: client.get(URL, query)) == expected_queries
+
+    @pytest.mark.parametrize("ordering", ["title", "-updated_at", "created_at"])
+    def test_the_excerpts_follow_the_order_of_the_list(
+        self, as_user: Any, owner: User, ordering: str
+    ) -> None:
+        for title in "bca":
+            NoteFactory(user=owner, title=title, raw_text=f"Text of {title}.")
+        items = as_user(owner).get(URL, {"ordering": ordering, "page_size": 2}).json()["items"]
+        assert len(items) == 2
+        assert all(item["excerpt"] == f"Text of {item['title']}." for item in items)
+
+    def test_a_list_does_not_load_the_texts(
+        self, as_user: Any, owner: User, admin: User, long_notes: list[Note]
+    ) -> None:
+        with CaptureQueriesContext(connection) as captured:
+            assert len(as_user(owner).get(URL, {"page_size": 100}).content) < 30_000
+            staff = Client()
+            User.objects.filter(pk=admin.pk).update(is_staff=True)
+            staff.force_login(admin)
+            assert staff.get("/admin/notes/note/").status_code == 200
+        selects = [query["sql"] for query in captured if '"raw_text"' in query["sql"]]
+        assert len(selects) == 2
+        for sql in selects:
+            assert sql.count('"raw_text"') == sql.count('LEFT("notes_note"."raw_text", 300)')
+
+    @pytest.mark.parametrize("fields", ["raw_text", "id,title,raw_text,summary"])
+    def test_a_page_of_more_than_8_mb_is_refused_before_it_is_loaded(
+        self, as_user: Any, owner: User, long_notes: list[Note], fields: str
+    ) -> None:
+        client = as_user(owner)
+        with CaptureQueriesContext(connection) as captured:
+            response = client.get(URL, {"fields": fields, "page_size": 100})
+        assert (response.status_code, response.json()["code"]) == (400, "answer_too_large")
+        assert response.json()["detail"] == (
+            "The answer would have 8.5 MB, and at most 8 MB are sent. Ask for a smaller "
+            "`page_size`, or name fewer fields in `fields`."
+        )
+        assert sum('"raw_text"' in query["sql"] for query in captured) == 1  # for the sum
+        response = client.get(URL, {"fields": fields, "page_size": 15})
+        assert response.status_code == 200
+        assert len(response.content) < 8_000_000
+
+    def test_a_text_that_json_makes_longer_than_8_mb_is_refused(
+        self, as_user: Any, owner: User
+    ) -> None:
+        for _ in range(3):
+            NoteFactory(user=owner, raw_text="\x01" * MAX_NOTE_CHARS)
+        response = as_user(owner).get(URL, {"fields": "raw_text"})
+        assert (response.status_code, response.json()["code"]) == (400, "answer_too_large")
+        assert response["Content-Type"] == "application/problem+json"
 
 
 class TestUnusualText:

@@ -72,3 +72,10 @@ def refresh() -> Callable[[], Feed]:
         return Feed.objects.current()
 
     return run
+
+
+@pytest.fixture
+def no_feed(feed_server: FeedServer, settings: Any) -> FeedServer:
+    """A feed that the settings do not name; it stores requests that should not arrive."""
+    settings.POSTS_API_URL = ""
+    return feed_server

@@ -43,6 +43,14 @@ def test_the_action_queues_a_refresh(
     assert Feed.objects.due().get().status == JobStatus.QUEUED
 
 
+def test_without_a_feed_the_site_says_so(admin_site: Client, no_feed: FeedServer) -> None:
+    page = admin_site.get(FEED).content.decode()
+    assert "no feed" in page.lower()
+    feed = Feed.objects.current()
+    data = {"action": "refresh_now", "_selected_action": [str(feed.pk)]}
+    assert b"POSTS_API_URL is not set" in admin_site.post(FEED, data, follow=True).content
+
+
 def test_the_list_creates_the_row_before_the_first_refresh(admin_site: Client) -> None:
     admin_site.get(FEED)
     assert Feed.objects.current().status == JobStatus.QUEUED

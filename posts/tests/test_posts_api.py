@@ -254,3 +254,25 @@ class TestFirstRequest:
         monkeypatch.setattr(services, "FIRST_REFRESH_TIMEOUT_S", 3.0)
         assert len(listed_ids(api)) == 12
         assert len(feed_server.requests) == 1
+
+
+@committed
+class TestWithoutFeed:
+    def test_there_are_no_posts_and_nothing_is_fetched(
+        self, api: APIClient, no_feed: FeedServer
+    ) -> None:
+        for _ in range(2):
+            response = api.get(URL)
+            assert (response.status_code, response.json()["items"]) == (200, [])
+            assert "Age" not in response
+            assert "X-Feed-Status" not in response
+        assert api.get(f"{URL}/1").status_code == 404
+        assert no_feed.requests == []
+        assert Feed.objects.current() is None
+
+    def test_the_posts_of_an_earlier_feed_are_not_served(
+        self, api: APIClient, mirrored_feed: FeedServer, settings: Any
+    ) -> None:
+        settings.POSTS_API_URL = ""
+        assert listed_ids(api) == []
+        assert api.get(f"{URL}/3").status_code == 404

@@ -17,7 +17,7 @@ from werkzeug import Response
 
 from common.jobs import runner
 from common.jobs.status import JobStatus
-from posts import services, tasks
+from posts import metrics, services, tasks
 from posts.models import MAX_RETRY_DELAY_WITHOUT_MIRROR_S, Feed, Post
 from posts.tests.conftest import FeedServer, entry
 
@@ -222,6 +222,34 @@ class TestFailingFeed:
         settings.POSTS_API_URL = httpserver.url_for("/round")
         assert refresh().failure == "The feed redirects too often."
 
+    @pytest.mark.parametrize(
+        "location",
+        [
+            "http://127.0.0.1:{port}/secret",
+            "http://localhost:{other_port}/secret",
+            "http://2130706433:{port}/secret",
+            "http://[::1]:{port}/secret",
+            "http://169.254.169.254/latest/meta-data",
+            "//127.0.0.1:{port}/secret",
+        ],
+    )
+    def test_a_redirect_to_another_private_address_is_refused(
+        self,
+        mirrored_feed: FeedServer,
+        refresh: Refresh,
+        httpserver: Any,
+        settings: Any,
+        unused_port: int,
+        location: str,
+    ) -> None:
+        secret = httpserver.expect_request("/secret")
+        secret.respond_with_data(json.dumps([entry(66, title="internal")]))
+        location = location.format(port=httpserver.port, other_port=unused_port)
+        mirrored_feed.respond_with(b"", 302, Location=location)
+        assert "is not public." in refresh().failure
+        assert stored_ids() == list(range(1, 13))
+        assert [request.path for request, _ in httpserver.log] == ["/posts", "/posts"]
+
     def test_a_compressed_answer_is_rejected(
         self, mirrored_feed: FeedServer, refresh: Refresh
     ) -> None:
@@ -314,3 +342,26 @@ class TestConcurrency:
         Feed.objects.update(attempts=2)
         tasks.refresh_posts()
         assert Feed.objects.values_list("pk", "attempts").get() == (first.pk, 2)
+
+
+class TestWithoutFeed:
+    def test_the_schedule_queues_nothing(self, no_feed: FeedServer) -> None:
+        tasks.refresh_posts()
+        assert Feed.objects.current() is None
+
+    def test_a_refresh_that_was_queued_before_fails(
+        self, no_feed: FeedServer, refresh: Refresh
+    ) -> None:
+        feed = refresh()
+        assert (feed.status, feed.error) == (
+            JobStatus.FAILED,
+            "There is no feed: POSTS_API_URL is not set.",
+        )
+        assert no_feed.requests == []
+
+    def test_an_earlier_mirror_has_no_metrics(
+        self, mirrored_feed: FeedServer, settings: Any
+    ) -> None:
+        assert len(list(metrics.collect())) == 2
+        settings.POSTS_API_URL = ""
+        assert list(metrics.collect()) == []

@@ -13,7 +13,6 @@ import stamina
 
 from common.ai.metrics import record_request
 from common.ai.provider.client import ProviderClient
-from common.ai.provider.event_loop import outside_event_loop
 from common.ai.provider.options import ProviderOptions
 from common.ai.provider.prompts import Message
 from common.ai.provider.responses import NO_USAGE, ProviderResponse
@@ -24,6 +23,7 @@ from common.ai.types import (
     SummaryRefused,
     compute_cost,
 )
+from common.event_loop import outside_event_loop
 
 MAX_WAIT_S = 20.0  # in a worker; for a longer wait its job is queued again
 TOKENS_PER_WORD = 2

@@ -15,7 +15,6 @@ from decimal import Decimal
 
 from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
 from common.ai.provider.client import ProviderClient
-from common.ai.provider.event_loop import outside_event_loop, run_in_calling_thread
 from common.ai.provider.options import Endpoint, ProviderOptions
 from common.ai.provider.prompts import build_notes_messages, build_summary_messages
 from common.ai.provider.responses import ProviderResponse
@@ -32,6 +31,7 @@ from common.ai.types import (
     SummaryResult,
     ignore_progress,
 )
+from common.event_loop import outside_event_loop, run_in_calling_thread
 
 OPENAI_URL = "https://api.openai.com/v1"
 MIN_PART_TOKENS = 400  # with less room for a part, the notes on it would not be much shorter

@@ -1,4 +1,4 @@
-"""Run a coroutine in the calling thread, with database work between its steps.
+"""Run a coroutine in the calling thread, with blocking work between its steps.
 
 The loop runs in the thread that calls `summarize`. Ctrl-C and Celery's time limit interrupt that
 thread and so end the loop; `asyncio.Runner` then cancels all requests, which close their rows in

@@ -1,0 +1,299 @@
+"""Attack a running web server, and compare its answers with those of the idle server.
+
+`make attack` prints a table and fails if an attack does more harm than its limit. With `--short`,
+as in CI, it is over in a minute.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+
+import psutil
+import redis
+
+from benchmarks.catalog import make_environment, run_manage
+from config.deploy_check import PRODUCTION
+from config.environment import BASE_DIR
+from config.local import LocalServices
+from config.local.run import read_procfile
+
+VAR = BASE_DIR / "var" / "attack"
+PORT = 8961
+API = "/api/v1"
+LOGIN = f"{API}/auth/login"
+MEASURED_S = 3.0
+MAX_SLOWDOWN = 3.0
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure of an attack, which must not be above `limit`."""
+
+    attack: str
+    figure: str
+    value: float
+    limit: float
+
+
+class Bureau:
+    """The web server under attack, and what it uses."""
+
+    def __init__(self, process: subprocess.Popen[bytes], services: LocalServices) -> None:
+        self._process = psutil.Process(process.pid)
+        self._valkey = redis.Redis.from_url(services.redis_url)
+        self.idle_ms = self.median_health_ms()
+
+    def median_health_ms(self) -> float:
+        """Return the median time of sequential requests, each on a connection of its own."""
+        times, end = [], time.monotonic() + MEASURED_S
+        while time.monotonic() < end:
+            started = time.perf_counter()
+            assert send("GET", "/health")[0] == 200
+            times.append(time.perf_counter() - started)
+        return statistics.median(times) * 1000
+
+    def slowdown(self) -> float:
+        return self.median_health_ms() / self.idle_ms
+
+    def memory_mb(self) -> float:
+        processes = [self._process, *self._process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in processes) / MB
+
+    def valkey_mb(self) -> float:
+        return self._valkey.info("memory")["used_memory"] / MB
+
+
+def send(
+    method: str,
+    path: str,
+    body: bytes | dict[str, Any] | None = None,
+    *,
+    token: str = "",
+    address: str = "",
+) -> tuple[int, bytes]:
+    """Return the status and the body of a response; `address` is the client's."""
+    data = json.dumps(body).encode() if isinstance(body, dict) else body
+    headers = {"Content-Type": "application/json"}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    headers |= {"X-Forwarded-For": address} if address else {}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{PORT}{path}", data=data, headers=headers, method=method
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return response.status, response.read()
+    except HTTPError as error:
+        return error.code, error.read()
+
+
+def sign_in(password: str = PRODUCTION["FIRST_SUPERUSER_PASSWORD"], address: str = "") -> bytes:
+    body = {"username": "admin@example.com", "password": password}
+    return send("POST", LOGIN, body, address=address)[1]
+
+
+@contextmanager
+def in_background(attack: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Run an attack in another process, so that it takes no time from the measurement."""
+    process = multiprocessing.get_context("fork").Process(target=attack, args=arguments)
+    process.start()
+    time.sleep(0.3)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def repeat_in_threads(call: Callable[[int], Any], threads: int, pause_s: float = 0) -> None:
+    """Call a function in several threads at once, again and again."""
+    with ThreadPoolExecutor(threads) as pool:
+        while True:
+            with suppress(OSError):
+                list(pool.map(call, range(threads)))
+            time.sleep(pause_s)
+
+
+def attack_with_nested_json(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    body = b"[" * (4 * MB) + b"]" * (4 * MB)
+    with in_background(repeat_in_threads, lambda _: send("POST", LOGIN, body), 30, 1.0):
+        slowdown = bureau.slowdown()
+    yield Result("30 × 8 MB of nested lists", "time of /health", slowdown, MAX_SLOWDOWN)
+
+
+def attack_with_long_names(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    name = "x" * 10_000
+    answers = [
+        send("POST", LOGIN, {name: 1}),
+        send("GET", f"{API}/products?{name[:4000]}=1"),
+        send("POST", LOGIN, {"username": {name: 1}, "password": "x"}),
+    ]
+    largest = max(len(body) for _, body in answers)
+    yield Result("names of 10 kB", "bytes of the answer", largest, 2_000)
+
+
+def attack_with_stalled_bodies(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    head = f"POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n".encode()
+    with ExitStack() as stack:
+        started = time.monotonic()
+        connections = [stack.enter_context(connect()) for _ in range(30)]
+        for connection in connections:
+            connection.sendall(head + b"x" * MB)
+        yield Result("30 stalled bodies", "time of /health", bureau.slowdown(), MAX_SLOWDOWN)
+        yield Result("30 stalled bodies", "refused sign-ins", refused_sign_ins(), 0)
+        wait_until_closed(connections)
+        yield Result("30 stalled bodies", "seconds until closed", time.monotonic() - started, 15)
+
+
+def attack_with_idle_connections(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    half = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+    with ExitStack() as stack:
+        started = time.monotonic()
+        connections = [stack.enter_context(connect()) for _ in range(600 if is_short else 3_000)]
+        for connection in connections[::2]:
+            connection.sendall(half)
+        name = f"{len(connections):,} idle connections"
+        yield Result(name, "time of /health", bureau.slowdown(), MAX_SLOWDOWN)
+        yield Result(name, "refused sign-ins", refused_sign_ins(), 0)
+        wait_until_closed(connections)
+        yield Result(name, "seconds until closed", time.monotonic() - started, 15)
+
+
+def attack_with_long_notes(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    token = json.loads(sign_in(address="192.0.2.1"))["access_token"]
+    note = {"raw_text": "A long note. " * 38_000}
+    for _ in range(20 if is_short else 100):
+        status, answer = send("POST", f"{API}/notes", note, token=token)
+        assert status == 201, answer
+    before = bureau.memory_mb()
+
+    def read(path: str) -> int:
+        return len(send("GET", path, token=token)[1])
+
+    for path in (f"{API}/notes?page_size=100", f"{API}/notes?page_size=100&fields=id,raw_text"):
+        with ThreadPoolExecutor(8) as pool:
+            sizes = list(pool.map(read, [path] * 16))
+        name = "lists of long notes" + (" with texts" if "fields" in path else "")
+        yield Result(name, "MB of an answer", max(sizes) / MB, 8)
+        yield Result(name, "MB of memory", bureau.memory_mb() - before, 300)
+
+
+def attack_the_cache(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    before, requests = bureau.valkey_mb(), 1_000 if is_short else 10_000
+    with ThreadPoolExecutor(8) as pool:
+        paths = (f"{API}/products?nonsense={n}" for n in range(200))
+        statuses = set(pool.map(lambda path: send("GET", path)[0], paths))
+    yield Result("200 unknown parameters", "answers but 400", len(statuses - {400}), 0)
+    yield Result("200 unknown parameters", "MB in Valkey", bureau.valkey_mb() - before, 1)
+    with ThreadPoolExecutor(8) as pool:
+        paths = (f"{API}/products?page_size=100&name={n}" for n in range(requests))
+        list(pool.map(lambda path: send("GET", path), paths))
+    yield Result(f"{requests:,} queries", "MB in Valkey", bureau.valkey_mb() - before, 130)
+
+
+def attack_with_sign_ins(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
+    def guess(n: int) -> None:
+        sign_in("wrong", address=f"203.0.{os.getpid() % 250}.{(n + time.monotonic_ns()) % 250}")
+
+    with in_background(repeat_in_threads, guess, 14):
+        yield Result("14 sign-ins at a time", "time of /health", bureau.slowdown(), MAX_SLOWDOWN)
+
+
+ATTACKS = [
+    attack_with_nested_json,
+    attack_with_long_names,
+    attack_with_stalled_bodies,
+    attack_with_idle_connections,
+    attack_with_long_notes,
+    attack_the_cache,
+    attack_with_sign_ins,
+]
+
+
+def refused_sign_ins(tries: int = 4) -> int:
+    """Return how many correct sign-ins got no token."""
+    return sum(b"access_token" not in sign_in(address=f"198.51.100.{n}") for n in range(tries))
+
+
+def connect() -> socket.socket:
+    return socket.create_connection(("127.0.0.1", PORT), timeout=30)
+
+
+def wait_until_closed(connections: list[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):
+            while connection.recv(65_536):
+                pass
+
+
+@contextmanager
+def run_bureau(services: LocalServices) -> Iterator[Bureau]:
+    """Run the Procfile's web process with production's settings and default limits."""
+    env = make_environment("bureau", services) | {
+        "VAR_DIR": str(VAR),
+        "PORT": str(PORT),
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
+    }
+    del env["API_RATE_LIMIT"]
+    run_manage(env, "migrate", "--verbosity", "0")
+    run_manage(env, "seed_admin")
+    command = ["sh", "-c", f"exec {read_procfile()['web']}"]
+    with (VAR / "web.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=BASE_DIR, env=env, stdout=log, stderr=log)
+    try:
+        wait_for_health()
+        yield Bureau(process, services)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def wait_for_health() -> None:
+    for _ in range(150):
+        with suppress(OSError):
+            if send("GET", "/health")[0] == 200:
+                return
+        time.sleep(0.2)
+    raise TimeoutError("The web server does not start.")
+
+
+def print_result(result: Result) -> None:
+    verdict = "" if result.value <= result.limit else "  TOO MUCH"
+    print(
+        f"{result.attack:32} {result.figure:22} {result.value:9.2f}  ≤ {result.limit:g}{verdict}",
+        flush=True,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="Smaller attacks, for CI.")
+    options = parser.parse_args()
+    VAR.mkdir(parents=True, exist_ok=True)
+    results = []
+    with LocalServices(VAR) as services, run_bureau(services) as bureau:
+        for attack in ATTACKS:
+            for result in attack(bureau, is_short=options.short):
+                print_result(result)
+                results.append(result)
+    return int(any(result.value > result.limit for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Receive the bodies of requests, and give up on clients that are too slow.
+
+No thread waits for a client: a request gets a thread when its body is complete. Only a body that
+is too large to be stored first, such as a large file, is read by the thread that handles it.
+"""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from django.conf import settings
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+# A client must send this many bytes, or the rest of the body, in each period: 1 kB/s.
+MIN_BYTES_PER_PERIOD = 10_000
+PERIOD_S = 10.0
+MAX_BYTES_IN_MEMORY = 64 * 1024
+MAX_BYTES_ON_DISK = 1024**3  # of all incomplete bodies of this process
+
+
+class ClientTooSlow(Exception):
+    """The client sent less than `MIN_BYTES_PER_PERIOD` in a period."""
+
+
+class ClientDisconnected(Exception):
+    """The client closed the connection before its body was complete."""
+
+
+class TooManyBodies(Exception):
+    """The incomplete bodies of all clients need more than `MAX_BYTES_ON_DISK`."""
+
+
+class BodyReceiver:
+    """The body of one request, as the client sends it."""
+
+    def __init__(self, receive: Receive, *, period_s: float = PERIOD_S) -> None:
+        self._receive = receive
+        self._period_s = period_s
+        self._is_complete = False
+        self._start_period()
+
+    def _start_period(self) -> None:
+        self._deadline = asyncio.get_running_loop().time() + self._period_s
+        self._bytes_in_period = 0
+
+    async def read(self) -> bytes:
+        """Return the next bytes, or `b""` at the end.
+
+        Raises `ClientTooSlow` or `ClientDisconnected`.
+        """
+        while not self._is_complete:
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    message = await self._receive()
+            except TimeoutError:
+                raise ClientTooSlow from None
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            self._is_complete = not message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                self._count(chunk)
+                return bytes(chunk)
+        return b""
+
+    def _count(self, chunk: bytes) -> None:
+        self._bytes_in_period += len(chunk)
+        if self._bytes_in_period >= MIN_BYTES_PER_PERIOD:
+            self._start_period()
+
+
+class BodyStore:
+    """Stores the bodies of requests: small ones in memory, others in files without a name."""
+
+    def __init__(self) -> None:
+        self._bytes_on_disk = 0
+
+    async def receive(self, receiver: BodyReceiver, *, max_bytes: int) -> tuple[IO[bytes], int]:
+        """Return a body as a file, and its size; only the first `max_bytes` are stored.
+
+        Raises `ClientTooSlow`, `ClientDisconnected` or `TooManyBodies`.
+        """
+        file: IO[bytes] = io.BytesIO()
+        size = size_on_disk = 0
+        try:
+            while size < max_bytes and (chunk := await receiver.read()):
+                size += file.write(chunk[: max_bytes - size])
+                if size > MAX_BYTES_IN_MEMORY:
+                    self._reserve(size - size_on_disk)
+                    size_on_disk = size
+                    if isinstance(file, io.BytesIO):
+                        file = _move_to_disk(file)
+        except BaseException:
+            file.close()
+            raise
+        finally:
+            self._bytes_on_disk -= size_on_disk
+        file.seek(0)
+        return file, size
+
+    def _reserve(self, size: int) -> None:
+        if self._bytes_on_disk + size > MAX_BYTES_ON_DISK:
+            raise TooManyBodies
+        self._bytes_on_disk += size
+
+
+def _move_to_disk(file: io.BytesIO) -> IO[bytes]:
+    moved = TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - the caller closes it
+    moved.write(file.getbuffer())
+    return moved
+
+
+class BodyStream(io.RawIOBase):
+    """A body that a thread reads while the client sends it.
+
+    Reads raise `OSError` if the client is too slow or disconnects.
+    """
+
+    def __init__(self, receiver: BodyReceiver, loop: asyncio.AbstractEventLoop) -> None:
+        self._receiver = receiver
+        self._loop = loop
+        self._unread = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._unread:
+            self._unread = memoryview(self._read_chunk())
+        count = min(len(buffer), len(self._unread))
+        buffer[:count], self._unread = self._unread[:count], self._unread[count:]
+        return count
+
+    def _read_chunk(self) -> bytes:
+        try:
+            return asyncio.run_coroutine_threadsafe(self._receiver.read(), self._loop).result()
+        except (ClientTooSlow, ClientDisconnected) as error:
+            raise OSError(type(error).__name__) from None

@@ -1,0 +1,204 @@
+"""Run a WSGI application in threads, from ASGI requests whose bodies are complete."""
+
+import asyncio
+import io
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse
+
+from common.api.exceptions import ServiceUnavailable
+from common.api.problems import problem_response
+from common.middleware import RequestLogMiddleware
+from config.request_bodies import (
+    PERIOD_S,
+    BodyReceiver,
+    BodyStore,
+    BodyStream,
+    ClientDisconnected,
+    ClientTooSlow,
+    Receive,
+    TooManyBodies,
+)
+
+Scope = dict[str, Any]
+Environ = dict[str, Any]
+Headers = list[tuple[str, str]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+WsgiApplication = Callable[[Environ, Callable[..., Any]], Any]
+
+MAX_UNANSWERED_REQUESTS = 256
+# A multipart body is a little larger than its file.
+MAX_STORED_BYTES = 1_000_000 + max(
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
+)
+MIN_SENT_BYTES = 64 * 1024
+BASE_ENVIRON: Environ = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+
+class Overloaded(Exception):
+    """As many requests wait for a thread as may wait."""
+
+
+class Answer(NamedTuple):
+    """A complete response."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class WsgiThreads:
+    """An ASGI application that runs Django's WSGI application in `threads` threads.
+
+    Bodies of more than `MAX_STORED_BYTES` are read while they arrive, in as many further threads.
+    """
+
+    def __init__(
+        self, application: WsgiApplication, *, threads: int, period_s: float = PERIOD_S
+    ) -> None:
+        self._application = application
+        self._period_s = period_s
+        self._threads = ThreadPoolExecutor(threads, "request")
+        self._threads_for_large_bodies = ThreadPoolExecutor(threads, "large-body")
+        self._bodies = BodyStore()
+        self._unanswered = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+        environ = build_environ(scope)
+        try:
+            receiver = BodyReceiver(receive, period_s=self._period_s)
+            answer = await self._answer(environ, receiver, send)
+        except ClientDisconnected:
+            return
+        except ClientTooSlow:
+            answer = refuse(environ, 408)
+        except (Overloaded, TooManyBodies):
+            answer = refuse(environ, 503)
+        if answer:
+            await send(start_message(answer.status, answer.headers))
+            await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, environ: Environ, receiver: BodyReceiver, send: Send) -> Answer | None:
+        """Return the response, or None if it was streamed."""
+        loop = asyncio.get_running_loop()
+        if int(environ.get("CONTENT_LENGTH") or 0) > MAX_STORED_BYTES:
+            threads = self._threads_for_large_bodies
+            environ["wsgi.input"] = io.BufferedReader(BodyStream(receiver, loop))
+        else:
+            threads = self._threads
+            environ |= await self._receive_body(environ, receiver)
+        with environ["wsgi.input"]:
+            if self._unanswered >= MAX_UNANSWERED_REQUESTS:
+                raise Overloaded
+            self._unanswered += 1
+            try:
+                return await loop.run_in_executor(threads, self._run, environ, send, loop)
+            finally:
+                self._unanswered -= 1
+
+    async def _receive_body(self, environ: Environ, receiver: BodyReceiver) -> Environ:
+        """Return the environ of a stored body; that of a chunked body has its length, too."""
+        is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+        if not is_chunked and not environ.get("CONTENT_LENGTH"):
+            return {"wsgi.input": io.BytesIO()}
+        file, size = await self._bodies.receive(receiver, max_bytes=MAX_STORED_BYTES + 1)
+        return {"wsgi.input": file} | ({"CONTENT_LENGTH": str(size)} if is_chunked else {})
+
+    def _run(self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop) -> Answer | None:
+        start: list[Any] = []
+        response = self._application(environ, lambda *arguments: start.extend(arguments))
+        status, headers = int(start[0].partition(" ")[0]), start[1]
+        try:
+            if not response.streaming:
+                return Answer(status, headers, b"".join(response))
+            for message in stream_messages(status, headers, response):
+                asyncio.run_coroutine_threadsafe(_send(send, message), loop).result()
+        finally:
+            response.close()
+        return None
+
+
+async def _send(send: Send, message: dict[str, Any]) -> None:
+    """Send a message; the server's own `send` returns an awaitable that is no coroutine."""
+    await send(message)
+
+
+def build_environ(scope: Scope) -> Environ:
+    """Return the WSGI environ of an ASGI scope, without the body."""
+    host, port = scope["server"]
+    environ = BASE_ENVIRON | {
+        "REQUEST_METHOD": scope["method"],
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": scope["client"][0],
+        "wsgi.url_scheme": scope["scheme"],
+    }
+    for name, value in scope["headers"]:
+        if key := environ_key(name):
+            text = value.decode("latin-1")
+            separator = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] = f"{environ[key]}{separator}{text}" if key in environ else text
+    return environ
+
+
+@lru_cache(maxsize=256)
+def environ_key(name: bytes) -> str:
+    """Return the environ's key of a header, or an empty string for a name with an underscore.
+
+    In the environ `X_Forwarded_For` would be the same as `X-Forwarded-For`, which proxies set.
+    """
+    if b"_" in name:
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def start_message(status: int, headers: Headers) -> dict[str, Any]:
+    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return {"type": "http.response.start", "status": status, "headers": encoded}
+
+
+def stream_messages(
+    status: int, headers: Headers, parts: Iterable[bytes]
+) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a streamed response; small parts are sent together."""
+    yield start_message(status, headers)
+    unsent = bytearray()
+    for part in parts:
+        unsent += part
+        if len(unsent) >= MIN_SENT_BYTES:
+            yield {"type": "http.response.body", "body": bytes(unsent), "more_body": True}
+            unsent.clear()
+    yield {"type": "http.response.body", "body": bytes(unsent)}
+
+
+def refuse(environ: Environ, status: int) -> Answer:
+    """Return and log the response to a request that Django does not handle."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        response = problem_response(status)
+        response["Connection"] = "close"
+        if status == 503:
+            response["Retry-After"] = str(ServiceUnavailable.wait)
+        return response
+
+    response = RequestLogMiddleware(respond)(WSGIRequest(environ | {"wsgi.input": io.BytesIO()}))
+    return Answer(response.status_code, list(response.items()), response.content)
