@@ -8,10 +8,10 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.forms import AdminPasswordChangeForm
 
 from accounts import services
-from accounts.forms import UserAddForm
+from accounts.forms import UserAddForm, UserEditForm
 from accounts.models import Company, Invitation, Login, Mail, Role, User
 from common.api.exceptions import Conflict
 from common.events import record
@@ -79,13 +79,11 @@ class CompanyAdmin(ScopedAdmin):
         return False
 
     def save_model(self, request: Any, company: Company, form: Any, change: bool) -> None:
-        super().save_model(request, company, form, change)
-        record(
-            "company.updated" if change else "company.created",
-            by=request.user,
-            target=company,
-            company_id=company.pk,
-        )
+        if change:
+            services.update_company(company, by=request.user)
+        else:
+            super().save_model(request, company, form, change)
+            record("company.created", by=request.user, target=company, company_id=company.pk)
 
     @display(description="Users", ordering="user_count")
     def display_user_count(self, company: Any) -> int:
@@ -94,7 +92,7 @@ class CompanyAdmin(ScopedAdmin):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ScopedAdmin):
-    form = UserChangeForm
+    form = UserEditForm
     add_form = UserAddForm
     change_password_form = AdminPasswordChangeForm
 

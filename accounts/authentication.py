@@ -3,11 +3,12 @@ from typing import Any
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import Token
 from structlog.contextvars import bind_contextvars
 
 from accounts.models import Login, User
-from accounts.tokens import AccessToken
+from accounts.tokens import AccessToken, parse_token
 
 
 class InvalidToken(AuthenticationFailed):
@@ -28,9 +29,9 @@ class AccessTokenAuthentication(JWTAuthentication):
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
-            return AccessToken(raw_token)  # type: ignore[arg-type]
-        except Exception as error:  # a forged token can raise anything in the parsers
-            raise InvalidToken(f"{error or 'Token is invalid'}.") from None
+            return parse_token(AccessToken, raw_token)
+        except TokenError as error:
+            raise InvalidToken(f"{error}.") from None
 
     def get_user(self, validated_token: Token) -> Any:
         """Return the token's user with `user.company` loaded; raise `InvalidToken`."""

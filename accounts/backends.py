@@ -3,13 +3,12 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth.backends import ModelBackend
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 
-from accounts.identifiers import normalize_identifier
 from accounts.models import CompanyOwned, User
-from common.ratelimit.throttles import count_auth_attempt
+from accounts.password_checks import check_password
 
 
 class AccountBackend(ModelBackend):
@@ -24,27 +23,21 @@ class AccountBackend(ModelBackend):
     ) -> User | None:
         if username is None or password is None:
             return None
-        _check_rate_limit(request, username)
         user = self._find_user(username)
-        if user is None:
-            # Hash anyway: the response time must not reveal which accounts exist.
-            User().set_password(password)
-            return None
-        is_correct = user.check_password(password)
-        return user if is_correct and self.user_can_authenticate(user) else None
+        is_correct = check_password(user, password, request=request, identifier=username)
+        return user if is_correct else None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         """Give a company's admin with staff status the permissions that they have in the API."""
         if super().has_perm(user_obj, perm, obj):
             return True
-        is_company_staff = user_obj.is_active and user_obj.is_staff and user_obj.is_admin
-        return is_company_staff and perm in _company_staff_permissions()
+        return _is_company_staff(user_obj) and perm in _company_staff_permissions()
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
         if super().has_module_perms(user_obj, app_label):
             return True
         prefix = f"{app_label}."
-        return user_obj.is_staff and any(
+        return _is_company_staff(user_obj) and any(
             permission.startswith(prefix) for permission in _company_staff_permissions()
         )
 
@@ -63,13 +56,8 @@ class AccountBackend(ModelBackend):
         return users.first()
 
 
-def _check_rate_limit(request: HttpRequest | None, username: str) -> None:
-    """Count an attempt to log in to the admin site; the API's throttles count the API's."""
-    if isinstance(request, HttpRequest):
-        account = normalize_identifier(username)
-        verdict = count_auth_attempt(request, scope="admin", account=account)
-        if verdict and not verdict.allowed:
-            raise PermissionDenied
+def _is_company_staff(user: Any) -> bool:
+    return user.is_active and user.is_staff and user.is_admin
 
 
 @cache

@@ -1,11 +1,35 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
-from unfold.forms import AuthenticationForm, UserCreationForm
+from django.http import HttpRequest
+from unfold.forms import (
+    AdminOwnPasswordChangeForm,
+    AuthenticationForm,
+    UserChangeForm,
+    UserCreationForm,
+)
 
-from accounts.identifiers import MAX_NAME_CHARS, MAX_USERNAME_CHARS, normalize_email
+from accounts.identifiers import (
+    MAX_NAME_CHARS,
+    MAX_USERNAME_CHARS,
+    normalize_email,
+    validate_new_email,
+)
 from accounts.models import User
+from accounts.password_checks import check_password
 from accounts.serializer_fields import MAX_PASSWORD_CHARS
+from common.ratelimit.throttles import TooManyTries
+
+
+@contextmanager
+def too_many_tries_as_form_error() -> Iterator[None]:
+    """Show the sentence of `TooManyTries` in the form."""
+    try:
+        yield
+    except TooManyTries as error:
+        raise forms.ValidationError(str(error.detail), code=error.default_code) from None
 
 
 class AdminLoginForm(AuthenticationForm):
@@ -15,15 +39,48 @@ class AdminLoginForm(AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].label = "Email or username"
 
+    def clean(self) -> dict[str, Any]:
+        with too_many_tries_as_form_error():
+            return super().clean()
 
-class UserAddForm(UserCreationForm):
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):
+    """The form in which staff change their own password; wrong old passwords are counted."""
+
+    def __init__(self, user: User, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        old_password: str = self.cleaned_data["old_password"]
+        with too_many_tries_as_form_error():
+            if not check_password(self.user, old_password, request=self._request):
+                message = self.error_messages["password_incorrect"]
+                raise forms.ValidationError(message, code="password_incorrect")
+        return old_password
+
+
+class NewEmailMixin(forms.ModelForm):
+    """Stores a new or changed email in its normal form."""
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        if self.instance.email == email:
+            return email
+        email = normalize_email(email)
+        validate_new_email(email)
+        return email
+
+
+class UserEditForm(NewEmailMixin, UserChangeForm):
+    pass
+
+
+class UserAddForm(NewEmailMixin, UserCreationForm):
     class Meta:
         model = User
         fields = ("email", "username", "full_name", "company", "role")
         field_classes = {"username": forms.CharField}
-
-    def clean_email(self) -> str:
-        return normalize_email(self.cleaned_data["email"])
 
 
 class NewPasswordField(forms.CharField):

@@ -3,6 +3,8 @@ from typing import Any
 import bcrypt
 from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
 
+from accounts.hashing_slot import hashing_slot
+
 MAX_BCRYPT_BYTES = 72
 
 
@@ -13,6 +15,14 @@ class Argon2Hasher(Argon2PasswordHasher):
     memory_cost = 19_456
     parallelism = 1
 
+    def encode(self, password: str, salt: str) -> str:
+        with hashing_slot():
+            return super().encode(password, salt)
+
+    def verify(self, password: str, encoded: str) -> bool:
+        with hashing_slot():
+            return super().verify(password, encoded)
+
 
 class ImportedBcryptHasher(BCryptPasswordHasher):
     """Hasher for the bcrypt hashes of the services that Bureau replaces.
@@ -22,9 +32,11 @@ class ImportedBcryptHasher(BCryptPasswordHasher):
     """
 
     def encode(self, password: str, salt: Any) -> str:
-        hashed = bcrypt.hashpw(password.encode()[:MAX_BCRYPT_BYTES], salt)
+        with hashing_slot():
+            hashed = bcrypt.hashpw(password.encode()[:MAX_BCRYPT_BYTES], salt)
         return f"{self.algorithm}${hashed.decode('ascii')}"
 
     def verify(self, password: str, encoded: str) -> bool:
         _, hashed = encoded.split("$", 1)
-        return bcrypt.checkpw(password.encode()[:MAX_BCRYPT_BYTES], hashed.encode())
+        with hashing_slot():
+            return bcrypt.checkpw(password.encode()[:MAX_BCRYPT_BYTES], hashed.encode())

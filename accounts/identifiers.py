@@ -4,8 +4,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+import idna
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import EmailValidator, RegexValidator
+
+# The four characters that IDNA 2003 replaced or removed and IDNA 2008 keeps (UTS 46, section 2).
+IDNA2003_DEVIATIONS = str.maketrans({"ß": "ss", "ς": "σ", "\u200c": "", "\u200d": ""})
 
 MAX_USERNAME_CHARS = 150
 MAX_IDENTIFIER_CHARS = 254
@@ -13,6 +17,25 @@ MAX_NAME_CHARS = 200
 # Leaves room for the number that `generate_username` may append.
 MAX_USERNAME_BASE_CHARS = MAX_USERNAME_CHARS - 10
 
+
+class NewEmailValidator(EmailValidator):
+    """Accepts `name@domain.tld` of ASCII characters, as `normalize_email` returns it.
+
+    Django also accepts quoted names, address literals, `localhost`, and by its flag `IGNORECASE`
+    letters that only resemble ASCII, such as the dotless i.
+    """
+
+    user_regex = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{}|~-]+(\.[a-z0-9!#$%&'*+/=?^_`{}|~-]+)*\Z")
+    domain_regex = re.compile(
+        r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{2,63}(?<!-)\Z"
+    )
+    literal_regex = re.compile(r"(?!)")
+
+    def __init__(self) -> None:
+        super().__init__(allowlist=[])
+
+
+validate_new_email = NewEmailValidator()
 validate_username = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._+-]*\Z",
     "A username can contain the letters a to z, digits and . _ + -, and must start with a letter "
@@ -26,16 +49,31 @@ validate_one_line = RegexValidator(
 
 
 def normalize_email(email: str) -> str:
-    """Return the email in NFKC and lower case, with an ASCII domain.
+    """Return the email in NFKC and lower case, with an ASCII domain by IDNA 2008 (UTS 46).
 
     Raises Django's `ValidationError` if the domain has no ASCII form or the text is too long.
     """
     local, at, domain = _normalize_nfkc(email).rpartition("@")
+    if not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True, std3_rules=True).decode()
+        except (idna.IDNAError, UnicodeError):
+            raise ValidationError("Enter a valid email address.", code="invalid") from None
+    return f"{local}{at}{domain}".lower()
+
+
+def get_idna2003_form(email: str) -> str | None:
+    """Return the form in which release 1.0 stored a normalized email, if that is another one.
+
+    Its domain had `ss` for `ß`: then the account is found, and mails go where they always went.
+    """
+    local, _, domain = email.rpartition("@")
     try:
-        ascii_domain = domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise ValidationError("Enter a valid email address.", code="invalid") from None
-    return f"{local}{at}{ascii_domain}".lower()
+        readable = idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        return None
+    old_domain = readable.translate(IDNA2003_DEVIATIONS)
+    return None if old_domain == readable else normalize_email(f"{local}@{old_domain}")
 
 
 def normalize_username(username: str) -> str:

@@ -23,7 +23,7 @@ def derive_secret(row: Model, *, key: str | None = None) -> str:
 
 
 def hash_secret(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 def get_mailed_secret(row: Any) -> str:

@@ -1,5 +1,10 @@
-"""Build a mail from its row and templates, and send it."""
+"""Build a mail from its row and templates, and send it.
 
+Mails contain no text that a user has chosen, because anyone can sign up or create users with a
+stranger's address. The one exception is a company's name in an invitation, if it is harmless.
+"""
+
+import re
 import smtplib
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,16 +14,21 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from accounts.link_secrets import get_mailed_secret
-from accounts.models import Mail, MailKind
+from accounts.models import Company, Mail, MailKind
 from common.jobs import JobFailed, RetryLater
 
 SUBJECTS = {
-    MailKind.WELCOME: "Welcome to {company}",
+    MailKind.WELCOME: "Your account is ready",
     MailKind.INVITATION: "You are invited to join {company}",
     MailKind.PASSWORD_RESET: "Choose a password",
     MailKind.PASSWORD_CHANGED: "Your password was changed",
     MailKind.DEACTIVATED: "Your account was deactivated",
 }
+
+
+# Letters of any script and few digits: no address of a page, and no phone number.
+HARMLESS_NAME = re.compile(r"(?!(?:\D*\d){5})(?:[\w&'’,+() -]|\.(?!\w))+")
+MAX_MAILED_NAME_CHARS = 40
 
 
 def send(mail: Mail) -> None:
@@ -42,9 +52,9 @@ def send(mail: Mail) -> None:
 def build_message(mail: Mail) -> EmailMultiAlternatives:
     """Return the mail as text and HTML."""
     context = _build_context(mail)
-    subject = SUBJECTS[MailKind(mail.kind)].format(company=mail.company.name)
+    subject = SUBJECTS[MailKind(mail.kind)].format(company=context["company"])
     message = EmailMultiAlternatives(
-        subject=" ".join(subject.split()),
+        subject=subject,
         body=render_to_string(f"mail/{mail.kind}.txt", context),
         to=[mail.to],
         headers={"Message-ID": f"<{mail.pk}@{urlsplit(settings.PUBLIC_URL).hostname}>"},
@@ -55,7 +65,12 @@ def build_message(mail: Mail) -> EmailMultiAlternatives:
 
 def _build_context(mail: Mail) -> dict[str, Any]:
     # Links start with the setting, because a forged Host header could point them elsewhere.
-    context = {"mail": mail, "company": mail.company, "user": mail.user, "url": settings.PUBLIC_URL}
+    context = {
+        "mail": mail,
+        "company": _harmless_name(mail.company),
+        "user": mail.user,
+        "url": settings.PUBLIC_URL,
+    }
     if mail.invitation:
         secret = get_mailed_secret(mail.invitation)
         context |= {"secret": secret, "link": f"{settings.PUBLIC_URL}/invitation/{secret}"}
@@ -63,3 +78,9 @@ def _build_context(mail: Mail) -> dict[str, Any]:
         secret = get_mailed_secret(mail.password_reset)
         context |= {"secret": secret, "link": f"{settings.PUBLIC_URL}/password/{secret}"}
     return context
+
+
+def _harmless_name(company: Company) -> str:
+    """Return the company's name if it is short and contains no address, else "a company"."""
+    is_harmless = len(company.name) <= MAX_MAILED_NAME_CHARS
+    return company.name if is_harmless and HARMLESS_NAME.fullmatch(company.name) else "a company"

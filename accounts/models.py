@@ -17,11 +17,15 @@ from accounts.identifiers import (
     validate_username,
 )
 from accounts.querysets import (
+    BCRYPT_PREFIX,
+    IMPORTED_PASSWORD,
+    RAW_BCRYPT_PREFIX,
     CompanyOwnedQuerySet,
     CompanyQuerySet,
     InvitationQuerySet,
     LoginQuerySet,
     MailQuerySet,
+    PasswordResetQuerySet,
     UserManager,
 )
 from common.caching.invalidation import CachedModel
@@ -123,6 +127,9 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
                 violation_error_message="A user with this username already exists.",
             ),
         ]
+        indexes = [
+            models.Index(fields=["id"], condition=IMPORTED_PASSWORD, name="user_imported_password")
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -163,10 +170,13 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
 
     def check_password(self, raw_password: str) -> bool:
         """Return whether the password is right; Django then upgrades an outdated hash."""
-        # The services that Bureau replaces stored bcrypt hashes without Django's prefix.
-        if self.password.startswith("$2"):
-            self.password = f"bcrypt${self.password}"
+        if self.password.startswith(RAW_BCRYPT_PREFIX):
+            self.password = BCRYPT_PREFIX + self.password
         return super().check_password(raw_password)
+
+    @property
+    def has_imported_password(self) -> bool:
+        return self.password.startswith((RAW_BCRYPT_PREFIX, BCRYPT_PREFIX))
 
     def revoke_tokens(self, **columns: Any) -> None:
         """Invalidate all access tokens and admin sessions, and set `columns`, with one UPDATE."""
@@ -187,7 +197,7 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         Mail.objects.enqueue_to(self, MailKind.PASSWORD_CHANGED)
 
     def revoke_password_resets(self) -> None:
-        PasswordReset.objects.filter(user=self, used_at=None).update(used_at=Now())
+        PasswordReset.objects.revoke_for(User.objects.filter(pk=self.pk))
 
     def get_session_auth_hash(self) -> str:
         """Include `token_version`, so that admin sessions end together with the tokens."""
@@ -273,6 +283,8 @@ class PasswordReset(Job):
     expires_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
 
+    objects = PasswordResetQuerySet.as_manager()  # type: ignore[assignment]
+
     def __str__(self) -> str:
         return self.email
 
@@ -300,7 +312,10 @@ class Mail(CompanyOwned, Job):
     objects = MailQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(CompanyOwned.Meta, Job.Meta):
-        pass
+        indexes = [
+            *Job.Meta.indexes,
+            models.Index(fields=["to", "company", "kind", "created_at"], name="mail_to_created_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} to {self.to}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.validators import EmailValidator
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.validators import UniqueValidator
@@ -14,6 +15,7 @@ from accounts.identifiers import (
     MAX_USERNAME_CHARS,
     normalize_email,
     normalize_username,
+    validate_new_email,
     validate_username,
 )
 from accounts.models import Role, User
@@ -41,6 +43,15 @@ class EmailField(NormalizedMixin, serializers.EmailField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=MAX_IDENTIFIER_CHARS, **kwargs)
+
+
+class NewEmailField(EmailField):
+    """An address for a new account, with stricter rules than for finding an old one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        others = (v for v in self.validators if not isinstance(v, EmailValidator))
+        self.validators = [validate_new_email, *others]
 
 
 class UsernameField(NormalizedMixin, serializers.CharField):

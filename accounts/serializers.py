@@ -6,8 +6,10 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 from accounts import services
 from accounts.identifiers import MAX_IDENTIFIER_CHARS, MAX_NAME_CHARS, validate_one_line
 from accounts.models import Company, Invitation, Login, Role, User
+from accounts.password_checks import check_password
 from accounts.serializer_fields import (
     EmailField,
+    NewEmailField,
     PasswordField,
     RoleField,
     UniqueAmongLiveUsers,
@@ -117,7 +119,7 @@ class ManagedUserSerializer(UserSerializer):
     Without a `password`, a new user gets a mail with a link to choose one.
     """
 
-    email = EmailField(validators=[UniqueAmongLiveUsers("email")])
+    email = NewEmailField(validators=[UniqueAmongLiveUsers("email")])
     username = UsernameField(required=False, validators=[UniqueAmongLiveUsers("username")])
     password = PasswordField(required=False)
     role = RoleField(required=False)
@@ -157,7 +159,7 @@ class RoleSerializer(Serializer):
 
 
 class SignupSerializer(Serializer):
-    email = EmailField(validators=[UniqueAmongLiveUsers("email")])
+    email = NewEmailField(validators=[UniqueAmongLiveUsers("email")])
     password = PasswordField()
     username = UsernameField(
         required=False, allow_blank=True, validators=[UniqueAmongLiveUsers("username")]
@@ -248,7 +250,7 @@ class LoginRowSerializer(ModelSerializer):
 
 
 class InvitationSerializer(ModelSerializer):
-    email = EmailField(validators=[UniqueAmongLiveUsers("email")])
+    email = NewEmailField()
     role = RoleField(required=False)
     status = serializers.ChoiceField(["pending", "accepted", "revoked", "expired"], read_only=True)
     invited_by_id = serializers.UUIDField(read_only=True)
@@ -269,6 +271,14 @@ class InvitationSerializer(ModelSerializer):
         )
         read_only_fields = ("expires_at", "accepted_at", "revoked_at")
 
+    def validate_email(self, email: str) -> str:
+        """Refuse the users of the own company; who has an account elsewhere stays unknown."""
+        if self.context["request"].user.company.users.with_identifier(email).exists():
+            raise serializers.ValidationError(
+                "A user with this email already exists.", code="unique"
+            )
+        return email
+
 
 class PasswordChangeSerializer(AliasMixin, Serializer):
     """`old_password` and `password` are aliases of `current_password` and `new_password`."""
@@ -281,8 +291,10 @@ class PasswordChangeSerializer(AliasMixin, Serializer):
     password = PasswordField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        """Count wrong passwords, so that a stolen token can't be used to guess it."""
+        request = self.context["request"]._request
         user = self.context["request"].user
-        if not user.check_password(attrs["current_password"]):
+        if not check_password(user, attrs["current_password"], request=request):
             error = ErrorDetail("This is not your current password.", "wrong_password")
             raise serializers.ValidationError({"current_password": [error]})
         check_password_strength(attrs["new_password"], user, field="new_password")

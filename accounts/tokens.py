@@ -5,7 +5,7 @@ response was lost can get the same token again, although it is not stored.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -62,6 +62,19 @@ class AccessToken(LoginToken, BaseAccessToken):
         token["sid"] = str(login.pk)
         token["ver"] = login.user.token_version
         return token
+
+
+T = TypeVar("T", bound=Token)
+
+
+def parse_token(token_class: type[T], encoded: Any) -> T:
+    """Return the verified token; raise `TokenError`, whose message is a sentence for people."""
+    try:
+        return token_class(encoded)
+    except TokenError:
+        raise
+    except Exception:  # a forged token can raise anything in the parsers
+        raise TokenError("Token is invalid") from None
 
 
 class RefreshToken(LoginToken):

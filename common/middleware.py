@@ -6,6 +6,7 @@ import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.shortcuts import render
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
@@ -108,9 +109,9 @@ class ProblemDetailsMiddleware:
         match error:
             case OperationalError() | InterfaceError():
                 log.error("database_unavailable", error=redacted_message(error))
-                response = problem_response(503)
-                response["Retry-After"] = str(ServiceUnavailable.wait)
-                return response
+                return _unavailable_response(request, ServiceUnavailable())
+            case ServiceUnavailable():
+                return _unavailable_response(request, error)
             case UnreadablePostError():
                 return problem_response(408)
             case RequestDataTooBig():
@@ -118,6 +119,17 @@ class ProblemDetailsMiddleware:
             case AnswerTooLarge():  # raised while the response was rendered
                 return problem_response(400, detail=str(error.detail), code=error.default_code)
         return None
+
+
+def _unavailable_response(request: HttpRequest, error: ServiceUnavailable) -> HttpResponse:
+    """Return a 503 as a page for people or as a problem document for programs."""
+    response: HttpResponse
+    if wants_html(request):
+        response = render(request, "503.html", {"detail": error.detail}, status=503)
+    else:
+        response = problem_response(503, detail=str(error.detail), code=str(error.get_codes()))
+    response["Retry-After"] = str(error.wait)
+    return response
 
 
 def _is_problem(response: HttpResponse) -> bool:

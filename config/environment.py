@@ -142,6 +142,7 @@ class Environment(FormerSettings):
     api_rate_limit: Rates = "600/minute,10000/hour"
     auth_rate_limit: Rates = "10/minute"
     auth_account_rate_limit: Rates | None = None
+    invitation_rate_limit: Rates = "50/hour,200/day"
     rate_limit_per_minute: Count = "10"
     rate_limit_per_hour: Count = "100"
 
@@ -180,7 +181,7 @@ class Environment(FormerSettings):
     s3_access_key_id: str = ""
     s3_secret_access_key: SecretStr = SecretStr("")
     s3_buckets: Buckets = {}
-    upload_url_seconds: int = Field(3600, ge=60, le=604_800)
+    upload_url_seconds: int | None = Field(None, ge=60, le=604_800)
     upload_url_max_bytes: int = Field(5 * 1024**3, ge=1, le=5 * 1024**4)
 
     posts_api_url: FeedUrl = ""

@@ -12,6 +12,7 @@ from drf_spectacular.views import (
 )
 
 from accounts.views import link_pages
+from accounts.views.admin_password import AdminPasswordView
 from common import health
 from common.api.schema import CachedSchemaGenerator
 from common.metrics.views import metrics
@@ -46,6 +47,9 @@ api: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
 ]
 
+# Pages that replace those of Django's admin site.
+admin_pages = [path("password_change/", admin.site.admin_view(AdminPasswordView.as_view()))]
+
 urlpatterns = [
     path("", index),
     path("api/v1", index),
@@ -59,5 +63,6 @@ urlpatterns = [
     path(
         "invitation/<str:secret>", link_pages.InvitationPageView.as_view(), name="invitation-page"
     ),
+    path("admin/", include(admin_pages)),
     path("admin/", admin.site.urls),
 ]

@@ -265,9 +265,13 @@ class SessionFile(CompanyOwned):
 
 
 class PresignedUpload(CompanyOwned):
-    """A signed URL by which a client may send one object to a folder store, once."""
+    """A signed URL by which a client may send one object to a folder store, once.
+
+    It works only as long as its user could ask for it again; one without a user works no more.
+    """
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     bucket = models.CharField(max_length=63)
     key = models.CharField(max_length=MAX_KEY_CHARS)
     expires_at = models.DateTimeField()

@@ -6,7 +6,7 @@ complete body; the file then gets a row and is counted in the session.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,8 @@ from rest_framework.exceptions import ErrorDetail, ParseError, PermissionDenied,
 from accounts.models import User
 from common.api.exceptions import Conflict, RequestTooLarge, ServiceUnavailable
 from common.events import record
-from uploads.models import PresignedUpload, Session, SessionFile
+from uploads.digests import BodyDigests
+from uploads.models import PresignedUpload, Project, Session, SessionFile
 from uploads.transfer import errors, keys
 from uploads.transfer.content import ReceivedContent
 from uploads.transfer.stores import Store, store_for
@@ -69,33 +70,42 @@ def presign(
         raise _closed_error()
     _require_new_file(session.pk, key)
     project, seconds = session.project, settings.UPLOAD_URL_SECONDS
-    if not project.is_active:
-        raise Conflict("The project is not active.")
+    _require_active(project)
     expires_at = timezone.now() + timedelta(seconds=seconds)
     with _api_errors():
         store = store_for(project.company.code, project.bucket_name, project.aws_region)
         url = store.presigned_put(key, seconds=seconds)
-    url = url or build_absolute_uri(_create_upload_path(session, key, expires_at))
+    url = url or build_absolute_uri(_create_upload_path(session, by, key, expires_at))
     record("upload.presigned", by=by, target=session)
     return PresignedUrl(url=url, key=key, expires_at=expires_at, expires_in=seconds)
 
 
-def receive(pk: UUID, *, signature: str, stream: BinaryIO, size: int) -> SessionFile:
+def receive(
+    pk: UUID, *, signature: str, stream: BinaryIO, size: int, headers: Mapping[str, str]
+) -> SessionFile:
     """Store a body of exactly `size` bytes, sent to a presigned URL of Bureau."""
-    upload = PresignedUpload.objects.select_related("company").filter(pk=pk).first()
-    if upload is None or not _is_signed(upload, signature):
-        raise PermissionDenied("The signature of this URL is not valid.", code="bad_signature")
+    related = ("company", "user__company", "session__project__company")
+    upload = PresignedUpload.objects.select_related(*related).filter(pk=pk).first()
+    if upload is None or not _is_signed(upload, signature) or not _may_still_upload(upload):
+        raise PermissionDenied(
+            "The signature of this URL is not valid, or the account that asked for the URL has "
+            "changed since then. Ask for a new URL.",
+            code="bad_signature",
+        )
     if upload.used_at:
         raise _used_error()
     if upload.expires_at <= timezone.now():
         raise PermissionDenied("This URL has expired.", code="expired")
+    _require_active(upload.session.project)
     if size > settings.UPLOAD_URL_MAX_BYTES:
         raise RequestTooLarge(f"A file may have at most {settings.UPLOAD_URL_MAX_BYTES} bytes.")
-    content = PresignedContent(stream, size, upload)
+    if "Content-Range" in headers:
+        raise ParseError("Send the whole file: a part of it (Content-Range) can't be stored.")
+    content = PresignedContent(stream, size, upload, BodyDigests(headers))
     with _api_errors(), _upload_slot(), transaction.atomic():
         _store_of(upload).put(upload.key, content, owner_id=upload.pk)
         file = _save_file(upload, content)
-        record("upload.received", by=None, target=file)
+        record("upload.received", by=upload.user, target=file)
         return file
 
 
@@ -119,14 +129,23 @@ class PresignedContent(ReceivedContent):
     URL at the same time, only one is stored.
     """
 
-    def __init__(self, stream: BinaryIO, size: int, upload: PresignedUpload) -> None:
+    def __init__(
+        self, stream: BinaryIO, size: int, upload: PresignedUpload, digests: BodyDigests
+    ) -> None:
         super().__init__(stream, size)
         self._expected_size = size
         self._upload = upload
+        self._digests = digests
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        for chunk in super().chunks(size):
+            self._digests.update(chunk)
+            yield chunk
 
     def check(self) -> None:
         if self.size != self._expected_size:
             raise ParseError(f"Expected {self._expected_size} bytes but received {self.size}.")
+        self._digests.check()
         session = Session.objects.open_to_clients().filter(pk=self._upload.session_id)
         if session.select_for_update().first() is None:
             raise _closed_error()
@@ -153,31 +172,58 @@ def _save_file(upload: PresignedUpload, content: PresignedContent) -> SessionFil
     return file
 
 
-def _create_upload_path(session: Session, key: str, expires_at: datetime) -> str:
+def _create_upload_path(session: Session, user: User, key: str, expires_at: datetime) -> str:
     """Store a presigned upload and return its path with the signature."""
     upload = PresignedUpload.objects.create(
         company_id=session.company_id,
         session=session,
+        user=user,
         bucket=session.project.bucket_name,
         key=key,
         expires_at=expires_at,
     )
     path = reverse("presigned-upload", args=[upload.pk])
-    return f"{path}?signature={_signer.signature(_signed_text(upload))}"
+    text = _signed_text(upload, user.get_session_auth_hash())
+    return f"{path}?signature={_signer.signature(text)}"
 
 
-def _signed_text(upload: PresignedUpload) -> str:
-    """Return all that the signature covers; the key may contain spaces, so it is last."""
-    parts = (upload.pk, upload.company_id, upload.session_id, upload.bucket)
+def _signed_text(upload: PresignedUpload, user_state: str) -> str:
+    """Return all that the signature covers; the key may contain spaces, so it is last.
+
+    `user_state` is the user's `get_session_auth_hash`. It changes with their password, role and
+    deactivation, and when all their sessions are ended: the URL ends with them.
+    """
+    parts = (upload.pk, upload.company_id, upload.session_id, upload.bucket, user_state)
     return " ".join(map(str, (*parts, upload.expires_at.timestamp(), upload.key)))
 
 
 def _is_signed(upload: PresignedUpload, signature: str) -> bool:
+    if upload.user is None:
+        return False
+    states = (upload.user.get_session_auth_hash(), *upload.user.get_session_auth_fallback_hash())
+    return any(_is_signature_of(_signed_text(upload, state), signature) for state in states)
+
+
+def _is_signature_of(text: str, signature: str) -> bool:
     try:
-        _signer.unsign(f"{_signed_text(upload)}{_signer.sep}{signature}")
+        _signer.unsign(f"{text}{_signer.sep}{signature}")
     except BadSignature:
         return False
     return True
+
+
+def _may_still_upload(upload: PresignedUpload) -> bool:
+    """Return whether the user can sign in and still sees the session."""
+    user = upload.user
+    assert user
+    return user.can_sign_in and (user.is_superuser or user.company_id == upload.company_id)
+
+
+def _require_active(project: Project) -> None:
+    if not project.is_active:
+        raise Conflict("The project is not active.")
+    if not project.company.is_active:
+        raise Conflict("The company is not active.")
 
 
 def _store_of(upload: PresignedUpload) -> Store:

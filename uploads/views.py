@@ -204,6 +204,7 @@ class PresignedUploadView(PublicView):
             signature=request.query_params.get("signature", ""),
             stream=request.stream or BytesIO(),
             size=content_length(request),
+            headers=request.headers,
         )
         return Response(SessionFileSerializer(file).data)
 

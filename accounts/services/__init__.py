@@ -14,7 +14,7 @@ from accounts.services.logins import (
     start_login,
 )
 from accounts.services.passwords import change_password, reset_password, send_password_reset_mail
-from accounts.services.signup import sign_up
+from accounts.services.signup import check_right_to_sign_up, sign_up
 from accounts.services.users import (
     activate_user,
     change_role,
@@ -28,6 +28,7 @@ __all__ = [
     "activate_user",
     "change_password",
     "change_role",
+    "check_right_to_sign_up",
     "create_company",
     "create_invitation",
     "create_user",

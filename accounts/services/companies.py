@@ -3,14 +3,16 @@ import secrets
 from typing import TypedDict, Unpack
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
-from accounts.models import Company, User
+from accounts.models import Company, PasswordReset, User
 from common.events import record
 
 DEFAULT_COMPANY_NAME = "Default Company"
-# Leaves room for the suffix that makes a taken code unique.
-MAX_GENERATED_CODE_CHARS = 40
+MAX_GENERATED_WORDS_CHARS = 40
+CODE_TAIL_CHARS = 4
+# Without the letters and digits that are easily confused.
+CODE_TAIL_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class CompanyFields(TypedDict, total=False):
@@ -34,11 +36,13 @@ def get_default_company() -> Company:
 
 @transaction.atomic
 def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Company:
-    """Create a company; without a `code`, a free one is generated from its name."""
-    if fields.get("code"):
-        company = Company.objects.create(**fields)
-    else:
-        company = _create_with_generated_code(**fields)
+    """Create a company; without a `code`, a free one is generated from its name.
+
+    A given `code` may be one that the operator has prepared, a generated one is never.
+    """
+    if not fields.get("code"):
+        fields["code"] = _generate_free_code(fields["name"])
+    company = Company.objects.create(**fields)
     record("company.created", by=by, target=company, company_id=company.pk)
     return company
 
@@ -47,24 +51,39 @@ def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Compa
 def update_company(
     company: Company, *, by: User | None, **changes: Unpack[CompanyFields]
 ) -> Company:
-    """Write the changed columns of a company."""
+    """Write the changed columns of a company; a deactivated one loses its users' reset links."""
     for name, value in changes.items():
         setattr(company, name, value)
     company.save()
+    if not company.is_active:
+        PasswordReset.objects.revoke_for(company.users.all())
     record("company.updated", by=by, target=company, company_id=company.pk)
     return company
 
 
-def _create_with_generated_code(**fields: Unpack[CompanyFields]) -> Company:
-    code = _generate_code(fields["name"])
-    try:
-        with transaction.atomic():
-            return Company.objects.create(**{**fields, "code": code})
-    except IntegrityError:
-        unique_code = f"{code}-{secrets.token_hex(4)}"
-        return Company.objects.create(**{**fields, "code": unique_code})
+def _generate_free_code(name: str) -> str:
+    code = _generate_code(name)
+    while _is_reserved(code) or Company.objects.filter(code=code).exists():
+        code = _generate_code(name)
+    return code
 
 
 def _generate_code(name: str) -> str:
+    """Return the words of the name and a random tail.
+
+    The code names folders and buckets. Without the tail, a stranger could sign up with the name of
+    a company for which the operator has prepared them.
+    """
     words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return words[:MAX_GENERATED_CODE_CHARS].strip("-") or "company"
+    words = words[:MAX_GENERATED_WORDS_CHARS].strip("-") or "company"
+    tail = "".join(secrets.choice(CODE_TAIL_ALPHABET) for _ in range(CODE_TAIL_CHARS))
+    return f"{words}-{tail}"
+
+
+def _is_reserved(code: str) -> bool:
+    """Return whether the operator uses this code already: only a superuser can give it away."""
+    return (
+        code == settings.DEFAULT_COMPANY_CODE
+        or code in settings.S3_BUCKETS
+        or any((root / code).exists() for root in settings.COMPANY_FOLDER_ROOTS)
+    )

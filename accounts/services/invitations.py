@@ -1,7 +1,8 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from rest_framework.exceptions import Throttled
 
 from accounts.link_secrets import derive_secret, hash_secret
 from accounts.models import Company, Invitation, Mail, MailKind, User
@@ -15,7 +16,10 @@ UNUSABLE_MESSAGE = "This invitation was used or revoked, has expired or does not
 
 @transaction.atomic
 def create_invitation(*, by: User, company: Company, email: str, role: str) -> Invitation:
-    """Mail an invitation link; it replaces an earlier pending invitation of the same address."""
+    """Mail an invitation link; it replaces an earlier pending invitation of the same address.
+
+    Raises `Throttled` if the address got too many invitations from this company.
+    """
     for earlier in Invitation.objects.pending().filter(company=company, email=email):
         if earlier.revoke():
             record("invitation.revoked", by=by, target=earlier)
@@ -23,7 +27,9 @@ def create_invitation(*, by: User, company: Company, email: str, role: str) -> I
     invitation.token_hash = hash_secret(derive_secret(invitation))
     invitation.expires_at = timezone.now() + INVITATION_LIFETIME
     invitation.save()
-    Mail.objects.enqueue(company=company, kind=MailKind.INVITATION, to=email, invitation=invitation)
+    mails, kind = Mail.objects, MailKind.INVITATION
+    if not mails.enqueue_limited(company.pk, kind, email, invitation=invitation):
+        raise _too_many_mails(mails.get_free_at(company.pk, kind, email))
     record("invitation.created", by=by, target=invitation)
     return invitation
 
@@ -49,14 +55,25 @@ def get_pending_invitation(secret: str) -> Invitation:
     return invitation
 
 
+def get_invitation_of(*, secret: str, email: str) -> Invitation:
+    """Return the pending invitation; raise `ValidationError` if it was sent to another address."""
+    invitation = get_pending_invitation(secret)
+    if email and email != invitation.email:
+        raise unusable_link_error("email", "This invitation was sent to another address.")
+    return invitation
+
+
 def accept_invitation(*, secret: str, email: str) -> Invitation:
     """Mark the invitation of a mailed link as accepted; the caller creates the user.
 
     Raises `ValidationError` if it is not pending or was sent to another address.
     """
-    invitation = get_pending_invitation(secret)
-    if email != invitation.email:
-        raise unusable_link_error("email", "This invitation was sent to another address.")
+    invitation = get_invitation_of(secret=secret, email=email)
     if not invitation.accept():
         raise unusable_link_error("invitation", UNUSABLE_MESSAGE)
     return invitation
+
+
+def _too_many_mails(free_at: datetime | None) -> Throttled:
+    wait = (free_at - timezone.now()).total_seconds() if free_at else 1
+    return Throttled(wait, "This address got several invitations from your company today.")

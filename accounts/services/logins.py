@@ -6,7 +6,7 @@ from django.utils import timezone
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts.models import MAX_USER_AGENT_CHARS, Login, User
-from accounts.tokens import ROTATION_GRACE_PERIOD, RefreshToken
+from accounts.tokens import ROTATION_GRACE_PERIOD, RefreshToken, parse_token
 from common.events import record
 from common.ratelimit.addresses import client_address
 
@@ -37,7 +37,7 @@ def rotate_login(encoded: str) -> Login:
 
     Not atomic, because the error must not roll back the end of the login.
     """
-    token = RefreshToken(encoded)  # type: ignore[arg-type]
+    token = parse_token(RefreshToken, encoded)
     generation = token.get("gen")
     rows = Login.objects.active().filter(pk=token.get("sid"), user_id=token.get("sub"))
     is_rotated = rows.filter(generation=generation).update(

@@ -5,9 +5,20 @@ from rest_framework.exceptions import PermissionDenied
 from accounts.identifiers import MAX_NAME_CHARS
 from accounts.models import Company, Role, User
 from accounts.services.companies import create_company, get_default_company
-from accounts.services.invitations import accept_invitation
+from accounts.services.invitations import accept_invitation, get_invitation_of
 from accounts.services.users import create_user
 from common.events import record
+
+
+def check_right_to_sign_up(*, invitation: str, email: str) -> None:
+    """Raise the error of a sign-up that needs an invitation, or whose invitation is unusable.
+
+    The answer does not depend on the users that exist. An empty `email` fits every invitation.
+    """
+    if invitation:
+        get_invitation_of(secret=invitation, email=email)
+    elif settings.SIGNUP == "invite":
+        raise _invitation_required()
 
 
 @transaction.atomic
@@ -47,7 +58,11 @@ def sign_up(
 def _get_company_and_role(company_name: str) -> tuple[Company, Role]:
     """Return the company, which may be new, and the role of a sign-up without an invitation."""
     if settings.SIGNUP == "invite":
-        raise PermissionDenied("Sign-up needs an invitation.", code="invitation_required")
+        raise _invitation_required()
     if settings.SIGNUP == "company":
         return create_company(by=None, name=company_name[:MAX_NAME_CHARS]), Role.ADMIN
     return get_default_company(), Role.AGENT
+
+
+def _invitation_required() -> PermissionDenied:
+    return PermissionDenied("Sign-up needs an invitation.", code="invitation_required")

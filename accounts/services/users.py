@@ -67,6 +67,8 @@ def update_user(
 
     A changed email invalidates the reset links that were mailed to the old one.
     """
+    if password:  # first, because the hash must not wait while the row is locked
+        change_password(user, password=password, by=by)
     if changes:
         User.objects.filter(pk=user.pk).update(**changes, updated_at=Now())
         record("user.updated", by=by, target=user)
@@ -76,8 +78,6 @@ def update_user(
         change_role(user, role=role, by=by)
     if is_active is not None and is_active != user.is_active:
         (activate_user if is_active else deactivate_user)(user, by=by)
-    if password:
-        change_password(user, password=password, by=by)
     user.refresh_from_db()
     return user
 
@@ -105,6 +105,7 @@ def deactivate_user(user: User, *, by: User) -> User:
     if user.is_active:
         _check_other_admin_exists(user)
         user.revoke_tokens(is_active=False)
+        user.revoke_password_resets()
         user.logins.end()
         Mail.objects.enqueue_to(user, MailKind.DEACTIVATED)
         record("user.deactivated", by=by, target=user)
@@ -113,7 +114,7 @@ def deactivate_user(user: User, *, by: User) -> User:
 
 @transaction.atomic
 def activate_user(user: User, *, by: User) -> User:
-    """Activate a user again; their old logins stay ended."""
+    """Activate a user again; their old logins and reset links stay ended."""
     changed = User.objects.filter(pk=user.pk, is_active=False).update(
         is_active=True, updated_at=Now()
     )
@@ -132,6 +133,7 @@ def delete_user(user: User, *, by: User) -> None:
     _lock_company(user)
     _check_other_admin_exists(user)
     user.revoke_tokens(is_active=False, deleted_at=Now())
+    user.revoke_password_resets()
     user.logins.end()
     record("user.deleted", by=by, target=user)
 

@@ -57,12 +57,55 @@ def test_login_by_email_or_username(superuser: User) -> None:
         assert client.get("/admin/").status_code == 200
 
 
-def test_repeated_wrong_passwords_lock_the_login(superuser: User) -> None:
-    client, form = Client(), {"username": "super", "password": "wrong"}
-    for _ in range(5):
-        client.post("/admin/login/", form)
-    client.post("/admin/login/", form | {"password": PASSWORD})
-    assert client.get("/admin/").status_code == 302
+def test_the_page_to_change_the_own_password_opens(operator: Client) -> None:
+    page = operator.get("/admin/password_change/")
+    assert page.status_code == 200
+    assert b"Bureau" in page.content
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.WORKER])
+def test_staff_who_are_no_admins_see_no_apps(owner: User, role: str) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True, role=role)
+    owner.refresh_from_db()
+    assert not owner.has_module_perms("accounts")
+    client = Client()
+    client.force_login(owner)
+    page = client.get("/admin/")
+    assert page.status_code == 200
+    assert page.context["available_apps"] == []
+
+
+def test_inactive_admins_have_no_permissions(admin: User) -> None:
+    User.objects.filter(pk=admin.pk).update(is_staff=True)
+    admin.refresh_from_db()
+    assert (admin.has_module_perms("accounts"), admin.has_module_perms("auth")) == (True, False)
+    admin.is_active = False
+    assert not admin.has_module_perms("accounts")
+
+
+@pytest.mark.parametrize(
+    ("email", "stored"),
+    [
+        ("Olive@Stra\u00dfe.DE", "olive@xn--strae-oqa.de"),
+        ("m\u0131ke@example.org", "owner@example.org"),
+        ("olive@localhost", "owner@example.org"),
+    ],
+)
+def test_a_changed_email_is_stored_in_its_normal_form(
+    operator: Client, owner: User, email: str, stored: str
+) -> None:
+    form = {"username": "owner", "company": str(owner.company_id), "role": "agent"}
+    operator.post(f"{USERS}{owner.pk}/change/", form | {"email": email, "is_active": "on"})
+    owner.refresh_from_db()
+    assert owner.email == stored
+
+
+def test_an_old_email_does_not_prevent_other_changes(operator: Client, owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(email="owner@localhost")
+    form = {"username": "owner", "company": str(owner.company_id), "role": "worker"}
+    operator.post(f"{USERS}{owner.pk}/change/", form | {"email": "owner@localhost"})
+    owner.refresh_from_db()
+    assert (owner.role, owner.email) == ("worker", "owner@localhost")
 
 
 def test_a_user_without_staff_status_is_refused(owner: User) -> None:
@@ -129,6 +172,21 @@ class TestCompanyStaff:
         other_superuser = UserFactory(company=admin.company, username="root", is_superuser=True)
         assert b"root@example.org" not in staff.get(USERS).content
         assert staff.get(f"{USERS}{other_superuser.pk}/change/").status_code == 302
+
+    @pytest.mark.parametrize("page", ["change", "password", "delete"])
+    def test_cannot_change_superusers_of_their_company(
+        self, staff: Client, admin: User, page: str
+    ) -> None:
+        target = UserFactory(company=admin.company, username="root", is_superuser=True)
+        passwords = {"password1": "violet-anchor-42", "password2": "violet-anchor-42"}
+        form = {"email": "x@example.org", "username": "x", "role": "agent", "post": "yes"}
+        response = staff.post(f"{USERS}{target.pk}/{page}/", form | passwords)
+        assert response.status_code in (302, 403, 404)
+        run_action(staff, USERS, "deactivate_selected", target)
+        target.refresh_from_db()
+        assert (target.email, target.is_active) == ("root@example.org", True)
+        assert target.deleted_at is None
+        assert target.check_password(PASSWORD)
 
     def test_cannot_grant_superuser_or_staff_status(self, staff: Client, owner: User) -> None:
         form = {

@@ -141,6 +141,13 @@ class TestValidateToken:
         for changes in INVALID_CLAIMS:
             assert get_refusal(validate(forge_token(token, **changes))), changes
 
+    @pytest.mark.parametrize("exp", [10**20, 1e300, "x", [], None], ids=str)
+    def test_a_wrong_expiry_is_refused_in_plain_words(
+        self, validate: Any, token: AccessToken, exp: Any
+    ) -> None:
+        error = get_refusal(validate(forge_token(token, exp=exp)))
+        assert error in ("Token is invalid.", "Token has no 'exp' claim.")
+
     def test_an_unsigned_token_is_refused(self, validate: Any, token: AccessToken) -> None:
         get_refusal(validate(jwt.encode(token.payload, None, algorithm="none")))
 

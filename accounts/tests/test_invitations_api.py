@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from accounts.link_secrets import get_mailed_secret
 from accounts.models import Company, Invitation, Mail, User
-from accounts.tests.factories import PASSWORD
+from accounts.tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/invitations"
@@ -121,6 +121,49 @@ def test_invalid_input_is_refused_by_field(
     assert response.json()["errors"][0]["field"] == field
 
 
+def test_the_address_of_another_companys_user_is_invited_like_any_other(
+    as_user: Any, admin: User, outsider: User
+) -> None:
+    response = as_user(admin).post(URL, {"email": outsider.email})
+    unknown = as_user(admin).post(URL, {"email": EMAIL})
+    assert (response.status_code, unknown.status_code) == (201, 201)
+    assert set(response.json()) == set(unknown.json())
+    assert accept(Invitation.objects.get(email=outsider.email), email=outsider.email).json()[
+        "errors"
+    ][0] == {
+        "field": "email",
+        "code": "unique",
+        "message": "A user with this email already exists.",
+    }
+
+
+def test_a_fourth_invitation_of_an_address_in_a_day_is_refused(as_user: Any, admin: User) -> None:
+    client = as_user(admin)
+    answers = [client.post(URL, {"email": EMAIL}) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429]
+    assert 86_390 < int(answers[-1]["Retry-After"]) <= 86_400
+    assert "several invitations" in answers[-1].json()["detail"]
+    # The last one stays usable.
+    assert Invitation.objects.pending().count() == 1
+
+
+def test_the_invitations_of_a_company_are_limited(
+    as_user: Any, admin: User, owner: User, outsider: User, settings: Any
+) -> None:
+    settings.INVITATION_RATE_LIMIT = "2/hour"
+    second_admin = UserFactory(company=admin.company, role="admin")
+    assert as_user(owner).post(URL, {"email": EMAIL}).status_code == 403
+    answers = [
+        as_user(by).post(URL, {"email": f"n{number}@example.org"})
+        for number, by in enumerate([admin, second_admin, admin])
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert answers[1]["RateLimit-Remaining"] == "0"
+    assert 3590 < int(answers[2]["Retry-After"]) <= 3600
+    assert as_user(admin).get(URL).status_code == 200
+    assert as_user(outsider).post(URL, {"email": EMAIL}).status_code == 201
+
+
 @pytest.mark.parametrize("user_fixture", ["owner", "worker_account"])
 def test_agents_and_workers_are_refused(
     as_user: Any, user_fixture: str, invitation: Invitation, request: pytest.FixtureRequest
@@ -178,9 +221,13 @@ class TestPage:
         assert response.status_code == 403
 
 
-@pytest.mark.parametrize("change", [{"is_active": False}, {"role": "agent"}])
+@pytest.mark.parametrize(
+    "change", [{"is_active": False}, {"role": "agent"}, {"company": "another"}], ids=str
+)
 def test_an_invitation_ends_with_the_inviters_rights(
-    invitation: Invitation, admin: User, change: dict
+    invitation: Invitation, admin: User, outsider: User, change: dict
 ) -> None:
+    if "company" in change:
+        change = {"company": outsider.company}
     User.objects.filter(pk=admin.pk).update(**change)
     assert accept(invitation).status_code == 400

@@ -1,9 +1,12 @@
 """The mails that queued jobs send."""
 
+from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes
 from typing import Any
 
 import pytest
+from django.db import connection
+from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
 from accounts import services
@@ -20,13 +23,12 @@ pytestmark = pytest.mark.django_db
 def test_a_signup_sends_a_welcome_mail(api: APIClient) -> None:
     api.post(
         "/api/v1/auth/signup",
-        {"email": "mia@example.org", "password": PASSWORD, "full_name": "Mia <b>"},
+        {"email": "mia@example.org", "password": PASSWORD, "full_name": "Mia"},
     )
     (message,) = run_due_jobs()
     assert message.to == ["mia@example.org"]
-    assert message.subject == "Welcome to Default Company"
-    assert "Hello Mia <b>," in message.body
-    assert "Hello Mia &lt;b&gt;," in message.alternatives[0][0]
+    assert message.subject == "Your account is ready"
+    assert "mia@example.org" in message.body
 
 
 def test_a_mail_that_is_sent_twice_keeps_its_message_id(owner: User) -> None:
@@ -68,10 +70,118 @@ def test_every_kind_has_a_subject_and_both_bodies(owner: User, admin: User, kind
     html = message.alternatives[0][0]
     assert message.subject
     assert "{" not in message.subject + message.body
-    assert "Acme" in html
+    assert ("Acme" in html) == (kind == "invitation")
     path = {"invitation": "/invitation/", "password_reset": "/password/"}.get(kind)
     for body in (message.body, html):
         assert path is None or f"http://localhost:8000{path}" in body
+
+
+LURE = "Your parcel waits at http://evil.example.net"
+
+
+def test_what_a_stranger_types_is_in_no_mail(api: APIClient, settings: Any) -> None:
+    settings.SIGNUP = "company"
+    body = {"email": "victim@example.org", "password": PASSWORD, "username": "evil.example.net"}
+    api.post("/api/v1/auth/signup", body | {"full_name": LURE, "company_name": LURE})
+    user = User.objects.get()
+    services.create_user(
+        by=user,
+        email="other@example.org",
+        password=None,
+        company=user.company,
+        role="admin",
+        username="evil.example.com",
+        full_name=LURE,
+    )
+    services.create_invitation(
+        by=user, company=user.company, email="third@example.org", role="agent"
+    )
+    api.post("/api/v1/auth/password/reset", {"email": user.email})
+    services.change_password(user, password=PASSWORD, by=user)
+    services.deactivate_user(user, by=user)
+    messages = run_due_jobs()
+    assert {message.to[0] for message in messages} == {
+        *("victim@example.org", "other@example.org", "third@example.org"),
+    }
+    text = str([(m.subject, m.body, m.alternatives[0][0]) for m in messages]).lower()
+    assert "parcel" not in text
+    assert "evil" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "mailed"),
+    [
+        ("Acme", "Acme"),
+        ("Müller & Söhne GmbH", "Müller & Söhne GmbH"),
+        ("J. Smith (Paris) Co., Ltd.", "J. Smith (Paris) Co., Ltd."),
+        ("東京商事 2000", "東京商事 2000"),
+        ("evil.com", "a company"),
+        ("see http:evil", "a company"),
+        ("evil。com", "a company"),
+        ("mail me@x", "a company"),
+        ("call 0900 123456", "a company"),
+        ("A" * 41, "a company"),
+        ("<b>", "a company"),
+    ],
+)
+def test_an_invitation_contains_only_a_harmless_company_name(
+    admin: User, name: str, mailed: str
+) -> None:
+    services.update_company(admin.company, by=admin, name=name)
+    services.create_invitation(
+        by=admin, company=admin.company, email="new@example.org", role="agent"
+    )
+    (message,) = run_due_jobs()
+    assert message.subject == f"You are invited to join {mailed}"
+    assert f"An admin of {mailed} invites you" in message.body
+
+
+class TestLimit:
+    """At most three mails of a kind to one address from one company in a day."""
+
+    def test_each_kind_company_and_address_has_its_own_count(
+        self, admin: User, outsider: User
+    ) -> None:
+        def invite(by: User, email: str) -> None:
+            services.create_invitation(by=by, company=by.company, email=email, role="agent")
+
+        for _ in range(3):
+            invite(admin, "a@example.org")
+        with pytest.raises(Throttled) as refused:
+            invite(admin, "a@example.org")
+        assert 86_390 < refused.value.wait <= 86_400
+        invite(admin, "b@example.org")
+        invite(outsider, "a@example.org")
+        services.create_user(
+            by=admin, email="a@example.org", password=PASSWORD, company=admin.company, role="agent"
+        )
+        assert sorted(Mail.objects.values_list("kind", "to", "company__code")) == [
+            *([("invitation", "a@example.org", "acme")] * 3),
+            ("invitation", "a@example.org", "rival"),
+            ("invitation", "b@example.org", "acme"),
+            ("welcome", "a@example.org", "acme"),
+        ]
+
+    def test_further_notices_are_left_out(self, admin: User, owner: User) -> None:
+        for _ in range(5):
+            services.deactivate_user(owner, by=admin)
+            services.activate_user(owner, by=admin)
+        assert Mail.objects.filter(kind="deactivated").count() == 3
+
+    @pytest.mark.django_db(transaction=True)
+    def test_parallel_requests_do_not_pass_it(self, admin: User, as_user: Any) -> None:
+        client = as_user(admin)
+
+        def invite(_: int) -> int:
+            try:
+                return client.post("/api/v1/invitations", {"email": "a@example.org"}).status_code
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(6) as threads:
+            statuses = sorted(threads.map(invite, range(6)))
+        assert statuses == [201] * 3 + [429] * 3
+        assert Mail.objects.count() == 3
 
 
 @pytest.mark.parametrize("field", ["full_name", "company_name"])

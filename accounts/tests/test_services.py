@@ -73,7 +73,7 @@ class TestUsers:
                 password=NEW_PASSWORD,
             )
         )
-        actions = ["user.updated", "user.role_changed", "user.deactivated", "user.password_changed"]
+        actions = ["user.password_changed", "user.updated", "user.role_changed", "user.deactivated"]
         assert events == [(action, str(admin.pk), target(owner)) for action in actions]
 
     def test_unchanged_values_are_not_recorded(

@@ -18,6 +18,14 @@ from accounts.tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db
 ME = "/api/v1/auth/me"
+PLAIN_WORDS = {
+    "Token is invalid.",
+    "Token is expired.",
+    "Token has wrong type.",
+    "Token contains no login id.",
+    "The login of this token has ended.",
+    "This token was revoked.",
+}
 REFRESH = "/api/v1/auth/refresh"
 
 
@@ -91,6 +99,19 @@ class TestAccessToken:
             get_status(forge_token(pair["access_token"], "another-key-of-at-least-32-characters"))
             == 401
         )
+
+    @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "sid", "sub", "type", "jti", "ver"])
+    @pytest.mark.parametrize("value", [10**20, -(10**20), 1e300, "x", [], {}, True], ids=str)
+    def test_claims_of_a_wrong_type_are_refused_in_plain_words(
+        self, pair: dict, name: str, value: Any
+    ) -> None:
+        token = forge_token(pair["access_token"], **{name: value})
+        response = APIClient().get(ME, headers={"authorization": f"Bearer {token}"})
+        if response.status_code == 200:  # a claim that says nothing about validity
+            assert name in ("iat", "jti", "nbf")
+        else:
+            assert response.status_code == 401
+            assert response.json()["detail"] in PLAIN_WORDS
 
     @pytest.mark.parametrize("token", ["x", "a.b.c", "....", "é", "e30.e30.e30", "A" * 7000])
     def test_malformed_tokens_are_refused(self, db: None, token: str) -> None:
@@ -178,6 +199,12 @@ class TestRefreshToken:
     @pytest.mark.parametrize("token", ["", "x", "a.b.c", 7, None, []])
     def test_malformed_tokens_are_refused(self, api: APIClient, token: Any) -> None:
         assert api.post(REFRESH, {"refresh_token": token}).status_code in (400, 401)
+
+    def test_a_token_that_is_no_text_is_refused_in_plain_words(self, api: APIClient) -> None:
+        body = '{"refresh_token": "\\ud800.x.y"}'
+        response = api.post(REFRESH, body, content_type="application/json")
+        assert response.status_code in (400, 401)
+        assert "codec" not in response.json()["detail"]
 
     def test_refreshes_are_limited_per_login(
         self, pair: dict, api: APIClient, settings: Any

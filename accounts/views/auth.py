@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
+from accounts.hashing_slot import hashing_slot
 from accounts.identifiers import normalize_identifier
 from accounts.models import Login, PasswordReset, User
 from accounts.serializers import (
@@ -31,7 +32,7 @@ from accounts.serializers import (
     TokenPairSerializer,
     UserSerializer,
 )
-from accounts.tokens import AccessToken, RefreshToken
+from accounts.tokens import AccessToken, RefreshToken, parse_token
 from accounts.views.validation import validate
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
@@ -66,26 +67,35 @@ class SignupView(PublicAuthView):
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
     def post(self, request: Request) -> Response:
-        user = services.sign_up(**validate(SignupSerializer(data=request.data)))
+        # First, so that strangers can't learn from the other errors which accounts exist.
+        services.check_right_to_sign_up(
+            invitation=get_first_value(request, "invitation"),
+            email=normalize_identifier(get_first_value(request, "email")),
+        )
+        with hashing_slot():
+            user = services.sign_up(**validate(SignupSerializer(data=request.data)))
         return Response(UserSerializer(user).data, status=201)
 
 
-class LoginView(PublicAuthView):
+class LoginView(PublicView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
 
-    account_fields = ("username", "email")
     problem_statuses = (401,)
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
-        data = validate(LoginSerializer(data=request.data))
-        user = authenticate(request, username=data["username"], password=data["password"])
+        serializer = LoginSerializer(data=request.data)
+        with hashing_slot():
+            data = validate(serializer)
+            credentials = {"username": data["username"], "password": data["password"]}
+            user = authenticate(request._request, **credentials)
         if not isinstance(user, User):
             raise AuthenticationFailed(
                 "The username or the password is wrong.", code="invalid_credentials"
             )
         update_last_login(None, user)  # type: ignore[arg-type]
-        remember_address(request, self.get_throttled_account(request))
+        # The limit of password resets knows only the address that was entered.
+        remember_address(request, user.email.lower())
         return Response(build_token_response(services.start_login(user, request=request)))
 
 
@@ -98,8 +108,8 @@ class RefreshView(PublicAuthView):
         """Return the login id of a valid token, else ""."""
         encoded: Any = get_first_value(request, "refresh_token")
         try:
-            return str(RefreshToken(encoded)["sid"])
-        except (TokenError, UnicodeError):
+            return str(parse_token(RefreshToken, encoded)["sid"])
+        except TokenError:
             return ""
 
     def get_throttles(self) -> list[BaseThrottle]:
@@ -112,7 +122,7 @@ class RefreshView(PublicAuthView):
         data = validate(RefreshSerializer(data=request.data))
         try:
             login = services.rotate_login(data["refresh_token"])
-        except (TokenError, UnicodeError) as error:
+        except TokenError as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
         return Response(build_token_response(login))
 
@@ -166,12 +176,6 @@ class ProfileView(SparseFieldsMixin, RetrieveUpdateAPIView):
 
 class PasswordChangeView(APIView):
     """Change the password; all other logins end."""
-
-    throttle_classes = (AuthThrottle,)
-
-    def get_throttled_account(self, request: Request) -> str:
-        """Return the user, so that a stolen token can't be used to guess the password."""
-        return str(request.user.pk)
 
     @extend_schema(request=PasswordChangeSerializer, responses={204: None})
     def post(self, request: Request) -> Response:

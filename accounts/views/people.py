@@ -22,6 +22,7 @@ from accounts.serializers import (
     RoleSerializer,
     UserSerializer,
 )
+from accounts.throttles import InvitationThrottle
 from accounts.views.validation import validate
 from accounts.viewsets import (
     CompanyCreateMixin,
@@ -122,6 +123,7 @@ class InvitationViewSet(
     queryset = Invitation.objects.all()
     serializer_class = InvitationSerializer
     permission_classes = (AdminOnly,)
+    throttle_classes = (InvitationThrottle,)
     ordering_fields = ("email", "created_at", "expires_at")
     ordering = "-id"
 

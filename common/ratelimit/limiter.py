@@ -24,8 +24,9 @@ T = TypeVar("T")
 
 # KEYS: for each window its list of request times (newest first), its seen key and its exempt key.
 # ARGV: for each window its limit and its length in microseconds.
-# Return whether the request was counted, and for each window the number of requests in it and the
-# microseconds until it allows one more, or {-1, 0} if its seen key or exempt key exists.
+# Return whether the request was counted, for each window the number of requests in it and the
+# microseconds until it allows one more, or {-1, 0} if its seen key or exempt key exists, and the
+# time of the request.
 # The keys have different hash slots, so the script does not run on a Redis cluster.
 COUNT_SCRIPT = """
 local function count_after(times, moment)
@@ -66,7 +67,7 @@ for i = 1, allowed * #KEYS / 3 do
     counts[i][1] = counts[i][1] + 1
   end
 end
-return {allowed, counts}
+return {allowed, counts, now}
 """
 COUNT_SCRIPT_SHA1 = hashlib.sha1(COUNT_SCRIPT.encode()).hexdigest()  # noqa: S324 - for EVALSHA
 
@@ -98,6 +99,13 @@ class RateLimiter:
             decision = self._local_counter.count_request(windows)
         return decision
 
+    def uncount_request(self, decision: RateLimitDecision) -> None:
+        """Remove an allowed request from the windows that counted it."""
+        if decision.is_local:
+            self._local_counter.uncount_request(decision)
+        else:
+            self._call_redis(lambda redis: _uncount_in_redis(redis, decision))
+
     def set_exempt_key(self, key: str, *, ttl_s: int) -> None:
         """Exempt requests from the windows that have `key` as their `exempt_key`."""
         self._call_redis(lambda redis: redis.set(key, 1, ex=ttl_s))
@@ -120,15 +128,24 @@ def _count_in_redis(redis: Redis, windows: Sequence[Window]) -> RateLimitDecisio
     sizes = [number for w in windows for number in (w.rate.limit, w.length_us)]
     arguments: list[Any] = [len(keys), *keys, *sizes]
     try:
-        allowed, counts = redis.evalsha(COUNT_SCRIPT_SHA1, *arguments)
+        allowed, counts, moment_us = redis.evalsha(COUNT_SCRIPT_SHA1, *arguments)
     except NoScriptError:
-        allowed, counts = redis.eval(COUNT_SCRIPT, *arguments)
+        allowed, counts, moment_us = redis.eval(COUNT_SCRIPT, *arguments)
     states = tuple(
         WindowState(window, count, reset_after_us)
         for window, (count, reset_after_us) in zip(windows, counts, strict=True)
         if count >= 0
     )
-    return RateLimitDecision(bool(allowed), states, tuple(windows))
+    return RateLimitDecision(bool(allowed), states, tuple(windows), moment_us)
+
+
+def _uncount_in_redis(redis: Redis, decision: RateLimitDecision) -> None:
+    with redis.pipeline() as pipeline:
+        for state in decision.states:
+            pipeline.lrem(state.window.key, 1, str(decision.moment_us))
+            if state.window.seen_key:
+                pipeline.delete(state.window.seen_key)
+        pipeline.execute()
 
 
 limiter = RateLimiter()

@@ -1,6 +1,7 @@
 import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 
@@ -31,7 +32,15 @@ class LocalCounter:
             allowed = all(state.remaining > 0 for state in states)
             if allowed:
                 states = [self._add(state, now) for state in states]
-        return RateLimitDecision(allowed, tuple(states), tuple(windows))
+        return RateLimitDecision(allowed, tuple(states), tuple(windows), now, is_local=True)
+
+    def uncount_request(self, decision: RateLimitDecision) -> None:
+        """Remove an allowed request from the windows that counted it."""
+        with self._lock:
+            for state in decision.states:
+                with suppress(ValueError):
+                    self._times[state.window.key].remove(decision.moment_us)
+                self._expiry.pop(state.window.seen_key, None)
 
     def _has_seen_key(self, window: Window, now: int) -> bool:
         return self._expiry.get(window.seen_key, 0) > now

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.http import HttpRequest
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # imports this module, as the settings name it
 
 KEY_PREFIX = "bureau:limit"
+SIGN_IN_SCOPE = "sign-in"
 # The schema and the documentation pages are not limited, like static files.
 UNLIMITED_VIEW_MODULES = ("drf_spectacular.views",)
 # A user can sign in from a known address even while strangers use up the account's limit.
@@ -52,11 +53,11 @@ class ApiThrottle(BaseThrottle):
 class AuthThrottle(ApiThrottle):
     """Also applies the limits of `auth_windows`; without Redis, each process counts.
 
-    For login, sign-up, refresh and reset: `throttle_classes = (AuthThrottle,)` replaces the
-    default. The view can have a `throttle_scope` (by default its class name; views with the same
-    scope share their counts) and `get_throttled_account(request) -> str`, which returns the
-    account name in its canonical spelling, also if there is no such account, or "" if the
-    request has none. See `get_first_value`.
+    For sign-up, refresh and reset; sign-in uses `SignInAttempt`. Put it into `throttle_classes`,
+    where it replaces the default. The view can have a `throttle_scope` (by default its class name;
+    views with the same scope share their counts) and `get_throttled_account(request) -> str`,
+    which returns the account name in its canonical spelling, also if there is no such account, or
+    "" if the request has none. See `get_first_value`.
     """
 
     use_local_fallback = True
@@ -135,22 +136,59 @@ def get_first_value(request: Request, *names: str) -> str:
     return next((str(data[name]) for name in names if data.get(name) not in (None, "")), "")
 
 
-def count_auth_attempt(
-    request: HttpRequest, *, scope: str, account: str = ""
-) -> RateLimitDecision | None:
-    """Count an authentication attempt in a plain Django view; `None` if limits are off.
+class TooManyTries(Throttled):
+    default_detail = "Too many tries;"
+    extra_detail_singular = "wait {wait} second."
+    extra_detail_plural = "wait {wait} seconds."
 
-    The view must refuse the request if the decision is not `allowed`. The middleware sets the
-    `RateLimit-*` headers; the view sets `Retry-After` to `retry_after`.
+
+class SignInAttempt:
+    """Counts one check of a password, unless it turns out to be right.
+
+    `account` is the user's id, or the normalised name that was entered if there is no such user.
+    All doors share the counts: sign-in by the API and the admin site, and every other place where
+    the current password is asked for.
+
+    The attempt is counted before the password is checked, so that parallel guesses can't pass the
+    limit. It is removed again if `succeeded` is set, or if an error prevented the check.
+
+        with SignInAttempt(request, account=account) as attempt:
+            attempt.succeeded = check(password)
     """
-    windows = auth_windows(request, scope=scope, account=account)
-    decision = limiter.count_request(windows, use_local_fallback=True)
-    _set_decision(request, decision)
-    return decision
+
+    succeeded = False
+
+    def __init__(self, request: HttpRequest, *, account: str) -> None:
+        self._request = request
+        self._account = account
+
+    def __enter__(self) -> Self:
+        """Count the attempt; raise `TooManyTries` if the address or account had too many."""
+        windows = auth_windows(self._request, scope=SIGN_IN_SCOPE, account=self._account)
+        self._decision = limiter.count_request(windows, use_local_fallback=True)
+        self._earlier_decision = getattr(self._request, "rate_limit", None)
+        shown = self._show(self._decision)
+        if self._decision and not self._decision.allowed:
+            raise TooManyTries(wait=shown.retry_after if shown else None)
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        if self._decision and (self.succeeded or error_type):
+            limiter.uncount_request(self._decision)
+            self._show(self._decision.without_request())
+        if self.succeeded:
+            remember_address(self._request, self._account)
+
+    def _show(self, decision: RateLimitDecision | None) -> RateLimitDecision | None:
+        """Let the headers describe the strictest window of the request, whatever counted it."""
+        earlier = self._earlier_decision
+        both = earlier.merge(decision) if earlier and decision else decision or earlier
+        _set_decision(self._request, both)
+        return both
 
 
 def remember_address(request: Any, account: str) -> None:
-    """Store that `account` signed in from this address; call after each success."""
+    """Store that `account` signed in from this address."""
     key = _known_address_key(_account_digest(account), address_block(request))
     limiter.set_exempt_key(key, ttl_s=KNOWN_ADDRESS_TTL_S)
 

@@ -1,6 +1,7 @@
 """The windows that a request counts towards, and the decision about a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from common.ratelimit.rates import Rate
 
@@ -50,11 +51,30 @@ class WindowState:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitDecision:
-    """Whether a request is allowed, and the states of those `windows` that apply to it."""
+    """Whether a request is allowed, and the states of those `windows` that apply to it.
+
+    The request was counted at `moment_us`: by Redis's clock, or by this process's if `is_local`.
+    """
 
     allowed: bool
     states: tuple[WindowState, ...]
     windows: tuple[Window, ...]
+    moment_us: int = 0
+    is_local: bool = False
+
+    def without_request(self) -> Self:
+        """Return the decision as if this request had not been counted."""
+        states = (replace(state, count=state.count - 1) for state in self.states)
+        return replace(self, states=tuple(states))
+
+    def merge(self, other: Self) -> Self:
+        """Return a decision whose headers describe the strictest window of both."""
+        return replace(
+            self,
+            allowed=self.allowed and other.allowed,
+            states=self.states + other.states,
+            windows=self.windows + other.windows,
+        )
 
     @property
     def strictest(self) -> WindowState:

@@ -22,7 +22,7 @@ def window(key: str, limit: int, seconds: int = 60, **other_keys: str) -> Window
 
 
 def count_request(limiter: RateLimiter, *windows: Window) -> RateLimitDecision:
-    decision = limiter.count_request(windows)
+    decision = limiter.count_request(windows, use_local_fallback=True)
     assert decision is not None
     return decision
 
@@ -31,8 +31,12 @@ class CounterTests:
     """The behaviour that Redis and the local counter share."""
 
     @pytest.fixture
-    def count(self) -> Callable[..., RateLimitDecision]:
-        raise NotImplementedError
+    def count(self, limiter: RateLimiter) -> Callable[..., RateLimitDecision]:
+        return lambda *windows: count_request(limiter, *windows)
+
+    @pytest.fixture
+    def uncount(self, limiter: RateLimiter) -> Callable[[RateLimitDecision], None]:
+        return limiter.uncount_request
 
     def test_requests_over_the_limit_are_refused(self, count: Any) -> None:
         decisions = [count(window("a", 3)) for _ in range(5)]
@@ -51,6 +55,19 @@ class CounterTests:
         assert count(wide, narrow).allowed
         assert not any(count(wide, narrow).allowed or count(narrow, wide).allowed for _ in "abc")
         assert count(wide).headers["RateLimit-Remaining"] == "3"
+
+    def test_an_uncounted_request_frees_its_place_in_every_window(
+        self, count: Any, uncount: Any
+    ) -> None:
+        windows = window("a", 2), window("b", 3, seen_key="bureau:limit:test:seen")
+        first, second = count(*windows), count(*windows)
+        uncount(second)
+        assert count(*windows).allowed
+        assert not count(*windows).allowed
+        uncount(first)
+        assert count(*windows).allowed
+        # The first request was the only one that the window of distinct clients counted.
+        assert count(window("b", 3)).headers["RateLimit-Remaining"] == "1"
 
     def test_a_request_is_allowed_exactly_after_retry_after(self, count: Any) -> None:
         second = window("a", 2, 1)
@@ -99,10 +116,6 @@ def test_seconds_are_rounded_up(microseconds: int, seconds: int) -> None:
 
 
 class TestRedisCounter(CounterTests):
-    @pytest.fixture
-    def count(self, limiter: RateLimiter) -> Callable[..., RateLimitDecision]:
-        return lambda *windows: count_request(limiter, *windows)
-
     def test_every_key_expires(self, limiter: RateLimiter) -> None:
         count_request(
             limiter, window("a", 9), window("b", 9, 3600, seen_key="bureau:limit:test:seen")
@@ -158,12 +171,11 @@ class TestRedisCounter(CounterTests):
 
 class TestLocalCounter(CounterTests):
     @pytest.fixture
-    def count(self) -> Callable[..., RateLimitDecision]:
+    def limiter(self) -> RateLimiter:
         def refuse_connection() -> Any:
             raise ConnectionError
 
-        limiter = RateLimiter(refuse_connection)
-        return lambda *windows: limiter.count_request(windows, use_local_fallback=True)
+        return RateLimiter(refuse_connection)
 
     def test_expired_keys_are_removed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         counter, now = LocalCounter(), time.monotonic_ns()

@@ -1,9 +1,11 @@
 """Which requests the API's throttles count, for whom, and what the responses say."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ from django_redis import get_redis_connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.ratelimit.throttles import count_auth_attempt
+from common.ratelimit import throttles
+from common.ratelimit.rates import Rate
+from common.ratelimit.throttles import SignInAttempt, TooManyTries
+from common.ratelimit.windows import Window
 from common.tests.support.throttled_views import (
     LoginView,
     PrivateView,
@@ -228,13 +233,74 @@ class TestAuthThrottle:
             assert attempt(name).status_code == 200
         assert max(len(key) for key in get_redis_connection().keys("*limit*")) < 200
 
-    def test_a_plain_django_view_can_count_attempts(
+
+class TestSignInAttempt:
+    def attempt(self, request: Any, *, account: str = "a", succeeded: bool = False) -> None:
+        with SignInAttempt(request, account=account) as attempt:
+            attempt.succeeded = succeeded
+
+    def test_only_failures_are_counted(self, rf: RequestFactory, settings: Any) -> None:
+        settings.AUTH_RATE_LIMIT = "4/minute"
+        request = rf.post("/")
+        for succeeded in [True] * 6 + [False, True, True, False]:
+            self.attempt(request, succeeded=succeeded)
+        with pytest.raises(TooManyTries) as refused:
+            self.attempt(request, succeeded=True)
+        assert re.fullmatch(r"Too many tries; wait (59|60) seconds\.", str(refused.value.detail))
+        assert request.rate_limit.headers["RateLimit-Remaining"] == "0"
+        assert int(request.rate_limit.headers["RateLimit-Reset"]) == refused.value.wait
+
+    def test_the_address_counts_failures_on_all_accounts(
         self, rf: RequestFactory, settings: Any
     ) -> None:
-        settings.AUTH_RATE_LIMIT = "4/minute"
-        request = rf.post("/admin/login/")
-        decisions = [count_auth_attempt(request, scope="admin", account="a") for _ in range(3)]
-        assert [decision and decision.allowed for decision in decisions] == [True, True, False]
-        assert request.rate_limit is decisions[-1]
+        settings.AUTH_RATE_LIMIT = "3/minute"
+        for number in range(3):
+            self.attempt(rf.post("/"), account="right", succeeded=True)
+            self.attempt(rf.post("/"), account=f"a{number}")
+        with pytest.raises(TooManyTries):
+            self.attempt(rf.post("/"), account="right", succeeded=True)
+        self.attempt(rf.post("/", REMOTE_ADDR="2.2.2.2"), account="right", succeeded=True)
+
+    def test_a_success_leaves_no_trace_in_the_counts(self, rf: RequestFactory) -> None:
+        redis = get_redis_connection()
+        self.attempt(rf.post("/"), succeeded=True)
+        keys = {key.decode() for key in redis.keys("bureau:limit:*")}
+        assert {key.split(":")[2] for key in keys} == {"known"}
+
+    def test_an_error_gives_the_try_back(self, rf: RequestFactory, settings: Any) -> None:
+        settings.AUTH_RATE_LIMIT = "2/minute"
+        for _ in range(5):
+            with pytest.raises(ZeroDivisionError), SignInAttempt(rf.post("/"), account="a"):
+                raise ZeroDivisionError
+        self.attempt(rf.post("/"))
+
+    def test_parallel_guesses_do_not_pass_the_limit(self, rf: RequestFactory) -> None:
+        checked: list[int] = []
+
+        def guess(number: int) -> None:
+            with suppress(TooManyTries), SignInAttempt(rf.post("/"), account="a"):
+                checked.append(number)
+                time.sleep(0.01)
+
+        with ThreadPoolExecutor(30) as threads:
+            list(threads.map(guess, range(60)))
+        assert len(checked) == 5
+
+    def test_the_headers_tell_of_the_strictest_limit_of_the_request(
+        self, rf: RequestFactory
+    ) -> None:
+        request = rf.post("/")
+        window = Window("bureau:limit:test", Rate(3, 10))
+        request.rate_limit = throttles.limiter.count_request([window])  # type: ignore[attr-defined]
+        self.attempt(request, succeeded=True)
+        assert request.rate_limit.headers == {  # type: ignore[attr-defined]
+            "RateLimit-Limit": "3",
+            "RateLimit-Remaining": "2",
+            "RateLimit-Reset": "10",
+            "RateLimit-Policy": "3;w=10, 10;w=60, 5;w=60",
+        }
+
+    def test_off_means_no_limit(self, rf: RequestFactory, settings: Any) -> None:
         settings.AUTH_RATE_LIMIT = "off"
-        assert count_auth_attempt(request, scope="admin", account="a") is None
+        for _ in range(20):
+            self.attempt(rf.post("/"))

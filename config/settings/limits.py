@@ -6,6 +6,7 @@ from config.settings.runtime import env
 API_RATE_LIMIT = env.api_rate_limit
 AUTH_RATE_LIMIT = env.auth_rate_limit
 AUTH_ACCOUNT_RATE_LIMIT = env.auth_account_rate_limit
+INVITATION_RATE_LIMIT = env.invitation_rate_limit
 RATE_LIMIT_PER_MINUTE = env.rate_limit_per_minute
 RATE_LIMIT_PER_HOUR = env.rate_limit_per_hour
 

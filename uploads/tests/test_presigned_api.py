@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,8 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from accounts import services
+from accounts.models import Company
 from common.ids import uuid7
 from uploads import presigned
 from uploads.counters import COUNTER_FIELDS
@@ -283,6 +286,96 @@ class TestReceive:
         PresignedUpload.objects.update(**{field: "else-where"})
         assert send(api, url).json()["code"] == "bad_signature"
 
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda owner, by: services.deactivate_user(owner, by=by),
+            lambda owner, by: services.delete_user(owner, by=by),
+            lambda owner, by: services.change_role(owner, role="worker", by=by),
+            lambda owner, by: services.end_all_sessions(owner, by=by),
+            lambda owner, by: services.change_password(owner, password="violet-anchor-42", by=by),
+            lambda owner, by: services.change_password(
+                owner, password="violet-anchor-42", by=by, keep_login=owner.logins.get()
+            ),
+            lambda owner, by: services.update_company(owner.company, by=by, is_active=False),
+            lambda owner, by: services.update_user(owner, by=by, company=by.company),
+        ],
+        ids=[
+            *("deactivated", "deleted", "demoted", "sessions-ended", "password-changed"),
+            *("password-changed-here", "company-closed", "moved"),
+        ],
+    )
+    def test_a_url_ends_with_the_rights_of_its_user(
+        self,
+        as_user: Any,
+        api: APIClient,
+        session: Session,
+        owner: Any,
+        superuser: Any,
+        bucket: Path,
+        change: Any,
+    ) -> None:
+        url = presign(as_user(owner), session).json()["url"]
+        change(owner, superuser)
+        response = send(api, url)
+        assert (response.status_code, response.json()["code"]) == (403, "bad_signature")
+        assert files_in(bucket.parents[1]) == []
+        assert not SessionFile.objects.exists()
+
+    def test_a_url_of_a_former_superuser_ends(
+        self, as_user: Any, api: APIClient, session: Session, superuser: Any
+    ) -> None:
+        url = presign(as_user(superuser), session).json()["url"]
+        services.update_user(superuser, by=superuser, is_superuser=False)
+        assert send(api, url).status_code == 403
+
+    def test_a_url_works_after_another_user_changes(
+        self, as_user: Any, api: APIClient, session: Session, owner: Any, colleague: Any
+    ) -> None:
+        url = presign(as_user(owner), session).json()["url"]
+        services.deactivate_user(colleague, by=owner)
+        assert send(api, url).status_code == 200
+
+    def test_a_url_works_after_key_rotation(
+        self, client: APIClient, api: APIClient, session: Session, settings: Any
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "another-key-of-more-than-32-characters"
+        assert send(api, url).status_code == 200
+
+    def test_a_url_without_a_user_is_rejected(
+        self, client: APIClient, api: APIClient, session: Session
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        PresignedUpload.objects.update(user=None)
+        assert send(api, url).status_code == 403
+
+    @pytest.mark.parametrize("who", ["colleague", "superuser"])
+    def test_a_closed_project_or_company_takes_no_file(
+        self,
+        as_user: Any,
+        api: APIClient,
+        session: Session,
+        who: str,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        client = as_user(request.getfixturevalue(who))
+        url = presign(client, session).json()["url"]
+        Project.objects.update(is_active=False)
+        assert send(api, url).status_code == 409
+        Project.objects.update(is_active=True)
+        Company.objects.filter(pk=session.company_id).update(is_active=False)
+        assert send(api, url).status_code == (409 if who == "superuser" else 403)
+        assert presign(client, session).status_code == (409 if who == "superuser" else 401)
+
+    def test_one_query_checks_the_url(
+        self, client: APIClient, api: APIClient, session: Session, count_queries: Any
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        PresignedUpload.objects.update(used_at=timezone.now())
+        assert count_queries(lambda: send(api, url)) == 1
+
     def test_a_session_that_has_ended_takes_no_file(
         self, client: APIClient, api: APIClient, session: Session, bucket: Path
     ) -> None:
@@ -316,6 +409,94 @@ class TestReceive:
     ) -> None:
         url = presign(client, session).json()["url"]
         assert api.get(url).status_code == api.post(url).status_code == 405
+
+
+SHA256 = hashlib.sha256(BODY).digest()
+SHA512 = hashlib.sha512(BODY).digest()
+MD5 = hashlib.md5(BODY, usedforsecurity=False).digest()
+SHA1 = hashlib.sha1(BODY, usedforsecurity=False).digest()
+
+
+def encode(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+class TestDigests:
+    """A body must match each digest that was sent with it."""
+
+    @pytest.mark.parametrize(
+        ("header", "algorithm"),
+        [
+            ("Content-MD5", "md5"),
+            ("x-amz-checksum-sha256", "sha256"),
+            ("x-amz-checksum-sha1", "sha1"),
+        ],
+    )
+    def test_a_single_digest_is_checked(
+        self,
+        client: APIClient,
+        api: APIClient,
+        session: Session,
+        bucket: Path,
+        header: str,
+        algorithm: str,
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        right, wrong = (encode(hashlib.new(algorithm, body).digest()) for body in (BODY, b"x"))
+        for value in (wrong, "", "nonsense", right[:8], "ö"):
+            response = send(api, url, headers={header: value})
+            assert (response.status_code, response.json()["code"]) == (400, "bad_digest")
+            assert header in response.json()["detail"]
+        assert not SessionFile.objects.exists()
+        assert files_in(bucket.parents[1]) == []
+        assert send(api, url, headers={header: right}).status_code == 200
+
+    @pytest.mark.parametrize("header", ["Content-Digest", "Repr-Digest"])
+    @pytest.mark.parametrize(
+        ("value", "status"),
+        [
+            (f"sha-256=:{encode(SHA256)}:", 200),
+            (f"md5=:{encode(MD5)}:, sha=:{encode(SHA1)}:", 200),
+            (f"sha-512=:{encode(SHA512)}:,sha-256=:{encode(SHA256)}:", 200),
+            (f"unixsum=:AAAA:, sha-256=:{encode(SHA256)}:", 200),
+            (f"sha-256=:{encode(SHA256)}:, sha-512=:{encode(SHA512[::-1])}:", 400),
+            (f"sha-256=:{encode(SHA512)}:", 400),
+            (f"sha-256={encode(SHA256)}", 400),
+            ("unixsum=:AAAA:", 400),
+            ("", 400),
+        ],
+    )
+    def test_a_digest_field_is_checked(
+        self,
+        client: APIClient,
+        api: APIClient,
+        session: Session,
+        header: str,
+        value: str,
+        status: int,
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        assert send(api, url, headers={header: value}).status_code == status
+        assert SessionFile.objects.exists() == (status == 200)
+
+    def test_a_digest_that_cannot_be_checked_is_named(
+        self, client: APIClient, api: APIClient, session: Session
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        response = send(api, url, headers={"x-amz-checksum-crc32c": "AAAAAA=="})
+        assert response.status_code == 400
+        assert "crc32c" in response.json()["detail"].lower()
+
+    @pytest.mark.parametrize("value", ["bytes 0-4/10", f"bytes 0-{len(BODY) - 1}/{len(BODY)}", ""])
+    def test_a_part_of_a_file_is_rejected(
+        self, client: APIClient, api: APIClient, session: Session, value: str
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        response = send(api, url, headers={"Content-Range": value})
+        assert response.status_code == 400
+        assert "Content-Range" in response.json()["detail"]
+        assert not SessionFile.objects.exists()
+        assert send(api, url).status_code == 200
 
 
 def test_expired_urls_are_deleted_with_their_leftover_files(

@@ -103,7 +103,7 @@ def test_project_changes_in_the_admin_are_recorded(events_of: Any, admin: User) 
     assert not Project.objects.exists()
 
 
-def test_a_presigned_url_is_recorded_for_the_user_and_its_file_for_the_system(
+def test_a_presigned_url_and_its_file_are_recorded_for_the_user_who_asked_for_it(
     events_of: Any,
     client: APIClient,
     api: APIClient,
@@ -122,7 +122,8 @@ def test_a_presigned_url_is_recorded_for_the_user_and_its_file_for_the_system(
 
     assert events_of(presign) == [("upload.presigned", str(owner.pk), target_of(session))]
     received = events_of(lambda: api.put(urls[0], data=b"1", content_type="text/csv"))
-    assert received == [("upload.received", "system", target_of(SessionFile.objects.get()))]
+    file = SessionFile.objects.get()
+    assert received == [("upload.received", str(owner.pk), target_of(file))]
 
 
 def test_a_change_without_effect_records_nothing(
