@@ -59,21 +59,21 @@ CELERY_BEAT_SCHEDULE = {
     "close-lost-calls": {
         "task": "notes.tasks.close_lost_calls",
         "schedule": timedelta(minutes=5),
-        "options": {"expires": 300, "queue": "control"},
+        "options": {"expires": 300},
     },
     "delete-expired-upload-urls": {
         "task": "uploads.tasks.delete_expired_urls",
         "schedule": timedelta(hours=1),
-        "options": {"expires": 3600, "queue": "control"},
+        "options": {"expires": 3600},
     },
     "refresh-posts": {
         "task": "posts.tasks.refresh_posts",
         "schedule": timedelta(seconds=env.posts_refresh_seconds),
-        "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
+        "options": {"expires": env.posts_refresh_seconds},
     },
     "delete-idempotency-records": {
         "task": "common.tasks.delete_idempotency_records",
         "schedule": timedelta(hours=1),
-        "options": {"expires": 3600, "queue": "control"},
+        "options": {"expires": 3600},
     },
 }
