@@ -67,11 +67,12 @@ def _serve_metrics(**_: Any) -> None:
 
 
 @worker_init.connect
-def _preload_summarizer(**_: Any) -> None:
-    """Load the summariser before the fork, so that the children share its memory."""
+def _share_memory(sender: Any, **_: Any) -> None:
+    """Load what jobs need before the fork, so that the children share its memory."""
     from common import ai
 
-    ai.summarizer()
+    if "jobs" in sender.app.amqp.queues.consume_from:
+        ai.summarizer()
     freeze_loaded_objects()
 
 
