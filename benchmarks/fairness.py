@@ -8,20 +8,27 @@ the ratios.
 import argparse
 import json
 import os
-import random
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 
-from benchmarks.catalog import VAR, is_goal_met, make_environment, print_results, run_manage
+from accounts.tests.smtp_server import SmtpServer
+from benchmarks.catalog import (
+    VAR,
+    compare,
+    is_goal_met,
+    make_environment,
+    print_results,
+    run_manage,
+)
 from config.environment import BASE_DIR
 from config.local import LocalServices
 from config.local.run import read_procfile
@@ -32,26 +39,41 @@ ROUNDS = 10
 MAX_RATIO = 2.0
 TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.005
-NOTE_SENTENCES = 60
-CLAIMS = 200
-WORDS = "pump valve report meeting Monday budget sensor delivery fan engineer contract week".split()
+SMTP_SECONDS = 0.2
+PARTS = "pump valve sensor fan contract report budget".split()
+EVENTS = "failed in hall two,was replaced on Monday,arrived late,needs an engineer".split(",")
+NOTE = " ".join(
+    f"The {part} of machine {number} {event}."
+    for number, event in enumerate(EVENTS, 1)
+    for part in PARTS
+)
+CLAIM_BACKLOG = 100_000
+CLAIM_ROUNDS = 50
 
 
-def run(queued: int, rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """Return the ratios of times with `queued` jobs of another company to idle times."""
+def run(queued: int, rounds: int = ROUNDS, *, claims: bool = False) -> list[dict[str, Any]]:
+    """Return the ratios of times with `queued` jobs of another company to idle times.
+
+    With `claims` also those of claims with and without turns, among 100,000 queued summaries.
+    """
     VAR.mkdir(parents=True, exist_ok=True)
-    with LocalServices(VAR) as services:
-        env = set_up_django(services)
+    with LocalServices(VAR) as services, SmtpServer().serving() as mail_server:
+        mail_server.delay_s = SMTP_SECONDS
+        env = set_up_django(services, mail_server.port)
         with run_processes(env):
-            return list(compare_with_backlog(queued, rounds))
+            results = list(compare_with_backlog(queued, rounds))
+        return results + (list(compare_claims()) if claims else [])
 
 
-def set_up_django(services: LocalServices) -> dict[str, str]:
+def set_up_django(services: LocalServices, smtp_port: int) -> dict[str, str]:
     """Create a database and set up Django in this process; return the environment."""
     env = make_environment(DATABASE, services) | {
         "CELERY_BROKER_URL": f"redis+socket://{services.redis_socket}?virtual_host=6",
         "DJANGO_SETTINGS_MODULE": "config.settings",
-        "LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": "ERROR",
+        "EMAIL_HOST": "127.0.0.1",
+        "EMAIL_PORT": str(smtp_port),
+        "EMAIL_USE_TLS": "false",
     }
     with psycopg.connect(services.database_url, autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
@@ -99,22 +121,22 @@ def run_processes(env: dict[str, str]) -> Iterator[None]:
 def compare_with_backlog(queued: int, rounds: int) -> Iterator[dict[str, Any]]:
     """Compare a note and a password mail with `queued` jobs of another company and without."""
     busy, guest = make_user("busy"), make_user("guest")
-    measurements = {
-        "a note": (lambda: time_note(guest), lambda: queue_notes(busy, queued)),
-        "a password mail": (lambda: time_password_mail(guest), lambda: queue_notes(busy, queued)),
-        "a password mail, mails queued": (
-            lambda: time_password_mail(guest),
-            lambda: queue_mails(busy, queued),
-        ),
+    measurements: dict[str, tuple[Callable[[Any], float], Callable[[Any, int], None]]] = {
+        "a note, behind notes": (time_note, queue_notes),
+        "a text of a batch, behind batches": (time_batch, queue_batches),
+        "a password mail, behind notes": (time_password_mail, queue_notes),
+        "a password mail, behind mails": (time_password_mail, queue_mails),
     }
     for what, (measure, queue_backlog) in measurements.items():
-        measure()
-        idle = [measure() for _ in range(rounds)]
-        queue_backlog()
-        loaded = [measure() for _ in range(rounds)]
+        measure(guest)
+        idle = [measure(guest) for _ in range(rounds)]
+        queue_backlog(busy, queued)
+        loaded = [measure(guest) for _ in range(rounds)]
         remaining = cancel_backlog(busy)
+        if not remaining:
+            raise RuntimeError(f"{queued} jobs ended too early to measure anything behind them.")
         yield {
-            "what": f"{what}: ms with {queued} queued, {remaining} left, against idle",
+            "what": f"{what}: ms with {queued} queued, against idle",
             "goal": -MAX_RATIO,
             "ours": statistics.median(loaded) * 1000,
             "other": statistics.median(idle) * 1000,
@@ -135,8 +157,7 @@ def make_user(name: str) -> Any:
 
 def make_text() -> str:
     """Return a text like no other, so that its summary is not stored yet."""
-    sentences = (" ".join(random.choices(WORDS, k=12)) for _ in range(NOTE_SENTENCES))
-    return f"{uuid4()}. " + " ".join(f"The {sentence}." for sentence in sentences)
+    return f"Order {uuid4()} was sent. {NOTE}"
 
 
 def time_note(user: Any) -> float:
@@ -146,6 +167,17 @@ def time_note(user: Any) -> float:
     start = time.perf_counter()
     note = services.create_note(by=user, raw_text=make_text())
     _wait_until_completed(type(note.own_summary).objects.filter(pk=note.own_summary.pk))
+    return time.perf_counter() - start
+
+
+def time_batch(user: Any) -> float:
+    """Return the seconds from creating a batch of one text to its stored summary."""
+    from notes import services
+    from notes.summary_options import SummaryOptions
+
+    start = time.perf_counter()
+    batch = services.create_batch(by=user, texts=[make_text()], options=SummaryOptions())
+    _wait_until_completed(batch.summaries.all())
     return time.perf_counter() - start
 
 
@@ -178,6 +210,14 @@ def queue_notes(user: Any, count: int) -> None:
             services.create_note(by=user, raw_text=make_text())
 
 
+def queue_batches(user: Any, count: int) -> None:
+    from notes import services
+    from notes.summary_options import SummaryOptions
+
+    texts = (make_text() for _ in range(count))
+    services.create_batch(by=user, texts=texts, options=SummaryOptions())
+
+
 def queue_mails(user: Any, count: int) -> None:
     from accounts.models import Mail, MailKind
 
@@ -194,12 +234,62 @@ def cancel_backlog(user: Any) -> int:
     return sum(jobs.cancel_all() for jobs in rows)
 
 
+def compare_claims() -> Iterator[dict[str, Any]]:
+    """Compare claims with turns with claims of given rows, among 100,000 of one company."""
+    from common.jobs import runner
+    from notes.models import Summary
+
+    queue_summaries(make_user("claims"), CLAIM_BACKLOG)
+    queued = Summary.objects.filter(status="queued").order_by("-id").values_list("pk", flat=True)
+    rows = iter(list(queued[: 4 * (ROUNDS + 1) * CLAIM_ROUNDS]))
+    kinds = {
+        "ms a claim": (
+            lambda: Summary.objects.claim_next("jobs"),
+            lambda: Summary.objects.claim(next(rows)),
+        ),
+        "ms a summary": (
+            lambda: runner.run_next(Summary, "jobs"),
+            lambda: runner.run(Summary, next(rows)),
+        ),
+    }
+    for what, (by_turns, by_row) in kinds.items():
+        result = compare(lambda f=by_turns: measure_ms(f), lambda f=by_row: measure_ms(f))
+        yield {
+            "what": f"{what} among {CLAIM_BACKLOG:,}, against given rows",
+            "goal": -4.0,
+            **result,
+        }
+
+
+def queue_summaries(user: Any, count: int) -> None:
+    """Insert summaries without messages."""
+    from notes.models import Summary, SummarySource
+
+    for _ in range(count // 1000):
+        summaries = [Summary(company=user.company, user=user, max_words=50) for _ in range(1000)]
+        Summary.objects.bulk_create(summaries)
+        SummarySource.objects.bulk_create(
+            SummarySource(company=user.company, summary=summary, text=make_text())
+            for summary in summaries
+        )
+
+
+def measure_ms(function: Callable[[], Any]) -> float:
+    """Return the mean time of a call in milliseconds."""
+    start = time.perf_counter()
+    for _ in range(CLAIM_ROUNDS):
+        if function() is None:
+            raise RuntimeError("Nothing was claimed.")
+    return (time.perf_counter() - start) / CLAIM_ROUNDS * 1000
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queued", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--claims", action="store_true")
     options = parser.parse_args()
-    results = run(options.queued, options.rounds)
+    results = run(options.queued, options.rounds, claims=options.claims)
     print_results(results)
     (VAR / "fairness.json").write_text(json.dumps(results, indent=1))
     return 0 if all(map(is_goal_met, results)) else 1
