@@ -7,8 +7,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode files every process compiles the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run dev shell test t fast lint format hooks bench bench-uploads attack chaos chaos-ai screenshots \
-	coverage smoke-test secrets backup restore proto lock help clean
+.PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack chaos \
+	chaos-ai screenshots coverage smoke-test secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -50,6 +50,9 @@ bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/READ
 
 bench-uploads: $(VENV)/bench.stamp ## Upload sessions side by side with rclone, which must be installed
 	$(BIN)/python -m benchmarks.uploads $(BENCH)
+
+bench-fairness: $(VENV)/bench.stamp ## What one company's 1,000 queued jobs cost another, with real workers
+	$(BIN)/python -m benchmarks.fairness --claims $(BENCH)
 
 attack: $(VENV)/test.stamp ## Attack a web server, and compare its answers with those of an idle one
 	$(BIN)/python -m benchmarks.attack $(ATTACK)

@@ -34,19 +34,27 @@ MAX_MAILED_NAME_CHARS = 40
 def send(mail: Mail) -> None:
     """Send a mail to the mail server.
 
-    Raises `RetryLater` if the server is unreachable or busy, and `JobFailed` if it permanently
-    refuses the recipient. The Message-ID is derived from the row, so if a worker dies and the
-    mail is sent twice, mail clients recognise the duplicate.
+    Raises `JobFailed` if the server permanently (5xx) refuses the recipient or the mail, and
+    `RetryLater` if it refuses them for now (4xx), is unreachable, or refuses the sender or the
+    login: an operator can correct those. The Message-ID is derived from the row, so if a worker
+    dies and the mail is sent twice, mail clients recognise the duplicate.
     """
     try:
         build_message(mail).send()
     except smtplib.SMTPRecipientsRefused as error:
-        codes = [code for code, _ in error.recipients.values()]
-        if all(code >= 500 for code in codes):
-            raise JobFailed(f"The mail server refused the recipient ({codes[0]}).") from None
-        raise RetryLater("The mail server refused the recipient for now.") from None
+        # A mail has one recipient.
+        ((code, _),) = error.recipients.values()
+        raise _refusal("recipient", code) from None
+    except smtplib.SMTPDataError as error:
+        raise _refusal("mail", error.smtp_code) from None
     except (OSError, smtplib.SMTPException) as error:
         raise RetryLater(f"The mail could not be sent: {type(error).__name__}.") from None
+
+
+def _refusal(what: str, code: int) -> JobFailed | RetryLater:
+    if code >= 500:
+        return JobFailed(f"The mail server refused the {what} ({code}).")
+    return RetryLater(f"The mail server refused the {what} for now ({code}).")
 
 
 def build_message(mail: Mail) -> EmailMultiAlternatives:

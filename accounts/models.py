@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -31,6 +32,7 @@ from accounts.querysets import (
 from common.caching.invalidation import CachedModel
 from common.events import record
 from common.jobs import Job
+from common.jobs.status import JobStatus
 from common.models import BaseModel, SoftDeleteModel
 
 # `email__lower=…` compiles to the expression of the unique indexes below, so queries use them.
@@ -276,6 +278,9 @@ class PasswordReset(Job):
     address is known.
     """
 
+    # A queue of its own, because it would wait behind the messages of all mails.
+    queue_name = "password-resets"
+
     email = models.EmailField(max_length=254)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     # Null until the link is mailed, because the unique constraint ignores nulls.
@@ -302,6 +307,10 @@ class Mail(CompanyOwned, Job):
 
     # With up to ten minutes between attempts, a mail is retried for about three days.
     max_attempts: ClassVar[int] = 450
+    # Against a mail server that answers one byte at a time, which no timeout of a socket stops.
+    time_limit: ClassVar[timedelta | None] = timedelta(minutes=1)
+    queue_name = "mail"
+    fairness_keys = ("company_id",)
 
     kind = models.CharField(max_length=20, choices=MailKind.choices)
     to = models.EmailField(max_length=254)
@@ -315,6 +324,11 @@ class Mail(CompanyOwned, Job):
         indexes = [
             *Job.Meta.indexes,
             models.Index(fields=["to", "company", "kind", "created_at"], name="mail_to_created_at"),
+            models.Index(
+                fields=["company", "run_after"],
+                condition=Q(status=JobStatus.QUEUED),
+                name="mail_waiting",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -75,3 +75,23 @@ class AppliedMigration(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Turn(models.Model):
+    """When a company or a person was last served, by kind of job and queue.
+
+    `holder` is the id of the company or person; see `common.jobs.fairness`.
+    """
+
+    kind = models.CharField(max_length=100)
+    queue = models.CharField(max_length=50)
+    holder = models.UUIDField()
+    served_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "queue", "holder"], name="turn_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holder} in {self.queue}"

@@ -15,11 +15,11 @@ IDEMPOTENCY_RETENTION = timedelta(days=1)
 
 
 @shared_task(ignore_result=True)
-def run_job(label: str, pk: str) -> None:
-    """Run a job if it is due; `label` is the label of its model (`app_label.ModelName`)."""
+def run_next_job(label: str, queue: str) -> None:
+    """Run the next due job of a model; `label` is that of the model (`app_label.ModelName`)."""
     model = apps.get_model(label)
     assert issubclass(model, Job)
-    runner.run(model, pk)
+    runner.run_next(model, queue)
 
 
 @shared_task(ignore_result=True)

@@ -22,11 +22,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 _default_exchange = Exchange("")
 app.conf.task_queues = [
     Queue(name, exchange=_default_exchange, routing_key=name)
-    for name in ("jobs", "bulk", "control")
+    for name in ("jobs", "bulk", "control", "mail", "password-resets", "uploads")
 ]
-app.conf.task_default_queue = "jobs"
+app.conf.task_default_queue = "control"
 app.conf.task_default_exchange = ""
-app.conf.task_default_routing_key = "jobs"
+app.conf.task_default_routing_key = "control"
 app.autodiscover_tasks()
 
 
@@ -67,11 +67,12 @@ def _serve_metrics(**_: Any) -> None:
 
 
 @worker_init.connect
-def _preload_summarizer(**_: Any) -> None:
-    """Load the summariser before the fork, so that the children share its memory."""
+def _share_memory(sender: Any, **_: Any) -> None:
+    """Load what jobs need before the fork, so that the children share its memory."""
     from common import ai
 
-    ai.summarizer()
+    if "jobs" in sender.app.amqp.queues.consume_from:
+        ai.summarizer()
     freeze_loaded_objects()
 
 

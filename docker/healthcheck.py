@@ -1,7 +1,7 @@
-"""Check that the process of this container answers: `healthcheck.py web|worker|grpc|flower`.
+"""Check that the process of this container answers: `healthcheck.py web`.
 
-It exits with 0, or raises an exception. It runs every few seconds, so each check imports only what
-it needs.
+The other processes are worker, mail, uploads, grpc and flower. It exits with 0, or raises an
+exception. It runs every few seconds, so each check imports only what it needs.
 """
 
 import os
@@ -10,6 +10,8 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 TIMEOUT_S = 4.0
+# The names that the Procfile gives to the processes that run jobs.
+WORKER_NAMES = {"worker": "celery", "mail": "mail", "uploads": "uploads"}
 
 
 def web() -> None:
@@ -43,7 +45,7 @@ def worker() -> None:
     sys.path.insert(0, os.getcwd())
     from config import celery_app
 
-    name = f"celery@{socket.gethostname()}"
+    name = f"{WORKER_NAMES[sys.argv[1]]}@{socket.gethostname()}"
     if not celery_app.control.inspect([name], timeout=TIMEOUT_S).ping():
         raise SystemExit(1)
 
@@ -59,4 +61,5 @@ def _get(port: int, path: str) -> None:
 
 
 if __name__ == "__main__":
-    {"web": web, "worker": worker, "grpc": grpc, "flower": flower}[sys.argv[1]]()
+    checks = {"web": web, "grpc": grpc, "flower": flower, **dict.fromkeys(WORKER_NAMES, worker)}
+    checks[sys.argv[1]]()

@@ -96,6 +96,10 @@ class SmokeTest:
         self._check_recovery_of_a_lost_job()
         _report("/ready is 200 now", ok=self._get("/ready")[0] == 200)
         _report("the admin's files are served", ok=self._serves_static())
+        for service in ("mail", "uploads"):
+            self.start(service)
+            self._wait_until(f"{service} answers", lambda name=service: self._is_healthy(name))
+        self._check_password_mail()
         self.start("grpc")
         self._wait_until("grpc answers health", lambda: self._is_healthy("grpc"))
         self.start("flower")
@@ -166,6 +170,14 @@ class SmokeTest:
         path = f"/api/v1/notes/{note['id']}"
         what = "beat finds the lost job and the worker runs it"
         self._wait_until(what, lambda: self._get(path, token=token)[1]["status"] == "completed")
+
+    def _check_password_mail(self) -> None:
+        """Request a password mail, which the mail process writes to a file."""
+        folder = ROOT / "data" / "mail"
+        earlier = set(folder.glob("*.log"))
+        status, _ = self._get("/api/v1/auth/password/reset", {"email": "admin@example.com"})
+        _report("a password mail is requested", ok=status < 300)
+        self._wait_until("mail sends it", lambda: set(folder.glob("*.log")) > earlier)
 
     def _login(self) -> str:
         password = (self._secrets / "first_superuser_password").read_text().strip()

@@ -137,6 +137,7 @@ class Summary(CompanyOwned, Job):
 
     max_attempts: ClassVar[int] = 3
     bulk_field = "batch_id"
+    fairness_keys = ("company_id", "user_id")
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="summaries")
     note = models.ForeignKey(Note, models.CASCADE, null=True, related_name="summaries")
@@ -185,6 +186,17 @@ class Summary(CompanyOwned, Job):
         verbose_name_plural = "summaries"
         indexes = [
             *Job.Meta.indexes,
+            # Two indexes for `common.jobs.fairness`, because a query reads one queue.
+            models.Index(
+                fields=["company", "user", "run_after"],
+                condition=Q(status=JobStatus.QUEUED, batch=None),
+                name="summary_waiting",
+            ),
+            models.Index(
+                fields=["company", "user", "run_after"],
+                condition=Q(status=JobStatus.QUEUED, batch__isnull=False),
+                name="summary_of_batch_waiting",
+            ),
             models.Index(fields=["company", "-id"], name="summary_of_company"),
             models.Index(fields=["user", "-id"], name="summary_of_user"),
             models.Index(

@@ -39,6 +39,7 @@ class Feed(Job):
 
     NAME: ClassVar[str] = "posts"
     max_attempts: ClassVar[int] = 20
+    queue_name = "control"
 
     name = models.CharField(max_length=50, unique=True, editable=False)
     url = models.TextField(blank=True, editable=False)

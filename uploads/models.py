@@ -120,6 +120,8 @@ class Session(CompanyOwned, Job):
     # A run that makes progress lowers the number of attempts again (`FileRows`).
     max_attempts: ClassVar[int] = 10
     time_limit: ClassVar[timedelta | None] = timedelta(days=7)
+    queue_name = "uploads"
+    fairness_keys = ("company_id", "user_id")
 
     class Verify(models.TextChoices):
         """How to tell that a file has not changed since it was uploaded."""
@@ -158,6 +160,11 @@ class Session(CompanyOwned, Job):
     class Meta(CompanyOwned.Meta, Job.Meta):
         indexes = [
             *Job.Meta.indexes,
+            models.Index(
+                fields=["company", "user", "run_after"],
+                condition=Q(status=SessionStatus.QUEUED),
+                name="session_waiting",
+            ),
             models.Index(fields=["company", "-id"], name="session_by_company"),
             models.Index(fields=["cycle", "status"], name="session_by_cycle"),
         ]

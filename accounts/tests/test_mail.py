@@ -1,11 +1,15 @@
 """The mails that queued jobs send."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.mail import EmailMessage
 from django.db import connection
+from django.db.models.functions import Now
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
@@ -213,7 +217,7 @@ class TestSmtpServer:
     def run(self, mail: Mail, settings: Any, port: int) -> Mail:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-        settings.EMAIL_TIMEOUT = 1
+        settings.EMAIL_TIMEOUT = 0.5
         runner.run(Mail, mail.pk)
         mail.refresh_from_db()
         return mail
@@ -225,20 +229,48 @@ class TestSmtpServer:
         assert mail.status == JobStatus.QUEUED
         assert mail.error == "The mail could not be sent: ConnectionRefusedError."
 
-    def test_a_permanently_refused_recipient_fails_the_mail(
-        self, mail: Mail, settings: Any, smtp_server: Any
+    @pytest.mark.parametrize(
+        ("command", "answer", "error"),
+        [
+            ("RCPT", "550 no such user", "The mail server refused the recipient (550)."),
+            ("RCPT", "553 bad name", "The mail server refused the recipient (553)."),
+            ("DATA", "554 no valid recipients", "The mail server refused the mail (554)."),
+            (".", "554 rejected as spam", "The mail server refused the mail (554)."),
+            (".", "552 mailbox full", "The mail server refused the mail (552)."),
+        ],
+    )
+    def test_a_permanent_refusal_fails_the_mail_at_once(
+        self, mail: Mail, settings: Any, smtp_server: Any, command: str, answer: str, error: str
     ) -> None:
-        smtp_server.refuse_with = "550 no such user"
+        smtp_server.answers[command] = answer
         mail = self.run(mail, settings, smtp_server.port)
-        assert mail.status == JobStatus.FAILED
-        assert mail.error == "The mail server refused the recipient (550)."
+        assert (mail.status, mail.attempts, mail.error) == (JobStatus.FAILED, 1, error)
+        assert smtp_server.received == []
 
-    def test_a_temporarily_refused_recipient_is_retried(
-        self, mail: Mail, settings: Any, smtp_server: Any
+    @pytest.mark.parametrize(
+        ("command", "answer", "error"),
+        [
+            ("RCPT", "451 greylisted", "The mail server refused the recipient for now (451)."),
+            ("RCPT", "421 too busy", "The mail server refused the recipient for now (421)."),
+            (".", "452 disk full", "The mail server refused the mail for now (452)."),
+            ("MAIL", "530 sign in first", "The mail could not be sent: SMTPSenderRefused."),
+        ],
+    )
+    def test_other_refusals_are_retried(
+        self, mail: Mail, settings: Any, smtp_server: Any, command: str, answer: str, error: str
     ) -> None:
-        smtp_server.refuse_with = "451 later"
+        smtp_server.answers[command] = answer
         mail = self.run(mail, settings, smtp_server.port)
+        assert (mail.status, mail.attempts, mail.error) == (JobStatus.QUEUED, 1, error)
+        smtp_server.answers.clear()
+        Mail.objects.update(run_after=Now())
+        assert self.run(mail, settings, smtp_server.port).status == JobStatus.COMPLETED
+
+    def test_a_server_that_does_not_answer_delays_the_mail(self, mail: Mail, settings: Any) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            mail = self.run(mail, settings, silent.getsockname()[1])
         assert mail.status == JobStatus.QUEUED
+        assert mail.error == "The mail could not be sent: SMTPServerDisconnected."
 
     def test_an_accepted_mail_is_completed(
         self, mail: Mail, settings: Any, smtp_server: Any
@@ -253,3 +285,13 @@ class TestSmtpServer:
         waits = [Mail(attempts=n).backoff() for n in range(1, Mail.max_attempts)]
         assert sum(waits) > 2 * 86_400
         assert max(waits) <= 900
+
+
+def test_mails_in_files_can_only_be_read_by_their_owner(settings: Any, tmp_path: Path) -> None:
+    settings.EMAIL_BACKEND = "accounts.mail_files.EmailBackend"
+    settings.EMAIL_FILE_PATH = tmp_path / "mail"
+    EmailMessage("Hello", "Your link", to=["mia@example.org"]).send()
+    (file,) = settings.EMAIL_FILE_PATH.iterdir()
+    assert "Your link" in file.read_text()
+    modes = [path.stat().st_mode & 0o777 for path in (file, file.parent)]
+    assert modes == [0o600, 0o700]

@@ -29,6 +29,7 @@ class Invalidation(Job):
     """
 
     max_attempts: ClassVar[int] = 5000
+    queue_name = "control"
 
     namespace = models.CharField(max_length=50)
 

@@ -1,4 +1,4 @@
-"""Durable background jobs: a job is a row, and its message only says "look at row X".
+"""Durable background jobs: a job is a row; its message only says that one of its kind is due.
 
 Subclass `Job`, register its handler with `@handles(...)` in the app's `tasks.py` and create rows
 with `objects.enqueue(...)`. Every transition is a conditional UPDATE of the row. So a worker that

@@ -43,8 +43,12 @@ class Job(BaseModel):
     max_attempts: ClassVar[int] = 3
     # How long a run may take; with None the limit of all Celery tasks applies.
     time_limit: ClassVar[timedelta | None] = None
+    # The queue of the messages; kinds that share one wait for each other's messages.
+    queue_name: ClassVar[str] = DEFAULT_QUEUE
     # The nullable column that only bulk jobs set, if the model has bulk jobs.
     bulk_field: ClassVar[str | None] = None
+    # The columns whose values get a turn each, the outermost first; see `common.jobs.fairness`.
+    fairness_keys: ClassVar[tuple[str, ...]] = ()
 
     status = models.CharField(
         max_length=16, choices=JobStatus.choices, default=JobStatus.QUEUED, editable=False
@@ -70,7 +74,12 @@ class Job(BaseModel):
                 fields=["publish_after"],
                 condition=Q(status__in=ACTIVE),
                 name="%(app_label)s_%(class)s_active",
-            )
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(status=JobStatus.IN_PROGRESS),
+                name="%(app_label)s_%(class)s_running",
+            ),
         ]
 
     @classmethod
@@ -80,20 +89,23 @@ class Job(BaseModel):
     @classmethod
     def queues(cls) -> tuple[str, ...]:
         """Return the names of the queues that jobs of this model use."""
-        return (DEFAULT_QUEUE, BULK_QUEUE) if cls.bulk_field else (DEFAULT_QUEUE,)
+        return (cls.queue_name, BULK_QUEUE) if cls.bulk_field else (cls.queue_name,)
 
     @property
     def queue(self) -> str:
         """The queue of this job's messages, the same for every run."""
         is_bulk = self.bulk_field and getattr(self, self.bulk_field) is not None
-        return BULK_QUEUE if is_bulk else DEFAULT_QUEUE
+        return BULK_QUEUE if is_bulk else self.queue_name
 
     def publish_on_commit(self) -> None:
         transaction.on_commit(self.publish)
 
     def publish(self) -> bool:
-        """Send the message "look at this row"; return `False` if the broker is unavailable."""
-        return publish(self._meta.label, self.pk, queue=self.queue, time_limit=self.time_limit)
+        """Send a message for this job; return `False` if the broker is unavailable.
+
+        The worker that receives it runs the next job of the kind, which may be another one.
+        """
+        return publish(self._meta.label, queue=self.queue, time_limit=self.time_limit)
 
     def requeue(self, condition: Q = NO_CONDITION, **columns: Any) -> bool:
         """Start the job from the beginning if the row meets `condition`, and set `columns`.

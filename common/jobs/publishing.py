@@ -1,8 +1,7 @@
-"""Send the message of a job: "look at row X"."""
+"""Send the message of a job: "a job of this kind is due in this queue"."""
 
 import time
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from celery import current_app
@@ -13,8 +12,8 @@ from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
 
-RUN_JOB_TASK = "common.tasks.run_job"
-# Workers read both queues in turn, so that a single job does not wait behind hundreds that were
+RUN_NEXT_JOB_TASK = "common.tasks.run_next_job"
+# A worker reads its queues in turn, so that a single job does not wait behind hundreds that were
 # created in bulk. `config/celery.py` declares the queues.
 DEFAULT_QUEUE = "jobs"
 BULK_QUEUE = "bulk"
@@ -25,8 +24,8 @@ HARD_LIMIT_MARGIN_S = 60.0
 _broker_unavailable_until = 0.0
 
 
-def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = None) -> bool:
-    """Send the message of one job to `queue`; return `False` if the broker is unavailable.
+def publish(label: str, *, queue: str, time_limit: timedelta | None = None) -> bool:
+    """Send one message to `queue`; return `False` if the broker is unavailable.
 
     `label` is the label of the model (`app_label.ModelName`), `time_limit` limits the run.
 
@@ -43,8 +42,8 @@ def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = N
     try:
         with _producers().acquire(block=True, timeout=BROKER_TIMEOUT_S) as producer:
             current_app.send_task(
-                RUN_JOB_TASK,
-                args=(label, str(pk)),
+                RUN_NEXT_JOB_TASK,
+                args=(label, queue),
                 queue=queue,
                 producer=producer,
                 retry=False,
@@ -53,7 +52,7 @@ def publish(label: str, pk: Any, *, queue: str, time_limit: timedelta | None = N
     except Exception as error:
         _broker_unavailable_until = time.monotonic() + BROKER_RETRY_INTERVAL_S
         record_publish_failure(label)
-        log.warning("job_not_published", job=str(pk), kind=label, error=redacted_message(error))
+        log.warning("job_not_published", kind=label, error=redacted_message(error))
         return False
     _broker_unavailable_until = 0.0
     return True

@@ -6,8 +6,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest, Least, Now
 
 from common.ids import uuid7
+from common.jobs import fairness
 from common.jobs.handlers import run_end_hook
-from common.jobs.publishing import DEFAULT_QUEUE
+from common.jobs.publishing import BULK_QUEUE
 from common.jobs.status import ACTIVE, JobStatus
 from common.logs import current_request_id
 
@@ -92,19 +93,23 @@ class JobQuerySet(models.QuerySet):
     def in_queue(self, queue: str) -> Self:
         """Select the jobs whose messages go to `queue`; see `Job.queue`."""
         if not self.model.bulk_field:
-            return self if queue == DEFAULT_QUEUE else self.none()
-        return self.filter(**{f"{self.model.bulk_field}__isnull": queue == DEFAULT_QUEUE})
+            return self if queue == self.model.queue_name else self.none()
+        return self.filter(**{f"{self.model.bulk_field}__isnull": queue != BULK_QUEUE})
 
     def due(self) -> Self:
-        """Select queued jobs that are due and running jobs whose lease has expired."""
+        """Select queued jobs that are due, and running jobs whose lease has expired.
+
+        The latter only if they have attempts left.
+        """
+        expired = Q(status=JobStatus.IN_PROGRESS, lease_until__lt=Now())
         return self.filter(
             Q(status=JobStatus.QUEUED, run_after__lte=Now())
-            | Q(status=JobStatus.IN_PROGRESS, lease_until__lt=Now())
+            | expired & Q(attempts__lt=self.model.max_attempts)
         )
 
     def unpublished(self) -> Self:
         """Select due jobs whose last message is so old that it is probably lost."""
-        return self.due().filter(publish_after__lte=Now(), attempts__lt=self.model.max_attempts)
+        return self.due().filter(publish_after__lte=Now())
 
     def exhausted(self) -> Self:
         """Select jobs whose lease has expired and that have no attempt left."""
@@ -119,7 +124,7 @@ class JobQuerySet(models.QuerySet):
         run_id = uuid7()
         claimed = (
             self.due()
-            .filter(pk=pk, attempts__lt=self.model.max_attempts)
+            .filter(pk=pk)
             .update(
                 status=JobStatus.IN_PROGRESS,
                 run_id=run_id,
@@ -133,6 +138,16 @@ class JobQuerySet(models.QuerySet):
             )
         )
         return self.filter(pk=pk, run_id=run_id).first() if claimed else None
+
+    @transaction.atomic
+    def claim_next(self, queue: str) -> Any | None:
+        """Start a run of the job whose turn it is; return it, or `None` if no job is due."""
+        # Another worker may claim the chosen job first.
+        while (pk := fairness.choose(self.model, queue)) is not None:
+            if job := self.claim(pk):
+                fairness.record_turn(job)
+                return job
+        return None
 
     def mark_published(self) -> int:
         """Postpone the next message by the time that the job has waited, within limits."""

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from common.jobs import LostLease, runner, sweeper
+from common.jobs import Job, LostLease, runner, sweeper
 from common.jobs.status import JobStatus
 from common.tests.models import SampleJob
 
@@ -23,11 +23,11 @@ def sent_messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """The messages that would have been sent to the broker."""
     sent: list[tuple[str, str]] = []
 
-    def publish(label: str, pk: Any, **_: Any) -> bool:
-        sent.append((label, pk))
+    def publish(job: Job) -> bool:
+        sent.append((job._meta.label, job.pk))
         return True
 
-    monkeypatch.setattr("common.jobs.models.publish", publish)
+    monkeypatch.setattr(Job, "publish", publish)
     return sent
 
 

@@ -208,6 +208,27 @@ def test_a_job_that_kills_its_worker_fails_and_others_complete(worker: Worker, b
     assert outcome(wait_for_status(SampleJob.objects.enqueue(), COMPLETED))[1] == 1
 
 
+@pytest.mark.parametrize("fault", [Broker.out_of_memory, Broker.read_only, Broker.unable_to_save])
+def test_a_broker_that_refuses_writes_delays_jobs_and_ends_no_process(
+    broker: Broker, worker: Worker, beat: Beat, fault: Callable[[Broker], Any]
+) -> None:
+    def retry_count() -> int:
+        return worker.read_log().count("Cannot connect to redis")
+
+    with worker.suspend():
+        received = SampleJob.objects.enqueue()
+        retry_count_before = retry_count()
+        with fault(broker):
+            worker.signal(signal.SIGCONT)
+            eventually(lambda: retry_count() > retry_count_before, "the worker tries to reconnect")
+            unpublished = SampleJob.objects.enqueue()
+            pass_time(60)
+    for job in (received, unpublished):
+        wait_for_status(job, COMPLETED)
+    assert worker.is_running
+    assert beat.is_running
+
+
 def test_a_result_is_stored_after_a_database_outage(worker: Worker, beat: Beat, gate: Gate) -> None:
     job = SampleJob.objects.enqueue(log_path=gate.path)
     wait_for_status(job, JobStatus.IN_PROGRESS)

@@ -1,7 +1,7 @@
 """The processes of `make dev`: restarted when code changes, and one of them has the terminal.
 
 `breakpoint()` stops in the process with the terminal: the web server or, with
-`make dev TERMINAL=worker`, a worker that runs one job at a time.
+`make dev TERMINAL=worker` (or `mail`, `uploads`), a worker that runs one job at a time.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ def background_commands(procfile: dict[str, str], terminal: str) -> dict[str, li
     }
 
 
-def terminal_command(terminal: str, environment: Environment) -> list[str]:
-    """Return the command of the process that has the terminal: "web" or "worker"."""
-    if terminal == "worker":
-        celery = [sys.executable, "-m", "celery", "--quiet", "--app", "config"]
-        return with_reload([*celery, "worker", "--pool", "solo", "--loglevel", "info"])
+def terminal_command(
+    procfile: dict[str, str], terminal: str, environment: Environment
+) -> list[str]:
+    """Return the command of the process that has the terminal: "web" or a worker."""
+    if terminal != "web":
+        return with_reload(["sh", "-c", f"exec env {procfile[terminal]} --pool solo"])
     address = f"{environment.host}:{environment.port}"
     return [sys.executable, "manage.py", "runserver", address]
 

@@ -110,10 +110,12 @@ def run_processes(environment: Environment, terminal: str, mark: str) -> int:
         if code := children.wait_for("setup"):
             return code
         if terminal:
-            for name, arguments in dev.background_commands(read_procfile(), terminal).items():
+            procfile = read_procfile()
+            for name, arguments in dev.background_commands(procfile, terminal).items():
                 children.start(name, arguments)
             with watched_in_background(children, services, environment):
-                return children.run_in_terminal(dev.terminal_command(terminal, environment))
+                arguments = dev.terminal_command(procfile, terminal, environment)
+                return children.run_in_terminal(arguments)
         for name, command in read_procfile().items():
             children.start(name, command)
         watch(children, services, environment, threading.Event())

@@ -33,6 +33,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A worker also reconnects if the broker refuses writes (OOM, READONLY, MISCONF); else it would end.
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1740
@@ -70,21 +72,21 @@ CELERY_BEAT_SCHEDULE = {
     "close-lost-calls": {
         "task": "notes.tasks.close_lost_calls",
         "schedule": timedelta(minutes=5),
-        "options": {"expires": 300, "queue": "control"},
+        "options": {"expires": 300},
     },
     "delete-expired-upload-urls": {
         "task": "uploads.tasks.delete_expired_urls",
         "schedule": timedelta(hours=1),
-        "options": {"expires": 3600, "queue": "control"},
+        "options": {"expires": 3600},
     },
     "refresh-posts": {
         "task": "posts.tasks.refresh_posts",
         "schedule": timedelta(seconds=env.posts_refresh_seconds),
-        "options": {"expires": env.posts_refresh_seconds, "queue": "control"},
+        "options": {"expires": env.posts_refresh_seconds},
     },
     "delete-idempotency-records": {
         "task": "common.tasks.delete_idempotency_records",
         "schedule": timedelta(hours=1),
-        "options": {"expires": 3600, "queue": "control"},
+        "options": {"expires": 3600},
     },
 }

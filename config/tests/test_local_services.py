@@ -497,13 +497,13 @@ def test_a_process_in_the_terminal_returns_its_exit_code(tmp_path: Path) -> None
         signal.signal(signum, handler)
 
 
-@pytest.mark.parametrize("terminal", ["web", "worker"])
+@pytest.mark.parametrize("terminal", ["web", "worker", "mail"])
 def test_in_development_one_process_has_the_terminal_and_all_others_reload(terminal: str) -> None:
     procfile = read_procfile()
     commands = dev.background_commands(procfile, terminal)
     assert set(commands) == set(procfile) - {terminal}
     assert all("watchfiles" in command for command in commands.values())
     assert shlex.split(commands["grpc"][5])[-1] == "exec env python manage.py grpcserver"
-    words = " ".join(dev.terminal_command(terminal, environment(port=8001)))
+    words = " ".join(dev.terminal_command(procfile, terminal, environment(port=8001)))
     assert ("runserver 127.0.0.1:8001" in words) == (terminal == "web")
-    assert ("--pool solo" in words) == (terminal == "worker")
+    assert ("--pool solo" in words) == (terminal != "web")

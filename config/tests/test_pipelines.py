@@ -112,7 +112,9 @@ class TestDeploying:
         assert (tmp_path / "docker" / "release").read_text() == "v2.0.0\n"
         words = " | ".join(calls)
         order = ["pull", "run --rm migrate", "--scale web=4", "stop --time 30 a b", "rm a b"]
-        places = [words.index(step) for step in [*order, "--scale web=2", "worker beat grpc"]]
+        places = [
+            words.index(step) for step in [*order, "--scale web=2", "worker mail uploads beat grpc"]
+        ]
         assert places == sorted(places)
         assert all(call.startswith("v2.0.0 ") for call in calls)
 

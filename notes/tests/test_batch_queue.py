@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.jobs import sweeper
+from common.jobs import Job, sweeper
 from common.jobs.publishing import BULK_QUEUE, DEFAULT_QUEUE
 from common.jobs.status import JobStatus
 from common.metrics import scrape
@@ -24,11 +24,11 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
     """Record the id and queue of each published message."""
     messages: list[tuple[Any, str]] = []
 
-    def publish(label: str, pk: Any, *, queue: str, **_: Any) -> bool:
-        messages.append((pk, queue))
+    def publish(job: Job) -> bool:
+        messages.append((job.pk, job.queue))
         return True
 
-    monkeypatch.setattr("common.jobs.models.publish", publish)
+    monkeypatch.setattr(Job, "publish", publish)
     return messages
 
 

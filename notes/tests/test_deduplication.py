@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from common import ai
 from common.ai.types import CostEstimate
-from common.jobs import LostLease, runner
+from common.jobs import Job, LostLease, runner
 from common.jobs.status import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
@@ -157,11 +157,11 @@ class TestSummaryInFlight:
         """Record the ids of published summaries."""
         ids: list[Any] = []
 
-        def publish(label: str, pk: Any, **_: Any) -> bool:
-            ids.append(pk)
+        def publish(job: Job) -> bool:
+            ids.append(job.pk)
             return True
 
-        monkeypatch.setattr("common.jobs.models.publish", publish)
+        monkeypatch.setattr(Job, "publish", publish)
         return ids
 
     def test_two_equal_jobs_make_one_call(

@@ -73,6 +73,47 @@ class Broker:
         finally:
             process.send_signal(signal.SIGCONT)
 
+    @contextmanager
+    def out_of_memory(self) -> Iterator[None]:
+        """Let the server refuse commands that need memory ("OOM …")."""
+        self.client.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            self.client.config_set("maxmemory", 0)
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Make the server a replica of a server that does not exist ("READONLY …")."""
+        self.client.replicaof("127.0.0.1", 1)
+        try:
+            yield
+        finally:
+            self.client.replicaof("NO", "ONE")
+
+    @contextmanager
+    def unable_to_save(self) -> Iterator[None]:
+        """Let the server refuse writes because it can't write its file ("MISCONF …")."""
+        settings = self.client.config_get("*")
+        file = Path(settings["dir"]) / settings["dbfilename"]  # type: ignore[index]
+        file.unlink(missing_ok=True)
+        file.mkdir()
+        self.client.config_set("save", "3600 1")
+        self._save(expected="err")
+        try:
+            yield
+        finally:
+            file.rmdir()
+            self._save(expected="ok")
+            self.client.config_set("save", "")
+
+    def _save(self, *, expected: str) -> None:
+        self.client.bgsave()
+        eventually(
+            lambda: self.client.info("persistence")["rdb_last_bgsave_status"] == expected,  # type: ignore[index]
+            f"the status of saving is {expected}",
+        )
+
     def _process(self) -> psutil.Process:
         return psutil.Process(self.client.info("server")["process_id"])  # type: ignore[index]
 
