@@ -3,6 +3,7 @@ from typing import Any
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import Token
 from structlog.contextvars import bind_contextvars
 
@@ -21,16 +22,28 @@ class AccessTokenAuthentication(JWTAuthentication):
 
     www_authenticate_realm = "bureau"
 
-    def get_raw_token(self, header: bytes) -> bytes | None:
-        """Accept the scheme in any letter case (RFC 9110, 11.1)."""
-        scheme, _, rest = header.partition(b" ")
-        return super().get_raw_token(scheme.capitalize() + b" " + rest)
+    def get_header(self, request: Request) -> bytes | None:
+        header: str | None = request.META.get("HTTP_AUTHORIZATION")
+        return None if header is None else header.encode("latin-1", "replace")
+
+    def get_raw_token(self, header: bytes) -> bytes:
+        """Return the token; the scheme has any letter case (RFC 9110, 11.1)."""
+        scheme, *tokens = header.split() or [b""]
+        if scheme.lower() != b"bearer":
+            raise InvalidToken("Use the scheme Bearer: `Authorization: Bearer <access token>`.")
+        if not tokens:
+            raise InvalidToken("The Authorization header contains no token after `Bearer`.")
+        if len(tokens) > 1:
+            raise InvalidToken("The Authorization header contains more than one token.")
+        return tokens[0]
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:
             return AccessToken(raw_token)  # type: ignore[arg-type]
-        except Exception as error:  # a forged token can raise anything in the parsers
-            raise InvalidToken(f"{error or 'Token is invalid'}.") from None
+        except TokenError as error:
+            raise InvalidToken(f"{error}.") from None
+        except Exception:  # a forged token can raise anything in the parsers
+            raise InvalidToken("Token is invalid.") from None
 
     def get_user(self, validated_token: Token) -> Any:
         """Return the token's user with `user.company` loaded; raise `InvalidToken`."""
