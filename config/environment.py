@@ -128,6 +128,7 @@ class Environment(BaseSettings):
     redis_port: int = 6379
     redis_password: SecretStr = SecretStr("")
     redis_db: int = 0
+    byte_cache_max_mb: int = Field(64, ge=4)
     celery_broker_url: str = ""
 
     first_superuser: str = "admin@example.com"
