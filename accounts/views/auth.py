@@ -11,11 +11,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
+from accounts.filters import LoginFilter
 from accounts.identifiers import normalize_identifier
 from accounts.models import Login, PasswordReset, User
 from accounts.serializers import (
@@ -35,9 +34,11 @@ from accounts.tokens import AccessToken, RefreshToken
 from accounts.views.validation import validate
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
+from common.api.request_body import SIGN_IN_MAX_BODY_BYTES
+from common.api.views import APIView
 from common.ratelimit.throttles import (
-    AccountThrottle,
     AuthThrottle,
+    TokenThrottle,
     get_first_value,
     remember_address,
 )
@@ -50,6 +51,7 @@ class PublicAuthView(PublicView):
     """
 
     throttle_classes = (AuthThrottle,)
+    max_body_bytes = SIGN_IN_MAX_BODY_BYTES
     account_fields: tuple[str, ...] = ("email",)
 
     def get_throttled_account(self, request: Request) -> str:
@@ -91,6 +93,7 @@ class LoginView(PublicAuthView):
 class RefreshView(PublicAuthView):
     """Exchange a refresh token for a new pair of tokens; a refresh token works once."""
 
+    throttle_classes = (TokenThrottle,)
     problem_statuses = (401,)
 
     def get_throttled_account(self, request: Request) -> str:
@@ -101,18 +104,15 @@ class RefreshView(PublicAuthView):
         except (TokenError, UnicodeError):
             return ""
 
-    def get_throttles(self) -> list[BaseThrottle]:
-        """Limit valid tokens less: they are not guesses, and several browser tabs share one."""
-        has_valid_token = self.get_throttled_account(self.request)  # type: ignore[arg-type]
-        return [AccountThrottle() if has_valid_token else AuthThrottle()]
-
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
         data = validate(RefreshSerializer(data=request.data))
         try:
             login = services.rotate_login(data["refresh_token"])
-        except (TokenError, UnicodeError) as error:
+        except TokenError as error:
             raise AuthenticationFailed(str(error), code="invalid_token") from None
+        except UnicodeError:
+            raise AuthenticationFailed("Token is invalid", code="invalid_token") from None
         return Response(build_token_response(login))
 
 
@@ -131,6 +131,7 @@ class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
 
     queryset = Login.objects.active()
     serializer_class = LoginRowSerializer
+    filterset_class = LoginFilter
     ordering_fields = ("created_at", "rotated_at", "expires_at")
     ordering = "-id"
 
@@ -151,7 +152,7 @@ class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
         return Response(status=204)
 
 
-class ProfileView(RetrieveUpdateAPIView):
+class ProfileView(APIView, RetrieveUpdateAPIView):
     """The user's own account."""
 
     serializer_class = ProfileSerializer
@@ -167,6 +168,7 @@ class PasswordChangeView(APIView):
     """Change the password; all other logins end."""
 
     throttle_classes = (AuthThrottle,)
+    max_body_bytes = SIGN_IN_MAX_BODY_BYTES
 
     def get_throttled_account(self, request: Request) -> str:
         """Return the user, so that a stolen token can't be used to guess the password."""

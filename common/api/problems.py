@@ -1,5 +1,6 @@
 """Error responses as RFC 9457 `application/problem+json`."""
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from math import ceil
@@ -37,6 +38,8 @@ CONTENT_TYPE = "application/problem+json"
 BYTES_PER_MB = 1024 * 1024
 # Errors named in the `detail` sentence; the `errors` list has all of them.
 MAX_ERRORS_IN_DETAIL = 5
+# The name, also if letters of it are percent-encoded.
+FORMAT_NAME = re.compile(r"(^|&)(?=[^=&]*%|format)[^=&]*=")
 CODES = {
     400: "bad_request",
     401: "not_authenticated",
@@ -89,7 +92,7 @@ def wants_html(request: HttpRequest) -> bool:
 
 def _get_format(query: str) -> str:
     """Return the parameter `format`; not by `request.GET`, which may refuse the query."""
-    if "format=" not in query and "%" not in query:
+    if not FORMAT_NAME.search(query):
         return ""
     return dict(parse_qsl(query)).get("format", "")
 

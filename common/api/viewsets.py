@@ -4,11 +4,16 @@ from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.generics import GenericAPIView
 
+from common.api.query_parameters import is_list_request
+from common.api.views import APIView
 
-class FilteringMixin(GenericAPIView):
-    """Reports the errors of all filter backends in one response."""
+
+class FilteringMixin(APIView, GenericAPIView):
+    """Filters lists alone, and reports the errors of all filter backends in one response."""
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        if not is_list_request(self, str(self.request.method)):
+            return queryset
         errors: dict[str, Any] = {}
         for backend in self.filter_backends:
             try:

@@ -27,7 +27,8 @@ T = TypeVar("T")
 # Return whether the request was counted, and for each window the number of requests in it and the
 # microseconds until it allows one more, or {-1, 0} if its seen key or exempt key exists.
 # The keys have different hash slots, so the script does not run on a Redis cluster.
-COUNT_SCRIPT = """
+# `allow-oom`: the limits hold while the memory is full. The keys are few, and they expire.
+COUNT_SCRIPT = """#!lua flags=allow-oom
 local function count_after(times, moment)
   local low, high = 0, redis.call('LLEN', times)
   if high > 0 and tonumber(redis.call('LINDEX', times, -1)) > moment then return high end
@@ -75,7 +76,7 @@ MAX_CONCURRENT_CALLS = 16
 
 
 class RateLimiter:
-    """Counts requests in Redis; while Redis is unavailable, in this process or not."""
+    """Counts requests in Redis; while Redis is unavailable, in this process."""
 
     def __init__(self, connect: Callable[[], Redis] = get_redis_connection) -> None:
         self._connect = connect
@@ -83,20 +84,15 @@ class RateLimiter:
         self._slots = BoundedSemaphore(MAX_CONCURRENT_CALLS)
         self._local_counter = LocalCounter()
 
-    def count_request(
-        self, windows: Sequence[Window], *, use_local_fallback: bool = False
-    ) -> RateLimitDecision | None:
+    def count_request(self, windows: Sequence[Window]) -> RateLimitDecision | None:
         """Count one request in all windows, or in none if one of them is full.
 
-        Return `None` if nothing limits the request: `windows` is empty or Redis is unavailable.
-        With `use_local_fallback` this process counts while Redis is unavailable.
+        Return `None` if nothing limits the request, because `windows` is empty.
         """
         if not windows:
             return None
         decision = self._call_redis(lambda redis: _count_in_redis(redis, windows))
-        if decision is None and use_local_fallback:
-            decision = self._local_counter.count_request(windows)
-        return decision
+        return decision or self._local_counter.count_request(windows)
 
     def set_exempt_key(self, key: str, *, ttl_s: int) -> None:
         """Exempt requests from the windows that have `key` as their `exempt_key`."""

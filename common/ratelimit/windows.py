@@ -81,3 +81,16 @@ class RateLimitDecision:
             "RateLimit-Reset": str(strictest.reset_after_s),
             "RateLimit-Policy": ", ".join(f"{rate.limit};w={rate.seconds}" for rate in rates),
         }
+
+
+def combine_decisions(
+    first: RateLimitDecision | None, second: RateLimitDecision | None
+) -> RateLimitDecision | None:
+    """Return one decision about a request that was counted in two steps."""
+    if first is None or second is None:
+        return first or second
+    return RateLimitDecision(
+        first.allowed and second.allowed,
+        first.states + second.states,
+        first.windows + second.windows,
+    )

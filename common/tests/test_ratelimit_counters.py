@@ -163,7 +163,7 @@ class TestLocalCounter(CounterTests):
             raise ConnectionError
 
         limiter = RateLimiter(refuse_connection)
-        return lambda *windows: limiter.count_request(windows, use_local_fallback=True)
+        return lambda *windows: limiter.count_request(windows)
 
     def test_expired_keys_are_removed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         counter, now = LocalCounter(), time.monotonic_ns()
