@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 from common.ratelimit.circuit_breaker import CircuitBreaker
 from common.ratelimit.local_counter import LocalCounter
@@ -104,6 +104,8 @@ class RateLimiter:
                 return None
             try:
                 result = call(self._connect())
+            except OutOfMemoryError:  # the server still counts, so don't open the circuit
+                return None
             except (RedisError, OSError) as error:
                 self._breaker.record_failure(error)
                 return None

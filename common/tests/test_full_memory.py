@@ -60,6 +60,17 @@ class TestLimits:
         allowed = [decision and decision.allowed for decision in decisions]
         assert allowed == [True] * 3 + [False] * 3
 
+    def test_are_exact_after_an_address_could_not_be_remembered(self, redis: Redis) -> None:
+        limiter, windows = RateLimiter(), [Window("bureau:limit:all", Rate(2, 60))]
+        with full_memory(redis):
+            decisions = []
+            for _ in range(3):
+                limiter.set_exempt_key("bureau:limit:known", ttl_s=60)
+                decisions.append(limiter.count_request(windows))
+        assert [decision and decision.allowed for decision in decisions] == [True, True, False]
+        assert redis.llen("bureau:limit:all") == 2
+        assert redis.exists("bureau:limit:known") == 0
+
     def test_apply_to_requests(self, redis: Redis, api: APIClient, db: None, settings: Any) -> None:
         settings.AUTH_RATE_LIMIT = "3/minute"
         with full_memory(redis):
