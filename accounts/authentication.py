@@ -22,10 +22,20 @@ class AccessTokenAuthentication(JWTAuthentication):
 
     www_authenticate_realm = "bureau"
 
-    def get_raw_token(self, header: bytes) -> bytes | None:
-        """Accept the scheme in any letter case (RFC 9110, 11.1)."""
-        scheme, _, rest = header.partition(b" ")
-        return super().get_raw_token(scheme.capitalize() + b" " + rest)
+    def get_header(self, request: Request) -> bytes | None:
+        header: str | None = request.META.get("HTTP_AUTHORIZATION")
+        return None if header is None else header.encode("latin-1", "replace")
+
+    def get_raw_token(self, header: bytes) -> bytes:
+        """Return the token; the scheme has any letter case (RFC 9110, 11.1)."""
+        scheme, *tokens = header.split() or [b""]
+        if scheme.lower() != b"bearer":
+            raise InvalidToken("Use the scheme Bearer: `Authorization: Bearer <access token>`.")
+        if not tokens:
+            raise InvalidToken("The Authorization header contains no token after `Bearer`.")
+        if len(tokens) > 1:
+            raise InvalidToken("The Authorization header contains more than one token.")
+        return tokens[0]
 
     def get_validated_token(self, raw_token: bytes) -> Token:
         try:

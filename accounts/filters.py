@@ -1,8 +1,32 @@
 import django_filters
 from django.db.models import Q, QuerySet
 
-from accounts.models import Role, User
-from common.api.filters import BooleanFilter, FilterSet
+from accounts.models import Company, Invitation, Login, Role, User
+from common.api.filters import BooleanFilter, FilterSet, SearchFilter
+
+
+class CompanyFilter(FilterSet):
+    search = SearchFilter("name", "code", label="Part of the name or the code.")
+
+    class Meta:
+        model = Company
+        fields = ()
+
+
+class InvitationFilter(FilterSet):
+    search = SearchFilter("email", label="Part of the email.")
+
+    class Meta:
+        model = Invitation
+        fields = ()
+
+
+class LoginFilter(FilterSet):
+    search = SearchFilter("user_agent", "ip_address", label="Part of the device or the address.")
+
+    class Meta:
+        model = Login
+        fields = ()
 
 
 class UserFilter(FilterSet):

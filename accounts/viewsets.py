@@ -9,10 +9,10 @@ from rest_framework.relations import PrimaryKeyRelatedField
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from common.api.idempotency import idempotent
+from common.api.views import APIView
 from common.api.viewsets import FilteringMixin
 
 

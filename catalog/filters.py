@@ -4,13 +4,11 @@ from uuid import UUID
 import django_filters
 from django import forms
 from django.db.models import QuerySet
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from accounts.models import Company
 from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
-from common.api.validation import collect_errors
 
 MAX_PRICE = 10**10
 # No company has this id, so a filter by it matches nothing.
@@ -60,24 +58,14 @@ class ProductFilter(FilterSet):
         fields = ()
 
 
+class ProductListFilter(ProductFilter):
+    search = django_filters.CharFilter(
+        field_name="name", lookup_expr="icontains", label="Part of the name, as in other lists."
+    )
+
+
 class ProductOrdering(StrictOrderingFilter):
-    """`sort_by` and `sort_order`, or `ordering` as in all lists.
-
-    Ties are broken by id in the same direction, which is the order of the indexes.
-    """
-
-    sort_fields = ("name", "price", "created_at", "stock")
-    directions = ("asc", "desc")
-
-    def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
-        field, direction = collect_errors(
-            lambda: _choice(request, "sort_by", self.sort_fields),
-            lambda: _choice(request, "sort_order", self.directions),
-        )
-        if field or direction:
-            sign = "-" if direction == "desc" else ""
-            return [f"{sign}{field or 'created_at'}", f"{sign}id"]
-        return list(super().get_ordering(request, queryset, view) or ())
+    """Breaks ties by id in the same direction, which is the order of the indexes."""
 
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: list[str], view: Any, request: Request
@@ -85,18 +73,3 @@ class ProductOrdering(StrictOrderingFilter):
         # The base class appends "-id", whatever the direction.
         valid = super().remove_invalid_fields(queryset, fields, view, request)[:-1]
         return [*valid, "-id" if valid[-1].startswith("-") else "id"]
-
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        choices = {"sort_by": self.sort_fields, "sort_order": self.directions}
-        return super().get_schema_operation_parameters(view) + [
-            {"name": name, "in": "query", "schema": {"type": "string", "enum": list(values)}}
-            for name, values in choices.items()
-        ]
-
-
-def _choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
-    """Return the value of a query parameter, or an empty string if it is absent."""
-    value = request.query_params.get(name, "")
-    if value and value not in choices:
-        raise ValidationError({name: [f"Must be one of: {', '.join(choices)}."]})
-    return value

@@ -4,8 +4,8 @@ For an uncached list, compiling the query and building model instances takes lon
 the query. So rows are read as plain tuples, and Django compiles the query only once for each
 combination of filters and ordering (docs/adr/0017-compiled-list-queries.md). The cache (`_compile`)
 holds the SQL with a `FilterValue` in place of each filter's value; a request only binds its values.
-The value of a flag is part of the cache's key. So the SQL of a filter in `ProductFilter` must not
-depend on its value, unless the filter is a flag.
+The value of a flag is part of the cache's key. So the SQL of a filter must not depend on its value,
+unless the filter is a flag.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ from psycopg import ClientCursor
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.string import TextLoader
 
-from catalog.filters import ProductFilter
+from catalog.filters import ProductListFilter
 from catalog.models import Product
 from catalog.public_fields import COLUMNS, to_json
 
@@ -94,7 +94,7 @@ class FilterValue(Expression):
 class ListQuery:
     """The product list of a request, with valid filters and an order."""
 
-    filters: ProductFilter
+    filters: ProductListFilter
     order: tuple[str, ...]
 
     def queryset(self) -> QuerySet:
@@ -126,7 +126,7 @@ def _compile(filters: tuple[tuple[str, bool | None], ...], order: tuple[str, ...
     products = PUBLIC_ROWS.order_by(*order)
     for name, flag in filters:
         value = FilterValue(name) if flag is None else flag
-        products = ProductFilter.base_filters[name].filter(products, value)
+        products = ProductListFilter.base_filters[name].filter(products, value)
     return CompiledList.from_queryset(products)
 
 

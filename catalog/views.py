@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from accounts.viewsets import CompanyOwnedViewSet
 from catalog import services
-from catalog.filters import ProductFilter, ProductOrdering
+from catalog.filters import ProductFilter, ProductListFilter, ProductOrdering
 from catalog.list_query import PUBLIC_ROWS, ListQuery
 from catalog.models import Product
 from catalog.pagination import CatalogPagination
@@ -38,7 +38,7 @@ class ProductViewSet(CompanyOwnedViewSet):
     permission_classes = (ProductPermission,)
     pagination_class = CatalogPagination
     filter_backends = (DjangoFilterBackend, ProductOrdering)
-    filterset_class = ProductFilter
+    filterset_class = ProductListFilter
     ordering_fields = ("name", "price", "created_at", "stock", "category")
     ordering = ("-id",)
     supports_if_match = True
@@ -47,7 +47,7 @@ class ProductViewSet(CompanyOwnedViewSet):
         return [] if self._is_public_read() else super().get_authenticators()
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        if self._is_public_read():
+        if self._is_public_read() and request.query_params.get("format", "json") == "json":
             return JSONRenderer(), JSONRenderer.media_type
         return super().perform_content_negotiation(request, force)
 
@@ -70,7 +70,12 @@ class ProductViewSet(CompanyOwnedViewSet):
         responses=ProductSerializer(many=True),
         parameters=[OpenApiParameter("q", str, required=True, description="The search query.")],
     )
-    @action(detail=False, filter_backends=(DjangoFilterBackend,))
+    @action(
+        detail=False,
+        filter_backends=(DjangoFilterBackend,),
+        filterset_class=ProductFilter,
+        query_parameters=("q",),
+    )
     def search(self, request: Request) -> Response:
         """Products by words in name, category, description and SKU, best match first.
 
@@ -141,8 +146,8 @@ def with_etag(response: Response) -> Response:
     return response
 
 
-def _valid_filters(request: Request) -> ProductFilter:
-    filters = ProductFilter(request.query_params, PUBLIC_ROWS, request=request)
+def _valid_filters(request: Request) -> ProductListFilter:
+    filters = ProductListFilter(request.query_params, PUBLIC_ROWS, request=request)
     if filters.errors:
         raise translate_validation(filters.errors)
     return filters

@@ -1,9 +1,10 @@
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
@@ -11,6 +12,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
+from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, drain_request_body, is_too_large
+from common.api.text import shorten
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
 from common.ratelimit.addresses import is_from_trusted_proxy
@@ -90,6 +93,80 @@ def _route(request: HttpRequest) -> str | None:
     return getattr(request, "cached_route", None)
 
 
+class AllowedHostMiddleware:
+    """Refuses a `Host` that is not in `ALLOWED_HOSTS`, except for `/health`.
+
+    It replaces Django's `CommonMiddleware`, which checks the host after cached responses and static
+    files were served. `CanonicalPathMiddleware` takes care of slashes.
+    """
+
+    EXCLUDED_PATHS = ("/health", "/api/v1/health")
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not (_has_allowed_host(request) or self._is_excluded(request)):
+            detail = "The Host header names no host of this installation."
+            return problem_response(400, detail=detail, code="unknown_host")
+        response = self.get_response(request)
+        if not response.streaming and "Content-Length" not in response:
+            response["Content-Length"] = str(len(response.content))
+        return response
+
+    def _is_excluded(self, request: HttpRequest) -> bool:
+        return canonicalize_path(request.path_info) in self.EXCLUDED_PATHS
+
+
+def _has_allowed_host(request: HttpRequest) -> bool:
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return True
+
+
+class CharsetMiddleware:
+    """Refuses a `Content-Type` whose charset is not UTF-8.
+
+    Django would decode the query and the body by any codec of Python, such as `utf-7` or `zip`.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        charset = request.encoding
+        if charset and charset.lower() not in ("utf-8", "utf8", "us-ascii", "ascii"):
+            detail = f"The charset {shorten(charset)!r} is not supported; send UTF-8."
+            return problem_response(415, detail=detail, code="unsupported_media_type")
+        return self.get_response(request)
+
+
+class AnonymousFormMiddleware:
+    """Refuses large forms of strangers, before `CsrfViewMiddleware` parses them for its token.
+
+    Views without that check, like those of the API, have limits of their own.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
+        if (
+            getattr(view, "csrf_exempt", False)
+            or not is_too_large(request, SIGN_IN_MAX_BODY_BYTES)
+            or request.user.is_authenticated
+        ):
+            return None
+        drain_request_body(request)
+        detail = f"The request body is too large: at most {SIGN_IN_MAX_BODY_BYTES:,} bytes."
+        return problem_response(413, detail=detail)
+
+
 class ProblemDetailsMiddleware:
     """Converts the remaining error pages to problem documents, unless the client wants HTML."""
 
@@ -140,7 +217,7 @@ class CanonicalPathMiddleware:
     """Accepts every route with or without a trailing slash, and `/api/…` for `/api/v1/…`.
 
     The path is rewritten before it is resolved, because a redirect would lose the body of a POST.
-    The Django admin and static files are excluded.
+    The pages of the Django admin and static files are excluded.
     """
 
     EXCLUDED_PREFIXES = ("/admin/", "/static/")
@@ -150,7 +227,9 @@ class CanonicalPathMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         path = request.path_info
-        if not path.startswith(self.EXCLUDED_PREFIXES):
+        if path == "/admin":
+            request.path_info = request.path = "/admin/"
+        elif not path.startswith(self.EXCLUDED_PREFIXES):
             request.path_info = request.path = canonicalize_path(path)
         return self.get_response(request)
 

@@ -35,8 +35,9 @@ class SoftDeleteModel(BaseModel):
 class IdempotencyRecord(models.Model):
     """The stored response to a POST with an `Idempotency-Key`, kept for a day.
 
-    `scope` contains the user and the route, so that the keys of different users never collide.
-    `fingerprint` is a keyed hash of the body, so that no password can be guessed from it.
+    `scope` contains the route and the user, or without sign-in the client's address. So the keys of
+    different clients never collide. `fingerprint` is a keyed hash of the body, so that no password
+    can be guessed from it.
     """
 
     scope = models.CharField(max_length=200)

@@ -129,6 +129,7 @@ class Environment(FormerSettings):
     redis_port: Port = 6379
     redis_password: SecretStr = SecretStr("")
     redis_db: int = Field(0, ge=0, le=65535)
+    byte_cache_max_mb: int = Field(64, ge=4, le=1_000_000)
     celery_broker_url: BrokerUrl = ""
     embedded_servers: bool | None = None
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import django_filters
 
-from common.api.filters import BooleanFilter, CreatedFilter, SearchFilter
+from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, SearchFilter
 from common.jobs.status import JobStatus
-from notes.models import Batch, Note, Summary
+from notes.models import Batch, Note, Summary, SummaryTemplate
 
 
 class NoteFilter(CreatedFilter):
@@ -46,7 +46,16 @@ class SummaryFilter(CreatedFilter):
 
 class BatchFilter(CreatedFilter):
     template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
+    search = SearchFilter("template", "language", label="Part of the template or the language.")
 
     class Meta:
         model = Batch
+        fields = ()
+
+
+class TemplateFilter(FilterSet):
+    search = SearchFilter("name", "description", label="Part of the name or the description.")
+
+    class Meta:
+        model = SummaryTemplate
         fields = ()

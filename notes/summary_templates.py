@@ -51,3 +51,9 @@ def get_built_in_templates() -> dict[str, SummaryTemplate]:
         row.built_in = True
         rows[name] = row
     return rows
+
+
+def find_built_in_templates(text: str) -> list[SummaryTemplate]:
+    """Return the built-in templates with the text in their name or description."""
+    rows = get_built_in_templates().values()
+    return [row for row in rows if text.lower() in f"{row.name}\n{row.description}".lower()]

@@ -1,5 +1,7 @@
+from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
@@ -16,9 +18,10 @@ from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
 from common.api.renderers import check_answer_size
+from common.api.request_body import DEFAULT_MAX_BODY_BYTES
 from notes import services, summary_templates, usage
-from notes.filters import BatchFilter, NoteFilter, SummaryFilter
-from notes.models import Batch, Note, Summary, SummaryTemplate
+from notes.filters import BatchFilter, NoteFilter, SummaryFilter, TemplateFilter
+from notes.models import MAX_NOTE_CHARS, Batch, Note, Summary, SummaryTemplate
 from notes.pagination import UsagePagination
 from notes.parsers import DocumentParser
 from notes.permissions import NotePermission, TemplatePermission
@@ -37,6 +40,9 @@ from notes.usage_serializers import (
     UsageTotalsSerializer,
 )
 
+# A character can be written as two `\uXXXX`; a note also has a title.
+MAX_NOTE_BODY_BYTES = 12 * MAX_NOTE_CHARS + DEFAULT_MAX_BODY_BYTES
+
 
 class NoteViewSet(CompanyOwnedViewSet):
     """Notes. Agents see their own, admins see their company's."""
@@ -44,6 +50,7 @@ class NoteViewSet(CompanyOwnedViewSet):
     queryset = Note.objects.with_own_summary()
     permission_classes = (NotePermission,)
     filterset_class = NoteFilter
+    max_body_bytes = MAX_NOTE_BODY_BYTES
     ordering_fields = ("created_at", "updated_at", "title")
     ordering = "-id"
 
@@ -80,6 +87,8 @@ class SummaryRequestMixin:
     """Mixin of views that queue summaries: POSTs have a rate limit and respond with 202."""
 
     throttled_actions = ("create", "retry")
+    # Texts may be as large as any body.
+    max_body_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
     def get_throttles(self) -> list[BaseThrottle]:
         if self.action in self.throttled_actions:  # type: ignore[attr-defined]
@@ -132,6 +141,7 @@ class SummaryViewSet(
         filter_backends=(),
         pagination_class=UsagePagination,
         serializer_class=UsageSerializer,
+        query_parameters=tuple(UsageQuerySerializer().fields),
     )
     def usage(self, request: Request) -> Response:
         """List the number, cost and duration of summaries per day and model, newest first.
@@ -197,15 +207,16 @@ class TemplateViewSet(CompanyOwnedViewSet):
     queryset = SummaryTemplate.objects.all()
     serializer_class = TemplateSerializer
     permission_classes = (TemplatePermission,)
+    filterset_class = TemplateFilter
     lookup_value_converter = "str"
     ordering_fields = ("created_at", "updated_at", "name")
     ordering = "name"
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the built-in templates, then the company's own."""
-        built_in = summary_templates.get_built_in_templates()
         own = self.filter_queryset(self.get_queryset())
-        page: Any = self.paginate_queryset([*built_in.values(), *own])  # type: ignore[arg-type]
+        rows = [*self._built_in_templates(), *own]
+        page: Any = self.paginate_queryset(rows)  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def perform_create(self, serializer: BaseSerializer) -> None:
@@ -213,6 +224,13 @@ class TemplateViewSet(CompanyOwnedViewSet):
 
     def perform_destroy(self, instance: SummaryTemplate) -> None:
         services.delete_template(instance, by=self.request.user)  # type: ignore[arg-type]
+
+    def _built_in_templates(self) -> Iterable[SummaryTemplate]:
+        """Return the built-in templates that match the filters; they have no `created_at`."""
+        query = self.request.query_params
+        if query.get("created_after") or query.get("created_before"):
+            return []
+        return summary_templates.find_built_in_templates(query.get("search", ""))
 
     def get_object(self) -> SummaryTemplate:
         built_in = summary_templates.get_built_in_templates().get(self.kwargs["pk"])

@@ -191,6 +191,7 @@ class PresignedUploadView(PublicView):
     """The target of presigned URLs with storage in a folder."""
 
     problem_statuses = (403, 411)
+    query_parameters = ("signature",)
 
     @extend_schema(
         request={"application/octet-stream": bytes},

@@ -195,7 +195,7 @@ class TestBadInput:
             ("short", "password_too_short"),
             ("8237498237498", "password_entirely_numeric"),
             ("new@example.org", "password_too_similar"),
-            ("x" * 1_000_000, "max_length"),
+            ("x" * 10_000, "max_length"),
         ],
     )
     def test_weak_passwords_are_refused(self, api: APIClient, password: str, code: str) -> None:
@@ -272,7 +272,7 @@ def test_parallel_signups_get_different_generated_names(settings: Any, mode: str
 @pytest.mark.parametrize("url", [URL, "/api/v1/auth/login", "/api/v1/auth/password/reset"])
 def test_text_that_is_slow_to_normalize_is_refused(api: APIClient, url: str, field: str) -> None:
     body = {"email": "x@example.org", "password": PASSWORD}
-    response = api.post(url, body | {field: "a" + "\u0315\u0300" * 70_000 + "@example.org"})
+    response = api.post(url, body | {field: "a" + "\u0315\u0300" * 700 + "@example.org"})
     assert response.status_code in (400, 401)
 
 

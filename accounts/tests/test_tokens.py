@@ -136,6 +136,41 @@ def test_the_error_has_a_code_and_a_sentence(pair: dict) -> None:
     assert response.json()["detail"] == "Token is invalid."
 
 
+@pytest.mark.parametrize(
+    ("header", "detail"),
+    [
+        ("", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        (" ", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        ("Basic YTpi", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        ("nonsense", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        ("Bearernonsense", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        ("é", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        ("日本 x", "Use the scheme Bearer: `Authorization: Bearer <access token>`."),
+        ("Bearer", "The Authorization header contains no token after `Bearer`."),
+        ("bearer ", "The Authorization header contains no token after `Bearer`."),
+        ("Bearer a b", "The Authorization header contains more than one token."),
+        ("Bearer a, Bearer b", "The Authorization header contains more than one token."),
+        ("Bearer é", "Token is invalid."),
+        ("Bearer \x00", "Token is invalid."),
+        ("Bearer e30.e30.e30", "Token is invalid."),
+        ("Bearer " + "a" * 8000, "Token is invalid."),
+    ],
+)
+def test_a_malformed_header_is_explained(db: None, header: str, detail: str) -> None:
+    client = APIClient(raise_request_exception=False)
+    for method in ("get", "post"):
+        response = getattr(client, method)("/api/v1/notes", HTTP_AUTHORIZATION=header)
+        assert response.status_code == 401
+        assert response["WWW-Authenticate"] == 'Bearer realm="bureau"'
+        assert response.json()["detail"] == detail
+        assert response.json()["code"] == "invalid_token"
+
+
+def test_a_public_route_ignores_the_header(db: None) -> None:
+    client = APIClient(raise_request_exception=False)
+    assert client.get("/api/v1/products", HTTP_AUTHORIZATION="Bearer a b").status_code == 200
+
+
 class TestAccessEnds:
     def test_when_the_user_is_deactivated(self, pair: dict, owner: User, admin: User) -> None:
         services.deactivate_user(owner, by=admin)

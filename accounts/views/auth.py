@@ -11,11 +11,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import services
+from accounts.filters import LoginFilter
 from accounts.hashing_slot import hashing_slot
 from accounts.identifiers import normalize_identifier
 from accounts.models import Login, PasswordReset, User
@@ -36,10 +35,12 @@ from accounts.tokens import AccessToken, RefreshToken, parse_token
 from accounts.views.validation import validate
 from accounts.viewsets import PublicView, ScopedViewSet
 from common.api.idempotency import idempotent
+from common.api.request_body import SIGN_IN_MAX_BODY_BYTES
 from common.api.sparse_fields import SparseFieldsMixin
+from common.api.views import APIView
 from common.ratelimit.throttles import (
-    AccountThrottle,
     AuthThrottle,
+    TokenThrottle,
     get_first_value,
     remember_address,
 )
@@ -52,6 +53,7 @@ class PublicAuthView(PublicView):
     """
 
     throttle_classes = (AuthThrottle,)
+    max_body_bytes = SIGN_IN_MAX_BODY_BYTES
     account_fields: tuple[str, ...] = ("email",)
 
     def get_throttled_account(self, request: Request) -> str:
@@ -80,6 +82,7 @@ class SignupView(PublicAuthView):
 class LoginView(PublicView):
     """Sign in with a username or an email and a password, as a form or as JSON."""
 
+    max_body_bytes = SIGN_IN_MAX_BODY_BYTES
     problem_statuses = (401,)
 
     @extend_schema(request=LoginSerializer, responses=TokenPairSerializer)
@@ -102,6 +105,7 @@ class LoginView(PublicView):
 class RefreshView(PublicAuthView):
     """Exchange a refresh token for a new pair of tokens; a refresh token works once."""
 
+    throttle_classes = (TokenThrottle,)
     problem_statuses = (401,)
 
     def get_throttled_account(self, request: Request) -> str:
@@ -111,11 +115,6 @@ class RefreshView(PublicAuthView):
             return str(parse_token(RefreshToken, encoded)["sid"])
         except TokenError:
             return ""
-
-    def get_throttles(self) -> list[BaseThrottle]:
-        """Limit valid tokens less: they are not guesses, and several browser tabs share one."""
-        has_valid_token = self.get_throttled_account(self.request)  # type: ignore[arg-type]
-        return [AccountThrottle() if has_valid_token else AuthThrottle()]
 
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
@@ -142,6 +141,7 @@ class LoginViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewS
 
     queryset = Login.objects.active()
     serializer_class = LoginRowSerializer
+    filterset_class = LoginFilter
     ordering_fields = ("created_at", "rotated_at", "expires_at")
     ordering = "-id"
 
@@ -176,6 +176,8 @@ class ProfileView(SparseFieldsMixin, RetrieveUpdateAPIView):
 
 class PasswordChangeView(APIView):
     """Change the password; all other logins end."""
+
+    max_body_bytes = SIGN_IN_MAX_BODY_BYTES
 
     @extend_schema(request=PasswordChangeSerializer, responses={204: None})
     def post(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from accounts import services
-from accounts.filters import UserFilter
+from accounts.filters import CompanyFilter, InvitationFilter, UserFilter
 from accounts.models import Company, Invitation, Role, User
 from accounts.permissions import AdminOnly, AdminUserPermission, CompanyPermission, UserPermission
 from accounts.serializers import (
@@ -44,6 +44,7 @@ class CompanyViewSet(
     queryset = Company.objects.all()
     serializer_class = CompanySerializer
     permission_classes = (CompanyPermission,)
+    filterset_class = CompanyFilter
     ordering_fields = ("name", "code", "created_at")
     ordering = "-id"
 
@@ -124,6 +125,7 @@ class InvitationViewSet(
     serializer_class = InvitationSerializer
     permission_classes = (AdminOnly,)
     throttle_classes = (InvitationThrottle,)
+    filterset_class = InvitationFilter
     ordering_fields = ("email", "created_at", "expires_at")
     ordering = "-id"
 

@@ -5,7 +5,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import Company
-from catalog.filters import ProductFilter
+from catalog.filters import ProductListFilter
 from catalog.list_query import PUBLIC_ROWS, CompiledList, ListQuery, fetch_page
 from catalog.tests.factories import ProductFactory
 
@@ -28,7 +28,7 @@ URL = "/api/v1/products"
 def test_a_plan_is_stable_if_one_index_has_the_order(
     filters: dict[str, str], order: str, expected: bool
 ) -> None:
-    products = ProductFilter(filters, PUBLIC_ROWS)
+    products = ProductListFilter(filters, PUBLIC_ROWS)
     assert not products.errors
     assert ListQuery(products, (order, "id")).has_stable_plan is expected
 
@@ -74,17 +74,20 @@ FILTER_VALUES = {
     "max_price": ("10", "30"),
     "in_stock_only": ("true", "false"),
     "company": ("acme", "unknown"),
+    "search": ("amp", "esk"),
+    "created_after": ("2020-01-01", "2100-01-01"),
+    "created_before": ("2020-01-01", "2100-01-01"),
 }
 
 
-@pytest.mark.parametrize("name", ProductFilter.base_filters)
+@pytest.mark.parametrize("name", ProductListFilter.base_filters)
 def test_the_cached_query_of_each_filter_returns_the_rows_of_the_queryset(
     name: str, company: Company
 ) -> None:
     ProductFactory(name="Lamp", category="Light", price=20, stock=0, company=company)
     ProductFactory(name="Desk", category="Tables", price=40)
     for value in FILTER_VALUES[name]:
-        products = ProductFilter({name: value}, PUBLIC_ROWS)
+        products = ProductListFilter({name: value}, PUBLIC_ROWS)
         assert not products.errors
         query = ListQuery(products, ("-id",))
         uncached = CompiledList.from_queryset(query.queryset())

@@ -14,23 +14,65 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.filters import OrderingFilter
 from rest_framework.request import Request
 
+from common.api.text import shorten
+from common.api.validation import collect_errors
+
 
 class StrictOrderingFilter(OrderingFilter):
     """Orders by `ordering=field` or `-field`, then by id; rejects an unknown field.
 
-    Rows without a value come last in both directions.
+    `sort_order` gives the direction of all fields. Rows without a value come last in both
+    directions.
     """
+
+    direction_param = "sort_order"
+    directions = ("asc", "desc")
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
         ordering = self.get_ordering(request, queryset, view)
         return queryset.order_by(*order_nulls_last(queryset, ordering)) if ordering else queryset
+
+    def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
+        ordering, direction = collect_errors(
+            lambda: super(StrictOrderingFilter, self).get_ordering(request, queryset, view),
+            lambda: self._get_direction(request),
+        )
+        terms = list(ordering or ())
+        if not direction:
+            return terms
+        if not request.query_params.get(self.ordering_param):
+            terms = ["created_at", "id"]
+        sign = "-" if direction == "desc" else ""
+        return [f"{sign}{term.removeprefix('-')}" for term in terms]
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        schema = {"type": "string", "enum": list(self.directions)}
+        description = "The direction of all fields in `ordering`, or else of `created_at`."
+        return [
+            *super().get_schema_operation_parameters(view),
+            {
+                "name": self.direction_param,
+                "in": "query",
+                "required": False,
+                "description": description,
+                "schema": schema,
+            },
+        ]
+
+    def _get_direction(self, request: Request) -> str:
+        direction = request.query_params.get(self.direction_param, "")
+        if direction and direction not in self.directions:
+            message = f"Must be one of: {', '.join(self.directions)}."
+            raise ValidationError({self.direction_param: [message]})
+        return direction
 
     def remove_invalid_fields(
         self, queryset: QuerySet, fields: list[str], view: Any, request: Request
     ) -> list[str]:
         valid = [name for name, _ in self.get_valid_fields(queryset, view, {"request": request})]
         if unknown := [field for field in fields if field.removeprefix("-") not in valid]:
-            message = f"Cannot order by {', '.join(unknown)!r}. Allowed: {', '.join(valid)}."
+            shown = shorten(", ".join(unknown))
+            message = f"Cannot order by {shown!r}. Allowed: {', '.join(valid)}."
             raise ValidationError({self.ordering_param: [message]})
         return [*fields, "-id"]
 
@@ -49,12 +91,32 @@ def order_nulls_last(queryset: QuerySet, ordering: Iterable[str]) -> Iterator[st
             yield term
 
 
+class UTCDateTimeField(IsoDateTimeField):
+    """A time, converted to UTC: PostgreSQL accepts no UTC offset of more than 15:59 hours."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        time = super().to_python(value)
+        try:
+            return time and time.astimezone(UTC)
+        except OverflowError:
+            raise FormError(self.error_messages["invalid"], "invalid") from None
+
+
+class UTCDateTimeFilter(django_filters.IsoDateTimeFilter):
+    field_class = UTCDateTimeField
+
+
 class FilterSet(django_filters.FilterSet):
-    """Creates only the filters that the request uses, since copying all takes a millisecond.
+    """The filters of a list; every list filters by creation time.
+
+    Creates only the filters that the request uses, since copying all takes a millisecond.
 
     Form classes are cached by the set of filters, so a filter's choices must not depend on the
     request.
     """
+
+    created_after = UTCDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = UTCDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
     base_filters: dict[str, django_filters.Filter]
     _form_classes: ClassVar[dict[tuple[Any, ...], type[Form]]] = {}
@@ -97,24 +159,7 @@ class SearchFilter(django_filters.CharFilter):
         return qs.filter(reduce(or_, (Q(**{f"{name}__icontains": value}) for name in self.fields)))
 
 
-class UTCDateTimeField(IsoDateTimeField):
-    """A time, converted to UTC: PostgreSQL accepts no UTC offset of more than 15:59 hours."""
-
-    def to_python(self, value: Any) -> datetime | None:
-        time = super().to_python(value)
-        try:
-            return time and time.astimezone(UTC)
-        except OverflowError:
-            raise FormError(self.error_messages["invalid"], "invalid") from None
-
-
-class UTCDateTimeFilter(django_filters.IsoDateTimeFilter):
-    field_class = UTCDateTimeField
-
-
 class CreatedFilter(FilterSet):
     """Filters by creation time and creator."""
 
-    created_after = UTCDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = UTCDateTimeFilter(field_name="created_at", lookup_expr="lt")
     user_id = django_filters.UUIDFilter(label="The user who created the row.")

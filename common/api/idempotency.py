@@ -22,6 +22,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from common.api.exceptions import Conflict
 from common.models import IdempotencyRecord
+from common.ratelimit.addresses import client_address
 
 HEADER = "Idempotency-Key"
 STORED_HEADERS = ("Location", "ETag")
@@ -75,7 +76,8 @@ def _validate_key(key: str) -> None:
 
 
 def _scope(request: Request) -> str:
-    user = request.user.pk if request.user.is_authenticated else "anonymous"
+    """Return whose keys these are: the user's, or without sign-in those of the client's address."""
+    user = request.user.pk if request.user.is_authenticated else client_address(request)
     return f"{user} {request.path}"[:MAX_SCOPE_CHARS]
 
 

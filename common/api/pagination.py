@@ -33,10 +33,9 @@ class Pagination(BasePagination):
 
     def parse_page_parameters(self, request: Request) -> tuple[int, int]:
         """Return the page, from 1, and its size; raise `ValidationError` if one is invalid."""
-        size_name = "page_size" if "page_size" in request.query_params else "per_page"
         page, size = collect_errors(
             lambda: _parse_positive_integer(request, "page", default=1),
-            lambda: _parse_positive_integer(request, size_name, default=DEFAULT_PAGE_SIZE),
+            lambda: _parse_positive_integer(request, "page_size", default=DEFAULT_PAGE_SIZE),
         )
         return page, min(size, MAX_PAGE_SIZE)
 

@@ -1,9 +1,11 @@
 """Error responses as RFC 9457 `application/problem+json`."""
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from math import ceil
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 from django.conf import settings
@@ -25,6 +27,7 @@ from rest_framework.views import set_rollback
 from common.api import db_errors
 from common.api.exceptions import RequestTimeout, RequestTooLarge, ServiceUnavailable
 from common.api.request_body import drain_request_body
+from common.api.text import shorten, shorten_message
 from common.logs import current_request_id
 from common.ratelimit.throttles import count_rejected_request
 from common.redaction import redacted_message
@@ -35,6 +38,8 @@ CONTENT_TYPE = "application/problem+json"
 BYTES_PER_MB = 1024 * 1024
 # Errors named in the `detail` sentence; the `errors` list has all of them.
 MAX_ERRORS_IN_DETAIL = 5
+# The name, also if letters of it are percent-encoded.
+FORMAT_NAME = re.compile(r"(^|&)(?=[^=&]*%|format)[^=&]*=")
 CODES = {
     400: "bad_request",
     401: "not_authenticated",
@@ -72,16 +77,26 @@ def problem(
 
 
 def problem_response(status_code: int, **members: Any) -> JsonResponse:
-    """Return a problem document as a plain Django response."""
+    """Return a problem document as a plain Django response, which caches may not store."""
     document = problem(status_code, **members)
-    return JsonResponse(document, status=status_code, content_type=CONTENT_TYPE)
+    headers = {"Cache-Control": "no-store"}
+    return JsonResponse(document, status=status_code, content_type=CONTENT_TYPE, headers=headers)
 
 
 def wants_html(request: HttpRequest) -> bool:
-    """Return whether the client accepts HTML and prefers it to JSON, as browsers do."""
+    """Return whether the client asks for HTML: by `?format=`, or as browsers do by `Accept`."""
+    if chosen_format := _get_format(request.META.get("QUERY_STRING", "")):
+        return chosen_format == "api"
     if "html" not in request.META.get("HTTP_ACCEPT", ""):
         return False
     return request.get_preferred_type(["application/json", "text/html"]) == "text/html"
+
+
+def _get_format(query: str) -> str:
+    """Return the parameter `format`; not by `request.GET`, which may refuse the query."""
+    if not FORMAT_NAME.search(query):
+        return ""
+    return dict(parse_qsl(query)).get("format", "")
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -136,7 +151,7 @@ def _error_document(error: APIException) -> dict[str, Any]:
     code = error.get_codes()
     return problem(
         error.status_code,
-        detail=str(error.detail),
+        detail=shorten_message(str(error.detail)),
         code=code if isinstance(code, str) else error.default_code,
     )
 
@@ -150,12 +165,13 @@ def _error_sentence(entry: dict[str, str]) -> str:
 def _field_errors(details: Any, path: str = "") -> Iterator[dict[str, str]]:
     """Flatten DRF's nested details; the name of a nested field is dotted (`texts.3`)."""
     if isinstance(details, dict) and "message" in details and "code" in details:
-        field = path or "non_field_errors"
-        yield {"field": field, "code": details["code"], "message": details["message"]}
+        field, message = path or "non_field_errors", shorten_message(details["message"])
+        yield {"field": field, "code": details["code"], "message": message}
     elif isinstance(details, dict):
         for name, inner in details.items():
             is_own = name == "non_field_errors" and path
-            yield from _field_errors(inner, path if is_own else f"{path}.{name}".lstrip("."))
+            inner_path = path if is_own else f"{path}.{shorten(str(name))}".lstrip(".")
+            yield from _field_errors(inner, inner_path)
     else:
         for index, inner in enumerate(details):
             leaf = not inner or "message" in inner

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api.pagination import PageResponse
+from common.api.views import APIView
 
 PARAMETER = "fields"
 DESCRIPTION = "Only these fields of each row, separated by commas. Default: all that are described."
@@ -16,12 +17,13 @@ DESCRIPTION = "Only these fields of each row, separated by commas. Default: all 
 MAX_NAMES_REPORTED, MAX_NAME_CHARS = 5, 100
 
 
-class SparseFieldsMixin(GenericAPIView):
+class SparseFieldsMixin(APIView, GenericAPIView):
     """Answers to GET have only the fields that `?fields=` names; an unknown name is an error.
 
     The names are those of the view's serializer. Pages keep their envelope.
     """
 
+    read_parameters = (PARAMETER,)
     # None: all fields.
     requested_fields: tuple[str, ...] | None = None
 

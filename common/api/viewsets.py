@@ -3,13 +3,16 @@ from typing import Any
 from django.db.models import QuerySet
 from rest_framework.exceptions import ValidationError
 
+from common.api.query_parameters import is_list_request
 from common.api.sparse_fields import SparseFieldsMixin
 
 
 class FilteringMixin(SparseFieldsMixin):
-    """Supports `?fields=`, and reports the errors of all filter backends in one response."""
+    """Filters lists alone, supports `?fields=`, and reports the errors of all filters together."""
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        if not is_list_request(self, str(self.request.method)):
+            return queryset
         errors: dict[str, Any] = {}
         for backend in self.filter_backends:
             try:

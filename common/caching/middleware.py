@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from operator import itemgetter
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import parse_qsl, urlencode
 
 from corsheaders.middleware import CorsMiddleware
@@ -13,10 +13,11 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 from django.utils.module_loading import import_string
 
 from common.api.problems import wants_html
+from common.api.query_parameters import get_accepted_parameters
 from common.caching import store
 from common.caching.etags import etag_of, matches
 from common.caching.metrics import record_request
@@ -30,6 +31,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 MAX_WAIT_S = 3.0
 MIN_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S = 0.002, 0.05
 MAX_KEY_CHARS = 200
+MAX_REMEMBERED_QUERY_CHARS = 200
 
 
 class ByteCacheMiddleware:
@@ -49,6 +51,8 @@ class ByteCacheMiddleware:
             (re.compile(_route_regex(route)), route, namespace)
             for route, namespace in settings.BYTE_CACHE.items()
         ]
+        # The accepted query parameters by route, filled by the first requests.
+        self.parameters: dict[str, set[str]] = {}
         self.header_functions = {
             namespace: import_string(name)
             for namespace, name in settings.BYTE_CACHE_HEADERS.items()
@@ -67,7 +71,11 @@ class ByteCacheMiddleware:
         route, namespace = match
         request.path_info = request.path = path
         request.cached_route = route  # type: ignore[attr-defined]
-        lookup = look_up_or_wait(namespace, cache_key(path, request.META.get("QUERY_STRING", "")))
+        query = request.META.get("QUERY_STRING", "")
+        if query and not self._knows_parameters(route, path, query):
+            lookup = BYPASS  # for the view to refuse
+        else:
+            lookup = look_up_or_wait(namespace, cache_key(path, query))
         if lookup.response is not None:
             result, response = "hit", self._cached_response(namespace, lookup.response)
         else:
@@ -90,6 +98,15 @@ class ByteCacheMiddleware:
             if pattern.fullmatch(path):
                 return None if wants_html(request) else (route, namespace)
         return None
+
+    def _knows_parameters(self, route: str, path: str, query: str) -> bool:
+        if route not in self.parameters:
+            try:
+                view = resolve(path).func
+            except Resolver404:
+                return False
+            self.parameters[route] = get_accepted_parameters(view)
+        return parse_query(query).names <= self.parameters[route]
 
     def _cached_response(self, namespace: str, stored: bytes) -> HttpResponse:
         head, _, body = stored.partition(b"\n")
@@ -139,19 +156,36 @@ def look_up_or_wait(namespace: str, key: str) -> Lookup:
     return lookup
 
 
-@lru_cache(maxsize=4096)
 def cache_key(path: str, query: str) -> str:
-    """Return the same key for all spellings of a request: its path and sorted parameters.
-
-    Values of the same parameter keep their order, because views use the last one.
-    """
+    """Return the same key for all spellings of a request: its path and sorted parameters."""
     if not query:
         return path
+    key = f"{path}?{parse_query(query).canonical}"
+    return key if len(key) <= MAX_KEY_CHARS else hashlib.sha256(key.encode()).hexdigest()
+
+
+class Query(NamedTuple):
+    """The names of a query's parameters, and the same text for all its spellings."""
+
+    names: frozenset[str]
+    canonical: str
+
+
+def parse_query(query: str) -> Query:
+    """Parse a query; the results of short ones are remembered."""
+    parse = _parse_short_query if len(query) <= MAX_REMEMBERED_QUERY_CHARS else _parse_query
+    return parse(query)
+
+
+def _parse_query(query: str) -> Query:
     # Decoded as Django does: WSGI presents the bytes of the URL as Latin-1.
     decoded = query.encode("latin-1", "replace").decode(errors="replace")
+    # Values of the same parameter keep their order, because views use the last one.
     parameters = sorted(parse_qsl(decoded, keep_blank_values=True), key=itemgetter(0))
-    key = f"{path}?{urlencode(parameters)}"
-    return key if len(key) <= MAX_KEY_CHARS else hashlib.sha256(key.encode()).hexdigest()
+    return Query(frozenset(name for name, _ in parameters), urlencode(parameters))
+
+
+_parse_short_query = lru_cache(maxsize=4096)(_parse_query)
 
 
 def apply_if_none_match(request: HttpRequest, response: HttpResponse) -> None:

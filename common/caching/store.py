@@ -14,8 +14,9 @@ import structlog
 from django.conf import settings
 from django_redis import get_redis_connection
 from redis import ConnectionPool
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
+from common.caching.slots import find_slot
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -64,15 +65,22 @@ local locked = redis.call('SET', lock_prefix .. version, 1, 'NX', 'PX', {LOCK_TI
 return {{version, false, locked and 1 or 0}}
 """
 
+# Store the response, and delete the one that had its slot. Without a slot it is not stored.
 STORE_SCRIPT = f"""{_UNPACK_KEYS}
-local version, response = ARGV[1], ARGV[2]
+local version, response, slot_key = unpack(ARGV)
 redis.call('DEL', lock_prefix .. version)
-if response ~= '' and redis.call('GET', state_key) == version then
+if slot_key ~= '' and redis.call('GET', state_key) == version then
+  local evicted_key = redis.call('SET', slot_key, response_key, 'PX', {MAX_AGE_MS}, 'GET')
+  if evicted_key then redis.call('DEL', evicted_key) end
   redis.call('SET', response_key, version .. '\\n' .. response, 'PX', {MAX_AGE_MS})
 end
 """
 
-BEGIN_WRITE_SCRIPT = f"""{_UNPACK_KEYS}
+# Writers need few bytes. They must invalidate responses while the memory is full, too.
+_ALLOW_OOM = "#!lua flags=allow-oom"
+
+BEGIN_WRITE_SCRIPT = f"""{_ALLOW_OOM}
+{_UNPACK_KEYS}
 local writer = ARGV[1]
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZREMRANGEBYSCORE', writers_key, '-inf', now)
@@ -81,7 +89,8 @@ redis.call('EXPIRE', writers_key, {2 * WRITER_TIMEOUT_S})
 redis.call('SET', state_key, '', 'EX', {WRITER_TIMEOUT_S})
 """
 
-END_WRITE_SCRIPT = f"""{_GET_STATE}
+END_WRITE_SCRIPT = f"""{_ALLOW_OOM}
+{_GET_STATE}
 local writer, new_version = ARGV[1], ARGV[2]
 redis.call('ZREM', writers_key, writer)
 redis.call('DEL', state_key)
@@ -132,15 +141,23 @@ def look_up(namespace: str, key: str) -> Lookup:
         if version and response and response.startswith(version + b"\n"):
             return Lookup(keys, version, response[len(version) + 1 :])
         return BYPASS if version == b"" else _look_up_or_lock(keys)
+    except OutOfMemoryError:
+        return BYPASS
     except (RedisError, OSError) as error:
         _mark_unavailable(error)
         return BYPASS
 
 
 def store_response(lookup: Lookup, response: bytes | None) -> None:
-    """Store a computed response and release the lock; `None` only releases it."""
+    """Store a computed response and release the lock; `None` only releases it.
+
+    A response that is larger than the largest slot is not stored.
+    """
+    slot_key = find_slot(lookup.keys.response, len(response)) if response else ""
     try:
-        _run_script(STORE_SCRIPT, lookup.keys, lookup.version, response or b"")
+        _run_script(STORE_SCRIPT, lookup.keys, lookup.version, response or b"", slot_key)
+    except OutOfMemoryError:
+        pass  # The lock expires.
     except (RedisError, OSError) as error:
         _mark_unavailable(error)
 

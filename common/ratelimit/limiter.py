@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from django_redis import get_redis_connection  # type: ignore[import-untyped]
 from redis import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError
 
 from common.ratelimit.circuit_breaker import CircuitBreaker
 from common.ratelimit.local_counter import LocalCounter
@@ -28,7 +28,8 @@ T = TypeVar("T")
 # microseconds until it allows one more, or {-1, 0} if its seen key or exempt key exists, and the
 # time of the request.
 # The keys have different hash slots, so the script does not run on a Redis cluster.
-COUNT_SCRIPT = """
+# `allow-oom`: the limits hold while the memory is full. The keys are few, and they expire.
+COUNT_SCRIPT = """#!lua flags=allow-oom
 local function count_after(times, moment)
   local low, high = 0, redis.call('LLEN', times)
   if high > 0 and tonumber(redis.call('LINDEX', times, -1)) > moment then return high end
@@ -76,7 +77,7 @@ MAX_CONCURRENT_CALLS = 16
 
 
 class RateLimiter:
-    """Counts requests in Redis; while Redis is unavailable, in this process or not."""
+    """Counts requests in Redis; while Redis is unavailable, in this process."""
 
     def __init__(self, connect: Callable[[], Redis] = get_redis_connection) -> None:
         self._connect = connect
@@ -84,20 +85,15 @@ class RateLimiter:
         self._slots = BoundedSemaphore(MAX_CONCURRENT_CALLS)
         self._local_counter = LocalCounter()
 
-    def count_request(
-        self, windows: Sequence[Window], *, use_local_fallback: bool = False
-    ) -> RateLimitDecision | None:
+    def count_request(self, windows: Sequence[Window]) -> RateLimitDecision | None:
         """Count one request in all windows, or in none if one of them is full.
 
-        Return `None` if nothing limits the request: `windows` is empty or Redis is unavailable.
-        With `use_local_fallback` this process counts while Redis is unavailable.
+        Return `None` if nothing limits the request, because `windows` is empty.
         """
         if not windows:
             return None
         decision = self._call_redis(lambda redis: _count_in_redis(redis, windows))
-        if decision is None and use_local_fallback:
-            decision = self._local_counter.count_request(windows)
-        return decision
+        return decision or self._local_counter.count_request(windows)
 
     def uncount_request(self, decision: RateLimitDecision) -> None:
         """Remove an allowed request from the windows that counted it."""
@@ -116,6 +112,8 @@ class RateLimiter:
                 return None
             try:
                 result = call(self._connect())
+            except OutOfMemoryError:  # the server still counts, so don't open the circuit
+                return None
             except (RedisError, OSError) as error:
                 self._breaker.record_failure(error)
                 return None

@@ -13,7 +13,7 @@ from rest_framework.throttling import BaseThrottle
 from common.ratelimit.addresses import address_block
 from common.ratelimit.limiter import limiter
 from common.ratelimit.rates import Rate, halve_rates, parse_rates
-from common.ratelimit.windows import RateLimitDecision, Window
+from common.ratelimit.windows import RateLimitDecision, Window, combine_decisions
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # imports this module, as the settings name it
@@ -31,14 +31,17 @@ ACCOUNT_DIGEST_CHARS = 32
 class ApiThrottle(BaseThrottle):
     """Applies `API_RATE_LIMIT` to each user, or to each address without a signed-in user."""
 
-    use_local_fallback = False
+    decision: RateLimitDecision | None = None
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        self.decision: RateLimitDecision | None = None
-        if type(view).__module__ not in UNLIMITED_VIEW_MODULES:
-            self.decision = limiter.count_request(
-                self.get_windows(request, view), use_local_fallback=self.use_local_fallback
-            )
+        if type(view).__module__ in UNLIMITED_VIEW_MODULES:
+            _set_decision(request._request, None)
+            return True
+        return self.count(request, self.get_windows(request, view))
+
+    def count(self, request: Request, windows: list[Window]) -> bool:
+        """Count the request in the windows, and return whether they allow it."""
+        self.decision = combine_decisions(self.decision, limiter.count_request(windows))
         _set_decision(request._request, self.decision)
         return self.decision is None or self.decision.allowed
 
@@ -51,72 +54,79 @@ class ApiThrottle(BaseThrottle):
 
 
 class AuthThrottle(ApiThrottle):
-    """Also applies the limits of `auth_windows`; without Redis, each process counts.
+    """Also applies the limits of `auth_windows`.
 
     For sign-up, refresh and reset; sign-in uses `SignInAttempt`. Put it into `throttle_classes`,
     where it replaces the default. The view can have a `throttle_scope` (by default its class name;
     views with the same scope share their counts) and `get_throttled_account(request) -> str`,
     which returns the account name in its canonical spelling, also if there is no such account, or
     "" if the request has none. See `get_first_value`.
-    """
 
-    use_local_fallback = True
+    The address is counted before the body is parsed for the account's name. So a body that is
+    costly to parse is limited too.
+    """
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        self.error: Exception | None = None
-        allowed = super().allow_request(request, view)
-        if allowed and self.error:
-            raise self.error
-        return allowed
+        return super().allow_request(request, view) and self.count(
+            request, self.get_account_windows(request, view)
+        )
 
     def get_windows(self, request: Request, view: "APIView") -> list[Window]:
-        scope = getattr(view, "throttle_scope", None) or type(view).__name__
-        windows = auth_windows(request, scope=scope, account=self._get_account(request, view))
-        return super().get_windows(request, view) + windows
+        return super().get_windows(request, view) + address_windows(request, scope=get_scope(view))
 
-    def _get_account(self, request: Request, view: "APIView") -> str:
-        if not hasattr(view, "get_throttled_account"):
-            return ""
-        try:
-            account: str = view.get_throttled_account(request)
-        except Exception as error:  # an invalid body: count the request, then raise the error
-            self.error = error
-            return ""
-        return account
+    def get_account_windows(self, request: Request, view: "APIView") -> list[Window]:
+        """Return the windows that depend on the body."""
+        get_account = getattr(view, "get_throttled_account", None)
+        account: str = get_account(request) if get_account else ""
+        return account_windows(request, scope=get_scope(view), account=account)
 
 
-class AccountThrottle(ApiThrottle):
-    """Applies `API_RATE_LIMIT` to the address and to the view's account.
+class TokenThrottle(AuthThrottle):
+    """Applies `API_RATE_LIMIT` to a valid token, and the limits of `AuthThrottle` to others.
 
-    For views whose secret is too long to guess. See `AuthThrottle` for
-    `get_throttled_account`.
+    A valid token is no guess, and several browser tabs share one. `get_throttled_account` returns
+    the login of a valid token.
     """
 
-    use_local_fallback = True
-
     def get_windows(self, request: Request, view: "APIView") -> list[Window]:
-        account: str = view.get_throttled_account(request)  # type: ignore[attr-defined]
-        name = f"{type(view).__name__}:{_account_digest(account)}"
-        rates = parse_rates(settings.API_RATE_LIMIT)
-        return super().get_windows(request, view) + make_windows(name, rates)
+        return ApiThrottle.get_windows(self, request, view)
+
+    def get_account_windows(self, request: Request, view: "APIView") -> list[Window]:
+        login: str = view.get_throttled_account(request)  # type: ignore[attr-defined]
+        if not login:
+            return address_windows(request, scope=get_scope(view))
+        name = f"{get_scope(view)}:{_account_digest(login)}"
+        return make_windows(name, parse_rates(settings.API_RATE_LIMIT))
+
+
+def get_scope(view: "APIView") -> str:
+    return getattr(view, "throttle_scope", None) or type(view).__name__
 
 
 def auth_windows(request: Any, *, scope: str, account: str = "") -> list[Window]:
-    """Return the windows for an authentication attempt: by address and by account.
+    """Return the windows for an authentication attempt: by address and by account."""
+    by_account = account_windows(request, scope=scope, account=account)
+    return address_windows(request, scope=scope) + by_account
 
-    `AUTH_RATE_LIMIT` limits the attempts of one address. `AUTH_ACCOUNT_RATE_LIMIT` limits the
-    attempts on one account from one address, and the number of addresses that may attempt it. So
-    one stranger cannot lock a user out, and an attacker with a thousand addresses still gets few
-    attempts. An address from which the user has signed in before (`remember_address`) is always
-    allowed, so that many strangers cannot lock the user out there either.
+
+def address_windows(request: Any, *, scope: str) -> list[Window]:
+    """Return the windows of `AUTH_RATE_LIMIT`, which limits the attempts of one address."""
+    return make_windows(f"{scope}:{address_block(request)}", parse_rates(settings.AUTH_RATE_LIMIT))
+
+
+def account_windows(request: Any, *, scope: str, account: str) -> list[Window]:
+    """Return the windows of `AUTH_ACCOUNT_RATE_LIMIT`; none without an account.
+
+    It limits the attempts on one account from one address, and the number of addresses that may
+    attempt it. So one stranger cannot lock a user out, and an attacker with a thousand addresses
+    still gets few attempts. An address from which the user has signed in before
+    (`remember_address`) is always allowed, so that many strangers cannot lock the user out there
+    either.
     """
-    block = address_block(request)
-    windows = make_windows(f"{scope}:{block}", parse_rates(settings.AUTH_RATE_LIMIT))
     if not account:
-        return windows
-    digest, rates = _account_digest(account), _account_rates()
-    windows += make_windows(f"{scope}:{digest}:{block}", rates)
-    return windows + [
+        return []
+    block, digest, rates = address_block(request), _account_digest(account), _account_rates()
+    return make_windows(f"{scope}:{digest}:{block}", rates) + [
         Window(
             f"{KEY_PREFIX}:{scope}:{digest}:{rate.seconds}",
             rate,
@@ -165,7 +175,7 @@ class SignInAttempt:
     def __enter__(self) -> Self:
         """Count the attempt; raise `TooManyTries` if the address or account had too many."""
         windows = auth_windows(self._request, scope=SIGN_IN_SCOPE, account=self._account)
-        self._decision = limiter.count_request(windows, use_local_fallback=True)
+        self._decision = limiter.count_request(windows)
         self._earlier_decision = getattr(self._request, "rate_limit", None)
         shown = self._show(self._decision)
         if self._decision and not self._decision.allowed:
@@ -182,7 +192,7 @@ class SignInAttempt:
     def _show(self, decision: RateLimitDecision | None) -> RateLimitDecision | None:
         """Let the headers describe the strictest window of the request, whatever counted it."""
         earlier = self._earlier_decision
-        both = earlier.merge(decision) if earlier and decision else decision or earlier
+        both = combine_decisions(earlier, decision)
         _set_decision(self._request, both)
         return both
 

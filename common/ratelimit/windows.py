@@ -67,15 +67,6 @@ class RateLimitDecision:
         states = (replace(state, count=state.count - 1) for state in self.states)
         return replace(self, states=tuple(states))
 
-    def merge(self, other: Self) -> Self:
-        """Return a decision whose headers describe the strictest window of both."""
-        return replace(
-            self,
-            allowed=self.allowed and other.allowed,
-            states=self.states + other.states,
-            windows=self.windows + other.windows,
-        )
-
     @property
     def strictest(self) -> WindowState:
         """The window with the fewest requests left; among full windows the last to reset."""
@@ -101,3 +92,16 @@ class RateLimitDecision:
             "RateLimit-Reset": str(strictest.reset_after_s),
             "RateLimit-Policy": ", ".join(f"{rate.limit};w={rate.seconds}" for rate in rates),
         }
+
+
+def combine_decisions(
+    first: RateLimitDecision | None, second: RateLimitDecision | None
+) -> RateLimitDecision | None:
+    """Return one decision about a request that was counted in two steps."""
+    if first is None or second is None:
+        return first or second
+    return RateLimitDecision(
+        first.allowed and second.allowed,
+        first.states + second.states,
+        first.windows + second.windows,
+    )

@@ -218,7 +218,8 @@ class TestAuthThrottle:
         settings.AUTH_RATE_LIMIT = "4/minute"
         assert statuses(attempt("a") for _ in range(3)) == [200, 200, 429]
         settings.AUTH_ACCOUNT_RATE_LIMIT = "off"
-        assert statuses(attempt("a") for _ in range(3)) == [200, 200, 429]
+        # The attempt that was refused for its account counts for its address.
+        assert statuses(attempt("a") for _ in range(2)) == [200, 429]
         settings.AUTH_RATE_LIMIT, settings.AUTH_ACCOUNT_RATE_LIMIT = "off", None
         assert statuses(attempt("a") for _ in range(20)) == [200] * 20
         settings.AUTH_ACCOUNT_RATE_LIMIT = "3/hour"
@@ -229,7 +230,7 @@ class TestAuthThrottle:
         assert statuses(attempt("a") for _ in range(3)) == [200, 200, 429]
 
     def test_any_text_can_be_an_account_name(self, attempt: Any) -> None:
-        for name in ("\0", "a:b\r\n", "ü" * 100_000, "😀"):
+        for name in ("\0", "a:b\r\n", "ü" * 50_000, "😀"):
             assert attempt(name).status_code == 200
         assert max(len(key) for key in get_redis_connection().keys("*limit*")) < 200
 

@@ -129,7 +129,12 @@ def test_search_and_stats_have_filters() -> None:
     schema = search["responses"]["200"]["content"]["application/json"]["schema"]
     assert schema["$ref"].endswith("/PaginatedProductList")
     stats = by_name["get /api/v1/sessions/stats"]
-    assert {p["name"] for p in stats["parameters"]} == {"project_id", "fields"}
+    assert {p["name"] for p in stats["parameters"]} == {
+        "project_id",
+        "created_after",
+        "created_before",
+        "fields",
+    }
 
 
 def test_an_empty_string_matches_one_alternative() -> None:

@@ -12,6 +12,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "common.api.negotiation.ContentNegotiation",
     "DEFAULT_RENDERER_CLASSES": [
         "common.api.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",

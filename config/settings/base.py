@@ -48,6 +48,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "common.middleware.ForwardedHeadersMiddleware",
     "common.middleware.RequestLogMiddleware",
+    "common.middleware.AllowedHostMiddleware",
+    "common.middleware.CharsetMiddleware",
     "common.caching.middleware.ByteCacheMiddleware",
     "common.ratelimit.middleware.RateLimitHeadersMiddleware",
     "common.middleware.CanonicalPathMiddleware",
@@ -58,7 +60,7 @@ MIDDLEWARE = [
     "common.middleware.ProblemDetailsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "common.middleware.AnonymousFormMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -30,4 +30,6 @@ BYTE_CACHE = {
     "/api/v1/posts": "posts",
     "/api/v1/posts/<int:pk>": "posts",
 }
+# The most memory that their responses use; see `common.caching.slots`.
+BYTE_CACHE_MAX_BYTES = env.byte_cache_max_mb * 1024 * 1024
 BYTE_CACHE_HEADERS = {"posts": "posts.freshness.headers"}

@@ -1,0 +1,102 @@
+"""The query parameters that each route knows. All others are refused."""
+
+from typing import Any
+
+from django.http import QueryDict
+from django_filters.rest_framework import DjangoFilterBackend
+from rapidfuzz.process import extractOne
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+
+from common.api.text import shorten
+
+# Parameters of every route: `format` chooses between JSON and the browsable API.
+GENERIC_PARAMETERS = ("format",)
+# Two names for one parameter. A route that knows one of them also accepts the other.
+ALIASES = (
+    ("search", "q"),
+    ("ordering", "sort_by"),
+    ("page_size", "per_page"),
+    ("created_after", "from"),
+    ("created_before", "to"),
+)
+MAX_UNKNOWN_PARAMETERS_NAMED = 20
+
+
+def is_list_request(view: Any, method: str) -> bool:
+    """Return whether the request reads a list, to which filters, order and pages apply."""
+    is_collection = getattr(view, "action", "") == "list" or getattr(view, "detail", None) is False
+    return is_collection and method in ("GET", "HEAD")
+
+
+def get_parameters(view: Any, method: str) -> set[str]:
+    """Return the names of the parameters that the view reads by itself.
+
+    These are its own `query_parameters`, and for a list those of its filters, order and pages.
+    """
+    names = {*GENERIC_PARAMETERS, *view.query_parameters}
+    if method in ("GET", "HEAD"):
+        names |= {*view.read_parameters}
+    return names | _list_parameters(view) if is_list_request(view, method) else names
+
+
+def get_aliases(names: set[str]) -> dict[str, str]:
+    """Return the further names that a view with the parameters `names` accepts, and for which."""
+    pairs = [*ALIASES, *((alias, name) for name, alias in ALIASES)]
+    return {alias: name for name, alias in pairs if name in names and alias not in names}
+
+
+def get_accepted_parameters(callback: Any) -> set[str]:
+    """Return all names that the GET of a routed viewset accepts."""
+    view = callback.cls(**callback.initkwargs)
+    view.action = callback.actions["get"]
+    names = get_parameters(view, "GET")
+    return {*names, *get_aliases(names)}
+
+
+def check_parameters(request: Request, view: Any) -> dict[str, str]:
+    """Refuse unknown parameters, and rename aliases; return the renamed ones: `{name: alias}`."""
+    names = get_parameters(view, request.method or "")
+    aliases = get_aliases(names)
+    errors = _unknown_parameter_errors(request.query_params, {*names, *aliases})
+    renamed = {aliases[sent]: sent for sent in request.query_params if sent in aliases}
+    for name, alias in renamed.items():
+        if name in request.query_params:
+            message = f"`{alias}` is another name for `{name}`: send one of them."
+            errors[alias] = [ErrorDetail(message, "repeated_parameter")]
+    if errors:
+        raise ValidationError(errors)
+    if renamed:
+        request._request.GET = _rename(request.query_params, renamed)  # type: ignore[assignment]
+    return renamed
+
+
+def _list_parameters(view: Any) -> set[str]:
+    paginator = getattr(view, "paginator", None)
+    sources = [paginator] if paginator else []
+    names: set[str] = set()
+    for backend_class in getattr(view, "filter_backends", ()):
+        if not issubclass(backend_class, DjangoFilterBackend):
+            sources.append(backend_class())
+        elif filterset_class := getattr(view, "filterset_class", None):
+            names |= set(filterset_class.base_filters)
+    for source in sources:
+        names |= {parameter["name"] for parameter in source.get_schema_operation_parameters(view)}
+    return names
+
+
+def _unknown_parameter_errors(query: QueryDict, known: set[str]) -> dict[str, list[ErrorDetail]]:
+    unknown = sorted(set(query) - known)[:MAX_UNKNOWN_PARAMETERS_NAMED]
+    return {name: [_unknown_parameter_error(name, known)] for name in unknown}
+
+
+def _unknown_parameter_error(name: str, known: set[str]) -> ErrorDetail:
+    nearest, *_ = extractOne(shorten(name), sorted(known))
+    return ErrorDetail(f"Unknown parameter. Did you mean `{nearest}`?", "unknown_parameter")
+
+
+def _rename(query: QueryDict, names: dict[str, str]) -> QueryDict:
+    renamed = query.copy()
+    for name, alias in names.items():
+        renamed.setlist(name, renamed.pop(alias))
+    return renamed

@@ -1,0 +1,42 @@
+from typing import Any, ClassVar
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView as BaseAPIView
+
+from common.api.query_parameters import check_parameters
+from common.api.request_body import DEFAULT_MAX_BODY_BYTES
+
+
+class APIView(BaseAPIView):
+    """The base of all views of the API.
+
+    It refuses unknown query parameters and bodies over `max_body_bytes`, and caches may not store
+    its responses. A view adds to `query_parameters` those that it reads by itself.
+    """
+
+    query_parameters: tuple[str, ...] = ()
+    # Those of GET alone.
+    read_parameters: tuple[str, ...] = ()
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    # The parameters that were sent by another name.
+    sent_aliases: ClassVar[dict[str, str]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.query_params and hasattr(self, str(request.method).lower()):
+            self.sent_aliases = check_parameters(request, self)  # type: ignore[misc]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Name parameters in errors as the client named them."""
+        if self.sent_aliases and isinstance(exc, ValidationError) and isinstance(exc.detail, dict):
+            exc.detail = {self.sent_aliases.get(n, n): error for n, error in exc.detail.items()}
+        return super().handle_exception(exc)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.setdefault("Cache-Control", "no-store")
+        return response
