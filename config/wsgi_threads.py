@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import structlog
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from common.api.exceptions import ServiceUnavailable
 from common.api.problems import problem_response
 from common.middleware import RequestLogMiddleware
+from common.redaction import redacted_message
 from config.request_bodies import (
     PERIOD_S,
     BodyReceiver,
@@ -25,6 +27,8 @@ from config.request_bodies import (
     Receive,
     TooManyBodies,
 )
+
+log = structlog.get_logger(__name__)
 
 Scope = dict[str, Any]
 Environ = dict[str, Any]
@@ -121,7 +125,11 @@ class WsgiThreads:
 
     def _run(self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop) -> Answer | None:
         start: list[Any] = []
-        response = self._application(environ, lambda *arguments: start.extend(arguments))
+        try:
+            response = self._application(environ, lambda *arguments: start.extend(arguments))
+        except Exception as error:  # Django could not even build its request object
+            log.warning("unreadable_request", error=redacted_message(error))
+            return refuse(environ | {"CONTENT_TYPE": "", "QUERY_STRING": ""}, 400)
         status, headers = int(start[0].partition(" ")[0]), start[1]
         try:
             if not response.streaming:

@@ -26,6 +26,7 @@ UNOWNED_MODELS = {
     "common.Invalidation": "names a cache namespace",
     "common.IdempotencyRecord": "is scoped by the user in its key and never shown",
     "common.AppliedMigration": "describes the schema of the database",
+    "common.PendingRestore": "names the folder of a restore that is not finished",
     "common.Turn": "orders the jobs of companies and people and is never shown",
 }
 # Reading these is public; writing needs authentication.

@@ -137,7 +137,7 @@ class TestAliases:
         for text in ("Alpha text.", "Beta text."):
             client.post("/api/v1/notes", {"raw_text": text})
         items = client.get("/api/v1/notes", {"q": "beta", "sort_by": "title"}).json()["items"]
-        assert [item["raw_text"] for item in items] == ["Beta text."]
+        assert [item["excerpt"] for item in items] == ["Beta text."]
 
     def test_sort_order_is_the_direction(self, client: APIClient) -> None:
         for title in "bca":

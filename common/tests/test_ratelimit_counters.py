@@ -22,7 +22,7 @@ def window(key: str, limit: int, seconds: int = 60, **other_keys: str) -> Window
 
 
 def count_request(limiter: RateLimiter, *windows: Window) -> RateLimitDecision:
-    decision = limiter.count_request(windows, use_local_fallback=True)
+    decision = limiter.count_request(windows)
     assert decision is not None
     return decision
 

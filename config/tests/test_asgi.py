@@ -65,6 +65,7 @@ class Client:
         target: str,
         parts: Iterable[Any] = (),
         headers: Iterable[tuple[bytes, bytes]] = (),
+        query: bytes = b"",
     ) -> Response:
         messages: list[dict[str, Any]] = []
 
@@ -75,7 +76,7 @@ class Client:
             "type": "http",
             "method": method,
             "path": target,
-            "query_string": b"",
+            "query_string": query,
             "http_version": "1.1",
             "scheme": "http",
             "server": ("127.0.0.1", 8000),
@@ -230,6 +231,12 @@ def test_a_streamed_response_arrives_whole_and_in_large_parts(client: Client) ->
         "http.response.start",
         *["http.response.body"] * 3,
     ]
+
+
+def test_a_charset_that_decodes_no_query_is_refused(client: Client) -> None:
+    headers = [(b"content-type", b"text/plain; charset=zip")]
+    response = asyncio.run(client.send("GET", "/echo", (), headers, query=b"a=1"))
+    assert (response.status, response.json()["code"]) == (400, "bad_request")
 
 
 def test_header_names_with_underscores_are_dropped(client: Client) -> None:
