@@ -35,17 +35,19 @@ from config.local.run import read_procfile
 
 DATABASE = "bench_fairness"
 PROCESSES = ("worker", "mail", "beat")
-ROUNDS = 10
+ROUNDS = 15
 MAX_RATIO = 2.0
 TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.005
 SMTP_SECONDS = 0.2
 PARTS = "pump valve sensor fan contract report budget".split()
 EVENTS = "failed in hall two,was replaced on Monday,arrived late,needs an engineer".split(",")
+# About 5,000 characters, as the minutes of a meeting have.
 NOTE = " ".join(
     f"The {part} of machine {number} {event}."
-    for number, event in enumerate(EVENTS, 1)
+    for number in range(1, 5)
     for part in PARTS
+    for event in EVENTS
 )
 CLAIM_BACKLOG = 100_000
 CLAIM_ROUNDS = 50

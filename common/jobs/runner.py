@@ -58,16 +58,16 @@ class Heartbeat:
 def run(model: type[Job], pk: Any) -> Job | None:
     """Run one job, chosen by its id; return `None` if it could not be claimed."""
     job = model.objects.claim(pk)
-    return job and run_claimed(job)
+    return job and _run_claimed(job)
 
 
 def run_next(model: type[Job], queue: str) -> Job | None:
     """Run the job of `queue` whose turn it is; return `None` if no job is due."""
     job = model.objects.claim_next(queue)
-    return job and run_claimed(job)
+    return job and _run_claimed(job)
 
 
-def run_claimed(job: Job) -> Job:
+def _run_claimed(job: Job) -> Job:
     """Do the work of a claimed job and store how it ended."""
     with structlog.contextvars.bound_contextvars(**_log_context(job)):
         wait_s, started = _wait_s(job), time.monotonic()
