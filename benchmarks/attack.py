@@ -8,6 +8,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -285,7 +286,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="Smaller attacks, for CI.")
     options = parser.parse_args()
-    VAR.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(VAR, ignore_errors=True)  # the superuser's password is new in each run
+    VAR.mkdir(parents=True)
     results = []
     with LocalServices(VAR) as services, run_bureau(services) as bureau:
         for attack in ATTACKS:
