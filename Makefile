@@ -54,8 +54,9 @@ bench-uploads: $(VENV)/bench.stamp ## Upload sessions side by side with rclone, 
 bench-fairness: $(VENV)/bench.stamp ## What one company's 1,000 queued jobs cost another, with real workers
 	$(BIN)/python -m benchmarks.fairness --claims $(BENCH)
 
-attack: $(VENV)/test.stamp ## Attack a web server, and compare its answers with those of an idle one
-	$(BIN)/python -m benchmarks.attack $(ATTACK)
+attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with those of an idle one (SHORT=1)
+	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
+	$(BIN)/python -m benchmarks.fairness $(if $(SHORT),--queued 200 --rounds 7 --max-ratio 4)
 
 chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, and 5 GB of disk
 	$(BIN)/pytest uploads/tests/chaos.py --capture=no

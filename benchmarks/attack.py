@@ -1,7 +1,7 @@
 """Attack a running web server, and compare its answers with those of the idle server.
 
-`make attack` prints a table and fails if an attack does more harm than its limit. With `--short`,
-as in CI, it is over in a minute.
+`make attack` prints a table and fails if an attack does more harm than its limit. `--short` is for
+CI: smaller attacks, and twice the limits of times, because other work runs on the same machine.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any
 from urllib.error import HTTPError
@@ -309,6 +309,8 @@ def main() -> int:
     with LocalServices(VAR) as services, run_bureau(services) as bureau:
         for attack in ATTACKS:
             for result in attack(bureau, is_short=options.short):
+                if options.short and "time" in result.figure:
+                    result = replace(result, limit=2 * result.limit)
                 print_result(result)
                 results.append(result)
     return int(any(result.value > result.limit for result in results))
