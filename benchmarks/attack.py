@@ -160,6 +160,20 @@ def attack_with_stalled_bodies(bureau: Bureau, *, is_short: bool) -> Iterator[Re
         yield Result("30 stalled bodies", "seconds until closed", time.monotonic() - started, 15)
 
 
+def attack_with_large_bodies_that_never_arrive(
+    bureau: Bureau, *, is_short: bool
+) -> Iterator[Result]:
+    form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 20000000"
+    head = f"POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\n{form}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect()) for _ in range(600)]
+        for connection in connections:
+            connection.sendall(head)
+        name = "600 absent bodies of 20 MB"
+        yield Result(name, "time of /health", bureau.slowdown(), MAX_SLOWDOWN)
+        yield Result(name, "refused sign-ins", refused_sign_ins(), 0)
+
+
 def attack_with_idle_connections(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
     half = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
     with ExitStack() as stack:
@@ -218,6 +232,7 @@ ATTACKS = [
     attack_with_nested_json,
     attack_with_long_names,
     attack_with_stalled_bodies,
+    attack_with_large_bodies_that_never_arrive,
     attack_with_idle_connections,
     attack_with_long_notes,
     attack_the_cache,

@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
-from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, drain_request_body, is_too_large
+from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, parse_content_length
 from common.api.text import shorten
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
@@ -158,11 +158,10 @@ class AnonymousFormMiddleware:
     def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
         if (
             getattr(view, "csrf_exempt", False)
-            or not is_too_large(request, SIGN_IN_MAX_BODY_BYTES)
+            or parse_content_length(request) <= SIGN_IN_MAX_BODY_BYTES
             or request.user.is_authenticated
         ):
             return None
-        drain_request_body(request)
         detail = f"The request body is too large: at most {SIGN_IN_MAX_BODY_BYTES:,} bytes."
         return problem_response(413, detail=detail)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from django.conf import settings
@@ -35,12 +35,14 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Any]
+T = TypeVar("T")
 
-MAX_UNANSWERED_REQUESTS = 256
+MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads
 # A multipart body is a little larger than its file.
 MAX_STORED_BYTES = 1_000_000 + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
 )
+MAX_DISCARDED_BYTES = 128 * 1024 * 1024
 MIN_SENT_BYTES = 64 * 1024
 BASE_ENVIRON: Environ = {
     "SCRIPT_NAME": "",
@@ -64,6 +66,25 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class ThreadPool:
+    """Threads that run requests, and a limit of the requests that run or wait for a thread."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(threads, name)
+        self._unanswered = 0
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function in a thread; raise `Overloaded` if too many requests wait."""
+        if self._unanswered >= MAX_UNANSWERED_REQUESTS:
+            raise Overloaded
+        self._unanswered += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, function, *arguments)
+        finally:
+            self._unanswered -= 1
+
+
 class WsgiThreads:
     """An ASGI application that runs Django's WSGI application in `threads` threads.
 
@@ -75,10 +96,9 @@ class WsgiThreads:
     ) -> None:
         self._application = application
         self._period_s = period_s
-        self._threads = ThreadPoolExecutor(threads, "request")
-        self._threads_for_large_bodies = ThreadPoolExecutor(threads, "large-body")
+        self._threads = ThreadPool(threads, "request")
+        self._threads_for_large_bodies = ThreadPool(threads, "large-body")
         self._bodies = BodyStore()
-        self._unanswered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -107,13 +127,12 @@ class WsgiThreads:
             threads = self._threads
             environ |= await self._receive_body(environ, receiver)
         with environ["wsgi.input"]:
-            if self._unanswered >= MAX_UNANSWERED_REQUESTS:
-                raise Overloaded
-            self._unanswered += 1
-            try:
-                return await loop.run_in_executor(threads, self._run, environ, send, loop)
-            finally:
-                self._unanswered -= 1
+            answer = await threads.run(self._run, environ, send, loop)
+        # Most clients read the response only after they have sent the whole body. One that sent
+        # `Expect` waits for the response, and does not send the body of a refused request.
+        if answer and environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
+            await receiver.discard(max_bytes=MAX_DISCARDED_BYTES)
+        return answer
 
     async def _receive_body(self, environ: Environ, receiver: BodyReceiver) -> Environ:
         """Return the environ of a stored body; that of a chunked body has its length, too."""

@@ -26,7 +26,6 @@ from rest_framework.views import set_rollback
 
 from common.api import db_errors
 from common.api.exceptions import RequestTimeout, RequestTooLarge, ServiceUnavailable
-from common.api.request_body import drain_request_body
 from common.api.text import shorten, shorten_message
 from common.logs import current_request_id
 from common.ratelimit.throttles import count_rejected_request
@@ -107,8 +106,6 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     error = _as_api_exception(exc)
     if error is None:
         return None
-    if isinstance(exc, RequestDataTooBig):
-        drain_request_body(context["request"]._request)
     error = count_rejected_request(error, context)
     set_rollback()
     document, headers = _error_document(error), _error_headers(error)
