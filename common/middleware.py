@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
+from common.api.exceptions import ResponseTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, parse_content_length
 from common.api.text import shorten
@@ -144,7 +144,7 @@ class CharsetMiddleware:
 
 
 class AnonymousFormMiddleware:
-    """Refuses large forms of strangers, before `CsrfViewMiddleware` parses them for its token.
+    """Refuses large forms without a sign-in, before `CsrfViewMiddleware` parses their token.
 
     Views without that check, like those of the API, have limits of their own.
     """
@@ -192,7 +192,7 @@ class ProblemDetailsMiddleware:
                 return problem_response(408)
             case RequestDataTooBig():
                 return problem_response(413)
-            case AnswerTooLarge():  # raised while the response was rendered
+            case ResponseTooLarge():  # raised while the response was rendered
                 return problem_response(400, detail=str(error.detail), code=error.default_code)
         return None
 

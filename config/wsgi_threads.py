@@ -55,11 +55,11 @@ BASE_ENVIRON: Environ = {
 
 
 class Overloaded(Exception):
-    """As many requests wait for a thread as may wait."""
+    """More than `MAX_UNANSWERED_REQUESTS` requests would wait for a thread."""
 
 
-class Answer(NamedTuple):
-    """A complete response."""
+class CompleteResponse(NamedTuple):
+    """A response whose whole body is known; others are streamed."""
 
     status: int
     headers: Headers
@@ -106,18 +106,20 @@ class WsgiThreads:
         environ = build_environ(scope)
         try:
             receiver = BodyReceiver(receive, period_s=self._period_s)
-            answer = await self._answer(environ, receiver, send)
+            response = await self._respond(environ, receiver, send)
         except ClientDisconnected:
             return
         except ClientTooSlow:
-            answer = refuse(environ, 408)
+            response = refuse(environ, 408)
         except (Overloaded, TooManyBodies):
-            answer = refuse(environ, 503)
-        if answer:
-            await send(start_message(answer.status, answer.headers))
-            await send({"type": "http.response.body", "body": answer.body})
+            response = refuse(environ, 503)
+        if response:
+            await send(start_message(response.status, response.headers))
+            await send({"type": "http.response.body", "body": response.body})
 
-    async def _answer(self, environ: Environ, receiver: BodyReceiver, send: Send) -> Answer | None:
+    async def _respond(
+        self, environ: Environ, receiver: BodyReceiver, send: Send
+    ) -> CompleteResponse | None:
         """Return the response, or None if it was streamed."""
         loop = asyncio.get_running_loop()
         if int(environ.get("CONTENT_LENGTH") or 0) > MAX_STORED_BYTES:
@@ -127,22 +129,24 @@ class WsgiThreads:
             threads = self._threads
             environ |= await self._receive_body(environ, receiver)
         with environ["wsgi.input"]:
-            answer = await threads.run(self._run, environ, send, loop)
+            response = await threads.run(self._run, environ, send, loop)
         # Most clients read the response only after they have sent the whole body. One that sent
         # `Expect` waits for the response, and does not send the body of a refused request.
-        if answer and environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
+        if response and environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
             await receiver.discard(max_bytes=MAX_DISCARDED_BYTES)
-        return answer
+        return response
 
     async def _receive_body(self, environ: Environ, receiver: BodyReceiver) -> Environ:
-        """Return the environ of a stored body; that of a chunked body has its length, too."""
+        """Store the body; return its entries for the environ, with the length of a chunked one."""
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         if not is_chunked and not environ.get("CONTENT_LENGTH"):
             return {"wsgi.input": io.BytesIO()}
         file, size = await self._bodies.receive(receiver, max_bytes=MAX_STORED_BYTES + 1)
         return {"wsgi.input": file} | ({"CONTENT_LENGTH": str(size)} if is_chunked else {})
 
-    def _run(self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop) -> Answer | None:
+    def _run(
+        self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop
+    ) -> CompleteResponse | None:
         start: list[Any] = []
         try:
             response = self._application(environ, lambda *arguments: start.extend(arguments))
@@ -152,7 +156,7 @@ class WsgiThreads:
         status, headers = int(start[0].partition(" ")[0]), start[1]
         try:
             if not response.streaming:
-                return Answer(status, headers, b"".join(response))
+                return CompleteResponse(status, headers, b"".join(response))
             for message in stream_messages(status, headers, response):
                 asyncio.run_coroutine_threadsafe(_send(send, message), loop).result()
         finally:
@@ -161,7 +165,7 @@ class WsgiThreads:
 
 
 async def _send(send: Send, message: dict[str, Any]) -> None:
-    """Send a message; the server's own `send` returns an awaitable that is no coroutine."""
+    """Send a message, as a coroutine: the server's own `send` only returns an awaitable."""
     await send(message)
 
 
@@ -217,7 +221,7 @@ def stream_messages(
     yield {"type": "http.response.body", "body": bytes(unsent)}
 
 
-def refuse(environ: Environ, status: int) -> Answer:
+def refuse(environ: Environ, status: int) -> CompleteResponse:
     """Return and log the response to a request that Django does not handle."""
 
     def respond(request: HttpRequest) -> HttpResponse:
@@ -228,4 +232,4 @@ def refuse(environ: Environ, status: int) -> Answer:
         return response
 
     response = RequestLogMiddleware(respond)(WSGIRequest(environ | {"wsgi.input": io.BytesIO()}))
-    return Answer(response.status_code, list(response.items()), response.content)
+    return CompleteResponse(response.status_code, list(response.items()), response.content)

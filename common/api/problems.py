@@ -37,7 +37,8 @@ CONTENT_TYPE = "application/problem+json"
 BYTES_PER_MB = 1024 * 1024
 # Errors named in the `detail` sentence; the `errors` list has all of them.
 MAX_ERRORS_IN_DETAIL = 5
-# The name, also if letters of it are percent-encoded.
+# Finds queries that may have the parameter `format`, whose name can be percent-encoded. Parsing
+# each query would take longer.
 FORMAT_NAME = re.compile(r"(^|&)(?=[^=&]*%|format)[^=&]*=")
 CODES = {
     400: "bad_request",

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 # A description of 20,000 characters, each of them written as two `\uXXXX`, and other fields.
 DEFAULT_MAX_BODY_BYTES = 512 * 1024
-# Passwords, names and tokens; strangers may send these bodies.
+# Passwords, names and tokens. These bodies need no sign-in.
 SIGN_IN_MAX_BODY_BYTES = 16 * 1024
 
 

@@ -73,7 +73,7 @@ class TestSize:
         assert document["detail"] == "The request body is too large: at most 16,384 bytes."
 
     @pytest.mark.parametrize("url", ["/admin/login/", "/admin/notes/note/add/", "/password/x"])
-    def test_a_page_takes_16_kb_of_a_stranger(self, client: Client, url: str) -> None:
+    def test_a_page_takes_16_kb_without_a_sign_in(self, client: Client, url: str) -> None:
         # With the cookie, Django would look for its token in the form.
         client.cookies["csrftoken"] = "x" * 32
         kind = "application/x-www-form-urlencoded"
