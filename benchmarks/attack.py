@@ -1,7 +1,7 @@
 """Attack a running web server, and compare its answers with those of the idle server.
 
-`make attack` prints a table and fails if an attack does more harm than its limit. With `--short`,
-as in CI, it is over in a minute.
+`make attack` prints a table and fails if an attack does more harm than its limit. With `--short`
+it takes a minute.
 """
 
 import argparse
@@ -299,7 +299,7 @@ def print_result(result: Result) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="Smaller attacks, for CI.")
+    parser.add_argument("--short", action="store_true", help="Smaller attacks.")
     options = parser.parse_args()
     shutil.rmtree(VAR, ignore_errors=True)  # the superuser's password is new in each run
     VAR.mkdir(parents=True)
