@@ -1,4 +1,4 @@
-"""Check passwords so that neither the answer nor its time tells which accounts exist."""
+"""Check passwords so that neither the response nor its time shows which accounts exist."""
 
 from contextlib import AbstractContextManager, nullcontext
 

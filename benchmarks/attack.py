@@ -240,9 +240,9 @@ ATTACKS = [
 ]
 
 
-def refused_sign_ins(tries: int = 4) -> int:
+def refused_sign_ins(attempts: int = 4) -> int:
     """Return how many correct sign-ins got no token."""
-    return sum(b"access_token" not in sign_in(address=f"198.51.100.{n}") for n in range(tries))
+    return sum(b"access_token" not in sign_in(address=f"198.51.100.{n}") for n in range(attempts))
 
 
 def connect() -> socket.socket:

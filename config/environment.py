@@ -272,7 +272,7 @@ class Environment(FormerSettings):
 
     @property
     def provider_key(self) -> str:
-        """The AI provider's key, or "none" for a server of one's own, which may need none."""
+        """The AI provider's key, or "none" for another server than OpenAI's: it may need no key."""
         key = self.openai_api_key.get_secret_value()
         return key or ("none" if self.openai_base_url != OPENAI_URL else "")
 

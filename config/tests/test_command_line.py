@@ -1,4 +1,4 @@
-"""Management commands fail with a sentence where a server or a setting is at fault."""
+"""Management commands fail with a sentence if a server or a setting can't be used."""
 
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def test_errors_that_an_operator_can_solve_come_with_advice(
     assert advice in sentence
 
 
-def test_a_fault_of_the_program_has_no_sentence() -> None:
+def test_a_bug_of_the_program_has_no_sentence() -> None:
     failure = DatabaseError("no")
     failure.__cause__ = psycopg.errors.SyntaxError("syntax error")
     assert describe_failure(failure) == ""

@@ -1,4 +1,4 @@
-"""A reused summary does not tell an agent that a colleague's private note has the same text."""
+"""A reused summary does not show that a colleague's private note has the same text."""
 
 from datetime import timedelta
 from decimal import Decimal
