@@ -163,12 +163,14 @@ def attack_with_stalled_bodies(bureau: Bureau, *, is_short: bool) -> Iterator[Re
 def attack_with_large_bodies_that_never_arrive(
     bureau: Bureau, *, is_short: bool
 ) -> Iterator[Result]:
-    form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 20000000"
-    head = f"POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\n{form}\r\n\r\n".encode()
+    head = (
+        f"POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.18.{{}}.{{}}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 20000000\r\n\r\n"
+    )
     with ExitStack() as stack:
-        connections = [stack.enter_context(connect()) for _ in range(600)]
-        for connection in connections:
-            connection.sendall(head)
+        for number in range(600):
+            connection = stack.enter_context(connect())
+            connection.sendall(head.format(*divmod(number, 250)).encode())
         name = "600 absent bodies of 20 MB"
         yield Result(name, "time of /health", bureau.slowdown(), MAX_SLOWDOWN)
         yield Result(name, "refused sign-ins", refused_sign_ins(), 0)
