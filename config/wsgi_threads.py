@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from common.api.exceptions import ServiceUnavailable
 from common.api.problems import problem_response
+from common.api.request_body import MAX_FORM_OVERHEAD_BYTES
 from common.middleware import RequestLogMiddleware
 from common.redaction import redacted_message
 from config.request_bodies import (
@@ -38,8 +39,8 @@ WsgiApplication = Callable[[Environ, Callable[..., Any]], Any]
 T = TypeVar("T")
 
 MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads
-# A multipart body is a little larger than its file.
-MAX_STORED_BYTES = 1_000_000 + max(
+# At least the limit of every view: only the beginning of a larger chunked body is stored.
+MAX_STORED_BYTES = MAX_FORM_OVERHEAD_BYTES + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
 )
 MAX_DISCARDED_BYTES = 128 * 1024 * 1024

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 DEFAULT_MAX_BODY_BYTES = 512 * 1024
 # Passwords, names and tokens. These bodies need no sign-in.
 SIGN_IN_MAX_BODY_BYTES = 16 * 1024
+# What a form with a file has besides the file: other fields, boundaries and headers of fields.
+MAX_FORM_OVERHEAD_BYTES = 1024 * 1024
 
 
 def parse_content_length(request: HttpRequest) -> int:
