@@ -20,15 +20,15 @@ from accounts.identifiers import (
 from accounts.models import User
 from accounts.password_checks import check_password
 from accounts.serializer_fields import MAX_PASSWORD_CHARS
-from common.ratelimit.throttles import TooManyTries
+from common.ratelimit.throttles import TooManyAttempts
 
 
 @contextmanager
-def too_many_tries_as_form_error() -> Iterator[None]:
-    """Show the sentence of `TooManyTries` in the form."""
+def too_many_attempts_as_form_error() -> Iterator[None]:
+    """Show the sentence of `TooManyAttempts` in the form."""
     try:
         yield
-    except TooManyTries as error:
+    except TooManyAttempts as error:
         raise forms.ValidationError(str(error.detail), code=error.default_code) from None
 
 
@@ -40,7 +40,7 @@ class AdminLoginForm(AuthenticationForm):
         self.fields["username"].label = "Email or username"
 
     def clean(self) -> dict[str, Any]:
-        with too_many_tries_as_form_error():
+        with too_many_attempts_as_form_error():
             return super().clean()
 
 
@@ -53,7 +53,7 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):
 
     def clean_old_password(self) -> str:
         old_password: str = self.cleaned_data["old_password"]
-        with too_many_tries_as_form_error():
+        with too_many_attempts_as_form_error():
             if not check_password(self.user, old_password, request=self._request):
                 message = self.error_messages["password_incorrect"]
                 raise forms.ValidationError(message, code="password_incorrect")

@@ -29,7 +29,7 @@ class NewEmailValidator(EmailValidator):
     domain_regex = re.compile(
         r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?=[a-z0-9-]*[a-z])[a-z0-9-]{2,63}(?<!-)\Z"
     )
-    literal_regex = re.compile(r"(?!)")
+    literal_regex = re.compile(r"(?!)")  # never matches
 
     def __init__(self) -> None:
         super().__init__(allowlist=[])

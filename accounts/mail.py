@@ -25,8 +25,7 @@ SUBJECTS = {
     MailKind.DEACTIVATED: "Your account was deactivated",
 }
 
-
-# Letters of any script and few digits: no address of a page, and no phone number.
+# Letters of any script and at most four digits, so neither a URL nor a phone number.
 HARMLESS_NAME = re.compile(r"(?!(?:\D*\d){5})(?:[\w&'’,+() -]|\.(?!\w))+")
 MAX_MAILED_NAME_CHARS = 40
 

@@ -1,4 +1,4 @@
-"""Check passwords so that neither the answer nor its time tells which accounts exist."""
+"""Check passwords so that neither the response nor its time shows which accounts exist."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -17,7 +17,7 @@ def check_password(
     """Return whether the password is right and the user may sign in.
 
     A wrong password counts as a failed attempt for the user's id, or for the `identifier` that was
-    entered if there is no such user. Raises `TooManyTries` after too many of them, and
+    entered if there is no such user. Raises `TooManyAttempts` after too many of them, and
     `ServiceUnavailable` if too many passwords are being checked at once.
     """
     account = str(user.pk) if user else normalize_identifier(identifier)

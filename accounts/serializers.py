@@ -272,7 +272,7 @@ class InvitationSerializer(ModelSerializer):
         read_only_fields = ("expires_at", "accepted_at", "revoked_at")
 
     def validate_email(self, email: str) -> str:
-        """Refuse the users of the own company; who has an account elsewhere stays unknown."""
+        """Refuse users of the inviter's company; don't show which accounts other companies have."""
         if self.context["request"].user.company.users.with_identifier(email).exists():
             raise serializers.ValidationError(
                 "A user with this email already exists.", code="unique"

@@ -170,6 +170,22 @@ def attack_with_stalled_bodies(bureau: Bureau, *, is_short: bool) -> Iterator[Re
         yield Result("30 stalled bodies", "seconds until closed", time.monotonic() - started, 15)
 
 
+def attack_with_large_bodies_that_never_arrive(
+    bureau: Bureau, *, is_short: bool
+) -> Iterator[Result]:
+    head = (
+        f"POST {LOGIN} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.18.{{}}.{{}}\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 20000000\r\n\r\n"
+    )
+    with ExitStack() as stack:
+        for number in range(600):
+            connection = stack.enter_context(connect())
+            connection.sendall(head.format(*divmod(number, 250)).encode())
+        name = "600 absent bodies of 20 MB"
+        yield Result(name, "time of /health", bureau.slowdown(), MAX_SLOWDOWN)
+        yield Result(name, "refused sign-ins", refused_sign_ins(), 0)
+
+
 def attack_with_idle_connections(bureau: Bureau, *, is_short: bool) -> Iterator[Result]:
     half = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
     with ExitStack() as stack:
@@ -233,6 +249,7 @@ ATTACKS = [
     attack_with_nested_json,
     attack_with_long_names,
     attack_with_stalled_bodies,
+    attack_with_large_bodies_that_never_arrive,
     attack_with_idle_connections,
     attack_with_long_notes,
     attack_the_cache,
@@ -240,9 +257,9 @@ ATTACKS = [
 ]
 
 
-def refused_sign_ins(tries: int = 4) -> int:
+def refused_sign_ins(attempts: int = 4) -> int:
     """Return how many correct sign-ins got no token."""
-    return sum(b"access_token" not in sign_in() for _ in range(tries))
+    return sum(b"access_token" not in sign_in() for _ in range(attempts))
 
 
 def connect() -> socket.socket:
@@ -301,7 +318,7 @@ def print_result(result: Result) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="Smaller attacks, for CI.")
+    parser.add_argument("--short", action="store_true", help="Smaller attacks.")
     options = parser.parse_args()
     shutil.rmtree(VAR, ignore_errors=True)  # the superuser's password is new in each run
     VAR.mkdir(parents=True)

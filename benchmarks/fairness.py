@@ -189,7 +189,7 @@ def time_password_mail(user: Any) -> float:
     """Return the seconds from requesting a password reset to the sent mail."""
     from accounts.models import Mail, PasswordReset
 
-    Mail.objects.filter(user=user).delete()  # A user gets five such mails an hour.
+    Mail.objects.filter(user=user).delete()  # A user gets three such mails a day.
     start = time.perf_counter()
     reset = PasswordReset.objects.enqueue(email=user.email)
     _wait_until_completed(Mail.objects.filter(password_reset=reset))

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.shortcuts import render
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from common.api.exceptions import AnswerTooLarge, ServiceUnavailable
+from common.api.exceptions import ResponseTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
-from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, drain_request_body, is_too_large
+from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, parse_content_length
 from common.api.text import shorten
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
@@ -144,7 +144,7 @@ class CharsetMiddleware:
 
 
 class AnonymousFormMiddleware:
-    """Refuses large forms of strangers, before `CsrfViewMiddleware` parses them for its token.
+    """Refuses large forms without a sign-in, before `CsrfViewMiddleware` parses their token.
 
     Views without that check, like those of the API, have limits of their own.
     """
@@ -158,11 +158,10 @@ class AnonymousFormMiddleware:
     def process_view(self, request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
         if (
             getattr(view, "csrf_exempt", False)
-            or not is_too_large(request, SIGN_IN_MAX_BODY_BYTES)
+            or parse_content_length(request) <= SIGN_IN_MAX_BODY_BYTES
             or request.user.is_authenticated
         ):
             return None
-        drain_request_body(request)
         detail = f"The request body is too large: at most {SIGN_IN_MAX_BODY_BYTES:,} bytes."
         return problem_response(413, detail=detail)
 
@@ -193,7 +192,7 @@ class ProblemDetailsMiddleware:
                 return problem_response(408)
             case RequestDataTooBig():
                 return problem_response(413)
-            case AnswerTooLarge():  # raised while the response was rendered
+            case ResponseTooLarge():  # raised while the response was rendered
                 return problem_response(400, detail=str(error.detail), code=error.default_code)
         return None
 

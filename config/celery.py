@@ -67,7 +67,7 @@ def _serve_metrics(**_: Any) -> None:
 
 
 @worker_init.connect
-def _share_memory(sender: Any, **_: Any) -> None:
+def _preload_before_fork(sender: Any, **_: Any) -> None:
     """Load what jobs need before the fork, so that the children share its memory."""
     from common import ai
 

@@ -1,4 +1,4 @@
-"""Run a management command: on the right database, and with sentences for its failures."""
+"""Run management commands, with a sentence instead of a traceback for an unusable database."""
 
 import sys
 from contextlib import nullcontext
@@ -8,9 +8,9 @@ from django.core.management import BaseCommand, ManagementUtility
 from common.postgres.failures import exit_on_database_errors
 from config.local import LocalServiceError, LocalServices
 
-# These read or change rows, so they need the schema that the migrations of this version make.
+# Commands that read or change rows: they need the schema that the migrations of this version make.
 # `migrate` and `check --database` compare it themselves, and so does each server when it starts.
-COMMANDS_WITH_ROWS = frozenset(
+DATABASE_COMMANDS = frozenset(
     {
         "backup",
         "changepassword",
@@ -34,8 +34,9 @@ class CommandLine(ManagementUtility):
     """Django's command line, which refuses a database that other migrations made."""
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
+        # `help NAME` and `NAME --help` fetch the command too, and need no database.
         is_help = self.argv[1:2] != [subcommand] or {"-h", "--help"} & set(self.argv)
-        if subcommand in COMMANDS_WITH_ROWS and not is_help:
+        if subcommand in DATABASE_COMMANDS and not is_help:
             from common.migration_checksums import find_incompatibility
 
             if error := find_incompatibility():

@@ -26,9 +26,9 @@ from pydantic_settings import (
 )
 
 from config import server_urls
-from config.former_settings import FORMER_NAMES, FormerSettings, rename
+from config.former_settings import FormerSettings, find_former_name, rename
 from config.setting_checks import (
-    find_half_set_settings,
+    find_incomplete_settings,
     find_missing_servers,
     find_notices,
     find_production_problems,
@@ -216,7 +216,7 @@ class Environment(FormerSettings):
 
     @model_validator(mode="after")
     def _derive_and_check(self) -> Self:
-        problems = list(find_half_set_settings(self))
+        problems = list(find_incomplete_settings(self))
         self._build_urls()
         is_derived = self.debug is None
         if is_derived:
@@ -262,7 +262,7 @@ class Environment(FormerSettings):
 
     @property
     def may_embed_servers(self) -> bool:
-        """Whether this clone's own servers may stand in for servers without an address."""
+        """Whether this clone's own servers are used where no address is set."""
         return bool(self.debug if self.embedded_servers is None else self.embedded_servers)
 
     @property
@@ -272,7 +272,7 @@ class Environment(FormerSettings):
 
     @property
     def provider_key(self) -> str:
-        """The AI provider's key, or "none" for a server of one's own, which may need none."""
+        """The AI provider's key, or "none" for another server than OpenAI's: it may need no key."""
         key = self.openai_api_key.get_secret_value()
         return key or ("none" if self.openai_base_url != OPENAI_URL else "")
 
@@ -376,7 +376,7 @@ def _sentences(error: ValidationError) -> str:
 
 def _name_as_set(field: str) -> str:
     """Return the name of a field in the environment: its former name if only that is set."""
-    former = {new: old for old, new in FORMER_NAMES.items()}.get(field, "").upper()
+    former = find_former_name(field).upper()
     return former if former and is_set(former) and not is_set(field.upper()) else field.upper()
 
 

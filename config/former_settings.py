@@ -1,4 +1,4 @@
-"""The names of the five earlier services that Bureau calls otherwise.
+"""The settings of the five earlier services that have other names in Bureau.
 
 A new name takes precedence over its former name.
 """
@@ -59,7 +59,7 @@ class FormerSettings(BaseSettings):
 
 
 def rename(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with each new name that only its former name gives."""
+    """Return the values; a former name also sets its new name, unless that is set too."""
     renamed = {
         name: values[former]
         for former, name in FORMER_NAMES.items()
@@ -68,9 +68,14 @@ def rename(values: dict[str, Any]) -> dict[str, Any]:
     return values | renamed
 
 
+def find_former_name(field: str) -> str:
+    """Return the former name of a field, or an empty string."""
+    return {new: former for former, new in FORMER_NAMES.items()}.get(field, "")
+
+
 def name_of(settings: BaseSettings, field: str, *, is_former: bool = False) -> str:
-    """Return the name by which a field was set; its former one also if `is_former`."""
-    former = {new: old for old, new in FORMER_NAMES.items()}.get(field, "")
+    """Return the name by which a field was set, in upper case; with `is_former` its former one."""
+    former = find_former_name(field)
     is_former = is_former or former in settings.model_fields_set
     return (former if former and is_former else field).upper()
 

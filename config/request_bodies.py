@@ -7,6 +7,7 @@ is too large to be stored first, such as a large file, is read by the thread tha
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -43,7 +44,7 @@ class BodyReceiver:
         self._start_period()
 
     def _start_period(self) -> None:
-        self._deadline = asyncio.get_running_loop().time() + self._period_s
+        self._remaining_s = self._period_s
         self._bytes_in_period = 0
 
     async def read(self) -> bytes:
@@ -52,11 +53,7 @@ class BodyReceiver:
         Raises `ClientTooSlow` or `ClientDisconnected`.
         """
         while not self._is_complete:
-            try:
-                async with asyncio.timeout_at(self._deadline):
-                    message = await self._receive()
-            except TimeoutError:
-                raise ClientTooSlow from None
+            message = await self._wait_for_message()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             self._is_complete = not message.get("more_body", False)
@@ -64,6 +61,25 @@ class BodyReceiver:
                 self._count(chunk)
                 return bytes(chunk)
         return b""
+
+    async def discard(self, *, max_bytes: int) -> None:
+        """Read the rest of the body, but stop after `max_bytes` or at a slow or absent client."""
+        size = 0
+        with suppress(ClientTooSlow, ClientDisconnected):
+            while size < max_bytes and (chunk := await self.read()):
+                size += len(chunk)
+
+    async def _wait_for_message(self) -> dict[str, Any]:
+        """Return the next message; only the time of waiting for the client counts."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._remaining_s):
+                return await self._receive()
+        except TimeoutError:
+            raise ClientTooSlow from None
+        finally:
+            self._remaining_s -= loop.time() - started
 
     def _count(self, chunk: bytes) -> None:
         self._bytes_in_period += len(chunk)

@@ -1,4 +1,4 @@
-"""Settings that need each other: what stops the start, and what a start says in one line."""
+"""Checks of several settings together: problems that stop the start, and notices."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MIN_PROMPT_TOKENS = 1000
 GENERATE_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"  # noqa: S105
 
 
-def find_half_set_settings(env: Environment) -> Iterator[str]:
-    """Yield a sentence for each setting that has no effect without another one."""
+def find_incomplete_settings(env: Environment) -> Iterator[str]:
+    """Yield a sentence for each setting that can't work with the others or without another one."""
     if not env.database_url:
         yield from _find_missing_parts(
             env, "DATABASE_URL", ["postgres_host", "postgres_user", "postgres_db"]
@@ -32,7 +32,7 @@ def find_half_set_settings(env: Environment) -> Iterator[str]:
         yield "Set both S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY, or neither."
     existing = next(path for path in (env.var_dir, *env.var_dir.parents) if path.exists())
     if not existing.is_dir():
-        yield f"VAR_DIR can't be a folder: {existing} is none."
+        yield f"VAR_DIR can't be created: {existing} is not a folder."
     if env.openai_max_tokens + MIN_PROMPT_TOKENS > env.openai_context_tokens:
         yield (
             "OPENAI_MAX_TOKENS leaves no room for a text: it must be at least"
@@ -58,6 +58,7 @@ def _find_missing_parts(env: Environment, url: str, needed: list[str]) -> Iterat
 
 
 def find_missing_servers(env: Environment) -> Iterator[str]:
+    """Yield a sentence for each server that has no address and can't be this clone's own."""
     if env.uses_local_postgres and not env.may_embed_servers:
         yield "DATABASE_URL is missing: set it to postgresql://user:password@host:5432/name."
     if env.uses_local_valkey and not env.may_embed_servers:
@@ -100,7 +101,7 @@ def find_notices(env: Environment) -> Iterator[str]:
         )
     yield from env.former_notices()
     if "openai_model" in env.model_fields_set and not env.provider_key:
-        yield "OPENAI_MODEL is not used: without OPENAI_API_KEY the embedded summariser is."
+        yield "OPENAI_MODEL is not used: without OPENAI_API_KEY, the embedded summariser is used."
     if env.upload_storage == "folder" and (env.s3_endpoint_url or env.s3_access_key_id):
         yield "S3_ENDPOINT_URL and S3_ACCESS_KEY_ID are not used: UPLOAD_STORAGE is folder."
     if env.upload_storage == "s3" and not env.s3_buckets:

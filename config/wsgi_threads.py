@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from django.conf import settings
@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from common.api.exceptions import ServiceUnavailable
 from common.api.problems import problem_response
+from common.api.request_body import MAX_FORM_OVERHEAD_BYTES
 from common.middleware import RequestLogMiddleware
 from common.redaction import redacted_message
 from config.request_bodies import (
@@ -35,12 +36,14 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Any]
+T = TypeVar("T")
 
-MAX_UNANSWERED_REQUESTS = 256
-# A multipart body is a little larger than its file.
-MAX_STORED_BYTES = 1_000_000 + max(
+MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads
+# At least the limit of every view: only the beginning of a larger chunked body is stored.
+MAX_STORED_BYTES = MAX_FORM_OVERHEAD_BYTES + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
 )
+MAX_DISCARDED_BYTES = 128 * 1024 * 1024
 MIN_SENT_BYTES = 64 * 1024
 BASE_ENVIRON: Environ = {
     "SCRIPT_NAME": "",
@@ -53,15 +56,34 @@ BASE_ENVIRON: Environ = {
 
 
 class Overloaded(Exception):
-    """As many requests wait for a thread as may wait."""
+    """More than `MAX_UNANSWERED_REQUESTS` requests would wait for a thread."""
 
 
-class Answer(NamedTuple):
-    """A complete response."""
+class CompleteResponse(NamedTuple):
+    """A response whose whole body is known; others are streamed."""
 
     status: int
     headers: Headers
     body: bytes
+
+
+class ThreadPool:
+    """Threads that run requests, and a limit of the requests that run or wait for a thread."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._executor = ThreadPoolExecutor(threads, name)
+        self._unanswered = 0
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function in a thread; raise `Overloaded` if too many requests wait."""
+        if self._unanswered >= MAX_UNANSWERED_REQUESTS:
+            raise Overloaded
+        self._unanswered += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, function, *arguments)
+        finally:
+            self._unanswered -= 1
 
 
 class WsgiThreads:
@@ -75,10 +97,9 @@ class WsgiThreads:
     ) -> None:
         self._application = application
         self._period_s = period_s
-        self._threads = ThreadPoolExecutor(threads, "request")
-        self._threads_for_large_bodies = ThreadPoolExecutor(threads, "large-body")
+        self._threads = ThreadPool(threads, "request")
+        self._threads_for_large_bodies = ThreadPool(threads, "large-body")
         self._bodies = BodyStore()
-        self._unanswered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -86,18 +107,20 @@ class WsgiThreads:
         environ = build_environ(scope)
         try:
             receiver = BodyReceiver(receive, period_s=self._period_s)
-            answer = await self._answer(environ, receiver, send)
+            response = await self._respond(environ, receiver, send)
         except ClientDisconnected:
             return
         except ClientTooSlow:
-            answer = refuse(environ, 408)
+            response = refuse(environ, 408)
         except (Overloaded, TooManyBodies):
-            answer = refuse(environ, 503)
-        if answer:
-            await send(start_message(answer.status, answer.headers))
-            await send({"type": "http.response.body", "body": answer.body})
+            response = refuse(environ, 503)
+        if response:
+            await send(start_message(response.status, response.headers))
+            await send({"type": "http.response.body", "body": response.body})
 
-    async def _answer(self, environ: Environ, receiver: BodyReceiver, send: Send) -> Answer | None:
+    async def _respond(
+        self, environ: Environ, receiver: BodyReceiver, send: Send
+    ) -> CompleteResponse | None:
         """Return the response, or None if it was streamed."""
         loop = asyncio.get_running_loop()
         if int(environ.get("CONTENT_LENGTH") or 0) > MAX_STORED_BYTES:
@@ -107,23 +130,24 @@ class WsgiThreads:
             threads = self._threads
             environ |= await self._receive_body(environ, receiver)
         with environ["wsgi.input"]:
-            if self._unanswered >= MAX_UNANSWERED_REQUESTS:
-                raise Overloaded
-            self._unanswered += 1
-            try:
-                return await loop.run_in_executor(threads, self._run, environ, send, loop)
-            finally:
-                self._unanswered -= 1
+            response = await threads.run(self._run, environ, send, loop)
+        # Most clients read the response only after they have sent the whole body. One that sent
+        # `Expect` waits for the response, and does not send the body of a refused request.
+        if response and environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
+            await receiver.discard(max_bytes=MAX_DISCARDED_BYTES)
+        return response
 
     async def _receive_body(self, environ: Environ, receiver: BodyReceiver) -> Environ:
-        """Return the environ of a stored body; that of a chunked body has its length, too."""
+        """Store the body; return its entries for the environ, with the length of a chunked one."""
         is_chunked = "HTTP_TRANSFER_ENCODING" in environ
         if not is_chunked and not environ.get("CONTENT_LENGTH"):
             return {"wsgi.input": io.BytesIO()}
         file, size = await self._bodies.receive(receiver, max_bytes=MAX_STORED_BYTES + 1)
         return {"wsgi.input": file} | ({"CONTENT_LENGTH": str(size)} if is_chunked else {})
 
-    def _run(self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop) -> Answer | None:
+    def _run(
+        self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop
+    ) -> CompleteResponse | None:
         start: list[Any] = []
         try:
             response = self._application(environ, lambda *arguments: start.extend(arguments))
@@ -133,7 +157,7 @@ class WsgiThreads:
         status, headers = int(start[0].partition(" ")[0]), start[1]
         try:
             if not response.streaming:
-                return Answer(status, headers, b"".join(response))
+                return CompleteResponse(status, headers, b"".join(response))
             for message in stream_messages(status, headers, response):
                 asyncio.run_coroutine_threadsafe(_send(send, message), loop).result()
         finally:
@@ -142,7 +166,7 @@ class WsgiThreads:
 
 
 async def _send(send: Send, message: dict[str, Any]) -> None:
-    """Send a message; the server's own `send` returns an awaitable that is no coroutine."""
+    """Send a message, as a coroutine: the server's own `send` only returns an awaitable."""
     await send(message)
 
 
@@ -198,7 +222,7 @@ def stream_messages(
     yield {"type": "http.response.body", "body": bytes(unsent)}
 
 
-def refuse(environ: Environ, status: int) -> Answer:
+def refuse(environ: Environ, status: int) -> CompleteResponse:
     """Return and log the response to a request that Django does not handle."""
 
     def respond(request: HttpRequest) -> HttpResponse:
@@ -209,4 +233,4 @@ def refuse(environ: Environ, status: int) -> Answer:
         return response
 
     response = RequestLogMiddleware(respond)(WSGIRequest(environ | {"wsgi.input": io.BytesIO()}))
-    return Answer(response.status_code, list(response.items()), response.content)
+    return CompleteResponse(response.status_code, list(response.items()), response.content)

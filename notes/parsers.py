@@ -1,9 +1,7 @@
 from rest_framework.parsers import MultiPartParser
 
+from common.api.request_body import MAX_FORM_OVERHEAD_BYTES
 from common.documents.limits import get_limits
-
-# The other fields, and the boundaries and headers between fields.
-MAX_FORM_OVERHEAD_BYTES = 1_048_576
 
 
 class DocumentParser(MultiPartParser):

@@ -1,10 +1,10 @@
-"""Reuse of a summary that only rows have which the user can't see, such as a colleague's note.
+"""Reuse of a summary from rows that the user can't see, such as a colleague's private note.
 
-A company pays once for equal requests, but who repeats a text must not learn that a colleague has
-it. So the user's row looks as if its summary was made for it: `cached` is false, and the tokens and
-cost include those of making the reused summary. Admins, who see the colleague's row too, see the
-reuse and what was paid. The ledger has only what was paid. How soon a summary is there is not
-hidden: no job waits for that.
+A company pays once for equal requests, but a user must not learn that a colleague has the same
+text. So the user's row looks as if its summary was made for it: `cached` is false, and the tokens
+and cost include those of making the reused summary. Admins, who see the colleague's row too, see
+the reuse and what was paid. The ledger has only what was paid. The time until a summary is
+completed is not hidden: that would need an artificial delay.
 """
 
 from copy import copy
@@ -17,7 +17,7 @@ from notes.reused_usage import ReusedUsage
 
 
 def describe_usage(stored: Summary) -> ReusedUsage:
-    """Return what it took to make a stored summary."""
+    """Return the usage of making a stored summary."""
     if stored.reused_usage is not None:
         return stored.reused_usage
     columns = {name: getattr(stored, name) for name in USAGE_FIELDS}

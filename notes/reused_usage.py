@@ -1,4 +1,4 @@
-"""What it took to make a summary that was reused: a JSON column, because only few rows have it."""
+"""The usage of making a summary that was reused: a JSON column, because few rows have it."""
 
 from collections.abc import Mapping
 from decimal import Decimal

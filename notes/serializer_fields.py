@@ -39,7 +39,7 @@ class TextField(StringField):
 
 
 class LoadedTextField(TextField):
-    """A text that is left out of the answer if the query did not load it."""
+    """A text that is left out of the response if the query did not load it."""
 
     def get_attribute(self, instance: models.Model) -> Any:
         if self.source in instance.get_deferred_fields():

@@ -46,7 +46,7 @@ def list_usage(user: User, *, first: date, last: date, model: str = "") -> Rows:
 
 
 def _add_private_reuses(rows: UsageByDay, reuses: QuerySet) -> None:
-    """Add what it took to make the summaries whose reuse is hidden: see `notes.private_reuse`."""
+    """Add the usage of making the summaries whose reuse is hidden; see `notes.private_reuse`."""
     for reuse in reuses:
         usage, row = reuse["private_reuse"], rows[reuse["date"], reuse["model"]]
         row["calls"] += usage["calls"]

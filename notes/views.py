@@ -17,7 +17,7 @@ from accounts.viewsets import CompanyOwnedViewSet, ScopedViewSet
 from common.api.exceptions import Conflict
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
-from common.api.renderers import check_answer_size
+from common.api.renderers import check_response_size
 from common.api.request_body import DEFAULT_MAX_BODY_BYTES
 from notes import services, summary_templates, usage
 from notes.filters import BatchFilter, NoteFilter, SummaryFilter, TemplateFilter
@@ -62,7 +62,7 @@ class NoteViewSet(CompanyOwnedViewSet):
         ids: Any = super().paginate_queryset(queryset.values_list("pk", flat=True))
         notes = Note.objects.filter(pk__in=ids)
         if "raw_text" in (self.requested_fields or ()):
-            check_answer_size(notes.text_bytes())
+            check_response_size(notes.text_bytes())
         else:
             notes = notes.without_text()
         rows = notes.with_own_summary().in_bulk()

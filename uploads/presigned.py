@@ -5,7 +5,6 @@ runs the session reports it. With storage in a folder the URL is one of Bureau. 
 complete body; the file then gets a row and is counted in the session.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models.functions import Now
-from django.http import UnreadablePostError
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.exceptions import ErrorDetail, ParseError, PermissionDenied, ValidationError
@@ -32,10 +30,6 @@ from uploads.transfer.content import ReceivedContent
 from uploads.transfer.stores import Store, store_for
 
 UPLOADED = SessionFile.Status.UPLOADED
-# Concurrent uploads in one server process, which has four threads (see the Procfile).
-MAX_CONCURRENT_UPLOADS = 3
-SLOT_TIMEOUT_S = 2.0
-upload_slots = threading.BoundedSemaphore(MAX_CONCURRENT_UPLOADS)
 _signer = Signer(salt="uploads.presigned")
 
 
@@ -102,7 +96,7 @@ def receive(
     if "Content-Range" in headers:
         raise ParseError("Send the whole file: a part of it (Content-Range) can't be stored.")
     content = PresignedContent(stream, size, upload, BodyDigests(headers))
-    with _api_errors(), _upload_slot(), transaction.atomic():
+    with _api_errors(), transaction.atomic():
         _store_of(upload).put(upload.key, content, owner_id=upload.pk)
         file = _save_file(upload, content)
         record("upload.received", by=upload.user, target=file)
@@ -239,19 +233,8 @@ def _require_new_file(session_id: UUID, key: str) -> None:
 
 
 @contextmanager
-def _upload_slot() -> Iterator[None]:
-    """Limit concurrent uploads, so that one thread stays free for other requests."""
-    if not upload_slots.acquire(timeout=SLOT_TIMEOUT_S):
-        raise ServiceUnavailable("Too many files are being sent at once. Try again soon.")
-    try:
-        yield
-    finally:
-        upload_slots.release()
-
-
-@contextmanager
 def _api_errors() -> Iterator[None]:
-    """Raise the errors of the store and the connection as errors of the API."""
+    """Raise the errors of the store as errors of the API."""
     try:
         yield
     except errors.ContentTooLarge as error:
@@ -260,8 +243,6 @@ def _api_errors() -> Iterator[None]:
         raise ServiceUnavailable(str(error)) from None
     except errors.StoreError as error:
         raise Conflict(str(error)) from None
-    except UnreadablePostError:
-        raise ParseError("The connection closed before the whole body was received.") from None
 
 
 def _closed_error() -> Conflict:

@@ -38,7 +38,7 @@ def get_default_company() -> Company:
 def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Company:
     """Create a company; without a `code`, a free one is generated from its name.
 
-    A given `code` may be one that the operator has prepared, a generated one is never.
+    A given `code` may be one that the operator has prepared; a generated one never is.
     """
     if not fields.get("code"):
         fields["code"] = _generate_free_code(fields["name"])

@@ -47,7 +47,7 @@ def test_a_thread_may_enter_again() -> None:
             stack.enter_context(hashing_slot())
 
 
-def test_a_waiting_thread_is_next() -> None:
+def test_a_waiting_thread_enters_when_the_slot_is_free() -> None:
     entered = threading.Event()
 
     def wait() -> None:
@@ -76,9 +76,7 @@ def test_every_hash_needs_the_slot() -> None:
 
 
 @pytest.mark.django_db
-def test_one_attempt_too_many_gets_503_and_none_is_stuck_afterwards(
-    api: APIClient, owner: User
-) -> None:
+def test_sign_ins_beyond_the_queue_get_503_and_work_afterwards(api: APIClient, owner: User) -> None:
     body = {"username": "owner", "password": PASSWORD}
     with busy_process():
         refused = [api.post(LOGIN, body) for _ in range(12)]
@@ -92,7 +90,7 @@ def test_one_attempt_too_many_gets_503_and_none_is_stuck_afterwards(
 
 
 @pytest.mark.django_db
-def test_other_doors_answer_503_too(api: APIClient, as_user: Any, owner: User) -> None:
+def test_sign_up_and_password_change_get_503_too(api: APIClient, as_user: Any, owner: User) -> None:
     client, sign_up = as_user(owner), {"email": "new@example.org", "password": PASSWORD}
     change = {"current_password": PASSWORD, "new_password": "violet-anchor-42"}
     with busy_process():

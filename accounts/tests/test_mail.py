@@ -83,7 +83,7 @@ def test_every_kind_has_a_subject_and_both_bodies(owner: User, admin: User, kind
 LURE = "Your parcel waits at http://evil.example.net"
 
 
-def test_what_a_stranger_types_is_in_no_mail(api: APIClient, settings: Any) -> None:
+def test_no_mail_contains_what_a_visitor_types(api: APIClient, settings: Any) -> None:
     settings.SIGNUP = "company"
     body = {"email": "victim@example.org", "password": PASSWORD, "username": "evil.example.net"}
     api.post("/api/v1/auth/signup", body | {"full_name": LURE, "company_name": LURE})

@@ -102,7 +102,9 @@ def test_with_imported_accounts_every_refusal_costs_both_hashes(
         assert get_cost_of_refusal(*person) == both, person
 
 
-def test_the_queries_do_not_tell_which_accounts_exist(people: list, count_queries: Any) -> None:
+def test_the_number_of_queries_does_not_show_which_accounts_exist(
+    people: list, count_queries: Any
+) -> None:
     counts = {count_queries(lambda p=person: get_cost_of_refusal(*p)) for person in people}
     assert len(counts) == 1
 

@@ -164,15 +164,21 @@ class TestPasswordReset:
         assert api.post(CONFIRM, body).status_code == 400
         assert not can_log_in(NEW_PASSWORD)
 
-    @pytest.mark.parametrize("door", ["api", "admin site"])
+    @pytest.mark.parametrize("interface", ["api", "admin site"])
     def test_links_end_with_the_company_and_are_not_revived(
-        self, api: APIClient, as_user: Any, owner: User, superuser: User, secret: str, door: str
+        self,
+        api: APIClient,
+        as_user: Any,
+        owner: User,
+        superuser: User,
+        secret: str,
+        interface: str,
     ) -> None:
         operator, body = Client(), {"token": secret, "new_password": NEW_PASSWORD}
         operator.force_login(superuser)
 
         def set_active(is_active: bool) -> None:
-            if door == "api":
+            if interface == "api":
                 url = f"/api/v1/companies/{owner.company_id}"
                 response = as_user(superuser).patch(url, {"is_active": is_active})
                 assert response.status_code == 200

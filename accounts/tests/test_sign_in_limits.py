@@ -14,7 +14,7 @@ from accounts.tests.factories import PASSWORD
 pytestmark = pytest.mark.django_db
 LOGIN = "/api/v1/auth/login"
 CHANGE = "/api/v1/auth/password/change"
-SENTENCE = r"Too many tries; wait (59|60) seconds\."
+SENTENCE = r"Too many attempts; wait (59|60) seconds\."
 
 
 def sign_in(name: str, password: str = "wrong", *, url: str = LOGIN, address: str = "1.1.1.1"):
@@ -37,7 +37,7 @@ def guess_in_admin_site(client: Client, old_password: str = "wrong") -> Any:
 
 @pytest.fixture
 def failures(superuser: User, as_user: Any) -> list[Callable[[], Any]]:
-    """Five failed tries at the superuser's password, each by another door or spelling."""
+    """Five failed attempts on the superuser's account, each by another form or spelling."""
     browser, client = Client(), as_user(superuser)
     browser.force_login(superuser)
     body = {"current_password": "wrong", "new_password": "violet-anchor-42"}
@@ -50,7 +50,7 @@ def failures(superuser: User, as_user: Any) -> list[Callable[[], Any]]:
     ]
 
 
-def test_all_doors_and_spellings_share_one_count(
+def test_all_forms_and_spellings_share_one_count(
     superuser: User, as_user: Any, failures: list
 ) -> None:
     browser, client = Client(), as_user(superuser)

@@ -69,7 +69,7 @@ class SignupView(PublicAuthView):
     @extend_schema(request=SignupSerializer, responses={201: UserSerializer})
     @idempotent
     def post(self, request: Request) -> Response:
-        # First, so that strangers can't learn from the other errors which accounts exist.
+        # First, because the errors of the serializer would show which accounts exist.
         services.check_right_to_sign_up(
             invitation=get_first_value(request, "invitation"),
             email=normalize_identifier(get_first_value(request, "email")),

@@ -28,11 +28,11 @@ class RequestTimeout(APIException):
     default_code = "request_timeout"
 
 
-class AnswerTooLarge(APIException):
-    """400: the answer would be larger than allowed."""
+class ResponseTooLarge(APIException):
+    """400: the response would be larger than allowed."""
 
     status_code = status.HTTP_400_BAD_REQUEST
-    default_detail = "The answer would be too large."
+    default_detail = "The response would be too large."
     default_code = "answer_too_large"
 
 

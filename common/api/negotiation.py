@@ -5,7 +5,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from common.api.exceptions import RequestTooLarge
-from common.api.request_body import DEFAULT_MAX_BODY_BYTES, drain_request_body, is_too_large
+from common.api.request_body import DEFAULT_MAX_BODY_BYTES, parse_content_length
 
 
 class ContentNegotiation(DefaultContentNegotiation):
@@ -24,6 +24,5 @@ class ContentNegotiation(DefaultContentNegotiation):
 
 
 def _check_size(request: Request, limit: int) -> None:
-    if is_too_large(request._request, limit):
-        drain_request_body(request._request)
+    if parse_content_length(request._request) > limit:
         raise RequestTooLarge(f"The request body is too large: at most {limit:,} bytes.")

@@ -26,7 +26,6 @@ from rest_framework.views import set_rollback
 
 from common.api import db_errors
 from common.api.exceptions import RequestTimeout, RequestTooLarge, ServiceUnavailable
-from common.api.request_body import drain_request_body
 from common.api.text import shorten, shorten_message
 from common.logs import current_request_id
 from common.ratelimit.throttles import count_rejected_request
@@ -38,7 +37,8 @@ CONTENT_TYPE = "application/problem+json"
 BYTES_PER_MB = 1024 * 1024
 # Errors named in the `detail` sentence; the `errors` list has all of them.
 MAX_ERRORS_IN_DETAIL = 5
-# The name, also if letters of it are percent-encoded.
+# Finds queries that may have the parameter `format`, whose name can be percent-encoded. Parsing
+# each query would take longer.
 FORMAT_NAME = re.compile(r"(^|&)(?=[^=&]*%|format)[^=&]*=")
 CODES = {
     400: "bad_request",
@@ -107,8 +107,6 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     error = _as_api_exception(exc)
     if error is None:
         return None
-    if isinstance(exc, RequestDataTooBig):
-        drain_request_body(context["request"]._request)
     error = count_rejected_request(error, context)
     set_rollback()
     document, headers = _error_document(error), _error_headers(error)

@@ -4,11 +4,10 @@ from typing import Any
 
 from django.http import QueryDict
 from django_filters.rest_framework import DjangoFilterBackend
-from rapidfuzz.process import extractOne
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 
-from common.api.text import shorten
+from common.api.text import find_nearest
 
 # Parameters of every route: `format` chooses between JSON and the browsable API.
 GENERIC_PARAMETERS = ("format",)
@@ -30,9 +29,9 @@ def is_list_request(view: Any, method: str) -> bool:
 
 
 def get_parameters(view: Any, method: str) -> set[str]:
-    """Return the names of the parameters that the view reads by itself.
+    """Return the parameters of a request, without their aliases.
 
-    These are its own `query_parameters`, and for a list those of its filters, order and pages.
+    These are the view's own, and for a list those of its filters, order and pages.
     """
     names = {*GENERIC_PARAMETERS, *view.query_parameters}
     if method in ("GET", "HEAD"):
@@ -41,7 +40,7 @@ def get_parameters(view: Any, method: str) -> set[str]:
 
 
 def get_aliases(names: set[str]) -> dict[str, str]:
-    """Return the further names that a view with the parameters `names` accepts, and for which."""
+    """Return `{alias: name}` for the aliases that a view with the parameters `names` accepts."""
     pairs = [*ALIASES, *((alias, name) for name, alias in ALIASES)]
     return {alias: name for name, alias in pairs if name in names and alias not in names}
 
@@ -55,7 +54,7 @@ def get_accepted_parameters(callback: Any) -> set[str]:
 
 
 def check_parameters(request: Request, view: Any) -> dict[str, str]:
-    """Refuse unknown parameters, and rename aliases; return the renamed ones: `{name: alias}`."""
+    """Refuse unknown parameters, and rename aliases; return `{name: alias}` of those sent."""
     names = get_parameters(view, request.method or "")
     aliases = get_aliases(names)
     errors = _unknown_parameter_errors(request.query_params, {*names, *aliases})
@@ -91,12 +90,12 @@ def _unknown_parameter_errors(query: QueryDict, known: set[str]) -> dict[str, li
 
 
 def _unknown_parameter_error(name: str, known: set[str]) -> ErrorDetail:
-    nearest, *_ = extractOne(shorten(name), sorted(known))
-    return ErrorDetail(f"Unknown parameter. Did you mean `{nearest}`?", "unknown_parameter")
+    message = f"Unknown parameter. Did you mean `{find_nearest(name, known)}`?"
+    return ErrorDetail(message, "unknown_parameter")
 
 
-def _rename(query: QueryDict, names: dict[str, str]) -> QueryDict:
+def _rename(query: QueryDict, aliases: dict[str, str]) -> QueryDict:
     renamed = query.copy()
-    for name, alias in names.items():
+    for name, alias in aliases.items():
         renamed.setlist(name, renamed.pop(alias))
     return renamed

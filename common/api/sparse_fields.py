@@ -1,6 +1,5 @@
 """`?fields=id,title`: lists and rows with only the fields that the client names."""
 
-from difflib import get_close_matches
 from typing import Any
 
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -9,12 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from common.api.pagination import PageResponse
+from common.api.text import find_nearest, shorten
 from common.api.views import APIView
 
 PARAMETER = "fields"
 DESCRIPTION = "Only these fields of each row, separated by commas. Default: all that are described."
-# To find the nearest name takes time, and a query can have thousands of names.
-MAX_NAMES_REPORTED, MAX_NAME_CHARS = 5, 100
+# A query can have thousands of unknown names.
+MAX_NAMES_REPORTED = 5
+MIN_SIMILARITY = 60
 
 
 class SparseFieldsMixin(APIView, GenericAPIView):
@@ -68,7 +69,6 @@ def _check_names(names: tuple[str, ...], known: list[str]) -> None:
 
 
 def _unknown_name_error(name: str, known: list[str]) -> ErrorDetail:
-    name = name[:MAX_NAME_CHARS]
-    nearest = get_close_matches(name, known, n=1)
-    hint = f"Did you mean {nearest[0]!r}?" if nearest else f"Known: {', '.join(known)}."
-    return ErrorDetail(f"There is no field {name!r}. {hint}", code="unknown_field")
+    nearest = find_nearest(name, known, min_similarity=MIN_SIMILARITY)
+    hint = f"Did you mean {nearest!r}?" if nearest else f"Known: {', '.join(known)}."
+    return ErrorDetail(f"There is no field {shorten(name)!r}. {hint}", code="unknown_field")

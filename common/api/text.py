@@ -1,4 +1,8 @@
-"""Shorten what a client sent before an error message shows it again."""
+"""Parts of error messages: what a client sent, shortened, and the name that it may have meant."""
+
+from collections.abc import Iterable
+
+from rapidfuzz.process import extractOne
 
 MAX_SHOWN_CHARS = 100
 # Messages with a short value are shorter than this.
@@ -16,3 +20,9 @@ def shorten_message(text: str) -> str:
     if len(text) <= MAX_MESSAGE_CHARS:
         return text
     return f"{text[:SHOWN_START_CHARS]}…{text[-SHOWN_END_CHARS:]}"
+
+
+def find_nearest(name: str, known: Iterable[str], *, min_similarity: float = 0) -> str | None:
+    """Return the known name that is most similar (0 to 100) to `name`, or None."""
+    match = extractOne(shorten(name), sorted(known), score_cutoff=min_similarity)
+    return match[0] if match else None

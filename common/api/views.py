@@ -17,10 +17,10 @@ class APIView(BaseAPIView):
     """
 
     query_parameters: tuple[str, ...] = ()
-    # Those of GET alone.
+    # Further ones, of GET and HEAD only.
     read_parameters: tuple[str, ...] = ()
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
-    # The parameters that were sent by another name.
+    # `{name: alias}` of the parameters that the client sent by another name.
     sent_aliases: ClassVar[dict[str, str]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

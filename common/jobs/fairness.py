@@ -1,9 +1,13 @@
 """Choose which due job runs next, so that each company, and each person in it, gets a turn.
 
-`Job.fairness_keys` names the columns, usually company and person. Of the companies with a due job
-the one with the fewest running jobs is next, then the one that was served least recently; within it
-the person, likewise; of the person's jobs the one that is due the longest. A job whose lease has
-expired waits for its turn too.
+`Job.fairness_keys` names the columns, usually company and person. The next job is chosen in steps:
+
+1. Of the companies with a due job, the one with the fewest running jobs. If several have as few,
+   the one that was served least recently.
+2. In this company, a person by the same rule.
+3. Of this person's jobs, the one that has been due the longest.
+
+A job whose lease has expired waits for its turn too.
 
 The cost depends on how many people wait, not on how many jobs: the query jumps from person to
 person along a partial index of the queued jobs (fairness keys, `run_after`), which each model with

@@ -1,6 +1,6 @@
 """Which addresses are public, by an explicit list of those that are not.
 
-`ipaddress.is_global` does not do: before Python 3.13 it lets addresses pass that lead to private
+`ipaddress.is_global` is not enough: before Python 3.13 it accepts addresses that lead to private
 ones, such as NAT64 and 6to4. The networks are those of IANA's special-purpose registries.
 """
 

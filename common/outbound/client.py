@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx2
 
 from common.outbound.errors import OutboundError
-from common.outbound.transport import DEFAULT_PORTS, CheckedTransport, origin_of
+from common.outbound.transport import DEFAULT_PORTS, CheckedTransport, Origin, origin_of
 
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 5.0
 # Below this, only the ports of HTTP itself: the others are those of mail, remote shells and so on.
@@ -27,14 +27,10 @@ async def open_response(
     to another private host or port. With `max_redirects=0` a redirect is the response. The caller
     limits the total time. Raises `OutboundError`.
     """
-    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     with _translate_errors():
         first = httpx2.URL(url)
         _check_url(first)
-        transport = CheckedTransport(private_origin=origin_of(first) if allow_private else None)
-        # Without `trust_env=False`, a proxy of the environment would resolve the hosts.
-        client = httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
-        async with client:
+        async with _create_client(origin_of(first) if allow_private else None) as client:
             request = client.build_request(method, first, headers=headers, content=content)
             # A compressed body could exceed the limit of its size when it is decompressed.
             request.headers["Accept-Encoding"] = "identity"
@@ -61,6 +57,13 @@ async def read_body(response: httpx2.Response, *, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise OutboundError(f"is larger than {max_bytes} bytes.")
     return bytes(body)
+
+
+def _create_client(private_origin: Origin | None) -> httpx2.AsyncClient:
+    transport = CheckedTransport(private_origin=private_origin)
+    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    # Without `trust_env=False`, a proxy of the environment would resolve the hosts.
+    return httpx2.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
 
 
 def _redirected_request(response: httpx2.Response) -> httpx2.Request:

@@ -25,7 +25,7 @@ ADVICE = {
 
 
 def describe_failure(error: DatabaseError, using: str = "default") -> str:
-    """Return a sentence for an error, or an empty text if it is a fault of the program."""
+    """Return a sentence for an error, or an empty string if it is a bug of the program."""
     cause = error.__cause__
     state = getattr(cause, "sqlstate", None)
     if state in ADVICE:
@@ -35,7 +35,7 @@ def describe_failure(error: DatabaseError, using: str = "default") -> str:
 
 
 def find_connection_problem(using: str = "default") -> str:
-    """Return why no connection can be made, or an empty text; the pool only says that it failed."""
+    """Return why no connection can be made, or an empty string; the pool gives no reason."""
     try:
         psycopg.connect(**connections[using].get_connection_params()).close()
     except psycopg.Error as error:

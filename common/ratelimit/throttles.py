@@ -146,8 +146,8 @@ def get_first_value(request: Request, *names: str) -> str:
     return next((str(data[name]) for name in names if data.get(name) not in (None, "")), "")
 
 
-class TooManyTries(Throttled):
-    default_detail = "Too many tries;"
+class TooManyAttempts(Throttled):
+    default_detail = "Too many attempts;"
     extra_detail_singular = "wait {wait} second."
     extra_detail_plural = "wait {wait} seconds."
 
@@ -156,8 +156,8 @@ class SignInAttempt:
     """Counts one check of a password, unless it turns out to be right.
 
     `account` is the user's id, or the normalised name that was entered if there is no such user.
-    All doors share the counts: sign-in by the API and the admin site, and every other place where
-    the current password is asked for.
+    All forms that ask for a current password share the counts: sign-in by the API and the admin
+    site, and the changes of a password.
 
     The attempt is counted before the password is checked, so that parallel guesses can't pass the
     limit. It is removed again if `succeeded` is set, or if an error prevented the check.
@@ -173,13 +173,13 @@ class SignInAttempt:
         self._account = account
 
     def __enter__(self) -> Self:
-        """Count the attempt; raise `TooManyTries` if the address or account had too many."""
+        """Count the attempt; raise `TooManyAttempts` if the address or account had too many."""
         windows = auth_windows(self._request, scope=SIGN_IN_SCOPE, account=self._account)
         self._decision = limiter.count_request(windows)
         self._earlier_decision = getattr(self._request, "rate_limit", None)
         shown = self._show(self._decision)
         if self._decision and not self._decision.allowed:
-            raise TooManyTries(wait=shown.retry_after if shown else None)
+            raise TooManyAttempts(wait=shown.retry_after if shown else None)
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:

@@ -360,7 +360,7 @@ class TestIdempotency:
         )
         assert parse_problem(response, 400)["errors"][0]["field"] == "Idempotency-Key"
 
-    def test_strangers_can_use_the_same_key(self, api: APIClient) -> None:
+    def test_anonymous_clients_of_two_addresses_can_use_the_same_key(self, api: APIClient) -> None:
         url, headers = "/api/v1/auth/signup", {"idempotency-key": "k"}
         body = {"email": "new@example.org", "password": "correct-horse-battery"}
         first = api.post(url, body, headers=headers, REMOTE_ADDR="1.1.1.1")

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from common.ratelimit import throttles
 from common.ratelimit.rates import Rate
-from common.ratelimit.throttles import SignInAttempt, TooManyTries
+from common.ratelimit.throttles import SignInAttempt, TooManyAttempts
 from common.ratelimit.windows import Window
 from common.tests.support.throttled_views import (
     LoginView,
@@ -245,9 +245,9 @@ class TestSignInAttempt:
         request = rf.post("/")
         for succeeded in [True] * 6 + [False, True, True, False]:
             self.attempt(request, succeeded=succeeded)
-        with pytest.raises(TooManyTries) as refused:
+        with pytest.raises(TooManyAttempts) as refused:
             self.attempt(request, succeeded=True)
-        assert re.fullmatch(r"Too many tries; wait (59|60) seconds\.", str(refused.value.detail))
+        assert re.fullmatch(r"Too many attempts; wait (59|60) seconds\.", str(refused.value.detail))
         assert request.rate_limit.headers["RateLimit-Remaining"] == "0"
         assert int(request.rate_limit.headers["RateLimit-Reset"]) == refused.value.wait
 
@@ -258,7 +258,7 @@ class TestSignInAttempt:
         for number in range(3):
             self.attempt(rf.post("/"), account="right", succeeded=True)
             self.attempt(rf.post("/"), account=f"a{number}")
-        with pytest.raises(TooManyTries):
+        with pytest.raises(TooManyAttempts):
             self.attempt(rf.post("/"), account="right", succeeded=True)
         self.attempt(rf.post("/", REMOTE_ADDR="2.2.2.2"), account="right", succeeded=True)
 
@@ -268,7 +268,9 @@ class TestSignInAttempt:
         keys = {key.decode() for key in redis.keys("bureau:limit:*")}
         assert {key.split(":")[2] for key in keys} == {"known"}
 
-    def test_an_error_gives_the_try_back(self, rf: RequestFactory, settings: Any) -> None:
+    def test_an_attempt_that_ends_in_an_error_is_not_counted(
+        self, rf: RequestFactory, settings: Any
+    ) -> None:
         settings.AUTH_RATE_LIMIT = "2/minute"
         for _ in range(5):
             with pytest.raises(ZeroDivisionError), SignInAttempt(rf.post("/"), account="a"):
@@ -279,7 +281,7 @@ class TestSignInAttempt:
         checked: list[int] = []
 
         def guess(number: int) -> None:
-            with suppress(TooManyTries), SignInAttempt(rf.post("/"), account="a"):
+            with suppress(TooManyAttempts), SignInAttempt(rf.post("/"), account="a"):
                 checked.append(number)
                 time.sleep(0.01)
 
@@ -287,7 +289,7 @@ class TestSignInAttempt:
             list(threads.map(guess, range(60)))
         assert len(checked) == 5
 
-    def test_the_headers_tell_of_the_strictest_limit_of_the_request(
+    def test_the_headers_describe_the_strictest_limit_of_the_request(
         self, rf: RequestFactory
     ) -> None:
         request = rf.post("/")

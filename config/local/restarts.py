@@ -1,4 +1,4 @@
-"""Start processes that have ended again, with growing waits."""
+"""Restart processes that have ended, with growing waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from config.local.process_manager import ProcessManager
 
 FIRST_WAIT_S = 1.0
 MAX_WAIT_S = 30.0
-# A process that lived this long was healthy, so the waits begin anew.
+# A process that ran this long was healthy, so the next wait is the first one again.
 HEALTHY_S = 60.0
 
 

@@ -152,7 +152,7 @@ def watch(
     environment: Environment,
     stop: threading.Event,
 ) -> None:
-    """Announce when Bureau is ready, and start again what has ended, until `stop` is set.
+    """Announce when Bureau is ready, and restart processes that end, until `stop` is set.
 
     When a PostgreSQL or Valkey dies, the processes reconnect to the next one.
     """
@@ -187,8 +187,8 @@ def find_terminal() -> int | None:
 def is_closed(terminal: int) -> bool:
     """Return whether a terminal was closed.
 
-    The system sends SIGHUP only to the terminal's first process; if that is `make`, it waits for
-    this one without telling it.
+    The system sends SIGHUP only to the terminal's first process. If that is `make`, it does not
+    forward the signal.
     """
     poll = select.poll()
     poll.register(terminal, 0)

@@ -14,7 +14,7 @@ PASSWORD_HASHERS = [
 
 
 def password_validators(*, debug: bool) -> list[dict[str, Any]]:
-    """In development common passwords such as `password123` are accepted, as `admin123` is."""
+    """Return the validators; development accepts common passwords such as `password123`."""
     module = "django.contrib.auth.password_validation"
     attributes = {"user_attributes": ("username", "email", "full_name")}
     validators: list[dict[str, Any]] = [

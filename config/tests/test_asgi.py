@@ -83,7 +83,8 @@ class Client:
             "client": ("127.0.0.1", 50_000),
             "headers": [(b"host", b"localhost"), *headers],
         }
-        await self._application(scope, _receive(list(parts)), keep)
+        self.unsent_parts = list(parts)
+        await self._application(scope, _receive(self.unsent_parts), keep)
         return Response(messages) if messages else Response([{"status": 0, "headers": []}])
 
 
@@ -210,6 +211,50 @@ def test_a_large_body_that_stalls_ends_the_request(client: Client) -> None:
     size = MAX_STORED_BYTES + 1
     response = asyncio.run(client.send("PUT", "/large", [b"x" * 1_000_000, NEVER], length(size)))
     assert response.status == 408
+
+
+def test_a_large_body_that_no_view_reads_is_discarded_before_the_answer(client: Client) -> None:
+    parts = [b"x" * 1_000_000] * 14
+    response = asyncio.run(client.send("PUT", "/unknown", parts, length(14_000_000)))
+    assert (response.status, client.unsent_parts) == (404, [])
+    response = asyncio.run(client.send("POST", "/echo", parts, CHUNKED))
+    assert (response.status, client.unsent_parts) == (413, [])
+
+
+def test_a_client_that_expects_an_answer_first_sends_no_body_for_a_refusal(client: Client) -> None:
+    headers = [*length(14_000_000), (b"expect", b"100-continue")]
+    response = asyncio.run(client.send("PUT", "/unknown", [NEVER], headers))
+    assert (response.status, client.unsent_parts) == (404, [NEVER])
+
+
+def test_large_bodies_that_never_arrive_delay_no_other_request(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_threads, "MAX_UNANSWERED_REQUESTS", 5)
+
+    async def attack() -> tuple[Response, list[Response]]:
+        stalled = [
+            asyncio.create_task(client.send("PUT", "/large", [NEVER], length(14_000_000)))
+            for _ in range(20)
+        ]
+        await asyncio.sleep(0)
+        other = await client.send("POST", "/echo", [b"abc"], length(3))
+        return other, await asyncio.gather(*stalled)
+
+    other, refused = asyncio.run(attack())
+    assert other.json()["size"] == 3
+    assert sorted(response.status for response in refused) == [408] * 5 + [503] * 15
+
+
+def test_the_time_in_which_nobody_reads_a_body_does_not_count(client: Client) -> None:
+    async def read_late() -> bytes:
+        parts = [b"a", (0.01, b"b")]
+        receiver = request_bodies.BodyReceiver(_receive(parts), period_s=0.05)
+        first = await receiver.read()
+        await asyncio.sleep(0.1)
+        return first + await receiver.read()
+
+    assert asyncio.run(read_late()) == b"ab"
 
 
 def test_requests_beyond_the_waiting_ones_are_refused(

@@ -115,7 +115,7 @@ def test_values_that_have_one_meaning_are_read(
         ("EMAIL_PORT", "0", "greater than or equal to 1"),
         ("WEB_THREADS", "many", "valid integer"),
         ("JOB_LEASE_SECONDS", "9" * 20, "less than or equal to 86400"),
-        ("VAR_DIR", "/dev/null/x", "VAR_DIR can't be a folder: /dev/null is none"),
+        ("VAR_DIR", "/dev/null/x", "VAR_DIR can't be created: /dev/null is not a folder"),
     ],
 )
 def test_a_bad_value_stops_the_start(
@@ -138,7 +138,7 @@ def test_a_provider_at_an_address_of_ones_own_needs_no_key(environment: Any) -> 
 
 
 def test_a_model_without_a_provider_is_named_at_the_start(environment: Any) -> None:
-    assert "OPENAI_MODEL is not used: without OPENAI_API_KEY the embedded summariser is." in (
+    assert "OPENAI_MODEL is not used: without OPENAI_API_KEY, the embedded summariser is used." in (
         environment(OPENAI_MODEL="gpt-4").notices()
     )
 
@@ -155,7 +155,7 @@ def test_a_start_on_the_own_database_says_so(
     assert list(environment(DEBUG="true", DATABASE_URL="postgresql://db/x").notices()) == []
 
 
-def test_an_env_file_that_is_none_is_refused(environment: Any, tmp_path: Any) -> None:
+def test_an_env_file_that_is_not_a_file_is_refused(environment: Any, tmp_path: Any) -> None:
     (tmp_path / "latin").write_bytes(b"PUBLIC_URL=http://m\xfcller.de\n")
     for file in (tmp_path, tmp_path / "latin", tmp_path / "missing"):
         with pytest.raises(SystemExit, match=f"{file} (is not a file|can't be read)"):

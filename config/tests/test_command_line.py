@@ -1,4 +1,4 @@
-"""Management commands fail with a sentence where a server or a setting is at fault."""
+"""Management commands fail with a sentence if a server or a setting can't be used."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from django.db import DatabaseError, NotSupportedError, OperationalError, connec
 from common.migration_checksums import record_applied_migrations
 from common.models import AppliedMigration
 from common.postgres.failures import describe_failure, exit_if_permanent
-from config.command_line import COMMANDS_WITH_ROWS, run
+from config.command_line import DATABASE_COMMANDS, run
 from config.local import LocalServices
 
 # These make or compare the schema, or read no rows.
@@ -40,8 +40,8 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_every_own_command_that_uses_rows_checks_the_database() -> None:
     own = {name for name, app in get_commands().items() if app in OWN_PACKAGES}
-    assert own - OTHER_COMMANDS == COMMANDS_WITH_ROWS & own
-    assert set(get_commands()) >= COMMANDS_WITH_ROWS
+    assert own - OTHER_COMMANDS == DATABASE_COMMANDS & own
+    assert set(get_commands()) >= DATABASE_COMMANDS
 
 
 @pytest.mark.django_db(transaction=True)
@@ -89,7 +89,7 @@ def test_a_server_ends_without_its_database_and_waits_for_an_unreachable_one(bro
         (psycopg.errors.UndefinedTable, DatabaseError, "Run `manage.py migrate` first."),
     ],
 )
-def test_errors_that_an_operator_can_solve_have_an_advice(
+def test_errors_that_an_operator_can_solve_come_with_advice(
     cause: type[Exception], error: type[DatabaseError], advice: str
 ) -> None:
     failure = error("no")
@@ -99,7 +99,7 @@ def test_errors_that_an_operator_can_solve_have_an_advice(
     assert advice in sentence
 
 
-def test_a_fault_of_the_program_has_no_sentence() -> None:
+def test_a_bug_of_the_program_has_no_sentence() -> None:
     failure = DatabaseError("no")
     failure.__cause__ = psycopg.errors.SyntaxError("syntax error")
     assert describe_failure(failure) == ""

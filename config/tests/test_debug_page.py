@@ -38,22 +38,22 @@ HIDDEN = [
 ]
 
 
-class Unhelpful:
-    """An object whose `repr` shows what it holds."""
+class Wrapper:
+    """An object whose `repr` shows its value."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def __repr__(self) -> str:
-        return f"Unhelpful({self.value!r})"
+        return f"Wrapper({self.value!r})"
 
 
 def fail_with_secrets(env: Environment) -> None:
     database_url, broker = env.database_url, env.celery_broker_url
     headers = {"Authorization": f"Bearer {env.provider_key}", "x": [env.signing_key.encode()]}
-    holder = Unhelpful(env.email_host_password.get_secret_value())
+    wrapper = Wrapper(env.email_host_password.get_secret_value())
     conninfo = "host=db password=data&base-pw"
-    raise ValueError(f"no connection to {database_url}", [broker, headers, holder, conninfo])
+    raise ValueError(f"no connection to {database_url}", [broker, headers, wrapper, conninfo])
 
 
 @pytest.mark.parametrize("kind", ["html", "text"])
@@ -73,6 +73,6 @@ def test_no_secret_of_the_settings_is_shown(
         reporter = get_exception_reporter_class(request)(request, *sys.exc_info())
     page = reporter.get_traceback_html() if kind == "html" else reporter.get_traceback_text()
     assert [secret for secret in HIDDEN if secret in page] == []
-    # What helps to find the fault is still there.
+    # The parts that help to find the bug are still shown.
     for text in ("fail_with_secrets", "no connection to postgresql://me:****", "@db:5432/office"):
         assert text in page

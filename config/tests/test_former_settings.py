@@ -187,7 +187,7 @@ def test_an_error_names_a_setting_as_it_was_set(environment: Any) -> None:
         ({"S3_ACCESS_KEY_ID": "x"}, "Set both S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY"),
     ],
 )
-def test_half_a_setting_stops_the_start(
+def test_an_incomplete_group_of_settings_stops_the_start(
     environment: Any, settings: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(SystemExit, match=sentence):

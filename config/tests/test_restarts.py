@@ -1,4 +1,4 @@
-"""`make run` starts again what has ended, and stops when its terminal is closed."""
+"""`make run` restarts processes that end, and stops when its terminal is closed."""
 
 import os
 import pty

@@ -374,7 +374,7 @@ class TestLongTexts:
             response = client.get(URL, {"fields": fields, "page_size": 100})
         assert (response.status_code, response.json()["code"]) == (400, "answer_too_large")
         assert response.json()["detail"] == (
-            "The answer would have 8.5 MB, and at most 8 MB are sent. Ask for a smaller "
+            "The response would have 8.5 MB, but at most 8 MB are sent. Ask for a smaller "
             "`page_size`, or name fewer fields in `fields`."
         )
         assert sum('"raw_text"' in query["sql"] for query in captured) == 1  # for the sum

@@ -1,4 +1,4 @@
-"""A reused summary does not tell an agent that a colleague's private note has the same text."""
+"""A reused summary does not show that a colleague's private note has the same text."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -80,7 +80,7 @@ def test_who_sees_both_rows_sees_the_reuse_and_what_was_paid(
     assert Decimal(rows[str(first.pk)]["cost_usd"]) == first.cost_usd > 0
 
 
-def test_filters_and_orders_do_not_tell_it(
+def test_filters_and_ordering_do_not_show_the_reuse(
     as_user: Any, colleague: User, admin: User, first: Summary, second: Summary, run: Any
 ) -> None:
     other = TextSummaryFactory(user=colleague, text="Another.", cost_usd=second.cost_usd / 2)

@@ -1,4 +1,4 @@
-"""No answer has more than 8 MB, whatever the rows contain."""
+"""No response has more than 8 MB, whatever the rows contain."""
 
 import pytest
 from rest_framework.test import APIClient
