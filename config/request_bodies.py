@@ -1,7 +1,7 @@
 """Receive the bodies of requests, and give up on clients that are too slow.
 
-No thread waits for a client: a request gets a thread when its body is complete. Only a body that
-is too large to be stored first, such as a large file, is read by the thread that handles it.
+No thread waits for a client: a request gets a thread when its body is complete. Only a file for
+a presigned URL, which can be too large to be stored first, is read by the thread that handles it.
 """
 
 import asyncio
@@ -17,12 +17,16 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 # A client must send this many bytes, or the rest of the body, in each period: 1 kB/s.
 MIN_BYTES_PER_PERIOD = 10_000
 PERIOD_S = 10.0
+# A body that is stored first must be complete after this time.
+DEADLINE_S = 300.0
 MAX_BYTES_IN_MEMORY = 64 * 1024
 MAX_BYTES_ON_DISK = 1024**3  # of all incomplete bodies of this process
+# Most clients read the response only after sending the whole body, so a longer one is received.
+MAX_BYTES_RECEIVED = 128 * 1024**2
 
 
 class ClientTooSlow(Exception):
-    """The client sent less than `MIN_BYTES_PER_PERIOD` in a period."""
+    """The client sent less than `MIN_BYTES_PER_PERIOD` in a period, or missed the deadline."""
 
 
 class ClientDisconnected(Exception):
@@ -77,15 +81,25 @@ class BodyStore:
     def __init__(self) -> None:
         self._bytes_on_disk = 0
 
-    async def receive(self, receiver: BodyReceiver, *, max_bytes: int) -> tuple[IO[bytes], int]:
+    async def receive(
+        self, receiver: BodyReceiver, *, max_bytes: int, deadline_s: float = DEADLINE_S
+    ) -> tuple[IO[bytes], int]:
         """Return a body as a file, and its size; only the first `max_bytes` are stored.
 
         Raises `ClientTooSlow`, `ClientDisconnected` or `TooManyBodies`.
         """
-        file: IO[bytes] = io.BytesIO()
-        size = size_on_disk = 0
         try:
-            while size < max_bytes and (chunk := await receiver.read()):
+            async with asyncio.timeout(deadline_s):
+                return await self._receive(receiver, max_bytes)
+        except TimeoutError:
+            raise ClientTooSlow from None
+
+    async def _receive(self, receiver: BodyReceiver, max_bytes: int) -> tuple[IO[bytes], int]:
+        file: IO[bytes] = io.BytesIO()
+        received = size = size_on_disk = 0
+        try:
+            while received < MAX_BYTES_RECEIVED and (chunk := await receiver.read()):
+                received += len(chunk)
                 size += file.write(chunk[: max_bytes - size])
                 if size > MAX_BYTES_IN_MEMORY:
                     self._reserve(size - size_on_disk)

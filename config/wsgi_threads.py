@@ -41,6 +41,8 @@ MAX_UNANSWERED_REQUESTS = 256
 MAX_STORED_BYTES = 1_000_000 + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
 )
+# Files of any size are sent here, see `uploads.views.PresignedUploadView`.
+STREAMED_PATH = "/uploads/direct/"
 MIN_SENT_BYTES = 64 * 1024
 BASE_ENVIRON: Environ = {
     "SCRIPT_NAME": "",
@@ -67,7 +69,7 @@ class Answer(NamedTuple):
 class WsgiThreads:
     """An ASGI application that runs Django's WSGI application in `threads` threads.
 
-    Bodies of more than `MAX_STORED_BYTES` are read while they arrive, in as many further threads.
+    Files of more than `MAX_STORED_BYTES` are read while they arrive, in as many further threads.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class WsgiThreads:
             receiver = BodyReceiver(receive, period_s=self._period_s)
             answer = await self._answer(environ, receiver, send)
         except ClientDisconnected:
-            return
+            # Also what the server reports for a chunk that it can't read; without a response it
+            # would send 500.
+            answer = refuse(environ, 400)
         except ClientTooSlow:
             answer = refuse(environ, 408)
         except (Overloaded, TooManyBodies):
@@ -100,7 +104,7 @@ class WsgiThreads:
     async def _answer(self, environ: Environ, receiver: BodyReceiver, send: Send) -> Answer | None:
         """Return the response, or None if it was streamed."""
         loop = asyncio.get_running_loop()
-        if int(environ.get("CONTENT_LENGTH") or 0) > MAX_STORED_BYTES:
+        if is_streamed(environ):
             threads = self._threads_for_large_bodies
             environ["wsgi.input"] = io.BufferedReader(BodyStream(receiver, loop))
         else:
@@ -144,6 +148,12 @@ class WsgiThreads:
 async def _send(send: Send, message: dict[str, Any]) -> None:
     """Send a message; the server's own `send` returns an awaitable that is no coroutine."""
     await send(message)
+
+
+def is_streamed(environ: Environ) -> bool:
+    """Return whether the body is a file that a thread reads while the client sends it."""
+    is_file = environ["REQUEST_METHOD"] == "PUT" and STREAMED_PATH in environ["PATH_INFO"]
+    return is_file and int(environ.get("CONTENT_LENGTH") or 0) > MAX_STORED_BYTES
 
 
 def build_environ(scope: Scope) -> Environ:

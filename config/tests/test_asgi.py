@@ -1,6 +1,7 @@
 """The ASGI application: bodies that arrive slowly, partly or not at all, and header names."""
 
 import asyncio
+import functools
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from config import request_bodies, wsgi_threads
+from config.request_bodies import BodyStore
 from config.wsgi_threads import MAX_STORED_BYTES, WsgiThreads
 
 PERIOD_S = 0.2
@@ -37,7 +39,9 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(b"%07d\n" % number for number in range(20_000))
 
 
-urlpatterns = [path("echo", echo), path("large", read_in_parts), path("stream", stream)]
+LARGE = "/uploads/direct/1"
+
+urlpatterns = [path("echo", echo), path(LARGE[1:], read_in_parts), path("stream", stream)]
 
 
 class Response:
@@ -84,7 +88,7 @@ class Client:
             "headers": [(b"host", b"localhost"), *headers],
         }
         await self._application(scope, _receive(list(parts)), keep)
-        return Response(messages) if messages else Response([{"status": 0, "headers": []}])
+        return Response(messages)
 
 
 def _receive(parts: list[Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -170,14 +174,47 @@ def test_a_body_at_the_minimum_rate_is_accepted(client: Client) -> None:
     assert response.json()["size"] == 4 * len(part)
 
 
-def test_a_client_that_disconnects_gets_no_response_and_runs_no_view(client: Client) -> None:
+def test_a_body_at_the_minimum_rate_has_a_deadline(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = functools.partialmethod(BodyStore.receive, deadline_s=3 * PERIOD_S)
+    monkeypatch.setattr(BodyStore, "receive", receive)
+    part = b"x" * request_bodies.MIN_BYTES_PER_PERIOD
+    parts = [(PERIOD_S / 2, part)] * 10
+    response = asyncio.run(client.send("POST", "/echo", parts, length(10 * len(part))))
+    assert response.status == 408
+
+
+def test_bodies_that_no_route_accepts_occupy_no_thread(client: Client) -> None:
+    async def attack() -> Response:
+        slow = [
+            asyncio.create_task(client.send(method, target, [b"x", NEVER], length(100_000_000)))
+            for method, target in (("POST", "/echo"), ("PUT", "/echo"), ("POST", LARGE))
+            for _ in range(4)
+        ]
+        size = MAX_STORED_BYTES + 1
+        upload = await client.send("PUT", LARGE, [b"x" * size], length(size))
+        assert not any(task.done() for task in slow)
+        await asyncio.gather(*slow)
+        return upload
+
+    assert asyncio.run(attack()).status == 200
+
+
+def test_a_body_that_is_too_large_is_received_before_it_is_refused(client: Client) -> None:
+    parts = [b"x" * 1_000_000] * 40
+    response = asyncio.run(client.send("POST", "/echo", parts, length(40_000_000)))
+    assert (response.status, response.json()["code"]) == (413, "too_large")
+
+
+def test_an_incomplete_body_is_refused_and_runs_no_view(client: Client) -> None:
     async def disconnect() -> list[Response]:
         return [
             await client.send("POST", "/echo", [], length(5)),
             await client.send("POST", "/echo", [], CHUNKED),
         ]
 
-    assert [response.status for response in asyncio.run(disconnect())] == [0, 0]
+    assert [response.status for response in asyncio.run(disconnect())] == [400, 400]
 
 
 def test_bodies_beyond_the_space_on_disk_are_refused_but_small_ones_are_not(
@@ -202,13 +239,13 @@ def test_bodies_beyond_the_space_on_disk_are_refused_but_small_ones_are_not(
 
 def test_a_large_body_is_read_while_it_arrives(client: Client) -> None:
     parts = [b"x" * 1_000_000] * 14
-    response = asyncio.run(client.send("PUT", "/large", parts, length(14_000_000)))
+    response = asyncio.run(client.send("PUT", LARGE, parts, length(14_000_000)))
     assert response.body == b"14000000"
 
 
 def test_a_large_body_that_stalls_ends_the_request(client: Client) -> None:
     size = MAX_STORED_BYTES + 1
-    response = asyncio.run(client.send("PUT", "/large", [b"x" * 1_000_000, NEVER], length(size)))
+    response = asyncio.run(client.send("PUT", LARGE, [b"x" * 1_000_000, NEVER], length(size)))
     assert response.status == 408
 
 
