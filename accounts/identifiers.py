@@ -21,8 +21,9 @@ MAX_USERNAME_BASE_CHARS = MAX_USERNAME_CHARS - 10
 class NewEmailValidator(EmailValidator):
     """Accepts `name@domain.tld` of ASCII characters, as `normalize_email` returns it.
 
-    Django also accepts quoted names, address literals, `localhost`, and by its flag `IGNORECASE`
-    letters that only resemble ASCII, such as the dotless i.
+    Django also accepts quoted names, address literals, `localhost`, labels such as `xn--zzz` that
+    IDNA 2008 can't decode, and by its flag `IGNORECASE` letters that only resemble ASCII, such as
+    the dotless i.
     """
 
     user_regex = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{}|~-]+(\.[a-z0-9!#$%&'*+/=?^_`{}|~-]+)*\Z")
@@ -33,6 +34,16 @@ class NewEmailValidator(EmailValidator):
 
     def __init__(self) -> None:
         super().__init__(allowlist=[])
+
+    def validate_domain_part(self, domain_part: str) -> bool:
+        return super().validate_domain_part(domain_part) and _is_decodable(domain_part)
+
+
+def _is_decodable(domain: str) -> bool:
+    try:
+        return bool(idna.decode(domain))
+    except (idna.IDNAError, UnicodeError):
+        return False
 
 
 validate_new_email = NewEmailValidator()

@@ -1,7 +1,7 @@
 """Receive the bodies of requests, and give up on clients that are too slow.
 
-No thread waits for a client: a request gets a thread when its body is complete. Only a body that
-is too large to be stored first, such as a large file, is read by the thread that handles it.
+No thread waits for a client: a request gets a thread when its body is complete. Only a file for
+a presigned URL, which can be too large to be stored first, is read by the thread that handles it.
 """
 
 import asyncio
@@ -18,12 +18,14 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 # A client must send this many bytes, or the rest of the body, in each period: 1 kB/s.
 MIN_BYTES_PER_PERIOD = 10_000
 PERIOD_S = 10.0
+# A body that is stored first must be complete after this time.
+DEADLINE_S = 300.0
 MAX_BYTES_IN_MEMORY = 64 * 1024
 MAX_BYTES_ON_DISK = 1024**3  # of all incomplete bodies of this process
 
 
 class ClientTooSlow(Exception):
-    """The client sent less than `MIN_BYTES_PER_PERIOD` in a period."""
+    """The client sent less than `MIN_BYTES_PER_PERIOD` in a period, or missed the deadline."""
 
 
 class ClientDisconnected(Exception):
@@ -90,7 +92,8 @@ class BodyReceiver:
 class BodyStore:
     """Stores the bodies of requests: small ones in memory, others in files without a name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, deadline_s: float = DEADLINE_S) -> None:
+        self._deadline_s = deadline_s
         self._bytes_on_disk = 0
 
     async def receive(self, receiver: BodyReceiver, *, max_bytes: int) -> tuple[IO[bytes], int]:
@@ -98,6 +101,13 @@ class BodyStore:
 
         Raises `ClientTooSlow`, `ClientDisconnected` or `TooManyBodies`.
         """
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await self._receive(receiver, max_bytes)
+        except TimeoutError:
+            raise ClientTooSlow from None
+
+    async def _receive(self, receiver: BodyReceiver, max_bytes: int) -> tuple[IO[bytes], int]:
         file: IO[bytes] = io.BytesIO()
         size = size_on_disk = 0
         try:

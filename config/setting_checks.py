@@ -77,7 +77,9 @@ def find_production_problems(env: Environment) -> list[str]:
         ),
         "FIRST_SUPERUSER_PASSWORD is missing or weak: set it to at least 10 characters that are"
         " not a common password.": (
-            is_weak_password(env.first_superuser_password.get_secret_value())
+            is_weak_password(
+                env.first_superuser_password.get_secret_value(), email=env.first_superuser
+            )
         ),
         f"METRICS_TOKEN is weak: set it to at least {MIN_TOKEN_LENGTH} random characters.": (
             _is_weak_token(env.metrics_token.get_secret_value())

@@ -16,6 +16,8 @@ from common.ratelimit.addresses import parse_networks
 from common.ratelimit.rates import parse_rates, parse_requests_per
 from config.server_urls import check_broker_url, check_database_url, check_redis_url
 
+_IPV6_HOST = re.compile(r"\[[\da-f:.]+:[\da-f:.]*\]", re.I)
+_NETWORK = re.compile(r"[\da-f.:]*[.:][\da-f.:]*/\d+", re.I)
 _HOST_NAME = re.compile(r"\*|\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\*\.)?[^\s/?#@*]*")
 
@@ -31,7 +33,7 @@ def _parse_list(value: Any) -> Any:
     """Parse `a,b` or `["a", "b"]`: the earlier services used both."""
     if not isinstance(value, str):
         return value
-    if value.startswith("["):
+    if value.startswith("[") and not _IPV6_HOST.match(value):
         return _parse_json(value)
     return [part.strip() for part in value.split(",") if part.strip()]
 
@@ -67,6 +69,8 @@ def _parse_host(text: str) -> str:
 
     Django compares it with the `Host` header's name, without the port.
     """
+    if _NETWORK.fullmatch(text):
+        raise ValueError(f"{text!r} is a network: write each host name or address.")
     host = re.sub(r"^[a-z]+://", "", text.lower()).partition("/")[0]
     if host.count(":") > 1 and not host.startswith("["):
         host = f"[{host}]"  # an IPv6 address

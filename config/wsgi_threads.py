@@ -19,6 +19,7 @@ from common.api.request_body import MAX_FORM_OVERHEAD_BYTES
 from common.middleware import RequestLogMiddleware
 from common.redaction import redacted_message
 from config.request_bodies import (
+    DEADLINE_S,
     PERIOD_S,
     BodyReceiver,
     BodyStore,
@@ -43,6 +44,8 @@ MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads
 MAX_STORED_BYTES = MAX_FORM_OVERHEAD_BYTES + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
 )
+# Files of any size are sent here; see `PresignedUploadView` in uploads/views.py.
+STREAMED_PATH = "/uploads/direct/"
 MAX_DISCARDED_BYTES = 128 * 1024 * 1024
 MIN_SENT_BYTES = 64 * 1024
 BASE_ENVIRON: Environ = {
@@ -89,17 +92,22 @@ class ThreadPool:
 class WsgiThreads:
     """An ASGI application that runs Django's WSGI application in `threads` threads.
 
-    Bodies of more than `MAX_STORED_BYTES` are read while they arrive, in as many further threads.
+    Files of more than `MAX_STORED_BYTES` are read while they arrive, in as many further threads.
     """
 
     def __init__(
-        self, application: WsgiApplication, *, threads: int, period_s: float = PERIOD_S
+        self,
+        application: WsgiApplication,
+        *,
+        threads: int,
+        period_s: float = PERIOD_S,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._application = application
         self._period_s = period_s
         self._threads = ThreadPool(threads, "request")
         self._threads_for_large_bodies = ThreadPool(threads, "large-body")
-        self._bodies = BodyStore()
+        self._bodies = BodyStore(deadline_s=deadline_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -109,7 +117,8 @@ class WsgiThreads:
             receiver = BodyReceiver(receive, period_s=self._period_s)
             response = await self._respond(environ, receiver, send)
         except ClientDisconnected:
-            return
+            # Also raised for a chunk that the server can't parse; that client reads the response.
+            response = refuse(environ, 400)
         except ClientTooSlow:
             response = refuse(environ, 408)
         except (Overloaded, TooManyBodies):
@@ -122,13 +131,14 @@ class WsgiThreads:
         self, environ: Environ, receiver: BodyReceiver, send: Send
     ) -> CompleteResponse | None:
         """Return the response, or None if it was streamed."""
-        loop = asyncio.get_running_loop()
-        if int(environ.get("CONTENT_LENGTH") or 0) > MAX_STORED_BYTES:
+        loop, threads = asyncio.get_running_loop(), self._threads
+        if int(environ.get("CONTENT_LENGTH") or 0) <= MAX_STORED_BYTES:
+            environ |= await self._receive_body(environ, receiver)
+        elif accepts_files(environ):
             threads = self._threads_for_large_bodies
             environ["wsgi.input"] = io.BufferedReader(BodyStream(receiver, loop))
         else:
-            threads = self._threads
-            environ |= await self._receive_body(environ, receiver)
+            environ["wsgi.input"] = io.BytesIO()  # every view refuses it by its length
         with environ["wsgi.input"]:
             response = await threads.run(self._run, environ, send, loop)
         # Most clients read the response only after they have sent the whole body. One that sent
@@ -168,6 +178,11 @@ class WsgiThreads:
 async def _send(send: Send, message: dict[str, Any]) -> None:
     """Send a message, as a coroutine: the server's own `send` only returns an awaitable."""
     await send(message)
+
+
+def accepts_files(environ: Environ) -> bool:
+    """Return whether the request is sent to the route of files of any size."""
+    return environ["REQUEST_METHOD"] == "PUT" and STREAMED_PATH in environ["PATH_INFO"]
 
 
 def build_environ(scope: Scope) -> Environ:

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from config import request_bodies, wsgi_threads
 from config.wsgi_threads import MAX_STORED_BYTES, WsgiThreads
 
-PERIOD_S = 0.2
+PERIOD_S, DEADLINE_S = 0.2, 0.6
 NEVER = object()
 
 
@@ -37,7 +37,9 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(b"%07d\n" % number for number in range(20_000))
 
 
-urlpatterns = [path("echo", echo), path("large", read_in_parts), path("stream", stream)]
+LARGE = "/uploads/direct/1"
+
+urlpatterns = [path("echo", echo), path(LARGE[1:], read_in_parts), path("stream", stream)]
 
 
 class Response:
@@ -85,7 +87,7 @@ class Client:
         }
         self.unsent_parts = list(parts)
         await self._application(scope, _receive(self.unsent_parts), keep)
-        return Response(messages) if messages else Response([{"status": 0, "headers": []}])
+        return Response(messages)
 
 
 def _receive(parts: list[Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -108,7 +110,9 @@ def _receive(parts: list[Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
 @pytest.fixture
 def client() -> Iterator[Client]:
     with override_settings(ROOT_URLCONF=__name__):
-        yield Client(WsgiThreads(get_wsgi_application(), threads=2, period_s=PERIOD_S))
+        yield Client(
+            WsgiThreads(get_wsgi_application(), threads=2, period_s=PERIOD_S, deadline_s=DEADLINE_S)
+        )
 
 
 def length(size: int) -> list[tuple[bytes, bytes]]:
@@ -171,14 +175,45 @@ def test_a_body_at_the_minimum_rate_is_accepted(client: Client) -> None:
     assert response.json()["size"] == 4 * len(part)
 
 
-def test_a_client_that_disconnects_gets_no_response_and_runs_no_view(client: Client) -> None:
+def test_a_body_at_the_minimum_rate_has_a_deadline(
+    client: Client,
+) -> None:
+    part = b"x" * request_bodies.MIN_BYTES_PER_PERIOD
+    parts = [(PERIOD_S / 2, part)] * 10
+    response = asyncio.run(client.send("POST", "/echo", parts, length(10 * len(part))))
+    assert response.status == 408
+
+
+def test_bodies_that_no_route_accepts_occupy_no_thread(client: Client) -> None:
+    async def attack() -> Response:
+        slow = [
+            asyncio.create_task(client.send(method, target, [b"x", NEVER], length(100_000_000)))
+            for method, target in (("POST", "/echo"), ("PUT", "/echo"), ("POST", LARGE))
+            for _ in range(4)
+        ]
+        size = MAX_STORED_BYTES + 1
+        upload = await client.send("PUT", LARGE, [b"x" * size], length(size))
+        assert not any(task.done() for task in slow)
+        await asyncio.gather(*slow)
+        return upload
+
+    assert asyncio.run(attack()).status == 200
+
+
+def test_a_body_that_is_too_large_is_received_before_it_is_refused(client: Client) -> None:
+    parts = [b"x" * 1_000_000] * 40
+    response = asyncio.run(client.send("POST", "/echo", parts, length(40_000_000)))
+    assert (response.status, response.json()["code"]) == (413, "too_large")
+
+
+def test_an_incomplete_body_is_refused_and_runs_no_view(client: Client) -> None:
     async def disconnect() -> list[Response]:
         return [
             await client.send("POST", "/echo", [], length(5)),
             await client.send("POST", "/echo", [], CHUNKED),
         ]
 
-    assert [response.status for response in asyncio.run(disconnect())] == [0, 0]
+    assert [response.status for response in asyncio.run(disconnect())] == [400, 400]
 
 
 def test_bodies_beyond_the_space_on_disk_are_refused_but_small_ones_are_not(
@@ -203,13 +238,13 @@ def test_bodies_beyond_the_space_on_disk_are_refused_but_small_ones_are_not(
 
 def test_a_large_body_is_read_while_it_arrives(client: Client) -> None:
     parts = [b"x" * 1_000_000] * 14
-    response = asyncio.run(client.send("PUT", "/large", parts, length(14_000_000)))
+    response = asyncio.run(client.send("PUT", LARGE, parts, length(14_000_000)))
     assert response.body == b"14000000"
 
 
 def test_a_large_body_that_stalls_ends_the_request(client: Client) -> None:
     size = MAX_STORED_BYTES + 1
-    response = asyncio.run(client.send("PUT", "/large", [b"x" * 1_000_000, NEVER], length(size)))
+    response = asyncio.run(client.send("PUT", LARGE, [b"x" * 1_000_000, NEVER], length(size)))
     assert response.status == 408
 
 
@@ -234,7 +269,7 @@ def test_large_bodies_that_never_arrive_delay_no_other_request(
 
     async def attack() -> tuple[Response, list[Response]]:
         stalled = [
-            asyncio.create_task(client.send("PUT", "/large", [NEVER], length(14_000_000)))
+            asyncio.create_task(client.send("PUT", LARGE, [NEVER], length(14_000_000)))
             for _ in range(20)
         ]
         await asyncio.sleep(0)

@@ -56,6 +56,7 @@ def test_a_hostile_value_works_or_is_refused_with_sentences(environment: Any, na
             ["api.example.com", "example.com"],
         ),
         ("ALLOWED_HOSTS", ".example.com,[::1]:8000,::1", [".example.com", "[::1]", "[::1]"]),
+        ("ALLOWED_HOSTS", "[::1],[fd00::1]:8000", ["[::1]", "[fd00::1]"]),
         ("ALLOWED_HOSTS", "müller.de", ["xn--mller-kva.de"]),
         ("ALLOWED_HOSTS", '["*"]', ["*"]),
         (
@@ -87,6 +88,8 @@ def test_values_that_have_one_meaning_are_read(
     ("name", "value", "sentence"),
     [
         ("ALLOWED_HOSTS", "*.example.com", "for all subdomains write .example.com"),
+        ("ALLOWED_HOSTS", "10.0.0.0/8", "'10.0.0.0/8' is a network"),
+        ("ALLOWED_HOSTS", "fd00::/8", "'fd00::/8' is a network"),
         ("ALLOWED_HOSTS", "a b", "'a b' is not a host name"),
         ("ALLOWED_HOSTS", '["a"', "is not valid JSON"),
         ("CORS_ORIGINS", "app.example.com", "is not an origin such as https"),

@@ -56,6 +56,7 @@ def test_production_reports_a_missing_setting(environment: Any, name: str) -> No
         ("FIRST_SUPERUSER_PASSWORD", "admin123"),
         ("FIRST_SUPERUSER_PASSWORD", "password123"),
         ("FIRST_SUPERUSER_PASSWORD", "9482649264926492"),
+        ("FIRST_SUPERUSER_PASSWORD", "Admin@example.com"),
     ],
 )
 def test_production_refuses_weak_secrets(environment: Any, name: str, value: str) -> None:
