@@ -3,10 +3,12 @@
 import asyncio
 import io
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, NamedTuple
 
 import structlog
 from django.conf import settings
@@ -18,6 +20,7 @@ from common.api.problems import problem_response
 from common.middleware import RequestLogMiddleware
 from common.redaction import redacted_message
 from config.request_bodies import (
+    MAX_BYTES_IN_MEMORY,
     PERIOD_S,
     BodyReceiver,
     BodyStore,
@@ -43,7 +46,8 @@ MAX_STORED_BYTES = 1_000_000 + max(
 )
 # Files of any size are sent here, see `uploads.views.PresignedUploadView`.
 STREAMED_PATH = "/uploads/direct/"
-MIN_SENT_BYTES = 64 * 1024
+# A client must read this much of a streamed response in each period.
+PART_BYTES = 64 * 1024
 BASE_ENVIRON: Environ = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
@@ -59,11 +63,11 @@ class Overloaded(Exception):
 
 
 class Answer(NamedTuple):
-    """A complete response."""
+    """A complete response; the body of a streamed one is a file."""
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes | IO[bytes]
 
 
 class WsgiThreads:
@@ -88,7 +92,7 @@ class WsgiThreads:
         environ = build_environ(scope)
         try:
             receiver = BodyReceiver(receive, period_s=self._period_s)
-            answer = await self._answer(environ, receiver, send)
+            answer = await self._answer(environ, receiver)
         except ClientDisconnected:
             # Also what the server reports for a chunk that it can't read; without a response it
             # would send 500.
@@ -97,12 +101,9 @@ class WsgiThreads:
             answer = refuse(environ, 408)
         except (Overloaded, TooManyBodies):
             answer = refuse(environ, 503)
-        if answer:
-            await send(start_message(answer.status, answer.headers))
-            await send({"type": "http.response.body", "body": answer.body})
+        await send_answer(answer, send, period_s=self._period_s)
 
-    async def _answer(self, environ: Environ, receiver: BodyReceiver, send: Send) -> Answer | None:
-        """Return the response, or None if it was streamed."""
+    async def _answer(self, environ: Environ, receiver: BodyReceiver) -> Answer:
         loop = asyncio.get_running_loop()
         if is_streamed(environ):
             threads = self._threads_for_large_bodies
@@ -115,7 +116,7 @@ class WsgiThreads:
                 raise Overloaded
             self._unanswered += 1
             try:
-                return await loop.run_in_executor(threads, self._run, environ, send, loop)
+                return await loop.run_in_executor(threads, self._run, environ)
             finally:
                 self._unanswered -= 1
 
@@ -127,7 +128,7 @@ class WsgiThreads:
         file, size = await self._bodies.receive(receiver, max_bytes=MAX_STORED_BYTES + 1)
         return {"wsgi.input": file} | ({"CONTENT_LENGTH": str(size)} if is_chunked else {})
 
-    def _run(self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop) -> Answer | None:
+    def _run(self, environ: Environ) -> Answer:
         start: list[Any] = []
         try:
             response = self._application(environ, lambda *arguments: start.extend(arguments))
@@ -136,18 +137,10 @@ class WsgiThreads:
             return refuse(environ | {"CONTENT_TYPE": "", "QUERY_STRING": ""}, 400)
         status, headers = int(start[0].partition(" ")[0]), start[1]
         try:
-            if not response.streaming:
-                return Answer(status, headers, b"".join(response))
-            for message in stream_messages(status, headers, response):
-                asyncio.run_coroutine_threadsafe(_send(send, message), loop).result()
+            body = spool(response) if response.streaming else b"".join(response)
+            return Answer(status, headers, body)
         finally:
             response.close()
-        return None
-
-
-async def _send(send: Send, message: dict[str, Any]) -> None:
-    """Send a message; the server's own `send` returns an awaitable that is no coroutine."""
-    await send(message)
 
 
 def is_streamed(environ: Environ) -> bool:
@@ -194,18 +187,37 @@ def start_message(status: int, headers: Headers) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": encoded}
 
 
-def stream_messages(
-    status: int, headers: Headers, parts: Iterable[bytes]
-) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a streamed response; small parts are sent together."""
-    yield start_message(status, headers)
-    unsent = bytearray()
-    for part in parts:
-        unsent += part
-        if len(unsent) >= MIN_SENT_BYTES:
-            yield {"type": "http.response.body", "body": bytes(unsent), "more_body": True}
-            unsent.clear()
-    yield {"type": "http.response.body", "body": bytes(unsent)}
+def spool(parts: Iterable[bytes]) -> IO[bytes]:
+    """Return a streamed response as a file, so that no thread waits for the client to read it."""
+    file = SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY, dir=str(settings.VAR_DIR))  # noqa: SIM115
+    try:
+        for part in parts:
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+async def send_answer(answer: Answer, send: Send, *, period_s: float) -> None:
+    """Send a response; give up on a client that reads a streamed one too slowly.
+
+    The server closes the connection of an incomplete response.
+    """
+    await send(start_message(answer.status, answer.headers))
+    if isinstance(answer.body, bytes):
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    is_complete = False
+    with answer.body as file, suppress(TimeoutError):
+        while not is_complete:
+            part = file.read(PART_BYTES)
+            is_complete = len(part) < PART_BYTES
+            async with asyncio.timeout(period_s):
+                await send(
+                    {"type": "http.response.body", "body": part, "more_body": not is_complete}
+                )
 
 
 def refuse(environ: Environ, status: int) -> Answer:
