@@ -3,10 +3,12 @@
 import asyncio
 import io
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, NamedTuple, TypeVar
 
 import structlog
 from django.conf import settings
@@ -20,6 +22,7 @@ from common.middleware import RequestLogMiddleware
 from common.redaction import redacted_message
 from config.request_bodies import (
     DEADLINE_S,
+    MAX_BYTES_IN_MEMORY,
     PERIOD_S,
     BodyReceiver,
     BodyStore,
@@ -47,7 +50,8 @@ MAX_STORED_BYTES = MAX_FORM_OVERHEAD_BYTES + max(
 # Files of any size are sent here; see `PresignedUploadView` in uploads/views.py.
 STREAMED_PATH = "/uploads/direct/"
 MAX_DISCARDED_BYTES = 128 * 1024 * 1024
-MIN_SENT_BYTES = 64 * 1024
+# A client must read this much of a streamed response in each period.
+PART_BYTES = 64 * 1024
 BASE_ENVIRON: Environ = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
@@ -62,12 +66,12 @@ class Overloaded(Exception):
     """More than `MAX_UNANSWERED_REQUESTS` requests would wait for a thread."""
 
 
-class CompleteResponse(NamedTuple):
-    """A response whose whole body is known; others are streamed."""
+class Response(NamedTuple):
+    """A response; the body of one that Django streams is a file."""
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes | IO[bytes]
 
 
 class ThreadPool:
@@ -115,7 +119,7 @@ class WsgiThreads:
         environ = build_environ(scope)
         try:
             receiver = BodyReceiver(receive, period_s=self._period_s)
-            response = await self._respond(environ, receiver, send)
+            response = await self._respond(environ, receiver)
         except ClientDisconnected:
             # Also raised for a chunk that the server can't parse; that client reads the response.
             response = refuse(environ, 400)
@@ -123,27 +127,24 @@ class WsgiThreads:
             response = refuse(environ, 408)
         except (Overloaded, TooManyBodies):
             response = refuse(environ, 503)
-        if response:
-            await send(start_message(response.status, response.headers))
-            await send({"type": "http.response.body", "body": response.body})
+        await send_response(response, send, period_s=self._period_s)
 
-    async def _respond(
-        self, environ: Environ, receiver: BodyReceiver, send: Send
-    ) -> CompleteResponse | None:
-        """Return the response, or None if it was streamed."""
-        loop, threads = asyncio.get_running_loop(), self._threads
+    async def _respond(self, environ: Environ, receiver: BodyReceiver) -> Response:
+        threads = self._threads
         if int(environ.get("CONTENT_LENGTH") or 0) <= MAX_STORED_BYTES:
             environ |= await self._receive_body(environ, receiver)
         elif accepts_files(environ):
             threads = self._threads_for_large_bodies
-            environ["wsgi.input"] = io.BufferedReader(BodyStream(receiver, loop))
+            environ["wsgi.input"] = io.BufferedReader(
+                BodyStream(receiver, asyncio.get_running_loop())
+            )
         else:
             environ["wsgi.input"] = io.BytesIO()  # every view refuses it by its length
         with environ["wsgi.input"]:
-            response = await threads.run(self._run, environ, send, loop)
+            response = await threads.run(self._run, environ)
         # Most clients read the response only after they have sent the whole body. One that sent
         # `Expect` waits for the response, and does not send the body of a refused request.
-        if response and environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
+        if environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
             await receiver.discard(max_bytes=MAX_DISCARDED_BYTES)
         return response
 
@@ -155,9 +156,7 @@ class WsgiThreads:
         file, size = await self._bodies.receive(receiver, max_bytes=MAX_STORED_BYTES + 1)
         return {"wsgi.input": file} | ({"CONTENT_LENGTH": str(size)} if is_chunked else {})
 
-    def _run(
-        self, environ: Environ, send: Send, loop: asyncio.AbstractEventLoop
-    ) -> CompleteResponse | None:
+    def _run(self, environ: Environ) -> Response:
         start: list[Any] = []
         try:
             response = self._application(environ, lambda *arguments: start.extend(arguments))
@@ -166,18 +165,10 @@ class WsgiThreads:
             return refuse(environ | {"CONTENT_TYPE": "", "QUERY_STRING": ""}, 400)
         status, headers = int(start[0].partition(" ")[0]), start[1]
         try:
-            if not response.streaming:
-                return CompleteResponse(status, headers, b"".join(response))
-            for message in stream_messages(status, headers, response):
-                asyncio.run_coroutine_threadsafe(_send(send, message), loop).result()
+            body = spool(response) if response.streaming else b"".join(response)
+            return Response(status, headers, body)
         finally:
             response.close()
-        return None
-
-
-async def _send(send: Send, message: dict[str, Any]) -> None:
-    """Send a message, as a coroutine: the server's own `send` only returns an awaitable."""
-    await send(message)
 
 
 def accepts_files(environ: Environ) -> bool:
@@ -223,21 +214,40 @@ def start_message(status: int, headers: Headers) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": encoded}
 
 
-def stream_messages(
-    status: int, headers: Headers, parts: Iterable[bytes]
-) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a streamed response; small parts are sent together."""
-    yield start_message(status, headers)
-    unsent = bytearray()
-    for part in parts:
-        unsent += part
-        if len(unsent) >= MIN_SENT_BYTES:
-            yield {"type": "http.response.body", "body": bytes(unsent), "more_body": True}
-            unsent.clear()
-    yield {"type": "http.response.body", "body": bytes(unsent)}
+def spool(parts: Iterable[bytes]) -> IO[bytes]:
+    """Return a streamed response as a file, so that no thread waits for the client to read it."""
+    file = SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY, dir=str(settings.VAR_DIR))  # noqa: SIM115
+    try:
+        for part in parts:
+            file.write(part)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
 
 
-def refuse(environ: Environ, status: int) -> CompleteResponse:
+async def send_response(response: Response, send: Send, *, period_s: float) -> None:
+    """Send a response; give up on a client that reads a streamed one too slowly.
+
+    The server closes the connection of an incomplete response.
+    """
+    await send(start_message(response.status, response.headers))
+    if isinstance(response.body, bytes):
+        await send({"type": "http.response.body", "body": response.body})
+        return
+    is_complete = False
+    with response.body as file, suppress(TimeoutError):
+        while not is_complete:
+            part = file.read(PART_BYTES)
+            is_complete = len(part) < PART_BYTES
+            async with asyncio.timeout(period_s):
+                await send(
+                    {"type": "http.response.body", "body": part, "more_body": not is_complete}
+                )
+
+
+def refuse(environ: Environ, status: int) -> Response:
     """Return and log the response to a request that Django does not handle."""
 
     def respond(request: HttpRequest) -> HttpResponse:
@@ -248,4 +258,4 @@ def refuse(environ: Environ, status: int) -> CompleteResponse:
         return response
 
     response = RequestLogMiddleware(respond)(WSGIRequest(environ | {"wsgi.input": io.BytesIO()}))
-    return CompleteResponse(response.status_code, list(response.items()), response.content)
+    return Response(response.status_code, list(response.items()), response.content)

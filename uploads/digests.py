@@ -18,8 +18,14 @@ BASE64_HEADERS = {
 BASE64_NAMES = {header.lower() for header in BASE64_HEADERS}
 # RFC 9530; both are the same for a body that is sent whole and without an encoding.
 DIGEST_FIELDS = ("Content-Digest", "Repr-Digest")
+# The header that RFC 9530 replaced.
+OLD_DIGEST_FIELD = "Digest"
 DIGEST_ALGORITHMS = {"md5": "md5", "sha": "sha1", "sha-256": "sha256", "sha-512": "sha512"}
 DIGEST_MEMBER = re.compile(r"\s*([a-z][a-z0-9-]*)=:([A-Za-z0-9+/=]*):\s*")
+OLD_DIGEST_MEMBER = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]*)=([A-Za-z0-9+/]+=*)\s*")
+# The digest that clients of S3 sign, in hexadecimal, or one of their words for "not signed".
+S3_DIGEST = "x-amz-content-sha256"
+S3_UNSIGNED = "UNSIGNED-PAYLOAD"
 CHECKED_NAMES = ", ".join([*BASE64_HEADERS, *DIGEST_FIELDS])
 
 
@@ -57,18 +63,25 @@ def _read_digests(headers: Mapping[str, str]) -> Iterator[tuple[str, str, bytes]
             yield header, algorithm, _decode(header, algorithm, headers[header])
     for header in DIGEST_FIELDS:
         if header in headers:
-            yield from _read_digest_field(header, headers[header])
+            yield from _read_digest_field(header, headers[header], DIGEST_MEMBER, ":base64:")
+    if OLD_DIGEST_FIELD in headers:
+        value = headers[OLD_DIGEST_FIELD]
+        yield from _read_digest_field(OLD_DIGEST_FIELD, value, OLD_DIGEST_MEMBER, "base64")
+    if headers.get(S3_DIGEST, S3_UNSIGNED) != S3_UNSIGNED:
+        yield S3_DIGEST, "sha256", _decode_hex(headers[S3_DIGEST])
 
 
-def _read_digest_field(header: str, value: str) -> Iterator[tuple[str, str, bytes]]:
+def _read_digest_field(
+    header: str, value: str, pattern: re.Pattern[str], form: str
+) -> Iterator[tuple[str, str, bytes]]:
     """Yield the known digests of `sha-256=:…:, sha-512=:…:`; RFC 9530 lets others be ignored."""
-    members = [DIGEST_MEMBER.fullmatch(member) for member in value.split(",")]
-    known = [m for m in members if m and m[1] in DIGEST_ALGORITHMS]
+    members = [pattern.fullmatch(member) for member in value.split(",")]
+    known = [m for m in members if m and m[1].lower() in DIGEST_ALGORITHMS]
     if not all(members) or not known:
         names = ", ".join(DIGEST_ALGORITHMS)
-        raise ParseError(f"Write {header} as algorithm=:base64:, with one of: {names}.")
+        raise ParseError(f"Write {header} as algorithm={form}, with one of: {names}.")
     for member in known:
-        algorithm = DIGEST_ALGORITHMS[member[1]]
+        algorithm = DIGEST_ALGORITHMS[member[1].lower()]
         yield header, algorithm, _decode(header, algorithm, member[2])
 
 
@@ -80,3 +93,9 @@ def _decode(header: str, algorithm: str, text: str) -> bytes:
     if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
         raise ParseError(f"{header} is not a digest in base64.", code="bad_digest")
     return digest
+
+
+def _decode_hex(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise ParseError(f"{S3_DIGEST} is not a digest in hexadecimal.", code="bad_digest")
+    return bytes.fromhex(text)

@@ -233,6 +233,10 @@ class TestPasswordReset:
     def test_invalid_addresses_are_refused(self, api: APIClient, email: Any) -> None:
         assert api.post(RESET, {"email": email}).status_code == 400
 
+    def test_caches_may_not_store_the_page(self, secret: str) -> None:
+        response = Client().get(f"/password/{secret}")
+        assert "no-store" in response["Cache-Control"]
+
     def test_the_page_sets_the_password(self, owner: User, secret: str) -> None:
         page = f"/password/{secret}"
         assert b"Choose a password" in Client().get(page).content

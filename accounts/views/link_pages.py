@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 from django.views.generic import FormView
 from rest_framework.exceptions import ValidationError
 
@@ -16,6 +18,7 @@ from accounts.services.invitations import UNUSABLE_MESSAGE
 from accounts.views.validation import validate
 
 
+@method_decorator(never_cache, name="dispatch")
 class LinkPageView(FormView):
     """A form behind a mailed link; the API's serializers validate its data."""
 

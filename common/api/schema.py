@@ -7,6 +7,7 @@ headers and examples are derived from those, from its permissions and from the H
 from collections.abc import Iterator
 from functools import cache
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 from django.conf import settings
@@ -177,7 +178,12 @@ class CachedSchemaGenerator(SchemaGenerator):
     """Generates the schema once per process: it takes 0.1 s and is the same for all clients."""
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
-        return _cached_schema()
+        with _schema_lock:
+            return _cached_schema()
+
+
+# Generating it twice at once fails: drf-spectacular loads its extensions while it runs.
+_schema_lock = Lock()
 
 
 @cache

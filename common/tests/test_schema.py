@@ -1,6 +1,7 @@
 """The OpenAPI schema: every operation has a summary, examples and its errors."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft4Validator
+
+from common.api.schema import CachedSchemaGenerator, _cached_schema
 
 SCHEMA: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -176,3 +179,10 @@ def test_a_response_has_the_required_fields_for_each_role(
     schema = {**described["schema"], "components": SCHEMA["components"]}
     missing = [e.message for e in Draft4Validator(schema).iter_errors(response.json())]
     assert [message for message in missing if "required property" in message] == []
+
+
+def test_parallel_first_requests_share_one_schema() -> None:
+    _cached_schema.cache_clear()
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda _: CachedSchemaGenerator().get_schema(), range(8)))
+    assert all(result is results[0] for result in results)

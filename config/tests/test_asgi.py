@@ -68,6 +68,7 @@ class Client:
         parts: Iterable[Any] = (),
         headers: Iterable[tuple[bytes, bytes]] = (),
         query: bytes = b"",
+        send: Callable[[dict[str, Any]], Awaitable[None]] | None = None,
     ) -> Response:
         messages: list[dict[str, Any]] = []
 
@@ -86,8 +87,8 @@ class Client:
             "headers": [(b"host", b"localhost"), *headers],
         }
         self.unsent_parts = list(parts)
-        await self._application(scope, _receive(self.unsent_parts), keep)
-        return Response(messages)
+        await self._application(scope, _receive(self.unsent_parts), send or keep)
+        return Response(messages or [{"status": 0, "headers": []}])
 
 
 def _receive(parts: list[Any]) -> Callable[[], Awaitable[dict[str, Any]]]:
@@ -311,6 +312,22 @@ def test_a_streamed_response_arrives_whole_and_in_large_parts(client: Client) ->
         "http.response.start",
         *["http.response.body"] * 3,
     ]
+
+
+def test_a_client_that_reads_nothing_occupies_no_thread_and_is_given_up(client: Client) -> None:
+    async def stall(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def attack() -> Response:
+        stalled = [asyncio.create_task(client.send("GET", "/stream", send=stall)) for _ in range(8)]
+        await asyncio.sleep(PERIOD_S / 2)
+        other = await client.send("GET", "/echo")
+        assert not any(task.done() for task in stalled)
+        await asyncio.gather(*stalled)
+        return other
+
+    assert asyncio.run(attack()).status == 200
 
 
 def test_a_charset_that_decodes_no_query_is_refused(client: Client) -> None:

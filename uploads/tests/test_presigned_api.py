@@ -465,6 +465,34 @@ class TestDigests:
         assert send(api, url, headers={header: value}).status_code == status
         assert SessionFile.objects.exists() == (status == 200)
 
+    @pytest.mark.parametrize(
+        ("header", "value", "status"),
+        [
+            ("Digest", f"SHA-256={encode(SHA256)}", 200),
+            ("Digest", f"md5={encode(MD5)},unixsum=30637", 200),
+            ("Digest", f"sha-256={encode(SHA256[::-1])}", 400),
+            ("Digest", "unixsum=30637", 400),
+            ("Digest", "", 400),
+            ("x-amz-content-sha256", SHA256.hex(), 200),
+            ("x-amz-content-sha256", "UNSIGNED-PAYLOAD", 200),
+            ("x-amz-content-sha256", SHA256[::-1].hex(), 400),
+            ("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", 400),
+            ("x-amz-content-sha256", "", 400),
+        ],
+    )
+    def test_a_digest_in_an_older_header_is_checked(
+        self,
+        client: APIClient,
+        api: APIClient,
+        session: Session,
+        header: str,
+        value: str,
+        status: int,
+    ) -> None:
+        url = presign(client, session).json()["url"]
+        assert send(api, url, headers={header: value}).status_code == status
+        assert SessionFile.objects.exists() == (status == 200)
+
     def test_a_digest_that_cannot_be_checked_is_named(
         self, client: APIClient, api: APIClient, session: Session
     ) -> None:
