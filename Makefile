@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack chaos \
-	chaos-ai screenshots coverage smoke-test secrets backup restore proto lock help clean
+	chaos-ai chaos-notes screenshots coverage smoke-test secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -60,6 +60,9 @@ attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with thos
 
 chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, and 5 GB of disk
 	$(BIN)/pytest uploads/tests/chaos.py --capture=no
+
+chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes are summarised: a minute
+	$(BIN)/pytest notes/tests/chaos.py --quiet
 
 chaos-ai: $(VENV)/test.stamp ## Check the AI cost ledger over 1,000 calls while workers are killed
 	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/test_ledger_chaos.py --quiet --capture=no

@@ -32,8 +32,13 @@ if os.environ.get("ENV_FILE") != os.devnull:
         os.environ.pop(f"{name}_FILE", None)
     os.environ |= TEST_ENVIRONMENT
     # Every scrape would read the metrics of earlier runs too.
-    for file in Path(TEST_ENVIRONMENT["VAR_DIR"]).glob("metrics/*.db"):
+    for file in Path(TEST_ENVIRONMENT["VAR_DIR"]).glob("metrics/**/*.db"):
         file.unlink()
+# Each process of pytest-xdist has metrics of its own, as have the workers that it starts.
+metrics = Path(TEST_ENVIRONMENT["VAR_DIR"]) / "metrics"
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR", str(metrics)) == str(metrics):
+    process = os.environ.get("PYTEST_XDIST_WORKER", "")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics / process)
 
 from config import settings as app_settings  # noqa: E402
 from config.settings import *  # noqa: E402, F403
