@@ -30,11 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need no database and are not slow as `unit`, for `make fast`.
-
-    Tests that commit run first: they wait for workers, and should not be the last to end.
-    """
-    items.sort(key=lambda item: not _commits(item))
+    """Mark the tests that need no database and are not slow as `unit`, for `make fast`."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         uses_database = fixtures & {"db", "transactional_db"} or item.get_closest_marker(
@@ -42,11 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if not uses_database and not item.get_closest_marker("slow"):
             item.add_marker("unit")
-
-
-def _commits(item: pytest.Item) -> bool:
-    marker = item.get_closest_marker("django_db")
-    return bool(marker and marker.kwargs.get("transaction"))
 
 
 @pytest.fixture(autouse=True)
