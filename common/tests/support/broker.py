@@ -120,6 +120,7 @@ class Broker:
     def __enter__(self) -> Self:
         self.start()
         self._patch.setenv("CELERY_BROKER_URL", self.url)
+        _drop_connections()
         return self
 
     def __exit__(
@@ -129,8 +130,14 @@ class Broker:
         trace: TracebackType | None,
     ) -> None:
         self._patch.undo()
-        pools.reset()
-        # Celery would keep using some of these closed pools; this makes it drop them.
-        current_app._after_fork()
+        _drop_connections()
         self.client.close()
         self._services.__exit__(None, None, None)
+
+
+def _drop_connections() -> None:
+    """Close the pools of the broker that was used until now."""
+    pools.reset()
+    # Celery would keep using some of these closed pools; this makes it drop them.
+    current_app._after_fork()
+    current_app.__dict__.pop("control", None)
