@@ -62,10 +62,10 @@ chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, 
 	$(BIN)/pytest uploads/tests/chaos.py --capture=no
 
 chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes are summarised: a minute
-	$(BIN)/pytest notes/tests/chaos.py --quiet
+	$(BIN)/pytest notes/tests/chaos.py notes/tests/chaos_ledger.py --quiet
 
 chaos-ai: $(VENV)/test.stamp ## Check the AI cost ledger over 1,000 calls while workers are killed
-	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/test_ledger_chaos.py --quiet --capture=no
+	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/chaos_ledger.py --quiet --capture=no
 
 screenshots: $(VENV)/bench.stamp ## Take the README's pictures of what runs at BASE; needs Chromium
 	$(BIN)/python docs/screenshots.py $(TO)
