@@ -237,7 +237,7 @@ def test_usage_is_exact_or_bounded_and_exact_after_reconciling(
     ended = Counter(Summary.objects.values_list("status", flat=True))
     assert set(ended) <= {JobStatus.COMPLETED, JobStatus.FAILED}
     billed = {pk for pk in estimates if usage_by_id.get(pk, NO_USAGE) != NO_USAGE}
-    print(  # noqa: T201 - `make chaos-ai` shows these numbers
+    print(
         f"{chaos.child_kills} children and {chaos.worker_kills} whole workers killed; summaries "
         f"{dict(ended)}; {len(provider.requests)} requests, "
         f"{len(calls)} rows: {dict(Counter(call.outcome for call in calls.values()))}; "
