@@ -26,7 +26,7 @@ class CompanyCodeField(forms.CharField):
         return company_id or NO_COMPANY_ID
 
 
-class CompanyFilter(django_filters.CharFilter):
+class CompanyCodeFilter(django_filters.CharFilter):
     """Filters by the company's id instead of its code.
 
     PostgreSQL's planner has statistics on how many products an id has, but not on codes, which are
@@ -51,7 +51,7 @@ class ProductFilter(FilterSet):
         field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
     )
     in_stock_only = InStockFilter(label="Exclude sold out products.")
-    company = CompanyFilter(field_name="company_id", label="A company's code.")
+    company = CompanyCodeFilter(field_name="company_id", label="A company's code.")
 
     class Meta:
         model = Product

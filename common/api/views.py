@@ -13,7 +13,7 @@ class APIView(BaseAPIView):
     """The base of all views of the API.
 
     It refuses unknown query parameters and bodies over `max_body_bytes`, and caches may not store
-    its responses. A view adds to `query_parameters` those that it reads by itself.
+    its responses. A view adds to `query_parameters` those that its own code reads.
     """
 
     query_parameters: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from django.conf import settings
 
 # For a row, a long row, a page of 10, a page of 100, and a page of 100 with long descriptions.
 SLOT_SIZES_BYTES = (2_048, 8_192, 32_768, 131_072, 1_048_576)
-# What Redis needs for a response besides its bytes: two keys of up to 250 characters.
+# What Redis needs for a response in addition to its bytes: two keys of up to 250 characters.
 ENTRY_OVERHEAD_BYTES = 512
 SLOT_PREFIX = "bureau:bytes:slot"
 

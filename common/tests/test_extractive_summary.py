@@ -180,25 +180,25 @@ def test_truncating_keeps_graphemes_whole(cluster):
 
 
 DEGENERATE_TEXTS = {
-    "one line without a full stop": " ".join(f"word{i % 977}" for i in range(12_000)),
-    "newlines": "\n" * 120_000 + "end",
-    "a dot after each letter": "a." * 60_000,
-    "letters that end sentences": "a. " * 40_000,
-    "questions": "!?" * 60_000,
-    "distinct sentences": " ".join(f"Here is sentence {i} of many." for i in range(25_000)),
-    "distinct lines of talk": "\n".join(f"P{i % 5}: this is line {i}" for i in range(15_000)),
+    "one line without a full stop": " ".join(f"word{i % 977}" for i in range(25_000)),
+    "newlines": "\n" * 250_000 + "end",
+    "a dot after each letter": "a." * 125_000,
+    "letters that end sentences": "a. " * 85_000,
+    "questions": "!?" * 125_000,
+    "distinct sentences": " ".join(f"Here is sentence {i} of many." for i in range(50_000)),
+    "distinct lines of talk": "\n".join(f"P{i % 5}: this is line {i}" for i in range(30_000)),
     "emoji": "😀" * 250_000,
     "one word": "x" * 250_000,
     "one address": "http://example.com/" + "a/" * 125_000,
     "marks on one letter": "a" + "\u0301" * 250_000,
     "flags": "🇩🇪" * 125_000,
     "no space and no stop": "漢" * 250_000,
-    "short chinese sentences": "漢字は難しい。" * 17_000,
+    "short chinese sentences": "漢字は難しい。" * 35_000,
     "control characters": "\x00\x01\x0b\u202e\x1b[31m" * 35_000,
     "labels": "A: \n" * 75_000,
-    "one letter on each line": "é\n" * 400_000,
-    "one letter to a sentence": "漢。" * 400_000,
-    "lines that differ": "\n".join(map(str, range(20_000))),
+    "one letter on each line": "é\n" * 1_000_000,
+    "one letter to a sentence": "漢。" * 1_000_000,
+    "lines that differ": "\n".join(map(str, range(50_000))),
     "spaced dots": ". " * 125_000,
     "stress without an end": "**a " * 60_000,
     "links without an end": "[a](b" * 50_000,
@@ -210,7 +210,7 @@ def test_degenerate_text_is_summarised_quickly_and_briefly(name):
     """The limit suits a busy machine: each text takes half a second on an idle one."""
     start = time.process_time()
     summary = summarize(DEGENERATE_TEXTS[name])
-    assert time.process_time() - start < 8
+    assert time.process_time() - start < 15
     assert 0 < len(summary) <= len(DEGENERATE_TEXTS[name])
     assert len(summary.split()) <= 80
     assert len(summary) < 10_000
@@ -256,7 +256,7 @@ UNUSUAL_PIECES = [
 PIECES = st.sampled_from(ORDINARY_PIECES + UNUSUAL_PIECES)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     text=st.one_of(st.lists(PIECES, min_size=1, max_size=200).map(" ".join), st.text(max_size=400)),
     max_words=st.integers(1, 60),
@@ -275,7 +275,7 @@ def test_any_text_is_summarised_within_the_limits(text, max_words):
     assert set(summary) <= {*text, " ", "…", ".", "。"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(ORDINARY_PIECES), min_size=1, max_size=200), st.integers(3, 60))
 @example([f"Dr. No Dr. No and So, the PhD A: So, the 3.14 3.14{' So, the' * 4} Yes. 3.14"], 5)
 def test_words_are_copied_from_the_text_in_order(pieces, max_words):
@@ -284,7 +284,7 @@ def test_words_are_copied_from_the_text_in_order(pieces, max_words):
         assert has_words_in_order(summarize(text, max_words=max_words), join_lines(text))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=100).map(" ".join), st.integers(1, 60))
 def test_sentences_come_from_the_text_and_fit_the_limit(text, max_words):
     source = join_lines(text)

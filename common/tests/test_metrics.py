@@ -184,7 +184,7 @@ class TestContents:
                 lambda: not SampleJob.objects.exclude(status=JobStatus.COMPLETED).exists(),
                 "all done",
             )
-            eventually(lambda: samples().get(done, 0) - before == len(jobs), "all are counted")
+        eventually(lambda: samples()[done] - before == len(jobs), "all are counted")
 
     def test_a_scrape_does_not_wait_for_a_hanging_database(
         self, samples: Callable[[], Samples]
@@ -193,7 +193,7 @@ class TestContents:
         with lock_table(SampleJob):
             started = time.monotonic()
             text, _ = scrape.render()
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 2
             assert parse(text.decode())[key("bureau_database_up")] == 0
         eventually(lambda: samples()[key("bureau_database_up")] == 1, "the database is up")
 

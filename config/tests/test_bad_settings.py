@@ -9,17 +9,27 @@ from config.environment import Environment
 ALL_SETTINGS = sorted(name.upper() for name in Environment.model_fields)
 HOSTILE_VALUES = [
     "-1",
+    "0",
     "1e999",
+    "9" * 40,
     "nan",
+    "x",
     "{",
+    "[",
     "[1, {}]",
     '{"a": 1}',
+    "null",
     "://",
     "http://",
+    "http://[",
     "http://a:99999999",
     "a b\tc",
     "ä😀",
     "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape"),
+    "/dev/null",
+    "%",
+    "$HOME",
+    ",,",
     "*",
 ]
 
