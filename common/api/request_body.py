@@ -9,7 +9,7 @@ from django.http import HttpRequest
 DEFAULT_MAX_BODY_BYTES = 512 * 1024
 # Passwords, names and tokens. These bodies need no sign-in.
 SIGN_IN_MAX_BODY_BYTES = 16 * 1024
-# What a form with a file has in addition to the file: other fields, boundaries and headers of fields.
+# The size of a form with a file without the file: other fields, boundaries and headers of fields.
 MAX_FORM_OVERHEAD_BYTES = 1024 * 1024
 
 
