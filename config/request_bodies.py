@@ -8,7 +8,7 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from tempfile import TemporaryFile
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from django.conf import settings
@@ -34,6 +34,11 @@ class ClientDisconnected(Exception):
 
 class TooManyBodies(Exception):
     """The incomplete bodies of all clients need more than `MAX_BYTES_ON_DISK`."""
+
+
+def create_file() -> IO[bytes]:
+    """Return a file in memory that moves to disk, without a name, beyond `MAX_BYTES_IN_MEMORY`."""
+    return SpooledTemporaryFile(MAX_BYTES_IN_MEMORY, dir=str(settings.VAR_DIR))
 
 
 class BodyReceiver:
@@ -108,16 +113,16 @@ class BodyStore:
             raise ClientTooSlow from None
 
     async def _receive(self, receiver: BodyReceiver, max_bytes: int) -> tuple[IO[bytes], int]:
-        file: IO[bytes] = io.BytesIO()
+        file = create_file()
         size = size_on_disk = 0
         try:
             while size < max_bytes and (chunk := await receiver.read()):
-                size += file.write(chunk[: max_bytes - size])
+                chunk = chunk[: max_bytes - size]
+                size += len(chunk)
                 if size > MAX_BYTES_IN_MEMORY:
                     self._reserve(size - size_on_disk)
                     size_on_disk = size
-                    if isinstance(file, io.BytesIO):
-                        file = _move_to_disk(file)
+                file.write(chunk)
         except BaseException:
             file.close()
             raise
@@ -130,12 +135,6 @@ class BodyStore:
         if self._bytes_on_disk + size > MAX_BYTES_ON_DISK:
             raise TooManyBodies
         self._bytes_on_disk += size
-
-
-def _move_to_disk(file: io.BytesIO) -> IO[bytes]:
-    moved = TemporaryFile(dir=settings.VAR_DIR)  # noqa: SIM115 - the caller closes it
-    moved.write(file.getbuffer())
-    return moved
 
 
 class BodyStream(io.RawIOBase):

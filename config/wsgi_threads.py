@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
-from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple, TypeVar
 
 import structlog
@@ -22,7 +21,6 @@ from common.middleware import RequestLogMiddleware
 from common.redaction import redacted_message
 from config.request_bodies import (
     DEADLINE_S,
-    MAX_BYTES_IN_MEMORY,
     PERIOD_S,
     BodyReceiver,
     BodyStore,
@@ -31,6 +29,7 @@ from config.request_bodies import (
     ClientTooSlow,
     Receive,
     TooManyBodies,
+    create_file,
 )
 
 log = structlog.get_logger(__name__)
@@ -216,7 +215,7 @@ def start_message(status: int, headers: Headers) -> dict[str, Any]:
 
 def spool(parts: Iterable[bytes]) -> IO[bytes]:
     """Return a streamed response as a file, so that no thread waits for the client to read it."""
-    file = SpooledTemporaryFile(max_size=MAX_BYTES_IN_MEMORY, dir=str(settings.VAR_DIR))  # noqa: SIM115
+    file = create_file()
     try:
         for part in parts:
             file.write(part)
