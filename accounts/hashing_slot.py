@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from common.api.exceptions import ServiceUnavailable
 
-# With one thread that hashes, one of the server's four threads stays free (see the Procfile).
+# With one thread that hashes, one of the server's four threads (`WEB_THREADS`) stays free.
 MAX_WAITING_THREADS = 2
 MAX_WAIT_S = 1.0
 # The thread that hashes may enter again: a login can need several hashes.
@@ -22,9 +22,8 @@ queue_slots = threading.BoundedSemaphore(MAX_WAITING_THREADS)
 def hashing_slot() -> Iterator[None]:
     """Hold the process's only slot for hashing; raise `ServiceUnavailable` if others wait too.
 
-    Enter it before the queries that lead to the hash, so that refusals are cheap, but after the
-    body was read, because a client may send that slowly. Don't wait for it with rows locked: the
-    thread in the slot could wait for them.
+    Enter it before the queries that lead to the hash, so that refusals are cheap. Don't wait for it
+    with rows locked: the thread in the slot could wait for them.
     """
     if not (_lock.acquire(blocking=False) or _wait_for_lock()):
         raise ServiceUnavailable(
