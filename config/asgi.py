@@ -4,8 +4,9 @@ The event loop receives the whole body of a request before a thread runs Django,
 occupy no threads. See docs/adr/0028-bodies-before-threads.md.
 """
 
-import os
 import resource
+
+from django.conf import settings
 
 from config.wsgi import application as wsgi_application
 from config.wsgi_threads import WsgiThreads
@@ -22,4 +23,4 @@ def raise_open_files_limit() -> None:
 
 
 raise_open_files_limit()
-application = WsgiThreads(wsgi_application, threads=int(os.environ.get("WEB_THREADS") or 4))
+application = WsgiThreads(wsgi_application, threads=settings.WEB_THREADS)

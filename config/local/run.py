@@ -138,7 +138,6 @@ def child_environment(environment: Environment) -> dict[str, str]:
         "PORT": str(environment.port),
         "GRPC_PORT": str(environment.grpc_port),
         "WEB_WORKERS": str(environment.web_workers),
-        "WEB_THREADS": str(environment.web_threads),
     }
 
 

@@ -13,6 +13,7 @@ ALLOWED_HOSTS = env.served_hosts
 PUBLIC_URL = env.public_url or f"http://localhost:{env.port}"
 VAR_DIR = env.var_dir
 HOST = env.host
+WEB_THREADS = env.web_threads
 GRPC_PORT = env.grpc_port
 REVISION = env.revision
 if DEBUG:

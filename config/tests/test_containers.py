@@ -15,7 +15,7 @@ from config.environment import BASE_DIR, Environment
 FILES = ("compose.yaml", "compose.prod.yaml")
 DOCKER = BASE_DIR / "docker"
 # Read by the Procfile and by the entrypoint.
-OTHER_NAMES = {"WEB_WORKERS", "WEB_THREADS", "FLOWER_UNAUTHENTICATED_API", "FLOWER_BASIC_AUTH_FILE"}
+OTHER_NAMES = {"WEB_WORKERS", "FLOWER_UNAUTHENTICATED_API", "FLOWER_BASIC_AUTH_FILE"}
 
 
 @pytest.fixture(params=FILES)
