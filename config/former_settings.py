@@ -74,9 +74,11 @@ def find_former_name(field: str) -> str:
 
 
 def name_of(settings: BaseSettings, field: str, *, is_former: bool = False) -> str:
-    """Return the name by which a field was set, in upper case; with `is_former` its former one."""
+    """Return, in upper case, the name that gave a field its value; with `is_former` the former."""
     former = find_former_name(field)
-    is_former = is_former or former in settings.model_fields_set
+    is_former = is_former or (
+        former in settings.model_fields_set and not _is_different(settings, former, field)
+    )
     return (former if former and is_former else field).upper()
 
 

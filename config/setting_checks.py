@@ -42,9 +42,7 @@ def find_incomplete_settings(env: Environment) -> Iterator[str]:
 
 def _find_missing_parts(env: Environment, url: str, needed: list[str]) -> Iterator[str]:
     prefix = needed[0].partition("_")[0]
-    parts = sorted(
-        name for name in env.model_fields_set if name.startswith(f"{prefix}_") and name != url
-    )
+    parts = sorted(name for name in env.model_fields_set if name.startswith(f"{prefix}_"))
     if not parts:
         return
     is_former = any(name_of(env, part) != part.upper() for part in parts)

@@ -169,6 +169,21 @@ def test_an_error_names_a_setting_as_it_was_set(environment: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"JWT_SECRET": "weak"}, "JWT_SECRET"),
+        ({"SECRET_KEY": "weak"}, "SECRET_KEY"),
+        ({"SECRET_KEY": "weak", "JWT_SECRET": "b7" * 8 + "qXv3-Kd9" * 4}, "SECRET_KEY"),
+    ],
+)
+def test_an_error_names_the_setting_whose_value_is_used(
+    environment: Any, settings: dict[str, str], name: str
+) -> None:
+    with pytest.raises(SystemExit, match=f"- {name} is missing or weak"):
+        environment(**settings, DEBUG="false")
+
+
+@pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         (
