@@ -40,7 +40,8 @@ def sign_up(
     if accepted:
         company, role = accepted.company, Role(accepted.role)
     else:
-        company, role = _get_company_and_role(company_name or email)
+        # Not the whole address: everyone can read the names of companies with products.
+        company, role = _get_company_and_role(company_name or email.partition("@")[0])
     user = create_user(
         by=None,
         email=email,

@@ -69,6 +69,13 @@ class TestOtherModes:
         assert body["company"]["name"] == "Fresh & Co"
         assert re.fullmatch("fresh-co-[a-z2-9]{4}", body["company"]["code"])
 
+    def test_a_company_without_a_name_does_not_show_the_address(
+        self, api: APIClient, settings: Any
+    ) -> None:
+        settings.SIGNUP = "company"
+        body = sign_up(api, email="ann.lee@example.com").json()
+        assert body["company"]["name"] == "ann.lee"
+
     def test_a_code_that_the_operator_has_prepared_is_never_derived(
         self, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
