@@ -6,6 +6,7 @@ a program (`worker_account`). The `outsider` and the `superuser` each belong to 
 
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from accounts import services
 from accounts.models import Company, Role, User
 from accounts.tests.factories import CompanyFactory, UserFactory
 from accounts.tokens import AccessToken
+from common.tests.support import Beat, Broker
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -115,6 +117,26 @@ def count_queries() -> Callable[[Callable[[], Any]], int]:
         return len(captured)
 
     return count
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the module's broker, beat and workers."""
+    return tmp_path_factory.mktemp("workers")
+
+
+@pytest.fixture(scope="module")
+def broker(folder: Path) -> Iterator[Broker]:
+    with Broker(folder) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def beat(
+    django_db_setup: None, django_db_blocker: Any, broker: Broker, folder: Path
+) -> Iterator[Beat]:
+    with django_db_blocker.unblock(), Beat(broker.url, folder) as beat:
+        yield beat
 
 
 @pytest.fixture

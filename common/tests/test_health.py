@@ -10,14 +10,13 @@ from django.test import Client
 
 from common.tests.support.broker import Broker
 from common.tests.support.worker import Worker
-from config.local import LocalServices
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker:
+    with Broker(tmp_path) as broker:
         yield broker
 
 

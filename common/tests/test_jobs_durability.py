@@ -19,33 +19,15 @@ from common.jobs.status import JobStatus
 from common.tests.models import SampleJob
 from common.tests.support import Beat, Broker, Worker, eventually, reject_rows
 from common.tests.support.worker import database_url
-from config.local import LocalServices
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 COMPLETED, FAILED = JobStatus.COMPLETED, JobStatus.FAILED
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("jobs")
-
-
-@pytest.fixture(scope="module")
-def broker(folder: Path) -> Iterator[Broker]:
-    with Broker(lambda: LocalServices(folder, postgres=False)) as broker:
-        yield broker
-
-
 @pytest.fixture(autouse=True)
 def _empty_broker(broker: Broker) -> None:
     broker.client.flushall()
-
-
-@pytest.fixture(scope="module")
-def beat(django_db_setup: None, django_db_blocker: Any, broker: Broker, folder: Path) -> Any:
-    with django_db_blocker.unblock(), Beat(broker.url, folder) as beat:
-        yield beat
 
 
 @pytest.fixture(scope="module")

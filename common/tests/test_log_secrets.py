@@ -32,7 +32,6 @@ from common.jobs.status import JobStatus
 from common.logs import RedactingFilter, logging_config
 from common.tests.models import SampleJob
 from common.tests.support import Broker, Worker, eventually, reject_rows
-from config.local import LocalServices
 from notes.models import Note, Summary
 from posts.models import Feed
 
@@ -285,7 +284,7 @@ def test_a_worker_logs_no_data_but_the_request_id(
     }
     with (
         reject_rows(Summary, "status = 'completed'"),
-        Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker,
+        Broker(tmp_path) as broker,
         Worker(broker.url, tmp_path, environment=environment) as worker,
     ):
         client, named = as_user(owner), {"x-request-id": "from-web-to-worker"}

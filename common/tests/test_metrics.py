@@ -24,7 +24,6 @@ from common.jobs.status import JobStatus
 from common.metrics import exporter, scrape
 from common.tests.models import SampleJob
 from common.tests.support import Broker, Worker, eventually, lock_table
-from config.local import LocalServices
 
 pytestmark = pytest.mark.slow
 
@@ -176,7 +175,7 @@ class TestContents:
         done = key("bureau_jobs_total", kind="tests.SampleJob", outcome="completed")
         before = samples().get(done, 0)
         with (
-            Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker,
+            Broker(tmp_path) as broker,
             Worker(broker.url, tmp_path),
         ):
             jobs = [SampleJob.objects.enqueue() for _ in range(6)]

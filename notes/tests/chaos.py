@@ -21,7 +21,6 @@ from accounts.models import User
 from common.jobs.status import JobStatus
 from common.tests.support import Beat, Broker, Worker, block_updates, eventually, lock_table
 from common.tests.support import ai_provider as ai
-from config.local import LocalServices
 from notes.models import Note, Summary
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,23 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 COMPLETED, FAILED = JobStatus.COMPLETED, JobStatus.FAILED
 PROVIDER_ATTEMPTS = "2"
 MAX_POST_S = 3.0  # while the broker does not answer
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("notes")
-
-
-@pytest.fixture(scope="module")
-def broker(folder: Path) -> Iterator[Broker]:
-    with Broker(lambda: LocalServices(folder, postgres=False)) as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def _beat(django_db_setup: None, django_db_blocker: Any, broker: Broker, folder: Path) -> Any:
-    with django_db_blocker.unblock(), Beat(broker.url, folder) as beat:
-        yield beat
 
 
 class WordProvider(ai.FakeProvider):
@@ -108,7 +90,7 @@ class WorkerManager:
 
 @pytest.fixture(scope="module")
 def workers(
-    django_db_blocker: Any, _beat: Beat, broker: Broker, folder: Path, _provider: WordProvider
+    django_db_blocker: Any, beat: Beat, broker: Broker, folder: Path, _provider: WordProvider
 ) -> Iterator[WorkerManager]:
     workers = WorkerManager(broker, folder, _provider)
     with django_db_blocker.unblock():

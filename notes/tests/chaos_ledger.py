@@ -26,7 +26,6 @@ from common.ai.types import Usage
 from common.jobs.status import ACTIVE, JobStatus
 from common.tests.support import Beat, Broker, Worker, eventually
 from common.tests.support import ai_provider as ai
-from config.local import LocalServices
 from notes import services
 from notes.models import ProviderCall, Summary
 
@@ -106,7 +105,7 @@ def provider(chaos: Chaos) -> Iterator[ai.FakeProvider]:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    with Broker(lambda: LocalServices(tmp_path, postgres=False)) as broker:
+    with Broker(tmp_path) as broker:
         yield broker
 
 

@@ -1,6 +1,5 @@
 """A session on a real worker that is killed; `chaos.py` has the long versions."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 
 from accounts.models import User
 from common.tests.support import Beat, Broker, Worker
-from config.local import LocalServices
 from uploads.models import Cycle
 from uploads.tests.factories import SessionFactory
 from uploads.tests.file_trees import write_files
@@ -18,25 +16,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
-def broker(folder: Path) -> Iterator[Broker]:
-    with Broker(lambda: LocalServices(folder, postgres=False)) as broker:
-        yield broker
-
-
-@pytest.fixture(scope="module")
-def worker(django_db_setup: None, django_db_blocker: Any, broker: Broker, folder: Path) -> Any:
+def worker(
+    django_db_setup: None, django_db_blocker: Any, broker: Broker, beat: Beat, folder: Path
+) -> Any:
     environment = {
         "UPLOAD_SOURCE_ROOT": str(folder / "sources"),
         "UPLOAD_ROOT": str(folder / "uploads"),
     }
     with (
         django_db_blocker.unblock(),
-        Beat(broker.url, folder),
         Worker(broker.url, folder, concurrency=1, environment=environment) as worker,
     ):
         yield worker

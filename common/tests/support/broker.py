@@ -2,11 +2,11 @@
 
 import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 from urllib.parse import quote
 
 import psutil
@@ -16,24 +16,14 @@ from celery import current_app
 from kombu import pools
 
 from common.tests.support.waiting import eventually
-
-
-class Services(AbstractContextManager, Protocol):
-    """The part of `config.local.LocalServices` that starts and stops a server."""
-
-    @property
-    def redis_socket(self) -> Path: ...
+from config.local import LocalServices
 
 
 class Broker:
-    """A Valkey server that this process publishes to within `with`.
+    """A Valkey server, with its data in `folder`, that this process publishes to within `with`."""
 
-    `make` returns the services to start; it is called for each start.
-    """
-
-    def __init__(self, make: Callable[[], Services]) -> None:
-        self._make = make
-        self._services = make()
+    def __init__(self, folder: Path) -> None:
+        self._services = LocalServices(folder, postgres=False)
         self._patch = pytest.MonkeyPatch()
         socket = self._services.redis_socket
         self.url = f"redis+socket://{quote(str(socket))}?virtual_host=0"
@@ -60,7 +50,6 @@ class Broker:
 
     def start(self) -> None:
         """Start the server; after `kill` it has the same data."""
-        self._services = self._make()
         self._services.__enter__()
 
     @contextmanager
