@@ -1,8 +1,11 @@
 from django.apps import AppConfig
 
+from accounts.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class AccountsConfig(AppConfig):
     name = "accounts"
+    schema_descriptions = FIELD_DESCRIPTIONS
     schema_examples = {
         "access_token": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoiYWNjZXNzIn0.c2ln",
         "refresh_token": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.c2ln",

@@ -45,10 +45,18 @@ class ProductFilter(FilterSet):
     name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
     category = django_filters.CharFilter(label="The exact category.")
     min_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="gte", min_value=0, max_value=MAX_PRICE
+        field_name="price",
+        lookup_expr="gte",
+        min_value=0,
+        max_value=MAX_PRICE,
+        label="The lowest price.",
     )
     max_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
+        field_name="price",
+        lookup_expr="lte",
+        min_value=0,
+        max_value=MAX_PRICE,
+        label="The highest price.",
     )
     in_stock_only = InStockFilter(label="Exclude sold out products.")
     company = CompanyCodeFilter(field_name="company_id", label="A company's code.")

@@ -2,9 +2,12 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from notes.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class NotesConfig(AppConfig):
     name = "notes"
+    schema_descriptions = FIELD_DESCRIPTIONS
     schema_examples = {
         "raw_text": (
             "The cooling pump failed on Monday. Bob replaced it on Tuesday with the spare one."

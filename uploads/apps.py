@@ -2,9 +2,12 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from uploads.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class UploadsConfig(AppConfig):
     name = "uploads"
+    schema_descriptions = FIELD_DESCRIPTIONS
     schema_examples = {
         "file_key": "2026/run-7/frame-0001.png",
         "local_directory": "run-7",
