@@ -43,6 +43,17 @@ SOURCE_FIELDS = {"text": "text", "note_id": "note", "file": "file"}
 class NoteSerializer(StringFieldsMixin, ModelSerializer):
     """A note with its own summary and the state of that summary's job."""
 
+    volatile_fields = (
+        "excerpt",
+        "text_length",
+        "summary",
+        "status",
+        "attempts",
+        "error",
+        "model",
+        "omitted",
+    )
+
     raw_text = TextField(max_length=MAX_NOTE_CHARS)
     excerpt = serializers.CharField(
         read_only=True, help_text=f"The first {MAX_EXCERPT_CHARS} characters of `raw_text`."
