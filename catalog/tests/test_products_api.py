@@ -312,7 +312,8 @@ class TestEtags:
     def test_a_matching_if_none_match_returns_304(self, api: APIClient, product: Product) -> None:
         for url in (URL, detail_url(product)):
             etag = api.get(url)["ETag"]
-            for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+            gzip = f'{etag[:-1]}-gzip"'
+            for known in (etag, f"W/{etag}", gzip, f"W/{gzip}", f'"x", {etag}', "*"):
                 response = api.get(url, headers={"if-none-match": known})
                 assert (response.status_code, response.content) == (304, b"")
                 assert response["ETag"] == etag
@@ -341,6 +342,19 @@ class TestEtags:
         assert (
             write(detail_url(product), {"stock": 2}, headers={"if-match": etag}).status_code < 300
         )
+
+    @pytest.mark.parametrize("suffix", ["-gzip", "-zstd", "-br", ";gzip"])
+    def test_if_match_accepts_the_tag_of_a_compressed_response(
+        self, as_user: Any, admin: User, product: Product, suffix: str
+    ) -> None:
+        client, url = as_user(admin), detail_url(product)
+        etag = client.get(url)["ETag"]
+        changed = f'{etag[:-1]}{suffix}"'
+        headers = {"if-match": f'{etag[:-1]}{suffix}"'}
+        assert client.patch(url, {"stock": 1}, headers=headers).status_code == 200
+        assert client.patch(url, {"stock": 2}, headers=headers).status_code == 412
+        headers = {"if-match": f"W/{client.get(url)['ETag']}"}
+        assert client.patch(url, {"stock": 2}, headers=headers).status_code == 200
 
     def test_if_match_accepts_an_asterisk(
         self, as_user: Any, admin: User, product: Product
