@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from common.api.exceptions import RequestTooLarge
 from common.api.request_body import DEFAULT_MAX_BODY_BYTES, parse_content_length
 
-
 # `application/problem+json`, `text/json` and the media types of vendors.
 JSON_TYPE = re.compile(r"\s*(application|text)/([\w.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 

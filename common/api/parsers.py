@@ -49,9 +49,9 @@ class JSONParser(parsers.JSONParser):
 
 
 def is_utf16(body: bytes) -> bool:
-    """Return whether a body begins like JSON in UTF-16 or UTF-32, with a byte order mark or without.
+    """Return whether a body begins like JSON in UTF-16 or UTF-32.
 
-    JSON begins with an ASCII character, which has a null byte in these encodings.
+    Without a byte order mark, the first character is an ASCII one, which has null bytes there.
     """
     return body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in body[:2]
 
