@@ -3,14 +3,14 @@ from typing import Any
 import django_filters
 from drf_spectacular.utils import extend_schema_field
 
-from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, SearchFilter
+from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, NameFilter, SearchFilter
 from common.jobs.status import JobStatus
 from notes.models import Batch, Note, Summary, SummaryTemplate
 from notes.summary_templates import TEMPLATE_NAME_SCHEMA
 
 
 @extend_schema_field(TEMPLATE_NAME_SCHEMA)
-class TemplateNameFilter(django_filters.CharFilter):
+class TemplateNameFilter(NameFilter):
     pass
 
 
@@ -34,7 +34,7 @@ class NoteFilter(CreatedFilter):
 
 class SummaryFilter(CreatedFilter):
     status = django_filters.ChoiceFilter(choices=JobStatus.choices, label="The state.")
-    template = TemplateNameFilter(lookup_expr="iexact", label="The name of a template.")
+    template = TemplateNameFilter(label="The name of a template.")
     model = django_filters.CharFilter(label="The model that made the summary.")
     cached = BooleanFilter(method="filter_cached", label="Whether an equal summary was used again.")
     note_id = django_filters.UUIDFilter(label="The summarised note.")
@@ -54,7 +54,7 @@ class SummaryFilter(CreatedFilter):
 
 
 class BatchFilter(CreatedFilter):
-    template = TemplateNameFilter(lookup_expr="iexact", label="The name of a template.")
+    template = TemplateNameFilter(label="The name of a template.")
     search = SearchFilter("template", "language", label="Part of the template or the language.")
 
     class Meta:

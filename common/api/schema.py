@@ -23,6 +23,7 @@ from rest_framework.serializers import Serializer as BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
 from common.api import sparse_fields
+from common.api.nulls import accepts_null
 from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, build_references
 from common.api.schema_decimals import describe_decimal
 from common.api.schema_descriptions import describe_schemas
@@ -125,12 +126,23 @@ class AutoSchema(BaseAutoSchema):
             schema["required"] = [name for name in schema["properties"] if name not in optional]
         elif isinstance(serializer, StrictMixin):
             schema["additionalProperties"] = False
+            if has_file_field(serializer):
+                # A form has no null.
+                for field in schema["properties"].values():
+                    field.pop("nullable", None)
         return schema
 
-    def _map_serializer_field(self, field: Any, direction: str, *args: Any) -> Any:
-        schema = super()._map_serializer_field(field, direction, *args)
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any] | None:
+        """Mark the fields of a body that accept `null` without being nullable."""
+        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)
         if isinstance(field, DecimalField):
             return describe_decimal(field, schema, is_request=direction == "request")
+        if direction == "request" and accepts_null(field, is_new_row=self.method == "POST"):
+            schema["nullable"] = True
+            if "enum" in schema:
+                schema["enum"] = [*schema["enum"], None]
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
@@ -159,8 +171,7 @@ class AutoSchema(BaseAutoSchema):
 
     def _accepts_file(self) -> bool:
         serializer = force_instance(self.get_request_serializer())
-        fields = serializer.fields.values() if isinstance(serializer, BaseSerializer) else ()
-        return any(isinstance(field, FileField) and not field.read_only for field in fields)
+        return isinstance(serializer, BaseSerializer) and has_file_field(serializer)
 
     def _is_idempotent(self) -> bool:
         """Return whether the handler, or one that it overrides, is `idempotent`."""
@@ -223,6 +234,11 @@ class AutoSchema(BaseAutoSchema):
     def _can_deny_reads(self) -> bool:
         permissions = self.view.get_permissions()
         return any(getattr(p, "can_deny_reads", False) for p in permissions)
+
+
+def has_file_field(serializer: BaseSerializer) -> bool:
+    """Return whether a request may send a file."""
+    return any(isinstance(f, FileField) and not f.read_only for f in serializer.fields.values())
 
 
 def _first_sentence(docstring: str) -> str:
