@@ -23,6 +23,7 @@ from rest_framework.serializers import Serializer as BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
 from common.api import sparse_fields
+from common.api.idempotency import MAX_KEY_CHARS
 from common.api.nulls import accepts_null
 from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, build_references
 from common.api.schema_decimals import describe_decimal
@@ -46,6 +47,15 @@ HEADER_PARAMETERS = {
     "Idempotency-Key": "A unique name for this request: repeating it creates nothing twice.",
     "If-Match": "The `ETag` you have read: 412 if the row has changed since.",
     "If-None-Match": "The `ETag` you have: 304 without a body if nothing has changed.",
+}
+HEADER_SCHEMAS = {
+    # Printable ASCII; HTTP removes spaces at the ends.
+    "Idempotency-Key": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_CHARS,
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    }
 }
 
 
@@ -196,7 +206,10 @@ class AutoSchema(BaseAutoSchema):
         }
         for name, description in HEADER_PARAMETERS.items():
             if is_supported[name]:
-                yield OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description)
+                schema = HEADER_SCHEMAS.get(name, {"type": "string"})
+                yield OpenApiParameter(
+                    name, schema, OpenApiParameter.HEADER, description=description
+                )
 
     def _response_headers(self) -> Iterator[str]:
         yield "X-Request-ID"
