@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from rest_framework.test import APIClient
 
@@ -33,19 +34,19 @@ def request_examples() -> Iterator[tuple[str, str, str, Any]]:
 
 
 @pytest.fixture
-def rows(admin: User) -> None:
+def rows(outsider: User) -> None:
     """Rows of all kinds with the id that the examples have."""
-    row = {"pk": UUID_EXAMPLE, "company": admin.company}
+    row = {"pk": UUID_EXAMPLE, "company": outsider.company}
     CompanyFactory(pk=UUID_EXAMPLE)
     UserFactory(**row, username="noah")
-    admin.set_password(PASSWORD)
-    admin.save()
+    outsider.set_password(PASSWORD)
+    outsider.save()
     ProductFactory(**row)
-    NoteFactory(**row, user=admin)
+    NoteFactory(**row, user=outsider)
     SummaryTemplate.objects.create(**row, name="Own", instructions="Be short.")
     project = ProjectFactory(**row)
     cycle = CycleFactory(**row, project=project, number=7)
-    SessionFactory(**row, user=admin, project=project, cycle=cycle)
+    SessionFactory(**row, user=outsider, project=project, cycle=cycle)
 
 
 def send(client: APIClient, method: str, path: str, media_type: str, example: Any) -> Any:
@@ -58,14 +59,14 @@ def send(client: APIClient, method: str, path: str, media_type: str, example: An
 
 
 def test_every_request_example_is_accepted(
-    rows: None, as_user: Any, admin: User, superuser: User
+    rows: None, as_user: Any, outsider: User, superuser: User
 ) -> None:
     refused = {}
     for method, path, media_type, example in request_examples():
-        by = superuser if path.startswith("/api/v1/companies") else admin
+        by = superuser if path.startswith("/api/v1/companies") else outsider
         with transaction.atomic():
             if "login" in path:
-                UserFactory(username=example["username"], password=PASSWORD)
+                UserFactory(username=example["username"], password=make_password(PASSWORD))
             response = send(as_user(by), method, path, media_type, example)
             transaction.set_rollback(True)
         if response.status_code >= 300:
