@@ -15,6 +15,10 @@ from config.environment import BASE_DIR
 PORT = 8963
 FOLDER = BASE_DIR / "var" / "clients"
 SOURCES = Path(__file__).parent
+PYTHON_CONFIG = """\
+project_name_override: bureau-client
+package_name_override: bureau_client
+"""
 BIN = Path(sys.executable).parent
 
 
@@ -33,9 +37,7 @@ def write_schema(file: Path) -> None:
 def generate_python(schema: Path, folder: Path) -> None:
     """Generate the package `bureau_client`, and check its types."""
     config = folder / "config.yaml"
-    config.write_text(
-        "package_name_override: bureau_client\nproject_name_override: bureau-client\n"
-    )
+    config.write_text(PYTHON_CONFIG)
     options = ["--config", config, "--output-path", folder / "package", "--fail-on-warning"]
     run("openapi-python-client", "generate", "--path", schema, *options, folder=folder)
     package = folder / "package"

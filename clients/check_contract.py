@@ -15,6 +15,7 @@ from config.environment import BASE_DIR
 PORT = 8962
 FOLDER = BASE_DIR / "var" / "contract"
 ST = Path(sys.executable).with_name("st")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 # `valid_data_acceptance` of `schemathesis_hooks` replaces it.
 REPLACED_CHECK = "positive_data_acceptance"
 LONG = ["--max-examples", "50"]
@@ -31,7 +32,15 @@ def check(server: Server, role: str, options: list[str]) -> int:
         "SCHEMATHESIS_HOOKS": "clients.schemathesis_hooks",
         "PYTHONPATH": str(BASE_DIR),
     }
-    command = [str(ST), "run", server.schema_url, "--exclude-checks", REPLACED_CHECK]
+    command = [
+        str(ST),
+        "--config-file",
+        str(CONFIG),
+        "run",
+        server.schema_url,
+        "--exclude-checks",
+        REPLACED_CHECK,
+    ]
     arguments = [*command, "--continue-on-failure", "--no-color", "--warnings", "off", *options]
     # Its cache of findings lies in the current folder.
     return subprocess.call(arguments, cwd=FOLDER, env=env)

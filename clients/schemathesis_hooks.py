@@ -36,6 +36,7 @@ RULES = {
     "null_characters_not_allowed": "a text without null characters",
     "surrogate_characters_not_allowed": "a text without halves of characters",
     "empty": "a file with content",
+    "unsupported": "a kind of file, or an encoding, that can be read",
     "password_too_short": "a weak password",
     "password_too_common": "a weak password",
     "password_entirely_numeric": "a weak password",
@@ -54,6 +55,9 @@ TEXT_RULES = {
     "new_email": "a domain by IDNA",
     "contact_email": "a domain by IDNA",
     "username": "letters, digits and a few signs",
+    "company_id": "a user stays in their company",
+    # schemathesis takes the UUID of a user for the number of a post's author.
+    "user_id": "a number in posts, an id elsewhere",
 }
 
 
