@@ -234,7 +234,6 @@ def test_fields_that_are_always_sent_are_required() -> None:
     assert optional <= {
         "NoteList.raw_text",
         "PaginatedProductList.corrected",
-        "PaginatedProductList.total_exact",
         *(f"Person.{field}" for field in person),
     }
 
