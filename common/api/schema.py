@@ -249,7 +249,7 @@ class AutoSchema(BaseAutoSchema):
         return any(getattr(p, "can_deny_reads", False) for p in permissions)
 
 
-def has_file_field(serializer: BaseSerializer) -> bool:
+def has_file_field(serializer: Any) -> bool:
     """Return whether a request may send a file."""
     return any(isinstance(f, FileField) and not f.read_only for f in serializer.fields.values())
 
