@@ -1,8 +1,8 @@
-"""Normal forms of emails and usernames, so that one name in two spellings is one account."""
+"""Normal forms of emails, usernames and passwords, which can be typed in several spellings."""
 
 import re
-import unicodedata
 from collections.abc import Callable
+from unicodedata import normalize
 
 import idna
 from django.core.exceptions import ValidationError
@@ -14,6 +14,7 @@ IDNA2003_DEVIATIONS = str.maketrans({"ß": "ss", "ς": "σ", "\u200c": "", "\u20
 MAX_USERNAME_CHARS = 150
 MAX_IDENTIFIER_CHARS = 254
 MAX_NAME_CHARS = 200
+MAX_PASSWORD_CHARS = 1024
 # Leaves room for the number that `generate_username` may append.
 MAX_USERNAME_BASE_CHARS = MAX_USERNAME_CHARS - 10
 
@@ -92,19 +93,28 @@ def normalize_username(username: str) -> str:
     return _normalize_nfkc(username)
 
 
+def normalize_password(password: str) -> str:
+    """Return the password in NFKC, as NIST SP 800-63B advises.
+
+    So it does not matter whether a keyboard sends `é` as one character or as two. A longer text
+    than a password can be is returned as it is, for the reason in `_normalize_nfkc`.
+    """
+    return password if len(password) > MAX_PASSWORD_CHARS else normalize("NFKC", password)
+
+
 def _normalize_nfkc(text: str) -> str:
     # NFKC takes quadratic time for long runs of accents, so check the length first.
     if len(text) > MAX_IDENTIFIER_CHARS:
         message = f"At most {MAX_IDENTIFIER_CHARS} characters are allowed."
         raise ValidationError(message, code="max_length")
-    return unicodedata.normalize("NFKC", text).strip()
+    return normalize("NFKC", text).strip()
 
 
 def normalize_identifier(identifier: str) -> str:
     """Return the form by which a login looks up an email or username; never raises."""
     try:
-        normalize = normalize_email if "@" in identifier else normalize_username
-        return normalize(identifier).lower()
+        normalize_name = normalize_email if "@" in identifier else normalize_username
+        return normalize_name(identifier).lower()
     except ValidationError:
         return identifier[:MAX_IDENTIFIER_CHARS].lower()
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models, transaction
@@ -14,6 +15,7 @@ from django.utils import timezone
 from accounts.identifiers import (
     MAX_NAME_CHARS,
     MAX_USERNAME_CHARS,
+    normalize_password,
     validate_one_line,
     validate_username,
 )
@@ -170,11 +172,27 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
                 self.revoke_old_password()
                 record("user.password_changed", by=None, target=self)
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password and normalize_password(raw_password))
+
     def check_password(self, raw_password: str) -> bool:
-        """Return whether the password is right; Django then upgrades an outdated hash."""
+        """Return whether the password is right; an outdated hash is then upgraded.
+
+        Earlier hashes are of the password as it was typed, not of its normal form.
+        """
         if self.password.startswith(RAW_BCRYPT_PREFIX):
             self.password = BCRYPT_PREFIX + self.password
-        return super().check_password(raw_password)
+        normal_form = normalize_password(raw_password)
+        if super().check_password(normal_form):
+            return True
+        stored = self.password
+        if normal_form == raw_password or not super().check_password(raw_password):
+            return False
+        if self.password == stored:  # Django has not upgraded it
+            new = make_password(normal_form)
+            if User.objects.filter(pk=self.pk, password=stored).update(password=new):
+                self.password = new
+        return True
 
     @property
     def has_imported_password(self) -> bool:

@@ -12,15 +12,16 @@ from rest_framework.validators import UniqueValidator
 
 from accounts.identifiers import (
     MAX_IDENTIFIER_CHARS,
+    MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
     normalize_email,
+    normalize_password,
     normalize_username,
     validate_new_email,
     validate_username,
 )
 from accounts.models import Role, User
 
-MAX_PASSWORD_CHARS = 1024
 # "user" is the name of an agent in two of the services that Bureau replaces.
 ROLE_CHOICES = [*Role.values, "user"]
 
@@ -103,7 +104,7 @@ def check_password_strength(password: str, user: User, *, field: str = "password
     The password must not resemble the email and names of `user`.
     """
     try:
-        validate_password(password, user)
+        validate_password(normalize_password(password), user)
     except DjangoValidationError as error:
         details = [
             ErrorDetail(message, code=inner.code or "invalid")

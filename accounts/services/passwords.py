@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
 from accounts.hashing_slot import hashing_slot
+from accounts.identifiers import normalize_password
 from accounts.link_secrets import derive_secret, hash_secret
 from accounts.models import Login, Mail, MailKind, PasswordReset, User
 from accounts.services.errors import unusable_link_error
@@ -20,7 +21,7 @@ def change_password(
     user: User, *, password: str, by: User, keep_login: Login | None = None
 ) -> User:
     """Set a user's password and end their logins, except `keep_login`."""
-    user.password = make_password(password)
+    user.password = make_password(normalize_password(password))
     user.save(update_fields=["password", "updated_at"])
     user.revoke_old_password(keep_login=keep_login)
     record("user.password_changed", by=by, target=user)
