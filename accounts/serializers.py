@@ -90,7 +90,7 @@ class ColleagueSerializer(ModelSerializer):
 class PersonSerializer(UserSerializer):
     """A user in the responses of `/users`; for the OpenAPI schema only.
 
-    Only admins get the optional fields.
+    Admins get the optional fields of all rows, others those of their own row by its id.
     """
 
     email = serializers.EmailField(required=False)
@@ -102,11 +102,13 @@ class PersonSerializer(UserSerializer):
 
 
 class ProfileSerializer(UserSerializer):
-    """The user's own account; they can change only `full_name`."""
+    """The user's own account; they can change their `username` and `full_name`."""
+
+    username = UsernameField(required=False, validators=[UniqueAmongLiveUsers("username")])
 
     class Meta(UserSerializer.Meta):
         read_only_fields: tuple[str, ...] = tuple(
-            field for field in UserSerializer.Meta.fields if field != "full_name"
+            field for field in UserSerializer.Meta.fields if field not in ("username", "full_name")
         )
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
