@@ -29,6 +29,7 @@ from accounts.querysets import (
     LoginQuerySet,
     MailQuerySet,
     PasswordResetQuerySet,
+    UserLinkQuerySet,
     UserManager,
 )
 from common.caching.invalidation import CachedModel
@@ -206,18 +207,20 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         self.refresh_from_db()
 
     def revoke_old_password(self, *, keep_login: "Login | None" = None) -> None:
-        """End the logins, admin sessions and reset links, and notify the user by mail.
+        """End the logins, admin sessions and mailed links, and notify the user by mail.
 
         With `keep_login`, that login and the admin sessions continue.
         """
         if keep_login is None:
             self.revoke_tokens()
         self.logins.exclude(pk=keep_login and keep_login.pk).end()
-        self.revoke_password_resets()
+        self.revoke_links()
         Mail.objects.enqueue_to(self, MailKind.PASSWORD_CHANGED)
 
-    def revoke_password_resets(self) -> None:
-        PasswordReset.objects.revoke_for(User.objects.filter(pk=self.pk))
+    def revoke_links(self) -> None:
+        """Revoke the mailed links that set a password or an email."""
+        for model in (PasswordReset, EmailChange):
+            model.objects.revoke_for(User.objects.filter(pk=self.pk))
 
     def get_session_auth_hash(self) -> str:
         """Include `token_version`, so that admin sessions end together with the tokens."""
@@ -312,12 +315,32 @@ class PasswordReset(Job):
         return self.email
 
 
+class EmailChange(BaseModel):
+    """A user's request to change their email, and the link that is mailed to the new address."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    new_email = models.EmailField(max_length=254)
+    token_hash = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    # Also set when the link is revoked.
+    used_at = models.DateTimeField(null=True)
+
+    objects = UserLinkQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.new_email
+
+
 class MailKind(models.TextChoices):
     WELCOME = "welcome"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
     DEACTIVATED = "deactivated"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_TAKEN = "email_taken"
+    EMAIL_REQUESTED = "email_requested"
+    EMAIL_CHANGED = "email_changed"
 
 
 class Mail(CompanyOwned, Job):
@@ -335,6 +358,7 @@ class Mail(CompanyOwned, Job):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     invitation = models.ForeignKey(Invitation, models.CASCADE, null=True, related_name="+")
     password_reset = models.ForeignKey(PasswordReset, models.CASCADE, null=True, related_name="+")
+    email_change = models.ForeignKey(EmailChange, models.CASCADE, null=True, related_name="+")
 
     objects = MailQuerySet.as_manager()  # type: ignore[assignment]
 

@@ -146,10 +146,20 @@ class MailQuerySet(JobQuerySet, CompanyOwnedQuerySet):
         return last_times[-1] + MAIL_LIMIT_PERIOD if len(last_times) == MAX_MAILS_PER_DAY else None
 
 
-class PasswordResetQuerySet(JobQuerySet):
+class UserLinkQuerySet(models.QuerySet):
+    """Rows of links that are mailed to users and work once."""
+
+    def usable(self) -> Self:
+        """Return the links that were neither used nor revoked and have not expired."""
+        return self.filter(used_at=None, expires_at__gt=Now())
+
     def revoke_for(self, users: models.QuerySet) -> None:
-        """Make the reset links of these users unusable, also those that are mailed later."""
+        """Make the links of these users unusable, also those that are mailed later."""
         self.filter(user__in=users, used_at=None).update(used_at=Now())
+
+
+class PasswordResetQuerySet(JobQuerySet, UserLinkQuerySet):
+    pass
 
 
 class LoginQuerySet(models.QuerySet):

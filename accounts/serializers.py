@@ -303,6 +303,30 @@ class PasswordChangeSerializer(AliasMixin, Serializer):
         return {"password": attrs["new_password"]}
 
 
+class EmailChangeSerializer(Serializer):
+    """A new address for the own account, and its current password."""
+
+    new_email = NewEmailField(help_text="The address that the link is mailed to.")
+    password = PasswordField(help_text="The current password.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Count wrong passwords, so that a stolen token can't be used to guess it."""
+        request, user = self.context["request"]._request, self.context["request"].user
+        if not check_password(user, attrs["password"], request=request):
+            error = ErrorDetail("This is not your current password.", "wrong_password")
+            raise serializers.ValidationError({"password": [error]})
+        if attrs["new_email"] == user.email:
+            error = ErrorDetail("This is your address already.", "unchanged")
+            raise serializers.ValidationError({"new_email": [error]})
+        return {"new_email": attrs["new_email"]}
+
+
+class EmailChangeConfirmSerializer(Serializer):
+    token = serializers.CharField(
+        max_length=MAX_SECRET_CHARS, write_only=True, help_text="The code in the mail."
+    )
+
+
 class PasswordResetSerializer(Serializer):
     email = EmailField()
 
