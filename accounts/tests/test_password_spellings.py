@@ -1,17 +1,18 @@
 """A password is right in each of its Unicode spellings, wherever it is set and typed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bcrypt
 import pytest
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import get_hashers, make_password
 from django.contrib.auth.management.commands import changepassword
 from django.core.management import call_command
 from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts import services
+from accounts.hashers import Argon2Hasher
 from accounts.link_secrets import get_mailed_secret
 from accounts.models import PasswordReset, User
 from accounts.tests.factories import PASSWORD
@@ -23,6 +24,18 @@ COMPOSED = "caf\u00e9 \ud55c\uae00 fine-42"
 DECOMPOSED = "cafe\u0301 \u1112\u1161\u11ab\u1100\u1173\u11af fine-42"
 COMPATIBLE = "\uff43af\u00e9\u00a0\ud55c\uae00 \ufb01ne-\uff14\uff12"
 SPELLINGS = [COMPOSED, DECOMPOSED, COMPATIBLE]
+
+
+class CheapHasher(Argon2Hasher):
+    time_cost, memory_cost = 1, 8
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(settings: Any) -> Iterator[None]:
+    bcrypt_hasher = "accounts.hashers.ImportedBcryptHasher"
+    settings.PASSWORD_HASHERS = [f"{__name__}.CheapHasher", bcrypt_hasher]
+    yield
+    get_hashers.cache_clear()
 
 
 def can_sign_in(password: str) -> bool:

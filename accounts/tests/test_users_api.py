@@ -306,6 +306,16 @@ class TestUpdate:
         client, url = as_user(admin), f"{URL}/{owner.pk}"
         assert client.put(url, client.get(url).json()).status_code == 200
 
+    def test_old_emails_and_usernames_can_be_sent_back(
+        self, as_user: Any, admin: User, owner: User
+    ) -> None:
+        User.objects.filter(pk=owner.pk).update(email='"o"@localhost', username="old name")
+        client, url = as_user(admin), f"{URL}/{owner.pk}"
+        for editor in (client, as_user(owner)):
+            assert editor.put(url, client.get(url).json()).status_code == 200
+        response = client.patch(url, {"email": '"p"@localhost', "username": "new name"})
+        assert {error["field"] for error in response.json()["errors"]} == {"email", "username"}
+
     def test_a_user_cannot_move_to_another_company(
         self, as_user: Any, superuser: User, owner: User
     ) -> None:
