@@ -1,8 +1,8 @@
 """Normal forms of emails, usernames and passwords, which can be typed in several spellings."""
 
 import re
+import unicodedata
 from collections.abc import Callable
-from unicodedata import normalize
 
 import idna
 from django.core.exceptions import ValidationError
@@ -99,7 +99,9 @@ def normalize_password(password: str) -> str:
     So it does not matter whether a keyboard sends `é` as one character or as two. A longer text
     than a password can be is returned as it is, for the reason in `_normalize_nfkc`.
     """
-    return password if len(password) > MAX_PASSWORD_CHARS else normalize("NFKC", password)
+    if len(password) > MAX_PASSWORD_CHARS:
+        return password
+    return unicodedata.normalize("NFKC", password)
 
 
 def _normalize_nfkc(text: str) -> str:
@@ -107,14 +109,14 @@ def _normalize_nfkc(text: str) -> str:
     if len(text) > MAX_IDENTIFIER_CHARS:
         message = f"At most {MAX_IDENTIFIER_CHARS} characters are allowed."
         raise ValidationError(message, code="max_length")
-    return normalize("NFKC", text).strip()
+    return unicodedata.normalize("NFKC", text).strip()
 
 
 def normalize_identifier(identifier: str) -> str:
     """Return the form by which a login looks up an email or username; never raises."""
     try:
-        normalize_name = normalize_email if "@" in identifier else normalize_username
-        return normalize_name(identifier).lower()
+        normalize = normalize_email if "@" in identifier else normalize_username
+        return normalize(identifier).lower()
     except ValidationError:
         return identifier[:MAX_IDENTIFIER_CHARS].lower()
 

@@ -186,14 +186,18 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         normal_form = normalize_password(raw_password)
         if super().check_password(normal_form):
             return True
-        stored = self.password
-        if normal_form == raw_password or not super().check_password(raw_password):
+        if normal_form == raw_password:
             return False
-        if self.password == stored:  # Django has not upgraded it
-            new = make_password(normal_form)
-            if User.objects.filter(pk=self.pk, password=stored).update(password=new):
-                self.password = new
-        return True
+        stored = self.password
+        is_correct = super().check_password(raw_password)
+        if is_correct and self.password == stored:  # Django has not upgraded it
+            self._replace_hash(make_password(normal_form))
+        return is_correct
+
+    def _replace_hash(self, new: str) -> None:
+        """Store another hash of the same password, unless the password has changed meanwhile."""
+        if User.objects.filter(pk=self.pk, password=self.password).update(password=new):
+            self.password = new
 
     @property
     def has_imported_password(self) -> bool:

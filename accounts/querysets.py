@@ -99,7 +99,7 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, *, company: "UUID | str", **fields: Any) -> "User":
+    def create_superuser(self, *, company: UUID | str, **fields: Any) -> "User":
         """Create a superuser from the fields that Django's `createsuperuser` asks for."""
         rights: dict[str, Any] = {"role": "admin", "is_staff": True, "is_superuser": True}
         return self.create_user(company_id=company, **fields, **rights)
