@@ -227,6 +227,29 @@ def test_every_kind_of_new_row_refuses_them(
     assert "read_only" in {code for _, code in errors_of(response)}, json.dumps(body)
 
 
+def test_routes_without_a_body_refuse_fields(as_user: Any, admin: User) -> None:
+    client = as_user(admin)
+    without_body = [
+        path
+        for path, operations in SCHEMA["paths"].items()
+        if "requestBody" not in operations.get("post", {"requestBody": None})
+    ]
+    assert "/api/v1/notes/{id}/summarize" in without_body
+    for path in without_body:
+        url = path.replace("{id}", str(admin.pk))
+        errors = errors_of(client.post(url, {"status": "completed"}))
+        assert errors == [("status", "unknown_field")], path
+        form = client.post(url, "a=1", content_type="application/x-www-form-urlencoded")
+        assert errors_of(form) == [("a", "unknown_field")], path
+        assert client.post(url, ["a"]).status_code == 400
+        assert client.post(url, "{", content_type="application/json").status_code == 400
+    note = NoteFactory(user=admin)
+    for body in ({}, None, []):
+        assert client.post(f"/api/v1/notes/{note.pk}/summarize", body).status_code == 202
+    url = "/api/v1/auth/logout"
+    assert client.post(url, "", content_type="application/json").status_code == 204
+
+
 class TestNull:
     """`null` for an optional text, list or object means empty."""
 
