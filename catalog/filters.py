@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from accounts.models import Company
 from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
+from common.normalization import to_nfc
 
 MAX_PRICE = 10**10
 # No company has this id, so a filter by it matches nothing.
@@ -41,9 +42,20 @@ class InStockFilter(BooleanFilter):
         return qs.filter(stock__gt=0) if value else qs
 
 
+class NfcField(forms.CharField):
+    def clean(self, value: Any) -> Any:
+        return to_nfc(super().clean(value))
+
+
+class NfcFilter(django_filters.CharFilter):
+    """Filters by a text in NFC, as products are stored."""
+
+    field_class = NfcField
+
+
 class ProductFilter(FilterSet):
-    name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
-    category = django_filters.CharFilter(label="The exact category.")
+    name = NfcFilter(lookup_expr="icontains", label="Part of the name.")
+    category = NfcFilter(label="The exact category.")
     min_price = django_filters.NumberFilter(
         field_name="price", lookup_expr="gte", min_value=0, max_value=MAX_PRICE
     )
@@ -59,7 +71,7 @@ class ProductFilter(FilterSet):
 
 
 class ProductListFilter(ProductFilter):
-    search = django_filters.CharFilter(
+    search = NfcFilter(
         field_name="name", lookup_expr="icontains", label="Part of the name, as in other lists."
     )
 

@@ -15,6 +15,7 @@ from catalog.search_vectors import HeadingVector, ProductVector
 from catalog.vocabulary import VocabularyState, Word
 from common.caching.invalidation import CachedModel
 from common.models import SoftDeleteModel
+from common.normalization import NfcCharField
 
 __all__ = ["Product", "VocabularyState", "Word"]
 
@@ -28,14 +29,15 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
 
     cache_namespaces: ClassVar[tuple[str, ...]] = ("products",)
 
-    name = models.CharField(max_length=200)
+    name = NfcCharField(max_length=200)
     description = models.TextField(max_length=20_000, blank=True)
     price = models.DecimalField(
         max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
     )
     stock = models.PositiveIntegerField(default=0)
-    category = models.CharField(max_length=100, blank=True)
-    sku = models.CharField("SKU", max_length=64, blank=True)
+    category = NfcCharField(max_length=100, blank=True)
+    # Rows of release 1.0 may have none ("").
+    sku = NfcCharField("SKU", max_length=64)
     heading_vector = models.GeneratedField(
         expression=HeadingVector(), output_field=SearchVectorField(), db_persist=True
     )

@@ -2,7 +2,7 @@ from typing import Any
 
 import django_filters
 
-from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, SearchFilter
+from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, NameFilter, SearchFilter
 from common.jobs.status import JobStatus
 from notes.models import Batch, Note, Summary, SummaryTemplate
 
@@ -25,7 +25,7 @@ class NoteFilter(CreatedFilter):
 
 class SummaryFilter(CreatedFilter):
     status = django_filters.ChoiceFilter(choices=JobStatus.choices)
-    template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
+    template = NameFilter(label="The name of a template.")
     model = django_filters.CharFilter()
     cached = BooleanFilter(method="filter_cached")
     note_id = django_filters.UUIDFilter()
@@ -45,7 +45,7 @@ class SummaryFilter(CreatedFilter):
 
 
 class BatchFilter(CreatedFilter):
-    template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
+    template = NameFilter(label="The name of a template.")
     search = SearchFilter("template", "language", label="Part of the template or the language.")
 
     class Meta:

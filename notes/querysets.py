@@ -22,6 +22,7 @@ from accounts.models import Role, User
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
 from common.jobs.status import JobStatus
+from common.normalization import get_spellings
 
 MAX_EXCERPT_CHARS = 300
 
@@ -61,7 +62,7 @@ class OctetLength(Func):
 class SummaryTemplateQuerySet(CompanyOwnedQuerySet):
     def with_name(self, name: str) -> Self:
         """Compare as the database does: Python folds the case of some letters differently."""
-        return self.filter(name__lower=Lower(Value(name)))
+        return self.filter(name__lower__in=[Lower(Value(text)) for text in get_spellings(name)])
 
 
 class NoteQuerySet(PrivateQuerySet):

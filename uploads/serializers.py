@@ -102,6 +102,8 @@ class ProjectRowSerializer(CompanyRowSerializer):
 class CycleSerializer(ProjectRowSerializer):
     """A cycle; its `status` is computed from its sessions."""
 
+    volatile_fields = ("status",)
+
     prefix = PrefixField(required=False, allow_blank=True)
     metadata = JsonObjectField(required=False)
     status = serializers.ChoiceField(CYCLE_STATUSES, read_only=True)
@@ -137,6 +139,8 @@ class CycleSerializer(ProjectRowSerializer):
 
 class SessionSerializer(ProjectRowSerializer):
     """A session; its configuration is writable while it is pending."""
+
+    volatile_fields = ("status", "progress", *COUNTER_FIELDS, "attempts", "error")
 
     cycle_id = CompanyRelatedField(queryset=Cycle.objects.all(), source="cycle")
     user_id = serializers.UUIDField(read_only=True)

@@ -29,10 +29,14 @@ def test_the_full_name_can_be_changed(as_user: Any, owner: User, method: str) ->
     assert (response.status_code, response.json()["full_name"]) == (200, "Olive Owner")
 
 
-def test_read_only_fields_are_ignored(as_user: Any, owner: User) -> None:
+def test_read_only_fields_are_refused(as_user: Any, owner: User) -> None:
     client = as_user(owner)
     body = client.get("/api/v1/profile/me").json() | {"role": "admin", "is_active": False}
-    assert client.patch("/api/v1/profile/me", body).json()["role"] == "agent"
+    errors = client.patch("/api/v1/profile/me", body).json()["errors"]
+    assert [(e["field"], e["code"]) for e in errors] == [
+        ("role", "read_only"),
+        ("is_active", "read_only"),
+    ]
     owner.refresh_from_db()
     assert (owner.role, owner.is_active) == (Role.AGENT, True)
 

@@ -131,6 +131,8 @@ class RefreshView(PublicAuthView):
 class LogoutView(APIView):
     """End the login of the access token."""
 
+    handlers_without_body = ("post",)
+
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         if login := get_current_login(request):

@@ -105,6 +105,7 @@ class AdminUserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedV
     queryset = User.objects.select_related("company")
     serializer_class = UserSerializer
     permission_classes = (AdminUserPermission,)
+    handlers_without_body = ("deactivate", "activate")
     filterset_class = UserFilter
     ordering_fields = UserViewSet.ordering_fields
     ordering = "-id"

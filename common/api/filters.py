@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from common.api.text import shorten
 from common.api.validation import collect_errors
+from common.normalization import get_spellings
 
 
 class StrictOrderingFilter(OrderingFilter):
@@ -146,6 +147,17 @@ class BooleanFilter(django_filters.TypedChoiceFilter):
         )
 
 
+def contains(text: str, *fields: str) -> Q:
+    """Return the condition that one of the fields contains the text, in any case and spelling."""
+    return match_any("icontains", text, *fields)
+
+
+def match_any(lookup: str, text: str, *fields: str) -> Q:
+    """Return the condition that a spelling of the text matches one of the fields."""
+    conditions = (Q((f"{f}__{lookup}", t)) for f in fields for t in get_spellings(text))
+    return reduce(or_, conditions)
+
+
 class SearchFilter(django_filters.CharFilter):
     """Matches rows that contain the text in one of `fields`, case-insensitively."""
 
@@ -154,9 +166,14 @@ class SearchFilter(django_filters.CharFilter):
         self.fields = fields
 
     def filter(self, qs: QuerySet, value: str) -> QuerySet:
-        if not value:
-            return qs
-        return qs.filter(reduce(or_, (Q(**{f"{name}__icontains": value}) for name in self.fields)))
+        return qs.filter(contains(value, *self.fields)) if value else qs
+
+
+class NameFilter(django_filters.CharFilter):
+    """Matches rows whose `field_name` is the text, case-insensitively."""
+
+    def filter(self, qs: QuerySet, value: str) -> QuerySet:
+        return qs.filter(match_any("iexact", value, str(self.field_name))) if value else qs
 
 
 class CreatedFilter(FilterSet):

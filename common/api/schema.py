@@ -19,6 +19,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.throttling import BaseThrottle
 
 from common.api import sparse_fields
+from common.api.nulls import accepts_null
 from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, build_references
 from common.api.schema_examples import SchemaExamples
 from common.api.serializers import ModelSerializer, Serializer
@@ -90,6 +91,17 @@ class AutoSchema(BaseAutoSchema):
 
     def get_extensions(self) -> dict[str, Any]:
         return {"x-app": type(self.view).__module__.partition(".")[0]}
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any] | None:
+        """Mark the fields of a body that accept `null` without being nullable."""
+        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)
+        if direction == "request" and accepts_null(field, is_new_row=self.method == "POST"):
+            schema["nullable"] = True
+            if "enum" in schema:
+                schema["enum"] = [*schema["enum"], None]
+        return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """Negate the pattern of a validator with `inverse_match`."""

@@ -196,12 +196,15 @@ class TestUpdate:
         assert client.put(url_of(session), sent).status_code == 200
         assert client.put(url_of(session), sent | {"max_workers": 3}).status_code == 409
 
-    def test_reported_values_of_an_agent_are_ignored(
-        self, client: APIClient, session: Session
+    def test_an_agent_can_not_report_values(
+        self, client: APIClient, session: Session, errors: Any
     ) -> None:
-        sent = {"status": "completed", "files_uploaded": 5, "attempts": 9}
-        answer = client.put(url_of(session), sent).json()
-        assert (answer["status"], answer["files_uploaded"]) == ("pending", 0)
+        sent = {"status": "failed", "files_uploaded": 5, "attempts": 9}
+        assert errors(client.put(url_of(session), sent)) == [
+            ("status", "read_only"),
+            ("files_uploaded", "read_only"),
+            ("attempts", "read_only"),
+        ]
 
     def test_a_changed_cycle_must_belong_to_the_project(
         self, client: APIClient, session: Session, errors: Any
