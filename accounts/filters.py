@@ -34,8 +34,8 @@ class UserFilter(FilterSet):
         method="filter_search",
         label="Part of the username or full name; for admins, also of the email.",
     )
-    role = django_filters.ChoiceFilter(choices=Role.choices)
-    is_active = BooleanFilter()
+    role = django_filters.ChoiceFilter(choices=Role.choices, label="The role.")
+    is_active = BooleanFilter(label="Whether the user may sign in.")
 
     class Meta:
         model = User

@@ -93,12 +93,14 @@ class PersonSerializer(UserSerializer):
     Admins get the optional fields of all rows, others those of their own row by its id.
     """
 
-    email = serializers.EmailField(required=False)
-    company = CompanySummarySerializer(required=False)
-    is_active = serializers.BooleanField(required=False)
-    last_login = serializers.DateTimeField(required=False, allow_null=True)
-    created_at = serializers.DateTimeField(required=False)
-    updated_at = serializers.DateTimeField(required=False)
+    optional_in_responses = (
+        "email",
+        "company",
+        "is_active",
+        "last_login",
+        "created_at",
+        "updated_at",
+    )
 
 
 class ProfileSerializer(UserSerializer):
@@ -222,7 +224,7 @@ class TokenPairSerializer(serializers.Serializer):
 
     access_token = serializers.CharField()
     refresh_token = serializers.CharField()
-    token_type = serializers.CharField(default="bearer")
+    token_type = serializers.ChoiceField(["bearer"])
     expires_in = serializers.IntegerField(help_text="Seconds until the access token expires.")
     user = UserSerializer()
 

@@ -4,6 +4,7 @@ from uuid import UUID
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.request import Request
 
 from accounts.models import Company
@@ -37,6 +38,12 @@ class CompanyCodeFilter(django_filters.CharFilter):
     field_class = CompanyCodeField
 
 
+@extend_schema_field({"type": "number", "minimum": 0, "maximum": MAX_PRICE})
+class PriceFilter(django_filters.NumberFilter):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(field_name="price", min_value=0, max_value=MAX_PRICE, **kwargs)
+
+
 class InStockFilter(BooleanFilter):
     def filter(self, qs: QuerySet, value: bool) -> QuerySet:
         return qs.filter(stock__gt=0) if value else qs
@@ -56,12 +63,8 @@ class NfcFilter(django_filters.CharFilter):
 class ProductFilter(FilterSet):
     name = NfcFilter(lookup_expr="icontains", label="Part of the name.")
     category = NfcFilter(label="The exact category.")
-    min_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="gte", min_value=0, max_value=MAX_PRICE
-    )
-    max_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
-    )
+    min_price = PriceFilter(lookup_expr="gte", label="The lowest price.")
+    max_price = PriceFilter(lookup_expr="lte", label="The highest price.")
     in_stock_only = InStockFilter(label="Exclude sold out products.")
     company = CompanyCodeFilter(field_name="company_id", label="A company's code.")
 

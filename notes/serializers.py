@@ -107,6 +107,8 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
 class NoteListSerializer(NoteSerializer):
     """A note in a list: `raw_text` is there only if `fields` names it."""
 
+    optional_in_responses = ("raw_text",)
+
     raw_text = LoadedTextField(required=False)
 
 

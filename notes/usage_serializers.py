@@ -21,10 +21,13 @@ class DayField(serializers.DateField):
 class UsageQuerySerializer(serializers.Serializer):
     """`from` and `to` are days in UTC, both inclusive. Default: the last 30 days."""
 
-    model = serializers.CharField(required=False, allow_blank=True, default="")
+    model = serializers.CharField(
+        required=False, allow_blank=True, default="", help_text="Only this model."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        days = {name: DayField(required=False) for name in ("from", "to")}
+        texts = {"from": "The first day, in UTC.", "to": "The last day, in UTC."}
+        days = {name: DayField(required=False, help_text=text) for name, text in texts.items()}
         return {**days, **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from common.api.serializers import ListField
@@ -59,6 +60,7 @@ class GlobsField(ListField):
         super().__init__(child=GlobField(max_length=MAX_GLOB_CHARS), max_length=MAX_GLOBS, **kwargs)
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObjectField(serializers.JSONField):
     """A JSON object without NUL bytes, lone surrogates or infinity."""
 

@@ -278,7 +278,7 @@ class PresignSerializer(StartSerializer):
 
 class PresignedSerializer(Serializer):
     url = serializers.URLField()
-    method = serializers.CharField()
+    method = serializers.ChoiceField(["PUT"])
     headers = serializers.DictField(child=serializers.CharField())
     key = serializers.CharField()
     expires_at = serializers.DateTimeField()

@@ -197,7 +197,11 @@ class PresignedUploadView(PublicView):
     @extend_schema(
         request={"application/octet-stream": bytes},
         responses=SessionFileSerializer,
-        parameters=[OpenApiParameter("signature", str, required=True)],
+        parameters=[
+            OpenApiParameter(
+                "signature", str, required=True, description="The signature in the presigned URL."
+            )
+        ],
     )
     def put(self, request: Request, pk: UUID) -> Response:
         """Send a file once, before the URL expires, with a `Content-Length`."""

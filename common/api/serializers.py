@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from common.api.json_types import find_type_errors
 from common.api.nulls import replace_nulls
 from common.api.read_only_fields import find_read_only_errors
 from common.api.unknown_fields import find_unknown_errors
@@ -26,6 +27,8 @@ class StrictMixin:
             return super().to_internal_value(data)  # type: ignore[misc]
         fields = self.fields  # type: ignore[attr-defined]
         errors = find_unknown_errors(data, fields) | find_read_only_errors(self, data)
+        if not isinstance(data, QueryDict):
+            errors |= find_type_errors(fields, data)
         try:
             value = super().to_internal_value(replace_nulls(self, data))  # type: ignore[misc]
         except serializers.ValidationError as error:

@@ -26,6 +26,13 @@ class APIView(BaseAPIView):
     # `{name: alias}` of the parameters that the client sent by another name.
     sent_aliases: ClassVar[dict[str, str]] = {}
 
+    def perform_authentication(self, request: Request) -> None:
+        """Refuse a method that the route does not have, whoever asks, before anything else."""
+        method = str(request.method).lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            self.http_method_not_allowed(request)
+        super().perform_authentication(request)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if request.query_params and hasattr(self, str(request.method).lower()):
