@@ -201,7 +201,9 @@ def _write(fd: int, content: Content, owner_id: UUID) -> None:
     if not is_same:
         raise StoreBusy("The store returned other bytes than were written.")
     if content.mtime_ns is not None:
-        os.utime(fd, ns=(content.mtime_ns, content.mtime_ns))
+        # Some file systems refuse dates that they can't store, and others change them.
+        with suppress(OSError, OverflowError):
+            os.utime(fd, ns=(content.mtime_ns, content.mtime_ns))
     _set_attribute(fd, content.sha256, owner_id)
 
 
