@@ -142,8 +142,10 @@ class SessionSerializer(ProjectRowSerializer):
     user_id = serializers.UUIDField(read_only=True)
     local_directory = FolderField(max_length=MAX_KEY_CHARS)
     prefix = PrefixField(required=False, allow_blank=True)
-    include = GlobsField(required=False)
-    exclude = GlobsField(required=False)
+    include = GlobsField(
+        required=False, help_text="Upload only files that match one of these globs; empty: all."
+    )
+    exclude = GlobsField(required=False, help_text="Leave out files that match one of these globs.")
     progress = serializers.FloatField(read_only=True, min_value=0, max_value=1)
 
     class Meta:

@@ -27,7 +27,7 @@ from uploads.transfer.copy_worker import CopyWorker
 from uploads.transfer.directories import Directory
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
 from uploads.transfer.file_copier import CopyOptions, FileCopier
-from uploads.transfer.globs import GlobFilter
+from uploads.transfer.globs import GlobFilter, InvalidGlob
 from uploads.transfer.source_folder import SourceEntry
 from uploads.transfer.stores import Store, store_for
 from uploads.transfer.stores.folder import FolderStore
@@ -113,7 +113,7 @@ def _list_files(
 
     If the folder was listed before, only the folders that could not be read are listed.
     """
-    globs = GlobFilter(session.include, session.exclude)
+    globs = _glob_filter(session)
     for folder in retry_on_disconnect(file_rows.pop_unread_folders) if session.listed_at else [""]:
         entries = source_folder.scan(
             source, globs, prefix=session.prefix, start=folder, on_progress=on_progress
@@ -124,6 +124,14 @@ def _list_files(
             on_progress()
     if not session.listed_at:
         retry_on_disconnect(partial(session.renew, listed_at=Now()))
+
+
+def _glob_filter(session: Session) -> GlobFilter:
+    try:
+        return GlobFilter(session.include, session.exclude)
+    except InvalidGlob as error:
+        # A session that was created when this glob was still accepted.
+        raise JobFailed(f"A glob of include or exclude is not valid. {error}") from None
 
 
 def _pages(entries: Iterator[SourceEntry]) -> Iterator[list[SourceEntry]]:

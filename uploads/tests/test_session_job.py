@@ -129,6 +129,14 @@ def test_globs_select_files(day: Path, bucket: Path, create: Callable[..., Sessi
     assert session.total_files == len(chosen)
 
 
+def test_a_stored_glob_that_is_no_longer_valid_fails_the_session_with_the_reason(
+    day: Path, create: Callable[..., Session]
+) -> None:
+    session = run(create(include=["*.{csv,txt}"]))
+    assert (session.status, session.attempts) == (Status.FAILED, 1)
+    assert "contains braces" in session.error
+
+
 def test_the_files_of_an_unchanged_folder_are_skipped(
     day: Path, bucket: Path, create: Callable[..., Session]
 ) -> None:

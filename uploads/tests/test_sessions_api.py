@@ -96,6 +96,11 @@ class TestCreate:
             ({"include": [""]}, ["include.0"]),
             ({"exclude": ["*", "../*"]}, ["exclude.1"]),
             ({"exclude": ["a\0"]}, ["exclude.0"]),
+            (
+                {"include": ["*.{jpg,png}", "!*.csv", "/a", "ok"]},
+                [f"include.{n}" for n in range(3)],
+            ),
+            ({"include": ["x" * 201]}, ["include.0"]),
             ({"exclude": ["*"] * 101}, ["exclude"]),
             ({"include": [{"a": 1}]}, ["include.0"]),
             ({"verify": "size"}, ["verify"]),
