@@ -43,9 +43,9 @@ class KeyField(CheckedField):
 
 
 class FolderField(CheckedField):
-    """A folder relative to the company's source folder, which is `.` itself."""
+    """A folder relative to the company's source folder, which is `.` itself; "" is none."""
 
-    check = staticmethod(lambda text: check_directory(text) or ".")
+    check = staticmethod(lambda text: text and (check_directory(text) or "."))
 
 
 class GlobField(CheckedField):

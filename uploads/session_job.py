@@ -61,6 +61,8 @@ def upload(session: Session) -> SessionResult:
 
 
 def _open_source(session: Session) -> Directory:
+    if not session.local_directory:
+        raise JobFailed("The session has no local_directory.")
     root, code = settings.UPLOAD_SOURCE_ROOT, session.company.code
     try:
         return source_folder.open_directory(root, code, session.local_directory)
@@ -140,9 +142,5 @@ def _pages(entries: Iterator[SourceEntry]) -> Iterator[list[SourceEntry]]:
 
 
 def _result(counters: SessionCounters) -> SessionResult:
-    failed, total = counters.files_failed, counters.total_files
-    status, error = Session.Status.COMPLETED, ""
-    if failed:
-        status = Session.Status.PARTIAL if failed < total else Session.Status.FAILED
-        error = f"{failed} of {total} files failed; the file list gives the reason for each."
+    status, error = Session.outcome(counters)
     return SessionResult(**asdict(counters), status=status, error=error)

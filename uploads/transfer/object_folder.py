@@ -244,7 +244,8 @@ def _stored_object(fd: int) -> StoredObject | None:
     if hasattr(os, "getxattr"):
         with suppress(OSError):
             attribute = os.getxattr(fd, XATTR_NAME)
-    if len(attribute) != XATTR_BYTES:
-        return StoredObject(status.st_size, status.st_mtime_ns, "", None)
-    sha256, owner_id = attribute[:32].hex(), UUID(bytes=attribute[32:])
-    return StoredObject(status.st_size, status.st_mtime_ns, sha256, owner_id)
+    sha256, owner_id = "", None
+    if len(attribute) == XATTR_BYTES:
+        sha256, owner_id = attribute[:32].hex(), UUID(bytes=attribute[32:])
+    version = f"{owner_id} {status.st_mtime_ns} {status.st_size}"
+    return StoredObject(status.st_size, status.st_mtime_ns, sha256, owner_id, version)

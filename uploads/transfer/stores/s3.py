@@ -5,6 +5,8 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -28,6 +30,7 @@ PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000
 MAX_CONNECTIONS = 50  # the maximum of `Session.max_workers`
 MAX_BUFFERS = 8  # parts in memory, for all threads of a store
+TIME_RESOLUTION_S = 1  # of `Last-Modified`
 
 _PROBLEMS = {
     "NoSuchBucket": "The bucket does not exist.",
@@ -98,6 +101,7 @@ class S3Store(Store, S3Storage):
             mtime_ns=_int_or_none(metadata.get("mtime-ns", "")),
             sha256=metadata.get("sha256", ""),
             owner_id=_uuid_or_none(metadata.get("put-by", "")),
+            version=_version(head),
         )
 
     def sha256_of(self, key: str) -> str:
@@ -230,6 +234,15 @@ def _metadata(content: Content, owner_id: UUID | None) -> dict[str, str]:
         "mtime-ns": "" if content.mtime_ns is None else str(content.mtime_ns),
         "put-by": str(owner_id or ""),
     }
+
+
+def _version(head: dict[str, Any]) -> str:
+    """Return the object's ETag and time, or "" if another PUT could still get the same ones."""
+    modified = head["LastModified"]
+    answered = head["ResponseMetadata"]["HTTPHeaders"].get("date")
+    age = parsedate_to_datetime(answered) - modified if answered else timedelta.max
+    is_new = age < timedelta(seconds=TIME_RESOLUTION_S)
+    return "" if is_new else f"{head['ETag']} {modified.isoformat()}"
 
 
 def _int_or_none(text: str) -> int | None:
