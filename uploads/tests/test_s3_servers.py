@@ -36,6 +36,9 @@ def running() -> Iterator[tuple[StrictS3, S3Store]]:
         )
         store.client.create_bucket(Bucket=BUCKET)
         yield server, store
+        server.denied = set()
+        for stored in store.client.list_objects_v2(Bucket=BUCKET)["Contents"]:
+            store.client.delete_object(Bucket=BUCKET, Key=stored["Key"])
 
 
 @pytest.fixture
