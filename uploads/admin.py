@@ -16,7 +16,7 @@ from unfold.decorators import action, display
 
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from accounts.models import User
-from common.api.exceptions import Conflict
+from common.api.exceptions import Conflict, ServiceUnavailable
 from common.events import record
 from uploads import services
 from uploads.completion import complete_session
@@ -239,7 +239,7 @@ class SessionAdmin(ReadOnlyAdmin):
             try:
                 service(session, by=request.user)
                 changed += 1
-            except Conflict as error:
+            except (Conflict, ServiceUnavailable) as error:
                 messages.error(request, f"{session}: {error.detail}")
         if changed:
             messages.success(request, f"{changed} {result}.")
