@@ -274,11 +274,14 @@ def test_parts_of_the_content_that_are_reasoning_are_left_out(
     assert summarize().text == "Tea was had."
 
 
-@pytest.mark.parametrize("text", [LONG_TEXT, GERMAN * 2, CHINESE])
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [(LONG_TEXT, 3000), (GERMAN * 2, 1500), (CHINESE, 1000), (LONG_TEXT, 4096), (CYRILLIC, 2047)],
+)
 def test_a_prompt_that_was_not_read_whole_is_reported(
-    provider: FakeProvider, summarize: Any, text: str
+    provider: FakeProvider, summarize: Any, text: str, tokens: int
 ) -> None:
-    provider.default = answer("Tea was had.", usage={"prompt_tokens": 1024, "total_tokens": 1})
+    provider.default = answer("Tea was had.", usage={"prompt_tokens": tokens, "total_tokens": 1})
     assert summarize(text).omitted == UNREAD
 
 

@@ -227,7 +227,7 @@ def _log_failure(call: CallRecord, response: ProviderResponse) -> None:
             prompt_tokens=call.prompt_tokens,
             hint="Set OPENAI_CONTEXT_TOKENS to the model's context.",
         )
-    if response.outcome != "ok":
+    if response.outcome not in ("ok", "lost"):
         log.warning(
             "ai_request_failed",
             model=call.model,

@@ -11,7 +11,6 @@ outlives the call or reaches a forked process.
 import asyncio
 import math
 from collections.abc import Mapping
-from decimal import Decimal
 
 from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
 from common.ai.provider.client import ProviderClient
@@ -29,6 +28,7 @@ from common.ai.types import (
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
+    add_costs,
     ignore_progress,
 )
 from common.event_loop import outside_event_loop, run_in_calling_thread
@@ -214,7 +214,7 @@ class _SummaryBuilder:
             completion_tokens=sum(call.completion_tokens for call in calls),
             cached_tokens=sum(call.cached_tokens for call in calls),
             reasoning_tokens=sum(call.reasoning_tokens for call in calls),
-            cost_usd=sum((call.cost_usd for call in calls), start=Decimal(0)),
+            cost_usd=add_costs(call.cost_usd for call in calls),
             calls=len(calls),
             omitted=omitted,
         )

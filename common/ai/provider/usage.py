@@ -13,6 +13,9 @@ MAX_HIDDEN_PROMPT_TOKENS = 20_000  # that a provider may add to our prompt
 MIN_CONTEXT_TOKENS = 500
 MIN_READ_SHARE = 0.9  # of the words; a tokenizer needs at least one token for each
 MAX_CHARS_PER_IDEOGRAPHIC_TOKEN = 4
+# Of the upper estimate, which is at most twice the count for prose. A count that is a power of two
+# is below it by chance in one of thousands of prompts, and always if a context ends there.
+MAX_SHARE_OF_ESTIMATE = 0.8
 
 _ideographs = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
@@ -60,11 +63,20 @@ def is_prompt_cut(usage: Any, messages: list[dict[str, str]]) -> bool:
     read = sum(
         _parse_tokens(count, len(sent.encode()) + MAX_HIDDEN_PROMPT_TOKENS) for count in counts
     )
-    return MIN_CONTEXT_TOKENS <= read < MIN_READ_SHARE * _count_min_tokens(sent)
+    if read < MIN_CONTEXT_TOKENS:
+        return False
+    if _is_context_size(read) and read < MAX_SHARE_OF_ESTIMATE * estimate_tokens(sent):
+        return True
+    return read < MIN_READ_SHARE * _count_min_tokens(sent)
 
 
 def join_contents(messages: list[dict[str, str]]) -> str:
     return "".join(message["content"] for message in messages)
+
+
+def _is_context_size(tokens: int) -> bool:
+    """Return whether a number is a power of two, or one less."""
+    return tokens & (tokens - 1) == 0 or tokens & (tokens + 1) == 0
 
 
 def _count_min_tokens(text: str) -> float:
