@@ -131,8 +131,8 @@ def test_a_model_without_a_system_role_gets_one_user_message(
 def test_an_answer_that_failed_half_way_is_asked_for_again(
     provider: FakeProvider, summarize: Any, calls: Calls, reason: str
 ) -> None:
-    provider.then(finish(reason))
-    assert summarize().text
+    provider.then(finish(reason, "The tea was"), answer("Tea was had."))
+    assert summarize().text == "Tea was had."
     assert [call.outcome for call in calls[:2]] == ["error", "ok"]
     assert calls[0].prompt_tokens > 0
     provider.default = finish(reason)

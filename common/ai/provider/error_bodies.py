@@ -71,7 +71,8 @@ def find_error(payload: Any) -> Any:
         return next(filter(None, map(find_error, payload)), None)
     if not isinstance(payload, dict):
         return None
-    if error := payload.get("error") or payload.get("errors"):
+    error = payload.get("error") or payload.get("errors")
+    if error and describe_error(error).text:
         return error
     names = {"message", "msg", "detail", "error_msg", "error_message", "base_resp", "status_msg"}
     return payload if names & payload.keys() and not payload.get("choices") else None

@@ -1,7 +1,7 @@
 """Tell what a provider's error means, and so what can be done about it.
 
 The fields of an error are read before its words, and the words are those of many providers:
-`test_provider_errors.py` lists them.
+`common/tests/support/provider_errors.py` lists them.
 """
 
 import re
@@ -47,20 +47,22 @@ class ClassifiedError:
 _declined = re.compile(
     r"content[ _-]?(filter|policy|management|exists risk|moderation|safety)|\bmoderation\b|"
     r"responsible_?ai|data_?inspection|inappropriate|prohibited_content|flagged|usage guidelines|"
-    r"safety (system|filter|setting|polic|reason|guideline)|(?<!case[ -])sensitive|high risk|"
-    r"was filtered|violat\w+ .{0,30}(polic|guideline|terms)|harmful|guardrail|"
+    r"safety (system|filter|setting|polic|reason|guideline)|due to safety|high risk|was filtered|"
+    r"(?<!case[ -])sensitive|(content|prompt|text|input)[ _](was |is |has been )?blocked|harmful|"
+    r"violat\w+ .{0,30}(polic|guideline|terms)|guardrail|model (has )?(refused|declined)|"
     r"\brecitation\b|\u654f\u611f|\u4e0d\u5b89\u5168"
 )
 _system_role = re.compile(
-    r"(system|developer)('s|\W){0,3}(role|message|prompt|instruction)|"
+    r"(system|developer)('s|\W){0,3}(role|message|prompt|instruction)|['\"`]system['\"`]|"
     r"\brole\b.{0,40}\b(system|developer)\b|\b(system|developer)\b.{0,20}\brole\b"
 )
 _refused = re.compile(
-    r"\bnot\b|n't\b|\bno\b|unsupported|invalid|unexpected|unknown|disallow|\u4e0d\u652f\u6301"
+    r"\bnot\b|n't\b|\bno\b|\bcannot\b|unsupported|invalid|unexpected|unknown|disallow|disabled|"
+    r"unavailable|forbidden|reject|denied|deprecated|\u4e0d\u652f\u6301"
 )
 _allowed_roles = re.compile(
     r"roles? must alternate|only .{0,30}\b(user|assistant)\b.{0,40}\b(role|message)|"
-    r"(should be|must be|one of|expected)\W*(user|assistant)\b"
+    r"(should be|must be|one of|expected|must (be|come) from)\W*(a |the )?\W*(user|assistant)\b"
 )
 _answer_limit = re.compile(
     r"\bmax_?(completion_|new_|output_)?tokens\b|maxoutputtokens|"
@@ -71,10 +73,10 @@ _limit_reached = re.compile(
     r"(max_\w*tokens|output limit) .{0,30}(was|been|is) reached"
 )
 _excess = re.compile(
-    r"too (long|large|high|big|many|great)|exceed|longer than|greater than|larger than|more than|"
-    r"higher than|less than|at most|no more than|overflow|maximum|\bmax\b|up to|range|reduce|"
-    r"shorter|shorten|not enough|only \d|cannot fit|n't fit|not fit|beyond|below|above|"
-    r"limit|<=|(?<!<\d{3})> ?\d|\u8d85|\u8fc7\u957f"
+    r"too (long|large|high|big|many|great)|exceed|(long|great|larg|high|bigg)er than|"
+    r"(more|less) than|at most|overflow|maximum|\bmax\b|up to|range|between|within|reduce|"
+    r"short(er|en)|not enough|only \d|cannot fit|n't fit|not fit|beyond|below|above|over the|"
+    r"needs|supports \d|limit|<=|(?<!<\d{3})> ?\d|\u8d85|\u8fc7\u957f"
 )
 _input = re.compile(
     r"\bcontext\b(?!_window)|context[_ ](length|size)|\bprompts?\b|\bmessages?\b(?! be)|"
@@ -83,18 +85,21 @@ _input = re.compile(
 )
 _size = re.compile(r"token|length|context|\bsize\b|\bwindow\b|\blong\b|\blarge\b|character|\u957f")
 _too_long = re.compile(
-    r"request (is |was |entity |body )?too (large|long|big)|payload too large|request_too_large|"
-    r"too many (input |prompt )?tokens|(text|content|string|body|document) (is )?too (long|large)|"
-    r"context_length_exceeded|string_above_max_length|exceeded model token limit|"
-    r"token (count|limit).{0,20}(exceed|too)|exceed\w* .{0,30}\btoken (count|limit)"
+    r"request (is |was |entity |body )?too (large|long|big)|payload too large|"
+    r"(text|content|string|body|document|conversation) (is |was )?too (large|long|big)|"
+    r"too many (input |prompt )?(tokens|characters)|string above max length|"
+    r"context ?(window|length|size) ?(limit )?exceed|longer than (the )?max|"
+    r"(shorten|reduce) (the|your) (prompt|input|message|text|request|content)|"
+    r"exceed\w* .{0,30}\btoken (count|limit)|token (count|limit).{0,20}(exceed|too)"
 )
 # On a rate limit only a request that is too large by itself: waiting would not help it.
 _too_large_for_rate = re.compile(
-    r"(request|prompt|input|message)s? (is |was |are )?too (large|long|big)|must be reduced|"
-    r"reduce (the|your) (length|size|prompt|input|message|text|token|request)|"
+    r"(request|prompt|input|message)s? (is |was |are )?(too (large|long|big)|larger than)|"
+    r"must be reduced|(reduce|shorten) (the|your) (length|size|prompt|input|message|text|token)|"
     r"single request|context_length_exceeded"
 )
-_requested = re.compile(r"limit\W{0,3}(\d[\d,]*)\b.*\brequested\W{0,3}(\d[\d,]*)")
+_requested = re.compile(r"(?:requested|request (?:of|with|has))\W{0,3}(\d[\d,]*)")
+_limit = re.compile(r"(?:limit|maximum|max)\D{0,12}(\d[\d,]*)")
 _quota = re.compile(
     r"insufficient[_ ](quota|balance|credit|fund)|exceeded_current_quota|"
     r"not enough (credit|balance)|out of credits|credit balance|\u4f59\u989d"
@@ -138,9 +143,9 @@ def _classify_rate_limit(error: ErrorBody) -> ErrorKind:
         return ErrorKind.QUOTA
     if _too_large_for_rate.search(error.text):
         return ErrorKind.TOO_LONG
-    if numbers := _requested.search(error.text):
-        limit, requested = (int(number.replace(",", "")) for number in numbers.groups())
-        return ErrorKind.TOO_LONG if requested > limit else ErrorKind.RATE_LIMIT
+    requested, limit = _requested.search(error.text), _limit.search(error.text)
+    if requested and limit and _to_int(requested[1]) > _to_int(limit[1]):
+        return ErrorKind.TOO_LONG
     return ErrorKind.RATE_LIMIT
 
 
@@ -152,7 +157,7 @@ def _find_remedy(error: ErrorBody, sent: Mapping[str, Any]) -> ClassifiedError |
         return ClassifiedError(ErrorKind.UNSUPPORTED, SYSTEM_ROLE)
     if _limit_reached.search(error.text):
         return ClassifiedError(ErrorKind.LIMIT_REACHED)
-    if _is_limit_too_high(error.text):
+    if _is_limit_too_high(error.text, sent):
         return ClassifiedError(ErrorKind.LIMIT_TOO_HIGH, maximum=_find_maximum(error.text, sent))
     if _is_too_long(error.text):
         return ClassifiedError(ErrorKind.TOO_LONG)
@@ -173,23 +178,31 @@ def _is_system_role_refused(text: str) -> bool:
     return bool(is_named or _allowed_roles.search(text))
 
 
-def _is_limit_too_high(text: str) -> bool:
+def _is_limit_too_high(text: str, sent: Mapping[str, Any]) -> bool:
     """Return whether the limit for the answer alone is too high."""
     if not _answer_limit.search(text) or _input.search(text):
         return False
-    return bool(_excess.search(_answer_limit.sub("", text)))
+    is_quoted = re.search(rf"\b{_find_limit(sent)}\b", text)
+    return bool(is_quoted or _excess.search(_answer_limit.sub("", text)))
 
 
 def _is_too_long(text: str) -> bool:
-    text = _answer_limit.sub("", text)
-    return bool(
-        _too_long.search(text)
-        or (_input.search(text) and _size.search(text) and _excess.search(text))
-    )
+    text = _answer_limit.sub("", text).replace("_", " ")
+    is_input = _input.search(text) or re.search(r"\btokens\b", text)
+    is_excess = _size.search(text) and _excess.search(text)
+    return bool(_too_long.search(text) or (is_input and is_excess))
 
 
 def _find_maximum(text: str, sent: Mapping[str, Any]) -> int:
     """Return the limit that the error names, or half of the limit that was sent."""
-    limit = sent.get("max_tokens") or sent.get("max_completion_tokens") or 0
-    numbers = (int(number.replace(",", "")) for number in _numbers.findall(text))
+    limit = _find_limit(sent)
+    numbers = map(_to_int, _numbers.findall(text))
     return max((number for number in numbers if 1 < number < limit), default=limit // 2)
+
+
+def _find_limit(sent: Mapping[str, Any]) -> int:
+    return int(sent.get("max_tokens") or sent.get("max_completion_tokens") or 0)
+
+
+def _to_int(digits: str) -> int:
+    return int(digits.replace(",", ""))
