@@ -37,6 +37,15 @@ WRAPPED = [
     "<|START_THINKING|>x<|END_THINKING|><|START_RESPONSE|>{}<|END_RESPONSE|>",
     "<|channel>thought\nx<channel|>{}",
     "<think>x</think><answer>{}</answer><|im_end|>",
+    "<think>x\n<answer>{}</answer>",
+    "<|thought|>x<|answer|>{}",
+    '<details type="reasoning" done="true">\n<summary>Thought</summary>\n> x\n</details>\n{}',
+    "```thinking\nx\n```\n{}",
+    "<planning>x</planning>{}",
+    "<reasoning_content>x</reasoning_content>{}",
+    "<s>[INST] q [/INST] {}</s>",
+    "x[/THINK]{}",
+    "x.\u25c1/think\u25b7{}",
     "{}\n\n<think>\nwait\n</think>",
     "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>{}",
     ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary<|message|>c"
@@ -53,7 +62,7 @@ WRAPPED = [
     "{}<end_of_turn>\n<start_of_turn>user\nmore",
     "{}\n<|im_end|><|endoftext|>",
     *("{}" + token for token in (
-        "<|im_end|>", "</s>", "<end_of_turn>", "<|eot_id|>", " <|eot_id|>", "[/INST]", " [/INST]",
+        "<|im_end|>", "</s>", "<end_of_turn>", "<end_of_utterance>", "<|im_end", "[END]", "<|eot_id|>", " <|eot_id|>", "[/INST]", " [/INST]",
         "<\uff5cend\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>And?", "<|endoftext|>",
         "<|end|>", "<|return|>", "<eos>", "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<turn|>",
     )),
@@ -70,6 +79,8 @@ MENTIONS = [
     "They chose the <think>-tag and the </think>-tag.",
     "The server leaves </think>, which is wrong.",
     "Analysis of the pump: it failed.",
+    "Use [END] to stop. Then go.",
+    "A <summary> element was added. It works.",
     "The parser looks for <think>, </think>, and </s>.",
 ]
 ONLY_REASONING = [

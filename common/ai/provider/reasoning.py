@@ -10,7 +10,7 @@ import re
 _NAME = (
     r"(?:\w+:)?(?:(?:start|begin|end)_(?:of_)?)?(?:ant|[a-z]{1,12}_)?"
     r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad|monologue|"
-    r"working_out|chain_of_thought|cot|deliberation)(?:_(?:start|begin|end))?"
+    r"working_out|chain_of_thought|cot|deliberation|plan(?:ning)?|commentary|brainstorm(?:ing)?)(?:_(?:start|begin|end|content|process))?"
 )
 _ANSWER_NAME = (
     r"(?:(?:start|begin|end)_(?:of_)?)?(?:final_)?"
@@ -40,7 +40,14 @@ def _unquoted(mark: str) -> str:
     return rf"(?<![{_QUOTES}])(?:{mark})(?![{_QUOTES}.,;:)])"
 
 
-_first_block = re.compile(rf"\A\s*{_opening(_NAME)}.*?(?:{_unquoted(_closing(_NAME))}|\Z)", _FLAGS)
+_first_block = re.compile(
+    rf"\A\s*{_opening(_NAME)}.*?(?:{_unquoted(_closing(_NAME))}|(?={_opening(_ANSWER_NAME)})|\Z)|"
+    # What chat servers and Markdown make of it.
+    r"\A\s*<details type=\"reasoning\".*?(?:</details>|\Z)|"
+    r"\A\s*```(?:thinking|reasoning|thoughts?)\n.*?(?:\n```|\Z)|"
+    r"\A\s*(?:<s>\s*)?\[INST\].*?\[/INST\](?=\s*\w)",  # a repeated prompt
+    _FLAGS,
+)
 _inner_block = re.compile(
     rf"^[ \t]*{_opening(_NAME)}.*?{_unquoted(_closing(_NAME))}", _FLAGS | re.MULTILINE
 )
@@ -63,9 +70,9 @@ _answer_block = re.compile(
     rf"\A\s*{_opening(_ANSWER_NAME)}(.*?)(?:{_closing(_ANSWER_NAME)}\s*)?\Z", _FLAGS
 )
 _MARK = (
-    r"<\|[\w ]{1,40}\|>|<\uff5c[^\uff5c<>]{1,40}\uff5c>|</?s>|<(?:start|end)_of_turn>|"
-    r"<(?:bos|eos|pad|eot|eod|end_of_text|turn\||\|turn)>|<\w{1,9}:(?:eos|bos)>|"
-    r"\[/?(?:INST|SYSTEM_PROMPT|EOS|BOS)\]|<</?SYS>>|\[e~\[|<unused\d{1,4}>|<0x[0-9A-F]{2}>"
+    r"<\|[\w ]{1,40}\|>|<\uff5c[^\uff5c<>]{1,40}\uff5c>|</?s>|<(?:start|end)_of_\w{1,20}>|"
+    r"<(?:bos|eos|eos_token|pad|unk|eot|eod|end|stop|turn\||\|turn)>|<\w{1,9}:(?:eos|bos)>|"
+    r"\[/?(?:INST|SYSTEM_PROMPT|EOS|BOS|END)\]|<</?SYS>>|\[e~\[|<unused\d{1,4}>|<0x[0-9A-F]{2}>|<\|\w{1,40}\|?\Z"
 )
 _tokens_at_start = re.compile(
     rf"\A(?:\s*(?:{_MARK})\s*(?:(?:assistant|model|bot)\b:?\s*(?=\S))?)+", re.IGNORECASE
