@@ -62,9 +62,10 @@ WRAPPED = [
     "{}<end_of_turn>\n<start_of_turn>user\nmore",
     "{}\n<|im_end|><|endoftext|>",
     *("{}" + token for token in (
-        "<|im_end|>", "</s>", "<end_of_turn>", "<end_of_utterance>", "<|im_end", "[END]", "<|eot_id|>", " <|eot_id|>", "[/INST]", " [/INST]",
-        "<\uff5cend\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>And?", "<|endoftext|>",
-        "<|end|>", "<|return|>", "<eos>", "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<turn|>",
+        "<|im_end|>", "</s>", "<end_of_turn>", "<end_of_utterance>", "<|im_end", "[END]",
+        "<|eot_id|>", " <|eot_id|>", "[/INST]", " [/INST]", "<|endoftext|>", "<|end|>",
+        "<\uff5cend\u2581of\u2581sentence\uff5c>", "<\uff5cUser\uff5c>And?", "<|return|>", "<eos>",
+        "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<turn|>",
     )),
 ]  # fmt: skip
 MENTIONS = [
