@@ -160,6 +160,8 @@ def test_other_errors_are_understood(status: int, body: Any, kind: ErrorKind) ->
         ({"code": 400, "message": TOO_LONG[0]}, 400, "shorten"),
         ({"type": "invalid_request_error", "message": TOO_LONG[3]}, 400, "shorten"),
         ({"type": "insufficient_balance", "message": "Recharge"}, 402, "refuse"),
+        ({"code": "content_filter", "message": "Filtered"}, None, "refuse"),
+        ({"code": "context_length_exceeded", "message": "Failed"}, None, "shorten"),
     ],
 )
 def test_an_error_in_a_200_means_what_its_code_says(

@@ -99,7 +99,7 @@ _too_large_for_rate = re.compile(
     r"single request|context_length_exceeded"
 )
 _requested = re.compile(r"(?:requested|request (?:of|with|has))\W{0,3}(\d[\d,]*)")
-_limit = re.compile(r"(?:limit|maximum|max)\D{0,12}(\d[\d,]*)")
+_limit = re.compile(r"(?:limit|maximum|max)(?:\W|of\b|is\b|at\b){0,4}(\d[\d,]*)")
 _quota = re.compile(
     r"insufficient[_ ](quota|balance|credit|fund)|exceeded_current_quota|"
     r"not enough (credit|balance)|out of credits|credit balance|\u4f59\u989d"
@@ -125,14 +125,17 @@ def find_status(error: ErrorBody) -> int | None:
 
 
 def classify(status: int | None, error: ErrorBody, sent: Mapping[str, Any]) -> ClassifiedError:
-    """Return what an error with an HTTP `status` means for the request body `sent`."""
+    """Return what an error means for the request body `sent`.
+
+    `status` is the HTTP status, None for an error in a 200 that does not say its own.
+    """
     if status == 429:
         return ClassifiedError(_classify_rate_limit(error))
-    if status in (400, 403, 422, 451) and _declined.search(error.text):
+    if status in (None, 400, 403, 422, 451) and _declined.search(error.text):
         return ClassifiedError(ErrorKind.DECLINED)
     if status == 413:
         return ClassifiedError(ErrorKind.TOO_LONG)
-    if status in (400, 405, 406, 415, 422, 500, 501) and (found := _find_remedy(error, sent)):
+    if status in (None, 400, 405, 406, 415, 422, 500, 501) and (found := _find_remedy(error, sent)):
         return found
     is_temporary = status is None or status >= 500 or status in _PASSING_STATUSES
     return ClassifiedError(ErrorKind.TEMPORARY if is_temporary else ErrorKind.FINAL)

@@ -128,6 +128,7 @@ RATE_LIMITS_FOR_GOOD = [
     "Please shorten your prompt",
 ]
 RATE_LIMITS = [
+    "Rate limit for gpt-4o exceeded: Limit 30000, Used 29000, Requested 2000.",
     (
         "Rate limit reached for gpt-4o on tokens per min (TPM): Limit 30000, Used 29000, Requested "
         "2000. Please try again in 2s."
