@@ -13,6 +13,7 @@ from uploads.counters import COUNTER_FIELDS
 from uploads.models import (
     CYCLE_STATUSES,
     MAX_KEY_CHARS,
+    REPORTABLE_STATUSES,
     Cycle,
     Project,
     Session,
@@ -163,8 +164,8 @@ class SessionSerializer(ProjectRowSerializer):
     status = serializers.ChoiceField(
         SessionStatus.choices,
         required=False,
-        help_text="`completed` and `cancelled` end the session, as its routes of these names do. "
-        "In a row that is sent back whole, with its `id`, the status is ignored.",
+        help_text="`completed` and `cancelled` end the session, as its routes `complete` and "
+        "`cancel` do. In a row that is sent back whole, with its `id`, only `completed` does.",
     )
     include = GlobsField(
         required=False, help_text="Upload only files that match one of these globs; empty: all."
@@ -210,7 +211,8 @@ class SessionSerializer(ProjectRowSerializer):
     def validate_status(self, status: str) -> str:
         """Refuse a status that the server sets by itself."""
         current = self.instance.status if self.instance else SessionStatus.PENDING
-        is_stale = self.instance and "id" in self.initial_data
+        # A completed session stays completed, so a row with that status was not read before.
+        is_stale = self.instance and "id" in self.initial_data and status != SessionStatus.COMPLETED
         if is_stale or status == current:
             return current
         if not self.instance or status not in SETTABLE_STATUSES:
@@ -243,7 +245,9 @@ class SessionReportSerializer(SessionSerializer):
     status = serializers.ChoiceField(SessionStatus.choices, required=False)
 
     def validate_status(self, status: str) -> str:
-        return status
+        """Ignore a status that the client can't report in a row that is sent back whole."""
+        is_stale = "id" in self.initial_data and status not in REPORTABLE_STATUSES
+        return self.instance.status if self.instance and is_stale else status
 
     def get_fields(self) -> dict[str, serializers.Field]:
         counters = {

@@ -26,9 +26,11 @@ class StrictMixin:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)  # type: ignore[misc]
         fields = self.fields  # type: ignore[attr-defined]
-        errors = find_unknown_errors(data, fields) | find_read_only_errors(self, data)
-        if not isinstance(data, QueryDict):
-            errors |= find_type_errors(fields, data)
+        errors = (
+            find_unknown_errors(data, fields)
+            | find_read_only_errors(self, data)
+            | find_type_errors(fields, data)
+        )
         try:
             value = super().to_internal_value(replace_nulls(self, data))  # type: ignore[misc]
         except serializers.ValidationError as error:

@@ -231,7 +231,7 @@ class TestUpdate:
         assert client.put(url_of(session), {"status": "cancelled"}).status_code == 200
         assert client.put(url_of(session), {"status": "completed"}).status_code == 409
 
-    @pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled", "completed"])
+    @pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled", "partial"])
     def test_the_stale_status_of_a_row_that_is_sent_back_whole_is_ignored(
         self, client: APIClient, session: Session, status: str
     ) -> None:
