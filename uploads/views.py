@@ -91,7 +91,7 @@ class SessionViewSet(CompanyRowViewSet):
     queryset = Session.objects.all()
     permission_classes = (SessionPermission,)
     filterset_class = SessionFilter
-    handlers_without_body = ("retry", "cancel")
+    handlers_without_body = ("complete", "retry", "cancel")
     ordering_fields = ("status", "created_at", "updated_at", "started_at", "finished_at")
 
     def get_serializer_class(self) -> type[BaseSerializer]:
