@@ -19,6 +19,8 @@ MIN_PROSE_LINES = 3
 MIN_WRAPPED_RATIO = 0.6  # of the lines; the next word would not have had space in them
 MIN_CONTINUED_RATIO = 0.4  # of the lines; they start with a small letter
 MIN_LINE_WORDS, MIN_LINE_CHARS = 2, 10
+# German has many capitals: in lines of so many words, fewer have to start with a small letter.
+WORDY_LINE_WORDS, MIN_WORDY_CONTINUED_RATIO = 4, 0.2
 # These divide the lines of a column.
 ROW_SPACING = 1.25  # of the median distance of lines; a larger distance separates blocks
 INDENT = 0.8  # of the height of a line
@@ -40,6 +42,7 @@ def looks_like_prose(lines: Sequence[Fragment]) -> bool:
 
 
 def is_wrapped(lines: Sequence[Fragment]) -> bool:
+    """Return whether most lines are full, and many start in the middle of a sentence."""
     right_edge = max(line.right for line in lines)
     pairs = list(pairwise(lines))
     long_line = right_edge - (1 - FULL_LINE_RATIO) * (right_edge - min(line.left for line in lines))
@@ -54,10 +57,12 @@ def is_wrapped(lines: Sequence[Fragment]) -> bool:
     has_long_lines = len(text) >= MIN_LINE_CHARS * len(lines) and (
         words >= MIN_LINE_WORDS * len(lines) or not text.isascii()
     )
+    is_wordy = words >= WORDY_LINE_WORDS * len(lines)
+    min_continued = MIN_WORDY_CONTINUED_RATIO if is_wordy else MIN_CONTINUED_RATIO
     return (
         has_long_lines
         and wrapped >= MIN_WRAPPED_RATIO * len(pairs)
-        and continued >= MIN_CONTINUED_RATIO * len(pairs)
+        and continued >= min_continued * len(pairs)
     )
 
 

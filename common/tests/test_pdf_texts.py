@@ -320,6 +320,19 @@ def test_columns_are_read_one_after_the_other(count, by_rows):
     assert text.replace("\n\n", "\n").split("\n") == [title, *texts, foot]
 
 
+def test_columns_of_a_language_with_many_capitals_are_read_one_after_the_other():
+    failure = (
+        "Die Kühlpumpe in der östlichen Halle ist am Montag kurz vor der Frühschicht ausgefallen. "
+        "Bob hat sie am Dienstag durch die Ersatzpumpe ersetzt, die seit Jahren im Lager lag."
+    )
+    order = (
+        "Vor Dezember muss eine neue Pumpe bestellt werden, weil der Winter die Zeit der Ausfälle "
+        "ist. Ann fragt drei Lieferanten nach Preisen und berichtet dem Vorstand am Freitag."
+    )
+    text = read(make_columns_pdf([failure, order], title="Protokoll"))
+    assert text.split("\n\n") == ["Protokoll", failure, order]
+
+
 PARTS = [
     ["Part", "Count", "Price"],
     ["Cooling pump", "2", "4,800.00"],
