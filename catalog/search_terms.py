@@ -13,7 +13,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import Case, Expression, Value, When
 from django.db.models.functions import Greatest, Length
 
-from catalog.query_parser import ParsedQuery, to_phrase
+from catalog.query_parser import ParsedQuery, QueryWord, to_phrase
 from catalog.vocabulary import Word, WordStats
 
 # The factors of a term's weight where a product has it in its name, in its category, or only in
@@ -42,6 +42,8 @@ VARIANTS = {
 VARIANTS |= {american: british for british, american in VARIANTS.items()}
 
 _LEXEME = re.compile(r"('(?:[^']|'')*'):?(\*?)")
+# Each lexeme that is the last of a phrase or stands alone; PostgreSQL encloses it in brackets.
+_LAST_LEXEME = re.compile(r"('(?:[^']|'')*')(?=\))")
 
 
 class LexemeQuery(SearchQuery):
@@ -94,7 +96,7 @@ class Term:
 
     def as_prefix(self) -> "Term":
         """Return a term for all words that begin with this one."""
-        return replace(self, lexemes=_LEXEME.sub(r"\1:*", self.lexemes))
+        return replace(self, lexemes=_LAST_LEXEME.sub(r"\1:*", self.lexemes))
 
     def with_weights(self, weights: str) -> LexemeQuery:
         """Return a query for this word where the vector has one of the weights."""
@@ -103,22 +105,53 @@ class Term:
 
 def to_terms(query: ParsedQuery) -> list[Term]:
     """Return a term for each word that PostgreSQL can search for."""
-    variants = {word: _variants(word) for word in query.words}
-    for left, right in pairwise(query.words):
-        variants[left] += (left + right,)
-        variants[right] += (left + right,)
-    forms = {*query.words, *chain.from_iterable(variants.values())}
+    variants = _all_variants(query.words)
+    forms = {*chain.from_iterable(variants.values())}
+    for word in query.words:
+        forms |= {word.text, *filter(None, [word.joined]), *word.parts}
     stats = Word.objects.look_up({form: to_phrase(form) for form in forms})
-    terms = [_to_term(word, stats, variants[word]) for word in query.words if stats[word].lexemes]
-    return [replace(term, is_last=term.word == query.noun_phrase[-1]) for term in terms]
+    terms = [_to_term(word, stats, variants[word.text]) for word in query.words]
+    return [
+        replace(term, is_last=term.word == query.noun_phrase[-1]) for term in terms if term.lexemes
+    ]
 
 
-def _to_term(word: str, stats: dict[str, WordStats], variants: tuple[str, ...]) -> Term:
-    forms = [stats[word], *(stats[form] for form in variants if stats[form].product_count)]
+def _all_variants(words: tuple[QueryWord, ...]) -> dict[str, tuple[str, ...]]:
+    """Return other forms of each word, among them "headphones" for both of "head phones"."""
+    variants = {word.text: _variants(word.text) for word in words}
+    for word in words:
+        variants[word.text] += (word.joined,) if word.joined else ()
+    for left, right in pairwise(words):
+        if left.compact and right.compact:
+            variants[left.text] += (left.compact + right.compact,)
+            variants[right.text] += (left.compact + right.compact,)
+    if all(word.compact[-1:].isdigit() for word in words):
+        code = "".join(word.compact for word in words)
+        variants = {text: (*others, code) for text, others in variants.items()}
+    return variants
+
+
+def _to_term(word: QueryWord, stats: dict[str, WordStats], variants: tuple[str, ...]) -> Term:
+    own = _code_stats(word, stats) if word.parts else stats[word.text]
+    forms = [own, *(stats[form] for form in variants if stats[form].product_count)]
+    if not own.lexemes and word.joined:
+        forms.append(stats[word.joined])
     products = sum(form.product_count for form in forms)
     category_share = sum(form.category_count for form in forms) / (products or 1)
-    lexemes = join_any(form.lexemes for form in forms)
-    return Term(word, lexemes, products, category_share, forms[0].total_products)
+    lexemes = join_any(form.lexemes for form in forms if form.lexemes)
+    return Term(word.text, lexemes, products, category_share, own.total_products)
+
+
+def _code_stats(word: QueryWord, stats: dict[str, WordStats]) -> WordStats:
+    """Return the statistics of a code by its parts; "C++" is only searched for as a whole."""
+    parts = [stats[part] for part in word.parts]
+    operator = " <-> " if word.is_phrase else " & "
+    return WordStats(
+        operator.join(part.lexemes for part in parts if part.lexemes) if len(parts) > 1 else "",
+        min(part.product_count for part in parts) if len(parts) > 1 else 0,
+        min(part.category_count for part in parts) if len(parts) > 1 else 0,
+        parts[0].total_products,
+    )
 
 
 def _variants(word: str) -> tuple[str, ...]:
