@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from catalog.search_vectors import INVISIBLE, JOINERS, NOUN_ENDS, UNSPACED
+from catalog.search_vectors import APOSTROPHES, JOINERS, NOUN_ENDS, OPTIONAL, UNSPACED
 
 # Each further word costs time, and people type fewer.
 MAX_WORDS = 16
@@ -24,8 +24,8 @@ STOP_WORDS = frozenset(
 UNITS = frozenset("x in inch inches ft foot feet cm mm".split())
 
 _NOUN_ENDS = re.compile(NOUN_ENDS, re.IGNORECASE)
-_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’](?=[^\W\d_])")
-_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_APOSTROPHE = re.compile(rf"(?<=[^\W\d_])(?:{APOSTROPHES})(?=[^\W\d_])")
+_OPTIONAL = re.compile(f"[{OPTIONAL}]")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _JOINERS = re.compile(f"[{JOINERS}]+")
 # Text without spaces, from a letter or digit to the next space.
@@ -79,7 +79,7 @@ def parse_query(text: str) -> ParsedQuery:
 def _split(text: str) -> list[QueryWord]:
     """Split a text as `search_vectors` splits the stored texts, but a code is one word."""
     text = unicodedata.normalize("NFKC", text[:MAX_TEXT_CHARS]).lower()
-    text = _APOSTROPHE.sub("", _INVISIBLE.sub("", text))
+    text = _APOSTROPHE.sub("", _OPTIONAL.sub("", text))
     text = "".join(char if _is_kept(char) else " " for char in text)
     return [word for chunk in _CHUNK.findall(text) for word in _words_of(chunk)]
 

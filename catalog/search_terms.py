@@ -10,7 +10,7 @@ from operator import add
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import Case, Expression, Value, When
+from django.db.models import Case, Expression, Q, Value, When
 from django.db.models.functions import Greatest, Length
 
 from catalog.query_parser import ParsedQuery, QueryWord, to_phrase
@@ -21,12 +21,16 @@ from catalog.vocabulary import Word, WordStats
 NAME_FACTOR, CATEGORY_FACTOR, ELSEWHERE_FACTOR = 1.0, 0.8, 0.5
 # The same for the noun of the query: such a product is usually an accessory of what is wanted.
 NOUN_ELSEWHERE_FACTOR = 0.1
+# The factor where the product has another word with the same stem.
+OTHER_WORD_FACTOR = 0.5
 # Added where the term is also the noun of the name or category, and more if these are short.
 NOUN_BONUS, BREVITY_BONUS = 0.5, 0.3
 # Added to the weight of a word that names categories, and of the last one before "with" or "for".
 PRODUCT_TYPE_BONUS, LAST_WORD_BONUS = 1.5, 1.0
 # A word names a type of product if this share of its products has it in the category.
 MIN_PRODUCT_TYPE_SHARE = 0.25
+# Shorter words are parts of too many others.
+MIN_PART_CHARS = 4
 
 # British and American spellings that the stemmer keeps apart.
 VARIANTS = {
@@ -42,6 +46,7 @@ VARIANTS = {
 VARIANTS |= {american: british for british, american in VARIANTS.items()}
 
 _LEXEME = re.compile(r"('(?:[^']|'')*'):?(\*?)")
+_ENDING = re.compile(r"(ies|y|es|e|(?<!s)s|ing|ed|ers?)$")
 # Each lexeme that is the last of a phrase or stands alone; PostgreSQL encloses it in brackets.
 _LAST_LEXEME = re.compile(r"('(?:[^']|'')*')(?=\))")
 
@@ -64,6 +69,7 @@ class Term:
     lexemes: a tsquery for the word and its variants.
     product_count: how many of all `total_products` products have the word.
     category_share: the share of these that have it in their category (0 to 1).
+    inflections: its inflections, if products also have other words with the same stem.
     """
 
     word: str
@@ -72,6 +78,7 @@ class Term:
     category_share: float
     total_products: int
     is_last: bool = False
+    inflections: tuple[str, ...] = ()
 
     @property
     def is_product_type(self) -> bool:
@@ -112,8 +119,33 @@ def to_terms(query: ParsedQuery) -> list[Term]:
     stats = Word.objects.look_up({form: to_phrase(form) for form in forms})
     terms = [_to_term(word, stats, variants[word.text]) for word in query.words]
     return [
-        replace(term, is_last=term.word == query.noun_phrase[-1]) for term in terms if term.lexemes
+        replace(term, is_last=term.word == query.noun_phrase[-1])
+        for term in _with_compounds(terms)
+        if term.lexemes
     ]
+
+
+def _with_compounds(terms: list[Term]) -> list[Term]:
+    """Let each unknown word match the words that it is a part of: "Reifen" a "Winterreifen"."""
+    parts = [
+        term.word
+        for term in terms
+        if not term.product_count and term.word.isalpha() and len(term.word) >= MIN_PART_CHARS
+    ]
+    compounds = Word.objects.look_up_compounds(parts) if parts else {}
+    return [_widen(term, compounds.get(term.word, [])) for term in terms]
+
+
+def _widen(term: Term, compounds: list[WordStats]) -> Term:
+    if not compounds:
+        return term
+    products = sum(compound.product_count for compound in compounds)
+    return replace(
+        term,
+        lexemes=join_any([term.lexemes, *(compound.lexemes for compound in compounds)]),
+        product_count=products,
+        category_share=sum(compound.category_count for compound in compounds) / products,
+    )
 
 
 def _all_variants(words: tuple[QueryWord, ...]) -> dict[str, tuple[str, ...]]:
@@ -139,7 +171,15 @@ def _to_term(word: QueryWord, stats: dict[str, WordStats], variants: tuple[str, 
     products = sum(form.product_count for form in forms)
     category_share = sum(form.category_count for form in forms) / (products or 1)
     lexemes = join_any(form.lexemes for form in forms if form.lexemes)
-    return Term(word.text, lexemes, products, category_share, own.total_products)
+    term = Term(word.text, lexemes, products, category_share, own.total_products)
+    return replace(term, inflections=_inflections(word.text, own.words))
+
+
+def _inflections(word: str, same_stem: frozenset[str]) -> tuple[str, ...]:
+    """Return the inflections of a word, if the stemmer also takes other words for some."""
+    ending_removed = _ENDING.sub("", word)
+    inflections = {other for other in same_stem if _ENDING.sub("", other) == ending_removed}
+    return tuple(sorted(inflections)) if inflections < same_stem else ()
 
 
 def _code_stats(word: QueryWord, stats: dict[str, WordStats]) -> WordStats:
@@ -188,7 +228,21 @@ def some_of(terms: list[Term], number: int) -> LexemeQuery:
 
 def score(terms: list[Term]) -> Expression:
     """Return an expression for how well a product matches the terms."""
-    return reduce(add, [_term_score(term) for term in terms] + _noun_scores(terms))
+    return reduce(
+        add, [_term_score(term) * _exactness(term) for term in terms] + _noun_scores(terms)
+    )
+
+
+def _exactness(term: Term) -> Expression:
+    """Return a factor for products that have only another word with the same stem.
+
+    The stem of both "university" and "universal" is "univers".
+    """
+    if not term.inflections:
+        return Value(1.0)
+    pattern = rf"\m({'|'.join(term.inflections)})\M"
+    is_exact = Q(name__iregex=pattern) | Q(category__iregex=pattern)
+    return Case(When(is_exact, then=Value(1.0)), default=Value(OTHER_WORD_FACTOR))
 
 
 def _term_score(term: Term) -> Expression:
@@ -210,5 +264,5 @@ def _noun_scores(terms: list[Term]) -> list[Expression]:
             brevity = Value(BREVITY_BONUS * chars) / Greatest(Length(column), chars)
             bonus = Value(term.weight) * (Value(NOUN_BONUS) + brevity)
             is_noun = When(heading_vector=term.with_weights(weight), then=bonus)
-            scores.append(Case(is_noun, default=Value(0.0)))
+            scores.append(Case(is_noun, default=Value(0.0)) * _exactness(term))
     return scores

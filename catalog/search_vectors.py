@@ -17,8 +17,12 @@ PLAIN_CONFIG = "bureau_plain"
 # stored as a word, and several of them are searched for as a phrase.
 UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 
-# Soft hyphens and marks that only say where a line may break.
-INVISIBLE = "\u00ad\u2060\ufeff"
+# Soft hyphens, marks that only say where a line may break, and the optional vowels of Hebrew and
+# Arabic with its line extender.
+OPTIONAL = "\u00ad\u2060\ufeff\u0591-\u05bd\u0640\u064b-\u0652\u0670"
+# What people type for an apostrophe; the last is a normalized acute accent.
+APOSTROPHES = "['`’‘]| \u0301"
+_APOSTROPHES_SQL = APOSTROPHES.replace("'", "''")
 # Signs within a word or code, like "Wi-Fi", "AC/DC" and "978-3-16-148410-0". They are left out of
 # its joined form. Zero-width spaces are among them.
 JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015"
@@ -53,7 +57,7 @@ def words_of(text: str) -> str:
     but letters and digits becomes a space, `men's` becomes `mens`, and `36in` and `8x10` are split.
     Each part of `Wi-Fi` is a word; `joined_words_of` returns the whole.
     """
-    text = _without_invisible(text)
+    text = _without_optional(text)
     text = rf"regexp_replace({text}, '[^[:alnum:] ]+', ' ', 'g')"
     text = rf"regexp_replace({text}, '([{UNSPACED}])', ' \1 ', 'g')"
     text = rf"regexp_replace({text}, '([0-9])(?=[[:alpha:]])', '\1 ', 'g')"
@@ -66,7 +70,7 @@ def joined_words_of(text: str) -> str:
     `Wi-Fi` becomes `WiFi`, `AB-12.34/5` `AB12345`, `1,000` `1000`, and `C++` `Cplusplus`. Other
     words are left out, also decimal numbers, but not codes like `MX500`, which `words_of` splits.
     """
-    text = _without_invisible(text)
+    text = _without_optional(text)
     text = rf"regexp_replace({text}, '[{UNSPACED}]', ' ', 'g')"
     text = rf"regexp_replace({text}, '[^[:alnum:]+#{JOINERS}]+', ' ', 'g')"
     # Signs around a word, or a full stop before a sentence without a space.
@@ -78,12 +82,12 @@ def joined_words_of(text: str) -> str:
     return rf"regexp_replace({text}, '[{JOINERS}]', '', 'g')"
 
 
-def _without_invisible(text: str) -> str:
-    """Return SQL that normalizes a text and removes apostrophes and invisible characters."""
+def _without_optional(text: str) -> str:
+    """Return SQL that normalizes a text and removes apostrophes and optional signs."""
     # Testing whether a text is normalized is far cheaper than normalizing it.
     text = f"CASE WHEN {text} IS NFKC NORMALIZED THEN {text} ELSE normalize({text}, NFKC) END"
-    text = f"regexp_replace({text}, '[{INVISIBLE}]', '', 'g')"
-    return rf"regexp_replace({text}, '([[:alpha:]])[''’](?=[[:alpha:]])', '\1', 'g')"
+    text = f"regexp_replace({text}, '[{OPTIONAL}]', '', 'g')"
+    return rf"regexp_replace({text}, '([[:alpha:]])({_APOSTROPHES_SQL})(?=[[:alpha:]])', '\1', 'g')"
 
 
 def _weighted(text: str, weight: str) -> str:
