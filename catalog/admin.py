@@ -67,7 +67,7 @@ class ProductAdmin(ScopedAdmin):
     def get_form(self, request: Any, obj: Product | None = None, **kwargs: Any) -> Any:
         """Require a SKU, except of a product of release 1.0 that has none."""
         form = super().get_form(request, obj, **kwargs)
-        if obj and not obj.sku:
+        if obj and not obj.sku and "sku" in form.base_fields:
             form.base_fields["sku"].required = False
         return form
 

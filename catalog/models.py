@@ -11,7 +11,7 @@ from django.db.models.lookups import LessThan
 
 from accounts.models import CompanyOwned
 from catalog.querysets import ProductQuerySet
-from catalog.search_vectors import HeadingVector, ProductVector
+from catalog.search_vectors import HeadingVector, ProductVector, SkuCode
 from catalog.vocabulary import VocabularyState, Word
 from common.caching.invalidation import CachedModel
 from common.models import SoftDeleteModel
@@ -82,6 +82,7 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
             ),
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
+            models.Index(SkuCode("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku_code"),
             models.Index(fields=["updated_at"], name="product_by_updated_at"),
             # Without `fastupdate`: each search would have to read the whole pending list.
             GinIndex(

@@ -149,8 +149,13 @@ class ProviderCallQuerySet(PrivateQuerySet):
         )
 
     def totals(self) -> dict[str, Any]:
-        """Return the sums of tokens and cost, by the names of the columns."""
-        return self.aggregate(**{name: Sum(name, default=0) for name in USAGE_FIELDS})
+        """Return the sums of tokens and known costs, by the names of the columns.
+
+        The cost is None if there are calls, all of models without a price.
+        """
+        sums = self.aggregate(**{name: Sum(name) for name in USAGE_FIELDS})
+        has_calls = sums["prompt_tokens"] is not None
+        return sums if has_calls else dict.fromkeys(USAGE_FIELDS, 0)
 
     def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
         """Return sums for each day, or for each day and value of `group_by`."""

@@ -52,7 +52,12 @@ class UsageTotalsSerializer(serializers.Serializer):
     completion_tokens = serializers.IntegerField()
     cached_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
-    cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
+    cost_usd = serializers.DecimalField(
+        max_digits=18,
+        decimal_places=9,
+        allow_null=True,
+        help_text="The cost of all calls of models with a price; null if there are only others.",
+    )
     estimated_calls = serializers.IntegerField()
     estimated_prompt_tokens = serializers.IntegerField()
     estimated_completion_tokens = serializers.IntegerField()

@@ -8,10 +8,12 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import ModelSerializer, Serializer
 from uploads import services
+from uploads.completion import complete_session
 from uploads.counters import COUNTER_FIELDS
 from uploads.models import (
     CYCLE_STATUSES,
     MAX_KEY_CHARS,
+    REPORTABLE_STATUSES,
     Cycle,
     Project,
     Session,
@@ -137,6 +139,13 @@ class CycleSerializer(ProjectRowSerializer):
         return services.update_cycle(instance, by=self.user, **validated_data)
 
 
+# The statuses that a client may set by PUT, and what they do.
+SETTABLE_STATUSES = {
+    SessionStatus.COMPLETED: complete_session,
+    SessionStatus.CANCELLED: services.cancel_session,
+}
+
+
 class SessionSerializer(ProjectRowSerializer):
     """A session; its configuration is writable while it is pending."""
 
@@ -144,10 +153,24 @@ class SessionSerializer(ProjectRowSerializer):
 
     cycle_id = CompanyRelatedField(queryset=Cycle.objects.all(), source="cycle")
     user_id = serializers.UUIDField(read_only=True)
-    local_directory = FolderField(max_length=MAX_KEY_CHARS)
+    local_directory = FolderField(
+        max_length=MAX_KEY_CHARS,
+        required=False,
+        allow_blank=True,
+        help_text="Relative to the company's source folder, which is `.`. Leave it out if all "
+        "files are sent to presigned URLs.",
+    )
     prefix = PrefixField(required=False, allow_blank=True)
-    include = GlobsField(required=False)
-    exclude = GlobsField(required=False)
+    status = serializers.ChoiceField(
+        SessionStatus.choices,
+        required=False,
+        help_text="`completed` and `cancelled` end the session, as its routes `complete` and "
+        "`cancel` do. In a row that is sent back whole, with its `id`, only `completed` does.",
+    )
+    include = GlobsField(
+        required=False, help_text="Upload only files that match one of these globs; empty: all."
+    )
+    exclude = GlobsField(required=False, help_text="Leave out files that match one of these globs.")
     progress = serializers.FloatField(read_only=True, min_value=0, max_value=1)
 
     class Meta:
@@ -185,20 +208,46 @@ class SessionSerializer(ProjectRowSerializer):
             raise _error("cycle_id", "This cycle belongs to another project.", "other_project")
         return super().validate(attrs)
 
+    def validate_status(self, status: str) -> str:
+        """Refuse a status that the server sets by itself."""
+        current = self.instance.status if self.instance else SessionStatus.PENDING
+        # A completed session stays completed, so a row with that status was not read before.
+        is_stale = self.instance and "id" in self.initial_data and status != SessionStatus.COMPLETED
+        if is_stale or status == current:
+            return current
+        if not self.instance or status not in SETTABLE_STATUSES:
+            raise serializers.ValidationError(
+                "Only `completed` and `cancelled` can be set, on a session that has not ended.",
+                "read_only",
+            )
+        return status
+
     def create(self, validated_data: dict[str, Any]) -> Session:
+        validated_data.pop("status", None)
         return services.create_session(by=self.user, **validated_data)
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
-        return services.update_session(instance, by=self.user, **validated_data)
+        current = instance.status
+        status = validated_data.pop("status", current)
+        session = services.update_session(instance, by=self.user, **validated_data)
+        if status == current:
+            return session
+        return SETTABLE_STATUSES[status](session, by=self.user)
 
 
 class SessionReportSerializer(SessionSerializer):
     """The report of a client with the role `worker`: `status` and counters.
 
-    Other fields may be sent with their current values, like read-only fields.
+    Other fields may be sent with their current values, like read-only fields. If the client has
+    sent files to presigned URLs, `completed` counts what the store has instead.
     """
 
     status = serializers.ChoiceField(SessionStatus.choices, required=False)
+
+    def validate_status(self, status: str) -> str:
+        """Ignore a status that the client can't report in a row that is sent back whole."""
+        is_stale = "id" in self.initial_data and status not in REPORTABLE_STATUSES
+        return self.instance.status if self.instance and is_stale else status
 
     def get_fields(self) -> dict[str, serializers.Field]:
         counters = {
@@ -216,6 +265,9 @@ class SessionReportSerializer(SessionSerializer):
         if any(self.is_changed(name, validated_data) for name in validated_data.keys() - reported):
             raise PermissionDenied("Your role can only change `status` and the counters.")
         fields = {name: validated_data[name] for name in reported}
+        is_end = fields.get("status", instance.status) == SessionStatus.COMPLETED
+        if is_end and instance.is_filled_by_clients:
+            return complete_session(instance, by=self.user)
         return services.report_session(instance, by=self.user, **fields)
 
 

@@ -6,6 +6,7 @@ DRF takes `0` for a text and `"0"` for a number; in a form, every value is a tex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
@@ -19,10 +20,12 @@ JSON_TYPES = (
 
 
 def find_type_errors(
-    fields: Mapping[str, serializers.Field], data: Any
+    fields: Mapping[str, serializers.Field], data: Mapping[str, Any]
 ) -> dict[str, list[ErrorDetail]]:
     """Return the errors of the values in a JSON object that have another type than their field."""
-    errors = {}
+    errors: dict[str, list[ErrorDetail]] = {}
+    if isinstance(data, QueryDict):
+        return errors
     for name, field in fields.items():
         if not field.read_only and name in data and (error := _find_type_error(field, data[name])):
             errors[name] = error

@@ -1,19 +1,13 @@
 from collections.abc import Collection, Mapping
-from heapq import nsmallest
 from typing import Any, ClassVar
 
-from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
 from common.api.json_types import find_type_errors
 from common.api.nulls import replace_nulls
 from common.api.read_only_fields import find_read_only_errors
-
-# A body can have a million unknown fields; the error names only the first of them.
-MAX_UNKNOWN_FIELDS_NAMED = 20
-# The browsable API's forms send these fields.
-FORM_FIELDS = {"csrfmiddlewaretoken"}
+from common.api.unknown_fields import find_unknown_errors
 
 
 class StrictMixin:
@@ -31,9 +25,12 @@ class StrictMixin:
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)  # type: ignore[misc]
-        errors = self._unknown_field_errors(data) | find_read_only_errors(self, data)
-        if not isinstance(data, QueryDict):
-            errors |= find_type_errors(self.fields, data)  # type: ignore[attr-defined]
+        fields = self.fields  # type: ignore[attr-defined]
+        errors = (
+            find_unknown_errors(data, fields)
+            | find_read_only_errors(self, data)
+            | find_type_errors(fields, data)
+        )
         try:
             value = super().to_internal_value(replace_nulls(self, data))  # type: ignore[misc]
         except serializers.ValidationError as error:
@@ -42,15 +39,6 @@ class StrictMixin:
         if errors:
             raise serializers.ValidationError(errors)
         return value
-
-    def _unknown_field_errors(
-        self, data: Mapping[str, Any]
-    ) -> dict[str, list[serializers.ErrorDetail]]:
-        names = set(data) - set(self.fields)  # type: ignore[attr-defined]
-        if isinstance(data, QueryDict):
-            names -= FORM_FIELDS
-        error = serializers.ErrorDetail("Unknown field.", code="unknown_field")
-        return {name: [error] for name in nsmallest(MAX_UNKNOWN_FIELDS_NAMED, names)}
 
 
 class AliasMixin:

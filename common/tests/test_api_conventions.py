@@ -84,7 +84,7 @@ class TestProblems:
     ) -> None:
         preflight = {"origin": origin, "access-control-request-method": "POST"}
         for response in (
-            api.get("/api/v1/posts", headers={"origin": origin}),
+            api.get("/api/v1/products", headers={"origin": origin}),
             api.options("/api/v1/auth/login", headers=preflight),
         ):
             allowed = response.get("Access-Control-Allow-Origin")

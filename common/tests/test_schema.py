@@ -162,6 +162,22 @@ def test_optional_fields_are_nullable() -> None:
         assert all(schemas[name]["properties"][field]["nullable"] for field in fields)
 
 
+def test_bodies_accept_null_for_optional_texts_that_responses_always_have() -> None:
+    schemas = SCHEMA["components"]["schemas"]
+    for name, fields in {
+        "Note": ("title",),
+        "Cycle": ("prefix", "description", "metadata"),
+        "Session": ("prefix", "include", "exclude", "verify"),
+        "Product": ("description", "category"),
+    }.items():
+        for field in fields:
+            assert schemas[f"{name}Request"]["properties"][field]["nullable"], (name, field)
+            assert "nullable" not in schemas[name]["properties"][field]
+    # `null` means "left out", which only a new row allows.
+    assert "nullable" not in schemas["PatchedManagedUserRequest"]["properties"]["username"]
+    assert "nullable" not in schemas["ProductRequest"]["properties"]["sku"]
+
+
 def test_the_usage_totals_are_described() -> None:
     totals = SCHEMA["components"]["schemas"]["PaginatedUsageList"]["properties"]["totals"]
     cost = totals["properties"]["cost_usd"]
