@@ -119,4 +119,6 @@ def test_every_other_route_refuses_anonymous_requests(api) -> None:
         for method in ("get", "post", "put", "patch", "delete"):
             if method == "get" and path in PUBLIC_READS:
                 continue
-            assert getattr(api, method)(url).status_code == 401, (method, url)
+            response = getattr(api, method)(url)
+            is_missing = response.status_code == 405 and method.upper() not in response["Allow"]
+            assert is_missing or response.status_code == 401, (method, url)

@@ -33,7 +33,7 @@ def generated(expression):
 class Migration(migrations.Migration):
     """Compute the search vectors again: they now have the joined forms of words and codes."""
 
-    dependencies = [("catalog", "0001_initial")]
+    dependencies = [("catalog", "0002_text_in_nfc")]
 
     operations = [
         *(migrations.RemoveIndex("product", index.name) for index in INDEXES),
