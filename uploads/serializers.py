@@ -202,6 +202,12 @@ class SessionSerializer(ProjectRowSerializer):
             "updated_at",
         )
 
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Let clients set the status of existing sessions only; a new one is pending."""
+        fields: dict[str, serializers.Field] = super().get_fields()
+        fields["status"].read_only = self.instance is None
+        return fields
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         project, cycle = (self.new_value(name, attrs) for name in ("project", "cycle"))
         if cycle.project_id != project.pk:
@@ -210,12 +216,12 @@ class SessionSerializer(ProjectRowSerializer):
 
     def validate_status(self, status: str) -> str:
         """Refuse a status that the server sets by itself."""
-        current = self.instance.status if self.instance else SessionStatus.PENDING
+        session: Any = self.instance
         # A completed session stays completed, so a row with that status was not read before.
-        is_stale = self.instance and "id" in self.initial_data and status != SessionStatus.COMPLETED
-        if is_stale or status == current:
-            return current
-        if not self.instance or status not in SETTABLE_STATUSES:
+        is_stale = "id" in self.initial_data and status != SessionStatus.COMPLETED
+        if is_stale or status == session.status:
+            return str(session.status)
+        if status not in SETTABLE_STATUSES:
             raise serializers.ValidationError(
                 "Only `completed` and `cancelled` can be set, on a session that has not ended.",
                 "read_only",
@@ -223,7 +229,6 @@ class SessionSerializer(ProjectRowSerializer):
         return status
 
     def create(self, validated_data: dict[str, Any]) -> Session:
-        validated_data.pop("status", None)
         return services.create_session(by=self.user, **validated_data)
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
@@ -258,7 +263,10 @@ class SessionReportSerializer(SessionSerializer):
             )
             for name in COUNTER_FIELDS
         }
-        return {**super().get_fields(), **counters}
+        fields = {**super().get_fields(), **counters}
+        # A report always changes an existing session; the schema is made without one.
+        fields["status"].read_only = False
+        return fields
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
         reported = {name for name in ("status", *COUNTER_FIELDS) if name in validated_data}

@@ -26,18 +26,15 @@ class StrictMixin:
         if not isinstance(data, Mapping):
             return super().to_internal_value(data)  # type: ignore[misc]
         fields = self.fields  # type: ignore[attr-defined]
-        errors = (
-            find_unknown_errors(data, fields)
-            | find_read_only_errors(self, data)
-            | find_type_errors(fields, data)
-        )
+        type_errors = find_type_errors(fields, data)
+        errors = find_unknown_errors(data, fields) | find_read_only_errors(self, data)
         try:
             value = super().to_internal_value(replace_nulls(self, data))  # type: ignore[misc]
         except serializers.ValidationError as error:
             details: Any = error.detail
-            raise serializers.ValidationError({**details, **errors}) from None
-        if errors:
-            raise serializers.ValidationError(errors)
+            raise serializers.ValidationError({**type_errors, **details, **errors}) from None
+        if type_errors or errors:
+            raise serializers.ValidationError({**type_errors, **errors})
         return value
 
 
