@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack schemathesis clients chaos \
-	chaos-ai chaos-notes screenshots coverage smoke-test secrets backup restore proto lock help clean
+	chaos-ai chaos-notes chaos-servers screenshots coverage smoke-test secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -69,6 +69,9 @@ chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, 
 
 chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes are summarised: a minute
 	$(BIN)/pytest notes/tests/chaos.py notes/tests/chaos_ledger.py --quiet
+
+chaos-servers: $(VENV)/test.stamp ## Kill and stop the servers of a clone, workers of jobs and brokers: a minute
+	$(BIN)/pytest config/tests/chaos_local_services.py common/tests/chaos_jobs.py --quiet
 
 chaos-ai: $(VENV)/test.stamp ## Check the AI cost ledger over 1,000 calls while workers are killed
 	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/chaos_ledger.py --quiet --capture=no

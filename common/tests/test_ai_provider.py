@@ -34,6 +34,7 @@ from common.ai.types import (
     find_price,
 )
 from common.retry_after import parse_retry_after
+from common.tests.support import eventually
 from common.tests.support.ai_provider import (
     FakeProvider,
     answer,
@@ -752,43 +753,42 @@ def test_a_progress_callback_that_raises_ends_the_summary(provider, recorder):
     assert len(recorder.begun) == len(recorder.ended)
 
 
-def test_an_interrupted_worker_closes_its_calls_as_lost(provider, recorder):
-    """Celery's soft time limit raises an exception from a signal handler, too."""
+class TimeIsUpError(Exception):
+    """What Celery raises from a signal handler at the soft time limit."""
 
-    class TimeIsUpError(Exception):
-        pass
 
-    def interrupt(number, frame):
-        raise TimeIsUpError
+def raise_time_is_up(number: int, frame: object) -> None:
+    raise TimeIsUpError
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "error"),
+    [
+        (signal.SIGALRM, raise_time_is_up, TimeIsUpError),
+        (signal.SIGINT, signal.default_int_handler, KeyboardInterrupt),
+    ],
+)
+def test_an_interrupted_worker_closes_its_calls_as_lost(provider, recorder, number, handler, error):
+    def interrupt() -> None:
+        eventually(lambda: len(provider.requests) == 4, "all calls are open")
+        os.kill(os.getpid(), number)
 
     provider.default = slow(20)
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    before = signal.signal(number, handler)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     try:
-        with pytest.raises(TimeIsUpError):
+        with pytest.raises(error):
             summarizer(provider, context_tokens=4000).summarize(
                 SummaryRequest(long_text()), recorder=recorder
             )
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        thread.join()
+        signal.signal(number, before)
     assert len(recorder.begun) == len(recorder.ended) == 4
     assert all("given up" in call.error for call in recorder.ended)
     assert recorder.outcomes == ["lost"] * 4
     assert all(call.is_estimate for call in recorder.ended)
-
-
-def test_ctrl_c_closes_the_open_calls_as_lost(provider, recorder):
-    provider.default = slow(20)
-    timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        summarizer(provider, context_tokens=4000).summarize(
-            SummaryRequest(long_text()), recorder=recorder
-        )
-    timer.join()
-    assert len(recorder.begun) == 4
-    assert recorder.outcomes == ["lost"] * 4
 
 
 def test_openai_is_imported_only_for_the_provider():

@@ -1,4 +1,4 @@
-"""The transitions of a job; `test_jobs_durability` tests them with real crashes."""
+"""The transitions of a job; `chaos_jobs` tests them with real crashes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
