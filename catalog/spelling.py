@@ -81,7 +81,8 @@ def similar_words(word: str, *, has_known_words: bool = False) -> list[str]:
         for other, (distance, count) in _candidates(word).items()
         if distance <= max_distance
     )
-    return [other for *_, other in best][:MAX_CHOICES_PER_WORD] or _heads(word)
+    nearest = _without_stop_words([other for *_, other in best])
+    return nearest[:MAX_CHOICES_PER_WORD] or _heads(word)
 
 
 def _candidates(word: str) -> dict[str, tuple[float, int]]:
@@ -97,9 +98,7 @@ def _candidates(word: str) -> dict[str, tuple[float, int]]:
         similar = dict(cursor.fetchall())
     exact = _known(list(swaps.union(*splits)))
     counts = similar | {swap: exact[swap] for swap in swaps & exact.keys()}
-    candidates = {
-        other: (_distance(word, other), counts[other]) for other in _without_stop_words(counts)
-    }
+    candidates = {other: (_distance(word, other), count) for other, count in counts.items()}
     for left, right in splits:
         if left in exact and right in exact:
             candidates[f"{left} {right}"] = (0.0, min(exact[left], exact[right]))
@@ -120,10 +119,11 @@ def _known(words: list[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _without_stop_words(words: Iterable[str]) -> set[str]:
+def _without_stop_words(words: list[str]) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(STOP_WORDS, [list(words)])
-        return {*words}.difference(word for (word,) in cursor.fetchall())
+        cursor.execute(STOP_WORDS, [words])
+        stop_words = {word for (word,) in cursor.fetchall()}
+    return [word for word in words if word not in stop_words]
 
 
 def _distance(word: str, other: str) -> float:
