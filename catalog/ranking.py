@@ -15,7 +15,7 @@ from catalog.row_counts import (
     count_or_estimate,
     estimate_count,
 )
-from catalog.search_terms import LexemeQuery, Term, all_of, any_of, score, some_of
+from catalog.search_terms import Term, all_of, any_of, score, some_of
 from catalog.search_vectors import SkuCode
 
 # The most rows of a tier that are ranked: the first that the index returns. This limits the cost of
@@ -67,10 +67,8 @@ class Ranking:
         return ids + self._unranked(max(0, offset - len(self.ids)), limit - len(ids))
 
     def has_matches(self) -> bool:
-        """Whether any product matches; ranks tiers until one has a row."""
-        while not self.ids and self.is_complete is None:
-            self.rank_next_tier()
-        return bool(self.ids)
+        """Whether any product matches, by one query instead of one for each tier."""
+        return bool(self.ids) or has_match(self.products, self.matches)
 
     def total(self) -> tuple[int, bool]:
         """Return how many products match, and whether that is exact or an estimate."""
@@ -165,17 +163,21 @@ def rank_by_sku(products: ProductQuerySet, text: str) -> Ranking:
     """Rank the products with this SKU, compared without signs; the same signs come first."""
     text = text[: MAX_SKU_CHARS + 1]
     is_exact = Q(sku__iexact=text)
-    condition = is_exact
-    if any(char.isalnum() for char in text):
-        condition |= Exact(SkuCode("sku"), SkuCode(Value(text)))
+    has_code = any(char.isalnum() for char in text)
+    has_same_code = Q(Exact(SkuCode("sku"), SkuCode(Value(text)))) if has_code else Q()
+    condition = (is_exact | has_same_code) & ~Q(sku="")
     exact_first = Case(When(is_exact, then=Value(1.0)), default=Value(0.0))
-    condition &= ~Q(sku="")
     return Ranking(products, iter([Tier(condition, exact_first, MAX_RANKED_ROWS)]), condition)
 
 
-def has_match(products: ProductQuerySet, query: LexemeQuery) -> bool:
+def has_all(products: ProductQuerySet, terms: Iterable[Term]) -> bool:
+    """Whether any product has all of the terms."""
+    return has_match(products, Q(search_vector=all_of(terms)))
+
+
+def has_match(products: ProductQuerySet, condition: Q) -> bool:
     """Whether any product matches; of many matches the sample finds one fastest."""
-    matches = products.filter(search_vector=query).order_by().values_list("pk")
+    matches = products.filter(condition).order_by().values_list("pk")
     return bool(matches.filter(SEARCH_SAMPLE)[:1].union(matches[:1], all=True)[:1])
 
 

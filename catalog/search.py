@@ -24,13 +24,13 @@ from catalog.querysets import ProductQuerySet
 from catalog.ranking import (
     MAX_RANKED_ROWS,
     Ranking,
-    has_match,
+    has_all,
     rank,
     rank_all,
     rank_by_name_part,
     rank_by_sku,
 )
-from catalog.search_terms import LexemeQuery, Term, all_of, to_terms
+from catalog.search_terms import Term, to_terms
 
 MIN_NAME_PART_CHARS = 3
 
@@ -89,14 +89,14 @@ def _interpret(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
     by_sku = rank_by_sku(products, text)
     terms = _to_terms(products, parse_query(text))
     if not terms:
-        use_name = not by_sku.has_matches() and _has_unindexed_sign(text)
+        use_name = _has_unindexed_sign(text) and not by_sku.has_matches()
         return rank_by_name_part(products, _without_variants(text)) if use_name else by_sku, ""
     if with_sku := by_sku.page(0, MAX_RANKED_ROWS):
         return rank_all(products, terms, first=with_sku), ""
     as_typed = rank(products, terms)
     corrections = _correct(products, text, terms)
     for correction in corrections:
-        if has_match(products, all_of(correction.terms)):
+        if has_all(products, correction.terms):
             return rank(products, correction.terms), correction.text
     if as_typed.has_matches():
         return as_typed, ""
@@ -106,7 +106,7 @@ def _interpret(products: ProductQuerySet, text: str) -> tuple[Ranking, str]:
 def _to_terms(products: ProductQuerySet, query: ParsedQuery) -> list[Term]:
     """Return the terms of a query; an unknown word may be one of a new product."""
     terms = to_terms(query)
-    if all(term.product_count for term in terms) or has_match(products, all_of(terms)):
+    if all(term.product_count for term in terms) or has_all(products, terms):
         return terms
     return to_terms(query) if vocabulary_refresh.refresh_before_search() else terms
 
@@ -138,18 +138,23 @@ def _without_variants(text: str) -> str:
 
 def _correct(products: ProductQuerySet, text: str, terms: list[Term]) -> list[Correction]:
     """Return corrections of the words that no product has, the likeliest first."""
-    if all(term.product_count for term in terms) or has_match(products, all_of(terms)):
+    if all(term.product_count for term in terms) or has_all(products, terms):
         return []
-    unknown = [term.word for term in terms if not term.product_count and not _is_in_use(term)]
+    unknown = [
+        term.word
+        for term in terms
+        if not term.product_count and spelling.can_correct(term.word) and not _is_in_use(term)
+    ]
+    has_known_words = any(term.product_count for term in terms)
     return [
         Correction(other, to_terms(parse_query(other)))
-        for other in spelling.corrections(text, unknown)
+        for other in spelling.corrections(text, unknown, has_known_words=has_known_words)
     ]
 
 
 def _is_in_use(term: Term) -> bool:
     """Whether any product has the word; the vocabulary may not know it yet."""
-    return has_match(Product.objects.live(), LexemeQuery(term.lexemes))
+    return has_all(Product.objects.live(), [term])
 
 
 @contextmanager

@@ -24,8 +24,8 @@ OPTIONAL = "\u00ad\u2060\ufeff\u0591-\u05bd\u0640\u064b-\u0652\u0670"
 APOSTROPHES = "['`’‘]| \u0301"
 _APOSTROPHES_SQL = APOSTROPHES.replace("'", "''")
 # Signs within a word or code, like "Wi-Fi", "AC/DC" and "978-3-16-148410-0". They are left out of
-# its joined form. Zero-width spaces are among them.
-JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015"
+# its joined form. Zero-width spaces are among them, and the slash of a normalized "½".
+JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015\u2044"
 
 # The text after one of these does not name the product, but what it has or is for.
 NOUN_ENDS = "(,| - |[(]| (with|without|for|in|by|from|of|and|&) )"

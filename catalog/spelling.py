@@ -13,6 +13,9 @@ edit_distance = OSA.distance
 MAX_DISTANCE = 2
 # The distance to a word that only continues the typed one: less than two wrong letters.
 COMPLETION_DISTANCE = 1.5
+# The distance to a short word with another letter that people rarely type by mistake. Only the
+# other words of a query can show that it is meant: "laptop stapd".
+UNLIKELY_DISTANCE = 1.25
 # Almost all shorter words are near another word.
 MIN_WORD_CHARS = 4
 # Words of at least this length may have two wrong letters.
@@ -42,9 +45,13 @@ STOP_WORDS = """
 """
 
 
-def corrections(text: str, unknown: Iterable[str]) -> Iterator[str]:
+def corrections(text: str, unknown: Iterable[str], *, has_known_words: bool) -> Iterator[str]:
     """Yield the text with its unknown words replaced by known ones, the likeliest first."""
-    choices = {word: similar for word in unknown if (similar := similar_words(word))}
+    choices = {
+        word: similar
+        for word in unknown
+        if (similar := similar_words(word, has_known_words=has_known_words))
+    }
     if choices:
         misspelled = re.compile(rf"\b({'|'.join(map(re.escape, choices))})\b")
         for words in islice(product(*choices.values()), MAX_CORRECTIONS):
@@ -52,21 +59,30 @@ def corrections(text: str, unknown: Iterable[str]) -> Iterator[str]:
             yield misspelled.sub(lambda match, correct=correct: correct[match[0]], text.lower())
 
 
-def similar_words(word: str) -> list[str]:
+def can_correct(word: str) -> bool:
+    """Whether a word is corrected: codes and very short words are not."""
+    return len(word) >= MIN_WORD_CHARS and word.isalpha()
+
+
+def similar_words(word: str, *, has_known_words: bool = False) -> list[str]:
     """Return known words near `word`: nearest first, then same first letter, then commonest.
 
     A choice may be two words, if only the space between them is missing. Without a near word it is
-    the last word of a compound: "lamp" for "bureaulamp".
+    the last word of a compound: "lamp" for "bureaulamp". `has_known_words` says whether the query
+    has other words that are known.
     """
-    if len(word) < MIN_WORD_CHARS or not word.isalpha():
+    if not can_correct(word):
         return []
-    max_distance = MAX_DISTANCE if len(word) >= LONG_WORD_CHARS else 1
+    max_distance: float = UNLIKELY_DISTANCE if has_known_words else 1
+    if len(word) >= LONG_WORD_CHARS:
+        max_distance = MAX_DISTANCE
     best = sorted(
         (distance, other[0] != word[0], -count, other)
         for other, (distance, count) in _candidates(word).items()
         if distance <= max_distance
     )
-    return [other for *_, other in best][:MAX_CHOICES_PER_WORD] or _heads(word)
+    nearest = _without_stop_words([other for *_, other in best])
+    return nearest[:MAX_CHOICES_PER_WORD] or _heads(word)
 
 
 def _candidates(word: str) -> dict[str, tuple[float, int]]:
@@ -82,9 +98,7 @@ def _candidates(word: str) -> dict[str, tuple[float, int]]:
         similar = dict(cursor.fetchall())
     exact = _known(list(swaps.union(*splits)))
     counts = similar | {swap: exact[swap] for swap in swaps & exact.keys()}
-    candidates = {
-        other: (_distance(word, other), counts[other]) for other in _without_stop_words(counts)
-    }
+    candidates = {other: (_distance(word, other), count) for other, count in counts.items()}
     for left, right in splits:
         if left in exact and right in exact:
             candidates[f"{left} {right}"] = (0.0, min(exact[left], exact[right]))
@@ -105,16 +119,17 @@ def _known(words: list[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _without_stop_words(words: Iterable[str]) -> set[str]:
+def _without_stop_words(words: list[str]) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(STOP_WORDS, [list(words)])
-        return {*words}.difference(word for (word,) in cursor.fetchall())
+        cursor.execute(STOP_WORDS, [words])
+        stop_words = {word for (word,) in cursor.fetchall()}
+    return [word for word in words if word not in stop_words]
 
 
 def _distance(word: str, other: str) -> float:
     edits = edit_distance(word, other)
     if edits == 1 and len(word) < LONG_WORD_CHARS and not _is_likely(word, other):
-        return MAX_DISTANCE
+        return UNLIKELY_DISTANCE
     return min(edits, COMPLETION_DISTANCE) if other.startswith(word) else edits
 
 
