@@ -10,7 +10,7 @@ from bureau_client.api.notes import notes_create, notes_list, notes_partial_upda
 from bureau_client.api.products import products_create, products_list
 from bureau_client.api.sessions import sessions_list
 from bureau_client.api.summaries import summaries_create
-from bureau_client.api.uploads import uploads_direct_update, uploads_presigned_url
+from bureau_client.api.uploads import uploads_presigned_url, uploads_send_file
 from bureau_client.models import (
     LoginRequest,
     NoteRequest,
@@ -54,7 +54,7 @@ def send_to_storage(client: AuthenticatedClient) -> None:
     body = PresignRequest(session_id=session.id, file_key="a.txt")
     presigned = uploads_presigned_url.sync(client=client, body=body)
     url = httpx.URL(presigned.url)
-    stored = uploads_direct_update.sync(
+    stored = uploads_send_file.sync(
         id=url.path.rsplit("/", 1)[1],
         client=client,
         body=File(payload=b"content"),
