@@ -19,11 +19,11 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 # `valid_data_acceptance` of `schemathesis_hooks` replaces it.
 REPLACED_CHECK = "positive_data_acceptance"
 LONG = ["--max-examples", "30"]
-SHORT = ["--phases", "examples,fuzzing", "--max-examples", "3"]
+SHORT = ["--phases", "examples,fuzzing", "--max-examples", "2"]
 # The same requests in each run, as far as they do not depend on responses; and a slow machine is
 # no failure.
 REPRODUCIBLE = [
-    *("--seed", "1", "--generation-deterministic", "--generation-database", "none"),
+    *("--seed", "1", "--generation-deterministic"),
     *("--suppress-health-check", "too_slow"),
 ]
 

@@ -21,6 +21,7 @@ from uploads.tests.factories import CycleFactory, ProjectFactory, SessionFactory
 REFUSED = {
     "/api/v1/auth/password/reset/confirm": "unusable",
     "/api/v1/auth/refresh": "invalid_token",
+    "/api/v1/profile/email/confirm": "unusable",
 }
 PASSWORD = "violet-anchor-42"
 
