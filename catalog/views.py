@@ -68,7 +68,14 @@ class ProductViewSet(CompanyOwnedViewSet):
 
     @extend_schema(
         responses=ProductSerializer(many=True),
-        parameters=[OpenApiParameter("q", str, required=True, description="The search query.")],
+        parameters=[
+            OpenApiParameter(
+                "q",
+                {"type": "string", "pattern": r"\S"},
+                required=True,
+                description="The search query.",
+            )
+        ],
     )
     @action(
         detail=False,
@@ -158,5 +165,6 @@ def _search_text(request: Request) -> str:
     if not text.strip():
         raise ValidationError({"q": [ErrorDetail("This parameter is required.", "required")]})
     if "\0" in text:
-        raise ValidationError({"q": ["Null characters are not allowed."]})
+        error = ErrorDetail("Null characters are not allowed.", "null_characters_not_allowed")
+        raise ValidationError({"q": [error]})
     return text

@@ -18,8 +18,14 @@ ST = Path(sys.executable).with_name("st")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # `valid_data_acceptance` of `schemathesis_hooks` replaces it.
 REPLACED_CHECK = "positive_data_acceptance"
-LONG = ["--max-examples", "50"]
-SHORT = ["--phases", "fuzzing,stateful", "--max-examples", "5", "--max-time", "8"]
+LONG = ["--max-examples", "30"]
+SHORT = ["--phases", "examples,fuzzing", "--max-examples", "2"]
+# The same requests in each run, as far as they do not depend on responses; and a slow machine is
+# no failure.
+REPRODUCIBLE = [
+    *("--seed", "1", "--generation-deterministic"),
+    *("--suppress-health-check", "too_slow"),
+]
 
 
 def check(server: Server, role: str, options: list[str]) -> int:
@@ -41,7 +47,15 @@ def check(server: Server, role: str, options: list[str]) -> int:
         "--exclude-checks",
         REPLACED_CHECK,
     ]
-    arguments = [*command, "--continue-on-failure", "--no-color", "--warnings", "off", *options]
+    arguments = [
+        *command,
+        "--continue-on-failure",
+        "--no-color",
+        "--warnings",
+        "off",
+        *REPRODUCIBLE,
+        *options,
+    ]
     # Its cache of findings lies in the current folder.
     return subprocess.call(arguments, cwd=FOLDER, env=env)
 

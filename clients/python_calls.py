@@ -8,15 +8,16 @@ from bureau_client import AuthenticatedClient, Client
 from bureau_client.api.auth import auth_login
 from bureau_client.api.notes import notes_create, notes_list, notes_partial_update
 from bureau_client.api.products import products_create, products_list
-from bureau_client.api.sessions import sessions_list
+from bureau_client.api.sessions import sessions_complete, sessions_create, sessions_list
 from bureau_client.api.summaries import summaries_create
-from bureau_client.api.uploads import uploads_direct_update, uploads_presigned_url
+from bureau_client.api.uploads import uploads_presigned_url, uploads_send_file
 from bureau_client.models import (
     LoginRequest,
     NoteRequest,
     PatchedNoteRequest,
     PresignRequest,
     ProductRequest,
+    SessionRequest,
     SummaryRequest,
 )
 from bureau_client.types import File
@@ -50,17 +51,20 @@ def send_a_file(client: AuthenticatedClient) -> None:
 
 
 def send_to_storage(client: AuthenticatedClient) -> None:
-    session = sessions_list.sync(client=client).items[0]
+    other = sessions_list.sync(client=client).items[0]
+    new = SessionRequest(project_id=other.project_id, cycle_id=other.cycle_id)
+    session = sessions_create.sync(client=client, body=new)
     body = PresignRequest(session_id=session.id, file_key="a.txt")
     presigned = uploads_presigned_url.sync(client=client, body=body)
     url = httpx.URL(presigned.url)
-    stored = uploads_direct_update.sync(
+    stored = uploads_send_file.sync(
         id=url.path.rsplit("/", 1)[1],
         client=client,
         body=File(payload=b"content"),
         signature=url.params["signature"],
     )
     assert stored.size == len(b"content")
+    assert sessions_complete.sync(id=session.id, client=client).status == "completed"
 
 
 def write_a_product(client: AuthenticatedClient) -> None:

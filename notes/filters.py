@@ -9,7 +9,7 @@ from notes.models import Batch, Note, Summary, SummaryTemplate
 from notes.summary_templates import TEMPLATE_NAME_SCHEMA
 
 
-@extend_schema_field(TEMPLATE_NAME_SCHEMA)
+@extend_schema_field({"anyOf": [TEMPLATE_NAME_SCHEMA["anyOf"][0], {"type": "string"}]})
 class TemplateNameFilter(NameFilter):
     pass
 

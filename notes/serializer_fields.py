@@ -29,6 +29,8 @@ class StringFieldsMixin:
 class TextField(StringField):
     """A text to summarise, stored unchanged; one that is only white space counts as blank."""
 
+    schema_pattern = r"\S"
+
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
 

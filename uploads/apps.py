@@ -16,6 +16,7 @@ class UploadsConfig(AppConfig):
         "exclude": ["tmp/**"],
         "metadata": {"season": "spring"},
         # Only for clients with the role `worker`.
+        "SessionRequest.status": LEFT_OUT,
         "SessionReportRequest.status": LEFT_OUT,
         **{f"SessionReportRequest.{name}": LEFT_OUT for name in COUNTER_FIELDS},
         "file_key": "2026/run-7/frame-0001.png",

@@ -27,6 +27,7 @@ validate_region = RegexValidator(
     r"\A[a-z0-9-]*\Z", "A region may only contain lower-case letters a to z, digits and hyphens."
 )
 
+MAX_BUCKET_CHARS = 63
 MAX_KEY_CHARS = 1024
 MAX_GLOB_CHARS = 200
 
@@ -35,7 +36,7 @@ class Project(CompanyOwned):
     """A data collection project of a company, and the bucket that stores its data."""
 
     name = models.CharField(max_length=200, validators=[validate_one_line])
-    bucket_name = models.CharField(max_length=63)
+    bucket_name = models.CharField(max_length=MAX_BUCKET_CHARS)
     aws_region = models.CharField(
         "AWS region", max_length=40, blank=True, validators=[validate_region]
     )
@@ -326,7 +327,7 @@ class PresignedUpload(CompanyOwned):
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="presigned_uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
-    bucket = models.CharField(max_length=63)
+    bucket = models.CharField(max_length=MAX_BUCKET_CHARS)
     key = models.CharField(max_length=MAX_KEY_CHARS)
     replaced_version = models.CharField(max_length=200, blank=True, db_default="")
     expires_at = models.DateTimeField()

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from common.api.serializers import ListField
 from uploads.models import MAX_GLOB_CHARS
+from uploads.transfer.buckets import BUCKET_PATTERN
 from uploads.transfer.globs import check_glob
 from uploads.transfer.keys import check_key, check_prefix
 from uploads.transfer.source_folder import check_directory
@@ -41,6 +42,12 @@ class PrefixField(CheckedField):
 
 class KeyField(CheckedField):
     check = staticmethod(check_key)
+
+
+class BucketField(serializers.CharField):
+    """The name of a bucket; `bucket_problem` has the rules."""
+
+    schema_pattern = f"^{BUCKET_PATTERN}$"
 
 
 class FolderField(CheckedField):

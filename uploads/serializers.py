@@ -12,6 +12,7 @@ from uploads.completion import complete_session
 from uploads.counters import COUNTER_FIELDS
 from uploads.models import (
     CYCLE_STATUSES,
+    MAX_BUCKET_CHARS,
     MAX_KEY_CHARS,
     REPORTABLE_STATUSES,
     Cycle,
@@ -21,6 +22,7 @@ from uploads.models import (
     SessionStatus,
 )
 from uploads.serializer_fields import (
+    BucketField,
     FolderField,
     GlobsField,
     JsonObjectField,
@@ -56,6 +58,8 @@ class CompanyRowSerializer(ModelSerializer):
 
 
 class ProjectSerializer(CompanyRowSerializer):
+    bucket_name = BucketField(max_length=MAX_BUCKET_CHARS)
+
     class Meta:
         model = Project
         fields = (

@@ -211,6 +211,7 @@ class PresignedUploadView(PublicView):
     query_parameters = ("signature",)
 
     @extend_schema(
+        operation_id="uploads_send_file",
         request={"application/octet-stream": bytes},
         responses=SessionFileSerializer,
         parameters=[

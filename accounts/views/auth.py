@@ -186,7 +186,11 @@ class EmailChangeView(APIView):
 
     max_body_bytes = SIGN_IN_MAX_BODY_BYTES
 
-    @extend_schema(request=EmailChangeSerializer, responses={202: MessageSerializer})
+    @extend_schema(
+        operation_id="profile_change_email",
+        request=EmailChangeSerializer,
+        responses={202: MessageSerializer},
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         serializer = EmailChangeSerializer(data=request.data, context={"request": request})

@@ -89,7 +89,19 @@ class UserViewSet(CompanyOwnedViewSet):
     def perform_destroy(self, instance: User) -> None:
         services.delete_user(instance, by=self.request.user)  # type: ignore[arg-type]
 
-    @extend_schema(request=RoleSerializer, responses=UserSerializer)
+    @extend_schema(
+        methods=["PUT"],
+        operation_id="users_set_role",
+        request=RoleSerializer,
+        responses=UserSerializer,
+    )
+    @extend_schema(
+        methods=["PATCH"],
+        operation_id="users_change_role",
+        # The role is required here too, which a serializer for PATCH can't say.
+        request={"application/json": {"$ref": "#/components/schemas/RoleRequest"}},
+        responses=UserSerializer,
+    )
     @action(detail=True, methods=["put", "patch"])
     def role(self, request: Request, pk: str) -> Response:
         """Change the user's role; it applies from their next request."""

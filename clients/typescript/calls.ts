@@ -51,7 +51,11 @@ async function sendFile(client: Client<paths>): Promise<void> {
 
 async function sendToStorage(client: Client<paths>): Promise<void> {
   const sessions = await client.GET("/api/v1/sessions");
-  const session_id = sessions.data?.items[0]?.id;
+  const other = sessions.data?.items[0];
+  assert(other);
+  const { project_id, cycle_id } = other;
+  const session = await client.POST("/api/v1/sessions", { body: { project_id, cycle_id } });
+  const session_id = session.data?.id;
   assert(session_id);
   const { data } = await client.POST("/api/v1/uploads/presigned-url", {
     body: { session_id, file_key: "b.txt" },

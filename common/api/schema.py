@@ -17,7 +17,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.plumbing import force_instance, get_doc, get_lib_doc_excludes
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.fields import DecimalField, FileField
+from rest_framework.fields import CharField, DecimalField, FileField
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.serializers import Serializer as BaseSerializer
 from rest_framework.throttling import BaseThrottle
@@ -42,6 +42,9 @@ ACTION_SUMMARIES = {
     "destroy": "Delete {singular}",
 }
 REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+NEGATION = r"^(?![\s\S]*"
+# A character that `str.strip` keeps.
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
 JSON, MULTIPART = "application/json", "multipart/form-data"
 HEADER_PARAMETERS = {
     "Idempotency-Key": "A unique name for this request: repeating it creates nothing twice.",
@@ -64,7 +67,7 @@ class AutoSchema(BaseAutoSchema):
 
     A view declares what cannot be derived by two attributes: `problem_statuses`, its additional
     error statuses, and `supports_if_match`. A serializer names in `optional_in_responses` the
-    fields that a response may lack.
+    fields that a response may lack. A field declares with `schema_pattern` what a text must match.
     """
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -85,15 +88,25 @@ class AutoSchema(BaseAutoSchema):
             responses.setdefault(str(problem_status), reference)
         if self.method == "PUT" and getattr(self.view, "action", "") in ("update", ""):
             operation["x-partial"] = True
+        if self.method == "PATCH" and getattr(self.view, "action", "") not in (
+            "partial_update",
+            "",
+        ):
+            operation["requestBody"]["required"] = True
         for parameter in operation.get("parameters", ()):
             if not parameter.get("description"):
                 parameter["description"] = self._describe_parameter(parameter)
+            if parameter["in"] == "query" and not parameter.get("required"):
+                # Forms send empty fields; they count as left out.
+                parameter["allowEmptyValue"] = True
         return operation
 
     def get_operation_id(self) -> str:
         action = getattr(self.view, "action", "")
         actions = getattr(self.view, "action_map", None) or {}
         methods = [method for method, name in actions.items() if name == action]
+        if not action:
+            methods = [m for m in self.view.allowed_methods if m not in ("OPTIONS", "HEAD")]
         return build_operation_id(
             self._tokenize_path(), action=action, method=self.method, methods=methods
         )
@@ -136,6 +149,9 @@ class AutoSchema(BaseAutoSchema):
             schema["required"] = [name for name in schema["properties"] if name not in optional]
         elif isinstance(serializer, StrictMixin):
             schema["additionalProperties"] = False
+            fields: Any = serializer.fields  # type: ignore[attr-defined]
+            for name, described in schema["properties"].items():
+                _add_pattern(fields[name], described)
             if has_file_field(serializer):
                 # A form has no null.
                 for field in schema["properties"].values():
@@ -161,7 +177,7 @@ class AutoSchema(BaseAutoSchema):
         if any(getattr(validator, "inverse_match", False) for validator in field.validators):
             # Drop the empty-string alternative: a negated pattern matches the empty string.
             schema.update(schema.pop("oneOf", [{}])[0])
-            schema["pattern"] = rf"^(?![\s\S]*{schema['pattern']})"
+            schema["pattern"] = f"{NEGATION}{schema['pattern']})"
         elif "oneOf" in schema:
             # A validator that ignores formats matches an empty string by both alternatives.
             schema["anyOf"] = schema.pop("oneOf")
@@ -247,6 +263,19 @@ class AutoSchema(BaseAutoSchema):
     def _can_deny_reads(self) -> bool:
         permissions = self.view.get_permissions()
         return any(getattr(p, "can_deny_reads", False) for p in permissions)
+
+
+def _add_pattern(field: Any, schema: dict[str, Any]) -> None:
+    """Add the `schema_pattern` of a text field, or that of a text that can't be blank."""
+    if not isinstance(field, CharField) or {"format", "anyOf"} & schema.keys():
+        return
+    if pattern := getattr(field, "schema_pattern", ""):
+        schema["pattern"] = pattern
+    elif field.trim_whitespace and not field.allow_blank:
+        # A negated pattern contains no condition on what must be there.
+        pattern = schema.get("pattern", "")
+        is_negated = pattern.startswith(NEGATION)
+        schema["pattern"] = f"{pattern}[\\s\\S]*{NOT_BLANK}" if is_negated else pattern or NOT_BLANK
 
 
 def has_file_field(serializer: Any) -> bool:

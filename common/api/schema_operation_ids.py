@@ -22,7 +22,7 @@ def build_operation_id(
 
     path: the fixed parts of the path.
     action: the method of a viewset; empty for other views.
-    methods: all HTTP methods of that action.
+    methods: all HTTP methods of that action or view.
     """
     name = "_".join(part.replace("-", "_") for part in path)
     suffix = _get_suffix(name, action, method, methods)
@@ -32,7 +32,6 @@ def build_operation_id(
 def _get_suffix(name: str, action: str, method: str, methods: Sequence[str]) -> str:
     if action in STANDARD_ACTIONS:
         return action
-    # A view without actions, or an action that several methods call.
-    if not action or len(methods) > 1:
+    if len(methods) > 1:
         return SUFFIXES.get(method, "")
     return "" if name.endswith(action) else action

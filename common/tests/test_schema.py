@@ -232,7 +232,8 @@ def test_operation_ids_are_names_of_methods() -> None:
         "patch /api/v1/notes/{id}": "notes_partial_update",
         "post /api/v1/notes/{id}/summarize": "notes_summarize",
         "post /api/v1/auth/login": "auth_login",
-        "put /api/v1/users/{id}/role": "users_role_update",
+        "put /api/v1/users/{id}/role": "users_set_role",
+        "get /api/v1/auth/me": "auth_me",
         "get /api/v1/sessions/stats": "sessions_stats",
         "delete /api/v1/auth/sessions": "auth_sessions_destroy_all",
     }.items() <= by_name.items()

@@ -5,12 +5,12 @@ import re
 from django.conf import settings
 
 # S3's rules. They also apply to folder stores, so that a project can move between the two.
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
+BUCKET_PATTERN = r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]"
 
 
 def bucket_problem(company_code: str, bucket: str) -> str:
     """Return why the company cannot use `bucket`, as a sentence, or "" if it can."""
-    if not _NAME.fullmatch(bucket):
+    if not re.fullmatch(BUCKET_PATTERN, bucket):
         return (
             "A bucket name must have 3 to 63 characters (a to z, digits, dots and hyphens) and "
             "must begin and end with a letter or digit."
