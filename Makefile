@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode files every process compiles the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack chaos \
+.PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack schemathesis clients chaos \
 	chaos-ai chaos-notes screenshots coverage smoke-test secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
@@ -58,6 +58,12 @@ attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with thos
 	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
 	$(BIN)/python -m benchmarks.fairness $(if $(SHORT),--queued 200 --rounds 7 --max-ratio 4)
 
+schemathesis: $(VENV)/contract.stamp ## Test a server against its schema, in all roles (SHORT=1)
+	$(BIN)/python -m clients.check_contract $(if $(SHORT),--short)
+
+clients: $(VENV)/contract.stamp ## Generate Python and TypeScript clients, compile them, make calls
+	$(BIN)/python -m clients.check_clients
+
 chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, and 5 GB of disk
 	$(BIN)/pytest uploads/tests/chaos.py --capture=no
 
@@ -106,7 +112,7 @@ proto: $(VENV)/test.stamp ## Generate the gRPC code from auth.proto
 	done
 
 lock: $(VENV)/test.stamp ## Compile requirements/*.in into the locked requirements/*.txt
-	cd requirements && for name in base dev test bench flower; do \
+	cd requirements && for name in base dev test bench contract flower; do \
 		../$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 			--no-emit-index-url --custom-compile-command "make lock" --quiet $$name.in -o $$name.txt; \
 	done
@@ -128,6 +134,10 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
 $(VENV)/test.stamp: requirements/test.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --require-hashes --requirement $<
 	@touch $@ $(VENV)/dev.stamp
+
+$(VENV)/contract.stamp: requirements/contract.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --require-hashes --requirement $<
+	@touch $@ $(VENV)/test.stamp $(VENV)/dev.stamp
 
 $(VENV)/bench.stamp: requirements/bench.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --require-hashes --requirement $<

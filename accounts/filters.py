@@ -1,8 +1,8 @@
 import django_filters
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import Company, Invitation, Login, Role, User
-from common.api.filters import BooleanFilter, FilterSet, SearchFilter
+from common.api.filters import BooleanFilter, FilterSet, SearchFilter, contains
 
 
 class CompanyFilter(FilterSet):
@@ -34,17 +34,15 @@ class UserFilter(FilterSet):
         method="filter_search",
         label="Part of the username or full name; for admins, also of the email.",
     )
-    role = django_filters.ChoiceFilter(choices=Role.choices)
-    is_active = BooleanFilter()
+    role = django_filters.ChoiceFilter(choices=Role.choices, label="The role.")
+    is_active = BooleanFilter(label="Whether the user may sign in.")
 
     class Meta:
         model = User
         fields = ()
 
     def filter_search(self, users: QuerySet, _name: str, text: str) -> QuerySet:
-        condition = Q(username__icontains=text) | Q(full_name__icontains=text)
         user = self.request.user
         # Users who can't read emails can't search by them either.
-        if user.is_superuser or user.is_admin:
-            condition |= Q(email__icontains=text)
-        return users.filter(condition)
+        emails = ("email",) if user.is_superuser or user.is_admin else ()
+        return users.filter(contains(text, "username", "full_name", *emails))

@@ -13,13 +13,13 @@ from unfold.forms import (
 
 from accounts.identifiers import (
     MAX_NAME_CHARS,
+    MAX_PASSWORD_CHARS,
     MAX_USERNAME_CHARS,
     normalize_email,
     validate_new_email,
 )
 from accounts.models import User
 from accounts.password_checks import check_password
-from accounts.serializer_fields import MAX_PASSWORD_CHARS
 from common.ratelimit.throttles import TooManyAttempts
 
 

@@ -1,4 +1,4 @@
-"""Normal forms of emails and usernames, so that one name in two spellings is one account."""
+"""Normal forms of emails, usernames and passwords, which can be typed in several spellings."""
 
 import re
 import unicodedata
@@ -14,6 +14,7 @@ IDNA2003_DEVIATIONS = str.maketrans({"ß": "ss", "ς": "σ", "\u200c": "", "\u20
 MAX_USERNAME_CHARS = 150
 MAX_IDENTIFIER_CHARS = 254
 MAX_NAME_CHARS = 200
+MAX_PASSWORD_CHARS = 1024
 # Leaves room for the number that `generate_username` may append.
 MAX_USERNAME_BASE_CHARS = MAX_USERNAME_CHARS - 10
 
@@ -90,6 +91,17 @@ def get_idna2003_form(email: str) -> str | None:
 def normalize_username(username: str) -> str:
     """Return the username in NFKC. Raises Django's `ValidationError` if it is too long."""
     return _normalize_nfkc(username)
+
+
+def normalize_password(password: str) -> str:
+    """Return the password in NFKC, as NIST SP 800-63B advises.
+
+    So it does not matter whether a keyboard sends `é` as one character or as two. A longer text
+    than a password can be is returned as it is, for the reason in `_normalize_nfkc`.
+    """
+    if len(password) > MAX_PASSWORD_CHARS:
+        return password
+    return unicodedata.normalize("NFKC", password)
 
 
 def _normalize_nfkc(text: str) -> str:

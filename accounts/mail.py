@@ -23,6 +23,10 @@ SUBJECTS = {
     MailKind.PASSWORD_RESET: "Choose a password",
     MailKind.PASSWORD_CHANGED: "Your password was changed",
     MailKind.DEACTIVATED: "Your account was deactivated",
+    MailKind.EMAIL_CHANGE: "Confirm your new email address",
+    MailKind.EMAIL_TAKEN: "This email address is in use already",
+    MailKind.EMAIL_REQUESTED: "A change of your email address was requested",
+    MailKind.EMAIL_CHANGED: "Your email address was changed",
 }
 
 # Letters of any script and at most four digits, so neither a URL nor a phone number.
@@ -84,6 +88,9 @@ def _build_context(mail: Mail) -> dict[str, Any]:
     if mail.password_reset:
         secret = get_mailed_secret(mail.password_reset)
         context |= {"secret": secret, "link": f"{settings.PUBLIC_URL}/password/{secret}"}
+    if mail.kind == MailKind.EMAIL_CHANGE:
+        secret = get_mailed_secret(mail.email_change)
+        context |= {"secret": secret, "link": f"{settings.PUBLIC_URL}/email/{secret}"}
     return context
 
 

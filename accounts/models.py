@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models, transaction
@@ -14,6 +15,7 @@ from django.utils import timezone
 from accounts.identifiers import (
     MAX_NAME_CHARS,
     MAX_USERNAME_CHARS,
+    normalize_password,
     validate_one_line,
     validate_username,
 )
@@ -27,6 +29,7 @@ from accounts.querysets import (
     LoginQuerySet,
     MailQuerySet,
     PasswordResetQuerySet,
+    UserLinkQuerySet,
     UserManager,
 )
 from common.caching.invalidation import CachedModel
@@ -170,11 +173,31 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
                 self.revoke_old_password()
                 record("user.password_changed", by=None, target=self)
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password and normalize_password(raw_password))
+
     def check_password(self, raw_password: str) -> bool:
-        """Return whether the password is right; Django then upgrades an outdated hash."""
+        """Return whether the password is right; an outdated hash is then upgraded.
+
+        Earlier hashes are of the password as it was typed, not of its normal form.
+        """
         if self.password.startswith(RAW_BCRYPT_PREFIX):
             self.password = BCRYPT_PREFIX + self.password
-        return super().check_password(raw_password)
+        normal_form = normalize_password(raw_password)
+        if super().check_password(normal_form):
+            return True
+        if normal_form == raw_password:
+            return False
+        stored = self.password
+        is_correct = super().check_password(raw_password)
+        if is_correct and self.password == stored:  # Django has not upgraded it
+            self._replace_hash(make_password(normal_form))
+        return is_correct
+
+    def _replace_hash(self, new: str) -> None:
+        """Store another hash of the same password, unless the password has changed meanwhile."""
+        if User.objects.filter(pk=self.pk, password=self.password).update(password=new):
+            self.password = new
 
     @property
     def has_imported_password(self) -> bool:
@@ -188,18 +211,20 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         self.refresh_from_db()
 
     def revoke_old_password(self, *, keep_login: "Login | None" = None) -> None:
-        """End the logins, admin sessions and reset links, and notify the user by mail.
+        """End the logins, admin sessions and mailed links, and notify the user by mail.
 
         With `keep_login`, that login and the admin sessions continue.
         """
         if keep_login is None:
             self.revoke_tokens()
         self.logins.exclude(pk=keep_login and keep_login.pk).end()
-        self.revoke_password_resets()
+        self.revoke_links()
         Mail.objects.enqueue_to(self, MailKind.PASSWORD_CHANGED)
 
-    def revoke_password_resets(self) -> None:
-        PasswordReset.objects.revoke_for(User.objects.filter(pk=self.pk))
+    def revoke_links(self) -> None:
+        """Revoke the mailed links that set a password or an email."""
+        for model in (PasswordReset, EmailChange):
+            model.objects.revoke_for(User.objects.filter(pk=self.pk))
 
     def get_session_auth_hash(self) -> str:
         """Include `token_version`, so that admin sessions end together with the tokens."""
@@ -294,12 +319,32 @@ class PasswordReset(Job):
         return self.email
 
 
+class EmailChange(BaseModel):
+    """A user's request to change their email, and the link that is mailed to the new address."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    new_email = models.EmailField(max_length=254)
+    token_hash = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    # Also set when the link is revoked.
+    used_at = models.DateTimeField(null=True)
+
+    objects = UserLinkQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.new_email
+
+
 class MailKind(models.TextChoices):
     WELCOME = "welcome"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a name
     DEACTIVATED = "deactivated"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_TAKEN = "email_taken"
+    EMAIL_REQUESTED = "email_requested"
+    EMAIL_CHANGED = "email_changed"
 
 
 class Mail(CompanyOwned, Job):
@@ -317,6 +362,7 @@ class Mail(CompanyOwned, Job):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     invitation = models.ForeignKey(Invitation, models.CASCADE, null=True, related_name="+")
     password_reset = models.ForeignKey(PasswordReset, models.CASCADE, null=True, related_name="+")
+    email_change = models.ForeignKey(EmailChange, models.CASCADE, null=True, related_name="+")
 
     objects = MailQuerySet.as_manager()  # type: ignore[assignment]
 

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import get_hasher, make_password
 from django.http import HttpRequest
 
 from accounts.hashing_slot import hashing_slot
-from accounts.identifiers import normalize_identifier
+from accounts.identifiers import normalize_identifier, normalize_password
 from accounts.models import User
 from common.ratelimit.throttles import SignInAttempt
 
@@ -42,8 +42,14 @@ def _limit_attempts(
 def _compute_other_hashes(candidate: User | None, password: str) -> None:
     """Compute the hashes that the check of another account would have computed.
 
-    So each refusal costs an Argon2 hash and, while there are imported accounts, a bcrypt hash.
+    So each refusal costs an Argon2 hash and, while there are imported accounts, a bcrypt hash; both
+    twice for a password that is not in its normal form, as `User.check_password` tries both forms.
     """
+    for spelling in {password, normalize_password(password)}:
+        _compute_other_hash(candidate, spelling)
+
+
+def _compute_other_hash(candidate: User | None, password: str) -> None:
     bcrypt_hasher = get_hasher("bcrypt")
     if candidate is not None and candidate.has_imported_password:
         make_password(password)

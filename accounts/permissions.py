@@ -50,11 +50,16 @@ class CompanyPermission(RolePermission):
 
 
 class UserPermission(RolePermission):
-    """All users read their colleagues; an admin manages them, except superusers."""
+    """All users read their colleagues and change their own row, whose serializer limits the fields.
+
+    An admin manages all users of the company, except superusers.
+    """
 
     write_roles = ADMIN_ROLES
 
     def has_object_permission(self, request: Request, view: Any, obj: User) -> bool:
+        if view.action in ("update", "partial_update") and obj == request.user:
+            return True
         is_protected = obj.is_superuser and not request.user.is_superuser
         is_read = request.method in SAFE_METHODS
         is_allowed = super().has_object_permission(request, view, obj)

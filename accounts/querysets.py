@@ -99,6 +99,11 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
         user.save(using=self._db)
         return user
 
+    def create_superuser(self, *, company: UUID | str, **fields: Any) -> "User":
+        """Create a superuser from the fields that Django's `createsuperuser` asks for."""
+        rights: dict[str, Any] = {"role": "admin", "is_staff": True, "is_superuser": True}
+        return self.create_user(company_id=company, **fields, **rights)
+
 
 class InvitationQuerySet(CompanyOwnedQuerySet):
     def pending(self) -> Self:
@@ -141,10 +146,20 @@ class MailQuerySet(JobQuerySet, CompanyOwnedQuerySet):
         return last_times[-1] + MAIL_LIMIT_PERIOD if len(last_times) == MAX_MAILS_PER_DAY else None
 
 
-class PasswordResetQuerySet(JobQuerySet):
+class UserLinkQuerySet(models.QuerySet):
+    """Rows of links that are mailed to users and work once."""
+
+    def usable(self) -> Self:
+        """Return the links that were neither used nor revoked and have not expired."""
+        return self.filter(used_at=None, expires_at__gt=Now())
+
     def revoke_for(self, users: models.QuerySet) -> None:
-        """Make the reset links of these users unusable, also those that are mailed later."""
+        """Make the links of these users unusable, also those that are mailed later."""
         self.filter(user__in=users, used_at=None).update(used_at=Now())
+
+
+class PasswordResetQuerySet(JobQuerySet, UserLinkQuerySet):
+    pass
 
 
 class LoginQuerySet(models.QuerySet):

@@ -90,23 +90,27 @@ class ColleagueSerializer(ModelSerializer):
 class PersonSerializer(UserSerializer):
     """A user in the responses of `/users`; for the OpenAPI schema only.
 
-    Only admins get the optional fields.
+    Admins get the optional fields of all rows, others those of their own row by its id.
     """
 
-    email = serializers.EmailField(required=False)
-    company = CompanySummarySerializer(required=False)
-    is_active = serializers.BooleanField(required=False)
-    last_login = serializers.DateTimeField(required=False, allow_null=True)
-    created_at = serializers.DateTimeField(required=False)
-    updated_at = serializers.DateTimeField(required=False)
+    optional_in_responses = (
+        "email",
+        "company",
+        "is_active",
+        "last_login",
+        "created_at",
+        "updated_at",
+    )
 
 
 class ProfileSerializer(UserSerializer):
-    """The user's own account; they can change only `full_name`."""
+    """The user's own account; they can change their `username` and `full_name`."""
+
+    username = UsernameField(required=False, validators=[UniqueAmongLiveUsers("username")])
 
     class Meta(UserSerializer.Meta):
         read_only_fields: tuple[str, ...] = tuple(
-            field for field in UserSerializer.Meta.fields if field != "full_name"
+            field for field in UserSerializer.Meta.fields if field not in ("username", "full_name")
         )
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
@@ -220,7 +224,7 @@ class TokenPairSerializer(serializers.Serializer):
 
     access_token = serializers.CharField()
     refresh_token = serializers.CharField()
-    token_type = serializers.CharField(default="bearer")
+    token_type = serializers.ChoiceField(["bearer"])
     expires_in = serializers.IntegerField(help_text="Seconds until the access token expires.")
     user = UserSerializer()
 
@@ -299,6 +303,30 @@ class PasswordChangeSerializer(AliasMixin, Serializer):
             raise serializers.ValidationError({"current_password": [error]})
         check_password_strength(attrs["new_password"], user, field="new_password")
         return {"password": attrs["new_password"]}
+
+
+class EmailChangeSerializer(Serializer):
+    """A new address for the own account, and its current password."""
+
+    new_email = NewEmailField(help_text="The address that the link is mailed to.")
+    password = PasswordField(help_text="The current password.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Count wrong passwords, so that a stolen token can't be used to guess it."""
+        request, user = self.context["request"]._request, self.context["request"].user
+        if not check_password(user, attrs["password"], request=request):
+            error = ErrorDetail("This is not your current password.", "wrong_password")
+            raise serializers.ValidationError({"password": [error]})
+        if attrs["new_email"] == user.email:
+            error = ErrorDetail("This is your address already.", "unchanged")
+            raise serializers.ValidationError({"new_email": [error]})
+        return {"new_email": attrs["new_email"]}
+
+
+class EmailChangeConfirmSerializer(Serializer):
+    token = serializers.CharField(
+        max_length=MAX_SECRET_CHARS, write_only=True, help_text="The code in the mail."
+    )
 
 
 class PasswordResetSerializer(Serializer):

@@ -26,5 +26,7 @@ urlpatterns = [
     path("auth/password/reset/confirm", auth.PasswordResetConfirmView.as_view()),
     path("auth/me", read_only_profile, name="me"),
     path("profile/me", auth.ProfileView.as_view(), name="profile"),
+    path("profile/email", auth.EmailChangeView.as_view(), name="email-change"),
+    path("profile/email/confirm", auth.EmailChangeConfirmView.as_view()),
     *router.urls,
 ]

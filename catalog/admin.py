@@ -64,6 +64,13 @@ class ProductAdmin(ScopedAdmin):
             return products
         return products.filter(company=request.user.company)
 
+    def get_form(self, request: Any, obj: Product | None = None, **kwargs: Any) -> Any:
+        """Require a SKU, except of a product of release 1.0 that has none."""
+        form = super().get_form(request, obj, **kwargs)
+        if obj and not obj.sku and "sku" in form.base_fields:
+            form.base_fields["sku"].required = False
+        return form
+
     def save_model(self, request: Any, product: Product, form: Any, change: bool) -> None:
         if change:
             services.update_product(product, fields=form.changed_data, by=request.user)

@@ -1,8 +1,11 @@
 from django.apps import AppConfig
 
+from catalog.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class CatalogConfig(AppConfig):
     name = "catalog"
+    schema_descriptions = FIELD_DESCRIPTIONS
     schema_examples = {"category": "Pumps", "sku": "PUMP-40", "stock": 12}
     # `migrate` fills this table, so a database with rows only there counts as empty.
     tables_filled_by_migrate = ("catalog_vocabularystate",)

@@ -4,11 +4,13 @@ from uuid import UUID
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.request import Request
 
 from accounts.models import Company
 from catalog.models import Product
 from common.api.filters import BooleanFilter, FilterSet, StrictOrderingFilter
+from common.normalization import to_nfc
 
 MAX_PRICE = 10**10
 # No company has this id, so a filter by it matches nothing.
@@ -36,20 +38,33 @@ class CompanyCodeFilter(django_filters.CharFilter):
     field_class = CompanyCodeField
 
 
+@extend_schema_field({"type": "number", "minimum": 0, "maximum": MAX_PRICE})
+class PriceFilter(django_filters.NumberFilter):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(field_name="price", min_value=0, max_value=MAX_PRICE, **kwargs)
+
+
 class InStockFilter(BooleanFilter):
     def filter(self, qs: QuerySet, value: bool) -> QuerySet:
         return qs.filter(stock__gt=0) if value else qs
 
 
+class NfcField(forms.CharField):
+    def clean(self, value: Any) -> Any:
+        return to_nfc(super().clean(value))
+
+
+class NfcFilter(django_filters.CharFilter):
+    """Filters by a text in NFC, as products are stored."""
+
+    field_class = NfcField
+
+
 class ProductFilter(FilterSet):
-    name = django_filters.CharFilter(lookup_expr="icontains", label="Part of the name.")
-    category = django_filters.CharFilter(label="The exact category.")
-    min_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="gte", min_value=0, max_value=MAX_PRICE
-    )
-    max_price = django_filters.NumberFilter(
-        field_name="price", lookup_expr="lte", min_value=0, max_value=MAX_PRICE
-    )
+    name = NfcFilter(lookup_expr="icontains", label="Part of the name.")
+    category = NfcFilter(label="The exact category.")
+    min_price = PriceFilter(lookup_expr="gte", label="The lowest price.")
+    max_price = PriceFilter(lookup_expr="lte", label="The highest price.")
     in_stock_only = InStockFilter(label="Exclude sold out products.")
     company = CompanyCodeFilter(field_name="company_id", label="A company's code.")
 
@@ -59,7 +74,7 @@ class ProductFilter(FilterSet):
 
 
 class ProductListFilter(ProductFilter):
-    search = django_filters.CharFilter(
+    search = NfcFilter(
         field_name="name", lookup_expr="icontains", label="Part of the name, as in other lists."
     )
 

@@ -11,10 +11,11 @@ from django.db.models.lookups import LessThan
 
 from accounts.models import CompanyOwned
 from catalog.querysets import ProductQuerySet
-from catalog.search_vectors import HeadingVector, ProductVector
+from catalog.search_vectors import HeadingVector, ProductVector, SkuCode
 from catalog.vocabulary import VocabularyState, Word
 from common.caching.invalidation import CachedModel
 from common.models import SoftDeleteModel
+from common.normalization import NfcCharField
 
 __all__ = ["Product", "VocabularyState", "Word"]
 
@@ -28,14 +29,15 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
 
     cache_namespaces: ClassVar[tuple[str, ...]] = ("products",)
 
-    name = models.CharField(max_length=200)
+    name = NfcCharField(max_length=200)
     description = models.TextField(max_length=20_000, blank=True)
     price = models.DecimalField(
         max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
     )
     stock = models.PositiveIntegerField(default=0)
-    category = models.CharField(max_length=100, blank=True)
-    sku = models.CharField("SKU", max_length=64, blank=True)
+    category = NfcCharField(max_length=100, blank=True)
+    # Rows of release 1.0 may have none ("").
+    sku = NfcCharField("SKU", max_length=64)
     heading_vector = models.GeneratedField(
         expression=HeadingVector(), output_field=SearchVectorField(), db_persist=True
     )
@@ -80,6 +82,7 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
             ),
             models.Index(fields=["company", "id"], condition=LIVE, name="product_by_company"),
             models.Index(Upper("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku"),
+            models.Index(SkuCode("sku"), condition=LIVE & ~Q(sku=""), name="product_by_sku_code"),
             models.Index(fields=["updated_at"], name="product_by_updated_at"),
             # Without `fastupdate`: each search would have to read the whole pending list.
             GinIndex(

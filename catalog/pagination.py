@@ -64,6 +64,7 @@ class CatalogPagination(Pagination):
             "type": "string",
             "description": "In a search: the corrected query whose results these are, or empty.",
         }
+        envelope["required"].append("total_exact")
         return envelope
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db.models import Expression, Q, Value
+from django.db.models import Case, Expression, Q, Value, When
+from django.db.models.lookups import Exact
 
 from catalog.models import SEARCH_SAMPLE
 from catalog.querysets import ProductQuerySet
@@ -15,6 +16,7 @@ from catalog.row_counts import (
     estimate_count,
 )
 from catalog.search_terms import LexemeQuery, Term, all_of, any_of, score, some_of
+from catalog.search_vectors import SkuCode
 
 # The most rows of a tier that are ranked: the first that the index returns. This limits the cost of
 # a search for a common word. All rows of a tier match well enough to be good results.
@@ -160,9 +162,15 @@ def rank_by_name_part(products: ProductQuerySet, text: str) -> Ranking:
 
 
 def rank_by_sku(products: ProductQuerySet, text: str) -> Ranking:
-    """Rank the products with exactly this SKU, at most one per company."""
-    condition = Q(sku__iexact=text[: MAX_SKU_CHARS + 1]) & ~Q(sku="")
-    return Ranking(products, iter([Tier(condition, _equal_score(), MAX_RANKED_ROWS)]), condition)
+    """Rank the products with this SKU, compared without signs; the same signs come first."""
+    text = text[: MAX_SKU_CHARS + 1]
+    is_exact = Q(sku__iexact=text)
+    condition = is_exact
+    if any(char.isalnum() for char in text):
+        condition |= Exact(SkuCode("sku"), SkuCode(Value(text)))
+    exact_first = Case(When(is_exact, then=Value(1.0)), default=Value(0.0))
+    condition &= ~Q(sku="")
+    return Ranking(products, iter([Tier(condition, exact_first, MAX_RANKED_ROWS)]), condition)
 
 
 def has_match(products: ProductQuerySet, query: LexemeQuery) -> bool:

@@ -10,10 +10,10 @@ from operator import add
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
-from django.db.models import Case, Expression, Value, When
+from django.db.models import Case, Expression, Q, Value, When
 from django.db.models.functions import Greatest, Length
 
-from catalog.query_parser import ParsedQuery, to_phrase
+from catalog.query_parser import ParsedQuery, QueryWord, to_phrase
 from catalog.vocabulary import Word, WordStats
 
 # The factors of a term's weight where a product has it in its name, in its category, or only in
@@ -21,12 +21,16 @@ from catalog.vocabulary import Word, WordStats
 NAME_FACTOR, CATEGORY_FACTOR, ELSEWHERE_FACTOR = 1.0, 0.8, 0.5
 # The same for the noun of the query: such a product is usually an accessory of what is wanted.
 NOUN_ELSEWHERE_FACTOR = 0.1
+# The factor where the product has another word with the same stem.
+OTHER_WORD_FACTOR = 0.5
 # Added where the term is also the noun of the name or category, and more if these are short.
 NOUN_BONUS, BREVITY_BONUS = 0.5, 0.3
 # Added to the weight of a word that names categories, and of the last one before "with" or "for".
 PRODUCT_TYPE_BONUS, LAST_WORD_BONUS = 1.5, 1.0
 # A word names a type of product if this share of its products has it in the category.
 MIN_PRODUCT_TYPE_SHARE = 0.25
+# Shorter words are parts of too many others.
+MIN_PART_CHARS = 4
 
 # British and American spellings that the stemmer keeps apart.
 VARIANTS = {
@@ -42,6 +46,9 @@ VARIANTS = {
 VARIANTS |= {american: british for british, american in VARIANTS.items()}
 
 _LEXEME = re.compile(r"('(?:[^']|'')*'):?(\*?)")
+_ENDING = re.compile(r"(ies|y|es|e|(?<!s)s|ing|ed|ers?)$")
+# Each lexeme that is the last of a phrase or stands alone; PostgreSQL encloses it in brackets.
+_LAST_LEXEME = re.compile(r"('(?:[^']|'')*')(?=\))")
 
 
 class LexemeQuery(SearchQuery):
@@ -62,6 +69,7 @@ class Term:
     lexemes: a tsquery for the word and its variants.
     product_count: how many of all `total_products` products have the word.
     category_share: the share of these that have it in their category (0 to 1).
+    inflections: its inflections, if products also have other words with the same stem.
     """
 
     word: str
@@ -70,6 +78,7 @@ class Term:
     category_share: float
     total_products: int
     is_last: bool = False
+    inflections: tuple[str, ...] = ()
 
     @property
     def is_product_type(self) -> bool:
@@ -94,7 +103,7 @@ class Term:
 
     def as_prefix(self) -> "Term":
         """Return a term for all words that begin with this one."""
-        return replace(self, lexemes=_LEXEME.sub(r"\1:*", self.lexemes))
+        return replace(self, lexemes=_LAST_LEXEME.sub(r"\1:*", self.lexemes))
 
     def with_weights(self, weights: str) -> LexemeQuery:
         """Return a query for this word where the vector has one of the weights."""
@@ -103,22 +112,86 @@ class Term:
 
 def to_terms(query: ParsedQuery) -> list[Term]:
     """Return a term for each word that PostgreSQL can search for."""
-    variants = {word: _variants(word) for word in query.words}
-    for left, right in pairwise(query.words):
-        variants[left] += (left + right,)
-        variants[right] += (left + right,)
-    forms = {*query.words, *chain.from_iterable(variants.values())}
+    variants = _all_variants(query.words)
+    forms = {*chain.from_iterable(variants.values())}
+    for word in query.words:
+        forms |= {word.text, *filter(None, [word.joined]), *word.parts}
     stats = Word.objects.look_up({form: to_phrase(form) for form in forms})
-    terms = [_to_term(word, stats, variants[word]) for word in query.words if stats[word].lexemes]
-    return [replace(term, is_last=term.word == query.noun_phrase[-1]) for term in terms]
+    terms = [_to_term(word, stats, variants[word.text]) for word in query.words]
+    return [
+        replace(term, is_last=term.word == query.noun_phrase[-1])
+        for term in _with_compounds(terms)
+        if term.lexemes
+    ]
 
 
-def _to_term(word: str, stats: dict[str, WordStats], variants: tuple[str, ...]) -> Term:
-    forms = [stats[word], *(stats[form] for form in variants if stats[form].product_count)]
+def _with_compounds(terms: list[Term]) -> list[Term]:
+    """Let each unknown word match the words that it is a part of: "Reifen" a "Winterreifen"."""
+    parts = [
+        term.word
+        for term in terms
+        if not term.product_count and term.word.isalpha() and len(term.word) >= MIN_PART_CHARS
+    ]
+    compounds = Word.objects.look_up_compounds(parts) if parts else {}
+    return [_widen(term, compounds.get(term.word, [])) for term in terms]
+
+
+def _widen(term: Term, compounds: list[WordStats]) -> Term:
+    if not compounds:
+        return term
+    products = sum(compound.product_count for compound in compounds)
+    return replace(
+        term,
+        lexemes=join_any([term.lexemes, *(compound.lexemes for compound in compounds)]),
+        product_count=products,
+        category_share=sum(compound.category_count for compound in compounds) / products,
+    )
+
+
+def _all_variants(words: tuple[QueryWord, ...]) -> dict[str, tuple[str, ...]]:
+    """Return other forms of each word, among them "headphones" for both of "head phones"."""
+    variants = {word.text: _variants(word.text) for word in words}
+    for word in words:
+        variants[word.text] += (word.joined,) if word.joined else ()
+    for left, right in pairwise(words):
+        if left.compact and right.compact:
+            variants[left.text] += (left.compact + right.compact,)
+            variants[right.text] += (left.compact + right.compact,)
+    if all(word.compact[-1:].isdigit() for word in words):
+        code = "".join(word.compact for word in words)
+        variants = {text: (*others, code) for text, others in variants.items()}
+    return variants
+
+
+def _to_term(word: QueryWord, stats: dict[str, WordStats], variants: tuple[str, ...]) -> Term:
+    own = _code_stats(word, stats) if word.parts else stats[word.text]
+    forms = [own, *(stats[form] for form in variants if stats[form].product_count)]
+    if not own.lexemes and word.joined:
+        forms.append(stats[word.joined])
     products = sum(form.product_count for form in forms)
     category_share = sum(form.category_count for form in forms) / (products or 1)
-    lexemes = join_any(form.lexemes for form in forms)
-    return Term(word, lexemes, products, category_share, forms[0].total_products)
+    lexemes = join_any(form.lexemes for form in forms if form.lexemes)
+    term = Term(word.text, lexemes, products, category_share, own.total_products)
+    return replace(term, inflections=_inflections(word.text, own.words))
+
+
+def _inflections(word: str, same_stem: frozenset[str]) -> tuple[str, ...]:
+    """Return the inflections of a word, if the stemmer also takes other words for some."""
+    ending_removed = _ENDING.sub("", word)
+    inflections = {other for other in same_stem if _ENDING.sub("", other) == ending_removed}
+    return tuple(sorted(inflections)) if inflections < same_stem else ()
+
+
+def _code_stats(word: QueryWord, stats: dict[str, WordStats]) -> WordStats:
+    """Return the statistics of a code by its parts; "C++" is only searched for as a whole."""
+    parts = [stats[part] for part in word.parts]
+    operator = " <-> " if word.is_phrase else " & "
+    return WordStats(
+        operator.join(part.lexemes for part in parts if part.lexemes) if len(parts) > 1 else "",
+        min(part.product_count for part in parts) if len(parts) > 1 else 0,
+        min(part.category_count for part in parts) if len(parts) > 1 else 0,
+        parts[0].total_products,
+    )
 
 
 def _variants(word: str) -> tuple[str, ...]:
@@ -155,7 +228,21 @@ def some_of(terms: list[Term], number: int) -> LexemeQuery:
 
 def score(terms: list[Term]) -> Expression:
     """Return an expression for how well a product matches the terms."""
-    return reduce(add, [_term_score(term) for term in terms] + _noun_scores(terms))
+    return reduce(
+        add, [_term_score(term) * _exactness(term) for term in terms] + _noun_scores(terms)
+    )
+
+
+def _exactness(term: Term) -> Expression:
+    """Return a factor for products that have only another word with the same stem.
+
+    The stem of both "university" and "universal" is "univers".
+    """
+    if not term.inflections:
+        return Value(1.0)
+    pattern = rf"\m({'|'.join(term.inflections)})\M"
+    is_exact = Q(name__iregex=pattern) | Q(category__iregex=pattern)
+    return Case(When(is_exact, then=Value(1.0)), default=Value(OTHER_WORD_FACTOR))
 
 
 def _term_score(term: Term) -> Expression:
@@ -177,5 +264,5 @@ def _noun_scores(terms: list[Term]) -> list[Expression]:
             brevity = Value(BREVITY_BONUS * chars) / Greatest(Length(column), chars)
             bonus = Value(term.weight) * (Value(NOUN_BONUS) + brevity)
             is_noun = When(heading_vector=term.with_weights(weight), then=bonus)
-            scores.append(Case(is_noun, default=Value(0.0)))
+            scores.append(Case(is_noun, default=Value(0.0)) * _exactness(term))
     return scores

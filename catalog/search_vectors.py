@@ -8,14 +8,24 @@ another ("die"). So all words are stored, and `query_parser` removes stop words 
 from typing import Any
 
 from django.contrib.postgres.search import SearchVectorField
-from django.db.models import Func
+from django.db.models import CharField, Func
 
 CONFIG = "bureau"
 PLAIN_CONFIG = "bureau_plain"
 
-# Han, kana and Hangul are written without spaces. Each character is stored as a word, and several
-# of them are searched for as a phrase.
-UNSPACED = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+# Thai, Lao, Burmese, Khmer, Han, kana and Hangul are written without spaces. Each character is
+# stored as a word, and several of them are searched for as a phrase.
+UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+
+# Soft hyphens, marks that only say where a line may break, and the optional vowels of Hebrew and
+# Arabic with its line extender.
+OPTIONAL = "\u00ad\u2060\ufeff\u0591-\u05bd\u0640\u064b-\u0652\u0670"
+# What people type for an apostrophe; the last is a normalized acute accent.
+APOSTROPHES = "['`’‘]| \u0301"
+_APOSTROPHES_SQL = APOSTROPHES.replace("'", "''")
+# Signs within a word or code, like "Wi-Fi", "AC/DC" and "978-3-16-148410-0". They are left out of
+# its joined form. Zero-width spaces are among them.
+JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015"
 
 # The text after one of these does not name the product, but what it has or is for.
 NOUN_ENDS = "(,| - |[(]| (with|without|for|in|by|from|of|and|&) )"
@@ -45,24 +55,57 @@ def words_of(text: str) -> str:
 
     PostgreSQL's parser would read `black/white` as a file and `sofa.It` as a host. So everything
     but letters and digits becomes a space, `men's` becomes `mens`, and `36in` and `8x10` are split.
+    Each part of `Wi-Fi` is a word; `joined_words_of` returns the whole.
     """
-    # Testing whether a text is normalized is far cheaper than normalizing it.
-    text = f"CASE WHEN {text} IS NFKC NORMALIZED THEN {text} ELSE normalize({text}, NFKC) END"
-    text = rf"regexp_replace({text}, '([[:alpha:]])[''’](?=[[:alpha:]])', '\1', 'g')"
+    text = _without_optional(text)
     text = rf"regexp_replace({text}, '[^[:alnum:] ]+', ' ', 'g')"
     text = rf"regexp_replace({text}, '([{UNSPACED}])', ' \1 ', 'g')"
     text = rf"regexp_replace({text}, '([0-9])(?=[[:alpha:]])', '\1 ', 'g')"
     return rf"regexp_replace({text}, '([[:alpha:]])(?=[0-9])', '\1 ', 'g')"
 
 
+def joined_words_of(text: str) -> str:
+    """Return SQL for the joined forms of the words and codes with signs in `text`.
+
+    `Wi-Fi` becomes `WiFi`, `AB-12.34/5` `AB12345`, `1,000` `1000`, and `C++` `Cplusplus`. Other
+    words are left out, also decimal numbers, but not codes like `MX500`, which `words_of` splits.
+    """
+    text = _without_optional(text)
+    text = rf"regexp_replace({text}, '[{UNSPACED}]', ' ', 'g')"
+    text = rf"regexp_replace({text}, '[^[:alnum:]+#{JOINERS}]+', ' ', 'g')"
+    # Signs around a word, or a full stop before a sentence without a space.
+    around = rf"[{JOINERS}]+( |$)|(^| )[+#{JOINERS}]+|[.,](?=[[:upper:]][[:lower:]])"
+    text = rf"regexp_replace({text}, '{around}', ' ', 'g')"
+    plain = r"(^| )([[:alpha:]]+|[0-9]+([.,][0-9]{1,2})?)(?= |$)"
+    text = rf"regexp_replace({text}, '{plain}', ' ', 'g')"
+    text = f"replace(replace({text}, '+', 'plus'), '#', 'sharp')"
+    return rf"regexp_replace({text}, '[{JOINERS}]', '', 'g')"
+
+
+def _without_optional(text: str) -> str:
+    """Return SQL that normalizes a text and removes apostrophes and optional signs."""
+    # Testing whether a text is normalized is far cheaper than normalizing it.
+    text = f"CASE WHEN {text} IS NFKC NORMALIZED THEN {text} ELSE normalize({text}, NFKC) END"
+    text = f"regexp_replace({text}, '[{OPTIONAL}]', '', 'g')"
+    return rf"regexp_replace({text}, '([[:alpha:]])({_APOSTROPHES_SQL})(?=[[:alpha:]])', '\1', 'g')"
+
+
 def _weighted(text: str, weight: str) -> str:
-    return f"setweight(to_tsvector('{CONFIG}'::regconfig, {words_of(text)}), '{weight}')"
+    words = f"{words_of(text)} || ' ' || {joined_words_of(text)}"
+    return f"setweight(to_tsvector('{CONFIG}'::regconfig, {words}), '{weight}')"
 
 
 def _noun_of(column: str) -> str:
     """Return SQL for the noun of a text: in "Oak Desk with Lamp" it is "Desk"."""
     phrase = rf"regexp_replace({column}, '{NOUN_ENDS}.*$', '', 'i')"
     return rf"coalesce(substring({phrase} from '[[:alnum:]]+[^[:alnum:]]*$'), '')"
+
+
+class SkuCode(Func):
+    """A SKU in upper case without signs and spaces, by which people compare SKUs."""
+
+    template = "regexp_replace(upper(%(expressions)s), '[^[:alnum:]]+', '', 'g')"
+    output_field = CharField()
 
 
 class _SearchVector(Func):

@@ -1,5 +1,7 @@
 from typing import Any
 
+from rest_framework import serializers
+
 from accounts.serializers import CompanySummarySerializer
 from catalog import services
 from catalog.models import Product
@@ -18,6 +20,13 @@ class ProductSerializer(ModelSerializer):
         # A SKU is unique among the live rows of a company, which the client does not name. The
         # database checks that, and its error becomes a 400 that names the field.
         validators = ()
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Let a product of release 1.0 without a SKU be sent back as it is."""
+        fields = super().get_fields()
+        if isinstance(self.instance, Product) and not self.instance.sku:
+            fields["sku"].allow_blank = True  # type: ignore[attr-defined]
+        return fields
 
     def create(self, validated_data: dict[str, Any]) -> Product:
         product = Product(**validated_data)

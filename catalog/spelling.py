@@ -13,9 +13,16 @@ edit_distance = OSA.distance
 MAX_DISTANCE = 2
 # The distance to a word that only continues the typed one: less than two wrong letters.
 COMPLETION_DISTANCE = 1.5
-MIN_WORD_CHARS = 3
-# In a query with known words, unknown ones of at least this length may have two wrong letters.
+# Almost all shorter words are near another word.
+MIN_WORD_CHARS = 4
+# Words of at least this length may have two wrong letters.
 LONG_WORD_CHARS = 6
+MIN_PART_CHARS = 3
+# The least letters of a compound's last word, and of what comes before it.
+MIN_HEAD_CHARS, MIN_HEAD_PREFIX_CHARS = 4, 4
+# Letters that sound alike, and rows of the keyboard.
+SOUNDS = ("aeiouy", "bp", "ckqsxz", "dt", "fv", "gj", "mn")
+KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 MAX_CHOICES_PER_WORD = 3
 MAX_CORRECTIONS = 6
 
@@ -25,18 +32,19 @@ SIMILAR = """
     WHERE word %% %s AND word !~ '[0-9]' ORDER BY similarity(word, %s) DESC LIMIT 50
 """
 EXACT = "SELECT word, product_count FROM catalog_word WHERE word = ANY(%s)"
+# PostgreSQL's stemmers have lists of stop words, and return no lexeme for one.
+STOP_WORDS = """
+    SELECT word FROM unnest(%s::text[]) word WHERE EXISTS (
+        SELECT FROM pg_ts_dict
+        WHERE dictname ~ '^(danish|dutch|english|french|german|italian|norwegian|portuguese'
+                         '|russian|spanish|swedish)_stem$' AND ts_lexize(oid, word) = '{}'
+    )
+"""
 
 
-def corrections(text: str, unknown: Iterable[str], *, all_unknown: bool) -> Iterator[str]:
-    """Yield the text with its unknown words replaced by known ones, the likeliest first.
-
-    If only some words of the text are unknown (not `all_unknown`), they may be correct although no
-    product has them. So fewer of their letters may be wrong.
-    """
-    limits = {word: MAX_DISTANCE if all_unknown else _max_distance(word) for word in unknown}
-    choices = {
-        word: similar for word, limit in limits.items() if (similar := similar_words(word, limit))
-    }
+def corrections(text: str, unknown: Iterable[str]) -> Iterator[str]:
+    """Yield the text with its unknown words replaced by known ones, the likeliest first."""
+    choices = {word: similar for word in unknown if (similar := similar_words(word))}
     if choices:
         misspelled = re.compile(rf"\b({'|'.join(map(re.escape, choices))})\b")
         for words in islice(product(*choices.values()), MAX_CORRECTIONS):
@@ -44,24 +52,21 @@ def corrections(text: str, unknown: Iterable[str], *, all_unknown: bool) -> Iter
             yield misspelled.sub(lambda match, correct=correct: correct[match[0]], text.lower())
 
 
-def _max_distance(word: str) -> int:
-    return 1 if len(word) < LONG_WORD_CHARS else MAX_DISTANCE
-
-
-def similar_words(word: str, max_distance: float = MAX_DISTANCE) -> list[str]:
+def similar_words(word: str) -> list[str]:
     """Return known words near `word`: nearest first, then same first letter, then commonest.
 
-    A choice may be two words, if only the space between them is missing.
+    A choice may be two words, if only the space between them is missing. Without a near word it is
+    the last word of a compound: "lamp" for "bureaulamp".
     """
     if len(word) < MIN_WORD_CHARS or not word.isalpha():
         return []
+    max_distance = MAX_DISTANCE if len(word) >= LONG_WORD_CHARS else 1
     best = sorted(
         (distance, other[0] != word[0], -count, other)
         for other, (distance, count) in _candidates(word).items()
+        if distance <= max_distance
     )
-    return [other for distance, _, _, other in best if distance <= max_distance][
-        :MAX_CHOICES_PER_WORD
-    ]
+    return [other for *_, other in best][:MAX_CHOICES_PER_WORD] or _heads(word)
 
 
 def _candidates(word: str) -> dict[str, tuple[float, int]]:
@@ -71,20 +76,62 @@ def _candidates(word: str) -> dict[str, tuple[float, int]]:
     these are generated and looked up exactly.
     """
     swaps = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
-    splits = [(word[:i], word[i:]) for i in range(MIN_WORD_CHARS, len(word) - MIN_WORD_CHARS + 1)]
+    splits = [(word[:i], word[i:]) for i in range(MIN_PART_CHARS, len(word) - MIN_PART_CHARS + 1)]
     with connection.cursor() as cursor:
         cursor.execute(SIMILAR, [word, word])
         similar = dict(cursor.fetchall())
-        cursor.execute(EXACT, [list(swaps.union(*splits))])
-        exact = dict(cursor.fetchall())
+    exact = _known(list(swaps.union(*splits)))
     counts = similar | {swap: exact[swap] for swap in swaps & exact.keys()}
-    candidates = {other: (_distance(word, other), count) for other, count in counts.items()}
+    candidates = {
+        other: (_distance(word, other), counts[other]) for other in _without_stop_words(counts)
+    }
     for left, right in splits:
         if left in exact and right in exact:
-            candidates[f"{left} {right}"] = (1.0, min(exact[left], exact[right]))
+            candidates[f"{left} {right}"] = (0.0, min(exact[left], exact[right]))
     return candidates
+
+
+def _heads(word: str) -> list[str]:
+    """Return the longest known word that a compound ends with, if there is one."""
+    last_start = len(word) - MIN_HEAD_CHARS
+    ends = [word[i:] for i in range(MIN_HEAD_PREFIX_CHARS, last_start + 1)]
+    known = _known(ends)
+    return [end for end in ends if end in known][:1]
+
+
+def _known(words: list[str]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(EXACT, [words])
+        return dict(cursor.fetchall())
+
+
+def _without_stop_words(words: Iterable[str]) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(STOP_WORDS, [list(words)])
+        return {*words}.difference(word for (word,) in cursor.fetchall())
 
 
 def _distance(word: str, other: str) -> float:
     edits = edit_distance(word, other)
+    if edits == 1 and len(word) < LONG_WORD_CHARS and not _is_likely(word, other):
+        return MAX_DISTANCE
     return min(edits, COMPLETION_DISTANCE) if other.startswith(word) else edits
+
+
+def _is_likely(word: str, other: str) -> bool:
+    """Whether one edit of a short word is a likely mistake.
+
+    Another letter is one only if it sounds alike or is the next key: "boots" are not "books".
+    """
+    wrong = [pair for pair in zip(word, other, strict=False) if pair[0] != pair[1]]
+    if len(word) != len(other) or len(wrong) != 1:
+        return True
+    return any({*wrong[0]} <= {*group} for group in SOUNDS) or _are_neighbours(*wrong[0])
+
+
+def _are_neighbours(left: str, right: str) -> bool:
+    places = {key: (x, y) for y, row in enumerate(KEYBOARD) for x, key in enumerate(row)}
+    if left not in places or right not in places:
+        return True
+    (left_x, left_y), (right_x, right_y) = places[left], places[right]
+    return abs(left_x - right_x) <= 1 and abs(left_y - right_y) <= 1

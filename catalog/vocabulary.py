@@ -3,22 +3,39 @@
 `vocabulary_refresh` maintains them. They may lag behind the products; search allows for that.
 """
 
+from collections import defaultdict
 from typing import NamedTuple
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import connection, models
 from django.db.models.functions import Now
 
-from catalog.search_vectors import CONFIG
+from catalog.search_vectors import CONFIG, PLAIN_CONFIG
+
+MAX_COMPOUNDS = 20
 
 LOOK_UP = f"""
     SELECT form, phraseto_tsquery('{CONFIG}', phrase)::text,
            sum(word.product_count)::int, sum(word.category_count)::int,
-           (SELECT max(product_count) FROM catalog_vocabularystate)
+           (SELECT max(product_count) FROM catalog_vocabularystate), array_agg(word.word)
     FROM unnest(%s::text[], %s::text[]) requested(form, phrase)
     LEFT JOIN catalog_word word
         ON word.lexeme = ANY(tsvector_to_array(to_tsvector('{CONFIG}', phrase)))
     GROUP BY form, phrase
+"""  # noqa: S608
+
+# Words that end or begin with the form. Another part of a compound has three letters or more: a
+# chair is not a compound of "hair". The beginning of a word is a part of it only if it is long.
+COMPOUNDS = f"""
+    SELECT form, compound.lexeme, compound.product_count, compound.category_count
+    FROM unnest(%s::text[]) form,
+        unnest(tsvector_to_array(to_tsvector('{PLAIN_CONFIG}', form))) part,
+        LATERAL (
+            SELECT * FROM catalog_word
+            WHERE (word LIKE '%%' || part OR word LIKE part || '%%' AND length(part) >= 5)
+                AND length(word) >= length(part) + 3
+            ORDER BY product_count DESC LIMIT {MAX_COMPOUNDS}
+        ) compound
 """  # noqa: S608
 
 
@@ -26,13 +43,14 @@ class WordStats(NamedTuple):
     """How common a form of a word is, and the query (tsquery) that PostgreSQL runs for it.
 
     Of `total_products` products, `product_count` have the word, and `category_count` have it in
-    their category.
+    their category. `words` are its inflections and other words with the same stem.
     """
 
     lexemes: str
     product_count: int
     category_count: int
     total_products: int
+    words: frozenset[str] = frozenset()
 
 
 class WordQuerySet(models.QuerySet):
@@ -44,7 +62,19 @@ class WordQuerySet(models.QuerySet):
         with connection.cursor() as cursor:
             cursor.execute(LOOK_UP, [list(phrases), list(phrases.values())])
             rows = cursor.fetchall()
-        return {form: WordStats(text, n or 0, c or 0, of or 0) for form, text, n, c, of in rows}
+        return {
+            form: WordStats(text, n or 0, c or 0, of or 0, frozenset(filter(None, words)))
+            for form, text, n, c, of, words in rows
+        }
+
+    def look_up_compounds(self, forms: list[str]) -> dict[str, list[WordStats]]:
+        """Return the statistics of the words that each form is a part of."""
+        compounds: dict[str, list[WordStats]] = defaultdict(list)
+        with connection.cursor() as cursor:
+            cursor.execute(COMPOUNDS, [forms])
+            for form, lexeme, products, categories in cursor.fetchall():
+                compounds[form].append(WordStats(f"'{lexeme}'", products, categories, 0))
+        return compounds
 
 
 class Word(models.Model):

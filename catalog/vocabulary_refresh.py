@@ -11,7 +11,7 @@ from django.apps import apps
 from django.db import connection, models, transaction
 from django.db.models import F
 
-from catalog.search_vectors import CONFIG, PLAIN_CONFIG, words_of
+from catalog.search_vectors import CONFIG, PLAIN_CONFIG, joined_words_of, words_of
 from catalog.vocabulary import VocabularyState
 
 # A transaction may commit rows some time after it has set their `updated_at`.
@@ -25,7 +25,8 @@ LOCK_ID = 0x766F636162
 START_OF_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 
 _CATEGORY = words_of("category")
-_TEXT = words_of("name || ' ' || category || ' ' || description")
+_ALL_TEXTS = "name || ' ' || category || ' ' || description"
+_TEXT = f"{words_of(_ALL_TEXTS)} || ' ' || {joined_words_of(_ALL_TEXTS)}"
 
 # ts_stat takes a query as text and returns in how many of its rows each word is. There are few
 # categories, so each is parsed once and not with each of its products.

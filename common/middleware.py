@@ -29,6 +29,9 @@ FORWARDED_HEADERS = (
     "HTTP_X_FORWARDED_PORT",
     "HTTP_X_FORWARDED_PROTO",
 )
+UUID_SEGMENT = re.compile(
+    r"(?<=/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=/|$)", re.IGNORECASE
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -213,7 +216,7 @@ def _is_problem(response: HttpResponse) -> bool:
 
 
 class CanonicalPathMiddleware:
-    """Accepts every route with or without a trailing slash, and `/api/…` for `/api/v1/…`.
+    """Accepts every spelling of a route's path; see `canonicalize_path`.
 
     The path is rewritten before it is resolved, because a redirect would lose the body of a POST.
     The pages of the Django admin and static files are excluded.
@@ -234,9 +237,14 @@ class CanonicalPathMiddleware:
 
 
 def canonicalize_path(path: str) -> str:
-    """Return the versioned path without a trailing slash: `/api/users/` → `/api/v1/users`."""
+    """Return the versioned path without a trailing slash: `/api/users/` → `/api/v1/users`.
+
+    Letters in ids become small ones, as the API writes ids.
+    """
     if path == "/api":
         return "/api/v1"
     if path.startswith("/api/") and path != "/api/v1" and not path.startswith("/api/v1/"):
         path = "/api/v1/" + path.removeprefix("/api/")
+    if not path.islower():
+        path = UUID_SEGMENT.sub(lambda match: match[0].lower(), path)
     return path.removesuffix("/") or "/"

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -56,12 +57,14 @@ from config.setting_types import (
     Rates,
     RedisUrl,
     ServerHost,
+    Temperature,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT_FEED_URL = "https://jsonplaceholder.typicode.com/posts"
 DEVELOPMENT_PASSWORD = "admin123"  # noqa: S105 - only accepted with DEBUG
-OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_HOST = "api.openai.com"
+OPENAI_URL = f"https://{OPENAI_HOST}/v1"
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 # The children of a process don't repeat its notices.
 NOTICES_VARIABLE = "BUREAU_NOTICES"
@@ -159,7 +162,9 @@ class Environment(FormerSettings):
     openai_base_url: ProviderUrl = OPENAI_URL
     openai_model: str = "gpt-4o-mini"
     openai_max_tokens: int = Field(500, ge=1, le=10_000_000)
-    openai_temperature: float = Field(0.3, ge=0, le=2)
+    openai_temperature: Temperature | None = Field(
+        default_factory=lambda: None if "OPENAI_TEMPERATURE" in _named_settings() else 0.3
+    )
     openai_timeout: float = Field(30, gt=0, le=3600)
     openai_attempts: int = Field(3, ge=1, le=10)
     openai_context_tokens: int = Field(16_000, ge=4_000, le=100_000_000)
@@ -274,7 +279,11 @@ class Environment(FormerSettings):
     def provider_key(self) -> str:
         """The AI provider's key, or "none" for another server than OpenAI's: it may need no key."""
         key = self.openai_api_key.get_secret_value()
-        return key or ("none" if self.openai_base_url != OPENAI_URL else "")
+        return key or ("none" if self.provider_host != OPENAI_HOST else "")
+
+    @property
+    def provider_host(self) -> str:
+        return urlsplit(self.openai_base_url).hostname or ""
 
     @property
     def metrics_dir(self) -> Path:
@@ -334,6 +343,11 @@ def is_set(name: str) -> bool:
 def read_setting(name: str) -> str:
     """Return the text of a setting in the environment or in `.env`, or an empty one."""
     return os.environ.get(name) or _read_env_file().get(name) or ""
+
+
+def _named_settings() -> set[str]:
+    """Return the names in the environment and in `.env`, also of settings without a value."""
+    return {name.upper() for name in (*os.environ, *_read_env_file())}
 
 
 def _read_env_file() -> dict[str, str | None]:

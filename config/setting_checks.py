@@ -102,6 +102,9 @@ def find_notices(env: Environment) -> Iterator[str]:
     yield from env.former_notices()
     if "openai_model" in env.model_fields_set and not env.provider_key:
         yield "OPENAI_MODEL is not used: without OPENAI_API_KEY, the embedded summariser is used."
+    if env.provider_key and not env.openai_api_key.get_secret_value():
+        host = env.provider_host
+        yield f"Requests to the AI provider {host} have no key: OPENAI_API_KEY is not set."
     if env.upload_storage == "folder" and (env.s3_endpoint_url or env.s3_access_key_id):
         yield "S3_ENDPOINT_URL and S3_ACCESS_KEY_ID are not used: UPLOAD_STORAGE is folder."
     if env.upload_storage == "s3" and not env.s3_buckets:

@@ -132,16 +132,23 @@ def _complete_feed_url(url: str) -> str:
     return parts._replace(path="/posts").geturl() if url and parts.path in ("", "/") else url
 
 
-def _check_provider_url(url: str) -> str:
-    url = check_http_url(url)
-    if urlsplit(url).path.endswith("/completions"):
-        raise ValueError("Leave out the end /chat/completions: Bureau adds it.")
-    return url
+def _parse_provider_url(url: str) -> str:
+    """Return the base URL of a provider, also of the URL that its requests are sent to."""
+    if not url:
+        return url
+    parts = urlsplit(check_http_url(url))
+    path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    if path.endswith(("/completions", "/responses", "/messages")):
+        raise ValueError("It must be the address of Chat Completions, such as https://host/v1.")
+    return parts._replace(path=path).geturl()
 
 
 def _check_header_value(secret: SecretStr) -> SecretStr:
-    if re.search(r"[^\x21-\x7e]", secret.get_secret_value()):
+    text = secret.get_secret_value()
+    if re.search(r"[^\x21-\x7e]|\\[nr]$", text):
         raise ValueError("It contains a space, a line end or a character that is not ASCII.")
+    if re.fullmatch(r"([\"'`]).*|.*([\"'`])", text):
+        raise ValueError("It is in quotation marks: leave them out.")
     return secret
 
 
@@ -189,9 +196,10 @@ BrokerUrl = Annotated[str, AfterValidator(check_broker_url), Field(repr=False)]
 HttpUrl = Annotated[str, AfterValidator(check_http_url)]
 FeedUrl = Annotated[str, AfterValidator(_complete_feed_url)]
 PublicUrl = Annotated[str, AfterValidator(_check_public_url)]
-ProviderUrl = Annotated[str, AfterValidator(_check_provider_url)]
+ProviderUrl = Annotated[str, AfterValidator(_parse_provider_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_check_header_value)]
 
+Temperature = Annotated[float, Field(ge=0, le=2)]
 Price = Annotated[Decimal, Field(ge=0)]
 Prices = Annotated[dict[str, tuple[Price, Price, Price]], NoDecode, BeforeValidator(_parse_object)]
 Buckets = Annotated[dict[str, list[str]], NoDecode, BeforeValidator(_parse_object)]

@@ -60,6 +60,7 @@ urlpatterns = [
     path("docs", swagger, name="docs"),
     path("redoc", redoc, name="redoc"),
     path("password/<str:secret>", link_pages.PasswordResetPageView.as_view(), name="password-page"),
+    path("email/<str:secret>", link_pages.EmailChangePageView.as_view(), name="email-page"),
     path(
         "invitation/<str:secret>", link_pages.InvitationPageView.as_view(), name="invitation-page"
     ),

@@ -2,10 +2,23 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from common.api.schema_examples import LEFT_OUT
+from notes.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class NotesConfig(AppConfig):
     name = "notes"
+    schema_descriptions = FIELD_DESCRIPTIONS
     schema_examples = {
+        "Template.description": "What was decided, and who does what.",
+        "instructions": "List the decisions, and who does what by when.",
+        "max_words": 50,
+        "texts": [
+            "The cooling pump failed on Monday. Bob replaced it on Tuesday.",
+            "The spare pump was ordered on Wednesday. It arrives next week.",
+        ],
+        "SummaryRequest.note_id": LEFT_OUT,
+        "SummaryRequest.file": LEFT_OUT,
         "raw_text": (
             "The cooling pump failed on Monday. Bob replaced it on Tuesday with the spare one."
         ),

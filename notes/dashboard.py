@@ -109,7 +109,7 @@ def build_total_stats(
         sum(outcomes[name].values()) for name in ("count", "failures", "reused")
     )
     call_count, failed_calls = sum(calls["calls"].values()), sum(calls["failed_calls"].values())
-    cost = sum(calls["sum_cost_usd"].values())
+    cost = sum(filter(None, calls["sum_cost_usd"].values()))
     estimated = sum(calls["sum_estimated_cost_usd"].values())
     return [
         Stat("Summaries", f"{count:,}", f"{failed:,} failed, {reused:,} reused"),

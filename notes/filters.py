@@ -1,15 +1,24 @@
 from typing import Any
 
 import django_filters
+from drf_spectacular.utils import extend_schema_field
 
-from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, SearchFilter
+from common.api.filters import BooleanFilter, CreatedFilter, FilterSet, NameFilter, SearchFilter
 from common.jobs.status import JobStatus
 from notes.models import Batch, Note, Summary, SummaryTemplate
+from notes.summary_templates import TEMPLATE_NAME_SCHEMA
+
+
+@extend_schema_field(TEMPLATE_NAME_SCHEMA)
+class TemplateNameFilter(NameFilter):
+    pass
 
 
 class NoteFilter(CreatedFilter):
     status = django_filters.ChoiceFilter(
-        field_name="own_summary__status", choices=JobStatus.choices
+        field_name="own_summary__status",
+        choices=JobStatus.choices,
+        label="The state of the summary.",
     )
     search = SearchFilter(
         "title",
@@ -24,12 +33,12 @@ class NoteFilter(CreatedFilter):
 
 
 class SummaryFilter(CreatedFilter):
-    status = django_filters.ChoiceFilter(choices=JobStatus.choices)
-    template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
-    model = django_filters.CharFilter()
-    cached = BooleanFilter(method="filter_cached")
-    note_id = django_filters.UUIDFilter()
-    batch_id = django_filters.UUIDFilter()
+    status = django_filters.ChoiceFilter(choices=JobStatus.choices, label="The state.")
+    template = TemplateNameFilter(label="The name of a template.")
+    model = django_filters.CharFilter(label="The model that made the summary.")
+    cached = BooleanFilter(method="filter_cached", label="Whether an equal summary was used again.")
+    note_id = django_filters.UUIDFilter(label="The summarised note.")
+    batch_id = django_filters.UUIDFilter(label="The batch.")
     search = SearchFilter(
         "summary",
         "file_name",
@@ -45,7 +54,7 @@ class SummaryFilter(CreatedFilter):
 
 
 class BatchFilter(CreatedFilter):
-    template = django_filters.CharFilter(lookup_expr="iexact", label="The name of a template.")
+    template = TemplateNameFilter(label="The name of a template.")
     search = SearchFilter("template", "language", label="Part of the template or the language.")
 
     class Meta:

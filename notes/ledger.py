@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -37,6 +38,7 @@ class CallLedger:
             summary_id=self.job.pk,
             model=model,
             attempt=attempt,
+            cost_usd=None if estimate.cost_usd is None else Decimal(0),
             estimated_prompt_tokens=estimate.prompt_tokens,
             estimated_completion_tokens=estimate.completion_tokens,
             estimated_cost_usd=estimate.cost_usd,

@@ -20,7 +20,7 @@ from notes.querysets import (
     SummaryQuerySet,
     SummaryTemplateQuerySet,
 )
-from notes.reused_usage import to_columns
+from notes.reused_usage import add, to_columns
 from notes.validators import MAX_LANGUAGE_CHARS, validate_template_name
 
 MAX_NOTE_CHARS = 500_000
@@ -31,11 +31,11 @@ SHA256_HEX_CHARS = 64
 
 
 def cost_field(**options: Any) -> models.DecimalField:
-    """Return a column for USD.
+    """Return a column for USD, null for a model without a price.
 
     Nine decimals are exact for one token at any price per million tokens with three decimals.
     """
-    return models.DecimalField(max_digits=18, decimal_places=9, default=0, **options)
+    return models.DecimalField(max_digits=18, decimal_places=9, default=0, null=True, **options)
 
 
 def token_count_field(**options: Any) -> models.PositiveIntegerField:
@@ -244,7 +244,7 @@ class Summary(CompanyOwned, Job):
         usage = self.calls.filter(started_at__gte=self.started_at).totals()
         if self.reuse_is_private:
             reused = to_columns(self.reused_usage)
-            usage = {name: value + reused[name] for name, value in usage.items()}
+            usage = {name: add(value, reused[name]) for name, value in usage.items()}
         if any(getattr(self, name) != value for name, value in usage.items()):
             Summary.objects.filter(pk=self.pk).update(**usage)
 

@@ -23,4 +23,5 @@ class UsagePagination(Pagination):
             "required": list(properties),
             "description": "The sums over all requested days, on every page.",
         }
+        envelope["required"].append("totals")
         return envelope

@@ -31,5 +31,5 @@ def as_seen_by(summary: Summary, viewer: User) -> Summary:
     seen = copy(summary)
     seen.cached = True
     for name, value in reused_usage.to_columns(summary.reused_usage).items():
-        setattr(seen, name, getattr(summary, name) - value)
+        setattr(seen, name, reused_usage.subtract(getattr(summary, name), value))
     return seen

@@ -22,6 +22,7 @@ from accounts.models import Role, User
 from accounts.querysets import CompanyOwnedQuerySet, Viewer
 from common.jobs import JobQuerySet
 from common.jobs.status import JobStatus
+from common.normalization import get_spellings
 
 MAX_EXCERPT_CHARS = 300
 
@@ -61,7 +62,7 @@ class OctetLength(Func):
 class SummaryTemplateQuerySet(CompanyOwnedQuerySet):
     def with_name(self, name: str) -> Self:
         """Compare as the database does: Python folds the case of some letters differently."""
-        return self.filter(name__lower=Lower(Value(name)))
+        return self.filter(name__lower__in=[Lower(Value(text)) for text in get_spellings(name)])
 
 
 class NoteQuerySet(PrivateQuerySet):
@@ -148,8 +149,13 @@ class ProviderCallQuerySet(PrivateQuerySet):
         )
 
     def totals(self) -> dict[str, Any]:
-        """Return the sums of tokens and cost, by the names of the columns."""
-        return self.aggregate(**{name: Sum(name, default=0) for name in USAGE_FIELDS})
+        """Return the sums of tokens and known costs, by the names of the columns.
+
+        The cost is None if there are calls, all of models without a price.
+        """
+        sums = self.aggregate(**{name: Sum(name) for name in USAGE_FIELDS})
+        has_calls = sums["prompt_tokens"] is not None
+        return sums if has_calls else dict.fromkeys(USAGE_FIELDS, 0)
 
     def per_day(self, first: date, last: date, *group_by: str) -> QuerySet:
         """Return sums for each day, or for each day and value of `group_by`."""

@@ -1,9 +1,10 @@
 from typing import Any
 
 from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from notes.summary_templates import TemplateSnapshot, find_template
+from notes.summary_templates import TEMPLATE_NAME_SCHEMA, TemplateSnapshot, find_template
 from notes.validators import MAX_LANGUAGE_CHARS, validate_language
 
 
@@ -63,6 +64,7 @@ class LanguageField(serializers.CharField):
         return super().run_validation(data) or ""
 
 
+@extend_schema_field(TEMPLATE_NAME_SCHEMA)
 class TemplateField(serializers.CharField):
     """A template: read by name or id, shown by its name."""
 

@@ -1,4 +1,3 @@
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from common.api.validation import collect_errors
 from common.jobs.status import JobStatus
 from notes import services
 from notes.batch_status import BatchStatus
+from notes.file_names import clean_file_name
 from notes.models import (
     MAX_NOTE_CHARS,
     MAX_SOURCE_CHARS,
@@ -35,13 +35,23 @@ from notes.summary_templates import DEFAULT_TEMPLATE
 
 MIN_SUMMARY_WORDS, MAX_SUMMARY_WORDS = 5, 1_000
 MAX_BATCH_TEXTS = 100
-MAX_FILE_NAME_CHARS = 255
 # The fields of which a request contains exactly one, with their names after validation.
 SOURCE_FIELDS = {"text": "text", "note_id": "note", "file": "file"}
 
 
 class NoteSerializer(StringFieldsMixin, ModelSerializer):
     """A note with its own summary and the state of that summary's job."""
+
+    volatile_fields = (
+        "excerpt",
+        "text_length",
+        "summary",
+        "status",
+        "attempts",
+        "error",
+        "model",
+        "omitted",
+    )
 
     raw_text = TextField(max_length=MAX_NOTE_CHARS)
     excerpt = serializers.CharField(
@@ -96,6 +106,8 @@ class NoteSerializer(StringFieldsMixin, ModelSerializer):
 
 class NoteListSerializer(NoteSerializer):
     """A note in a list: `raw_text` is there only if `fields` names it."""
+
+    optional_in_responses = ("raw_text",)
 
     raw_text = LoadedTextField(required=False)
 
@@ -216,7 +228,7 @@ class SummarySerializer(PrivateReuseMixin, SummaryOptionsMixin, ModelSerializer)
             by=user,
             file=file,
             file_type=file.file_type,
-            file_name=clean_file_name(file),
+            file_name=clean_file_name(file.name or ""),
             options=options,
         )
 
@@ -232,11 +244,6 @@ def reject_repeated_sources(data: Any) -> None:
         )
         errors = {name: [message.format(count)] for name, count in repeated.items()}
         raise serializers.ValidationError(errors, code="exclusive")
-
-
-def clean_file_name(file: Any) -> str:
-    """Return a file's name without unusual characters; it is shown and never used as a path."""
-    return re.sub(r"[^\w .()+,;@&'-]", "_", file.name or "")[:MAX_FILE_NAME_CHARS]
 
 
 class ItemSerializer(PrivateReuseMixin, serializers.ModelSerializer):

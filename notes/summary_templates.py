@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from accounts.models import Company
 from common.ai.templates import TEMPLATES
-from notes.models import SummaryTemplate
+from notes.models import MAX_TEMPLATE_NAME_CHARS, SummaryTemplate
 from notes.validators import is_uuid
 
 DESCRIPTIONS = {
@@ -27,6 +27,13 @@ BUILT_IN_TEMPLATES = {
     name: TemplateSnapshot(name, instructions) for name, instructions in TEMPLATES.items()
 }
 DEFAULT_TEMPLATE = BUILT_IN_TEMPLATES["paragraph"]
+# In the OpenAPI schema: companies add names of their own.
+TEMPLATE_NAME_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "enum": list(BUILT_IN_TEMPLATES)},
+        {"type": "string", "minLength": 1, "maxLength": MAX_TEMPLATE_NAME_CHARS},
+    ]
+}
 
 
 def find_template(name_or_id: str, *, company: Company) -> TemplateSnapshot | None:

@@ -30,7 +30,7 @@ def list_usage(user: User, *, first: date, last: date, model: str = "") -> Rows:
     `first` and `last` are included. `count`, `failures`, `reused` and the durations describe
     summaries by the day on which they ended; durations leave out failed and reused summaries. All
     other columns describe calls by the day on which they began. Only `estimated_*` contain upper
-    estimates, for the calls whose usage is unknown.
+    estimates, for the calls whose usage is unknown. The cost of a model without a price is None.
     """
     rows: UsageByDay = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
     outcomes, calls = SummaryOutcome.objects.visible_to(user), ProviderCall.objects.visible_to(user)
@@ -51,10 +51,10 @@ def _add_private_reuses(rows: UsageByDay, reuses: QuerySet) -> None:
         usage, row = reuse["private_reuse"], rows[reuse["date"], reuse["model"]]
         row["calls"] += usage["calls"]
         for name, value in reused_usage.to_columns(usage).items():
-            row[name] += value
+            row[name] = reused_usage.add(row[name], value)
 
 
 def compute_totals(rows: Rows) -> dict[str, Any]:
-    """Return the sums of all rows, without the durations."""
+    """Return the sums of all rows, without the durations and unknown costs."""
     names = ("count", "failures", "reused", *NO_CALLS)
-    return {name: sum(row[name] for row in rows) for name in names}
+    return {name: sum(row[name] or 0 for row in rows) for name in names}

@@ -21,10 +21,13 @@ class DayField(serializers.DateField):
 class UsageQuerySerializer(serializers.Serializer):
     """`from` and `to` are days in UTC, both inclusive. Default: the last 30 days."""
 
-    model = serializers.CharField(required=False, allow_blank=True, default="")
+    model = serializers.CharField(
+        required=False, allow_blank=True, default="", help_text="Only this model."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
-        days = {name: DayField(required=False) for name in ("from", "to")}
+        texts = {"from": "The first day, in UTC.", "to": "The last day, in UTC."}
+        days = {name: DayField(required=False, help_text=text) for name, text in texts.items()}
         return {**days, **super().get_fields()}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +52,12 @@ class UsageTotalsSerializer(serializers.Serializer):
     completion_tokens = serializers.IntegerField()
     cached_tokens = serializers.IntegerField()
     reasoning_tokens = serializers.IntegerField()
-    cost_usd = serializers.DecimalField(max_digits=18, decimal_places=9)
+    cost_usd = serializers.DecimalField(
+        max_digits=18,
+        decimal_places=9,
+        allow_null=True,
+        help_text="The cost of all calls of models with a price; null if there are only others.",
+    )
     estimated_calls = serializers.IntegerField()
     estimated_prompt_tokens = serializers.IntegerField()
     estimated_completion_tokens = serializers.IntegerField()

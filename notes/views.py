@@ -51,6 +51,7 @@ class NoteViewSet(CompanyOwnedViewSet):
     permission_classes = (NotePermission,)
     filterset_class = NoteFilter
     max_body_bytes = MAX_NOTE_BODY_BYTES
+    handlers_without_body = ("summarize",)
     ordering_fields = ("created_at", "updated_at", "title")
     ordering = "-id"
 
@@ -166,6 +167,7 @@ class BatchViewSet(
     serializer_class = BatchSerializer
     permission_classes = (NotePermission,)
     filterset_class = BatchFilter
+    handlers_without_body = ("retry", "cancel")
     ordering_fields = ("created_at",)
     ordering = "-id"
 

@@ -1,8 +1,11 @@
 from django.apps import AppConfig
 
+from posts.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class PostsConfig(AppConfig):
     name = "posts"
+    schema_descriptions = FIELD_DESCRIPTIONS
 
     def ready(self) -> None:
         from common.metrics import scrape

@@ -16,9 +16,10 @@ from unfold.decorators import action, display
 
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from accounts.models import User
-from common.api.exceptions import Conflict
+from common.api.exceptions import Conflict, ServiceUnavailable
 from common.events import record
 from uploads import services
+from uploads.completion import complete_session
 from uploads.models import Cycle, Project, Session, SessionFile
 from uploads.querysets import UNFINISHED_STATUSES
 from uploads.transfer import keys
@@ -177,7 +178,7 @@ class SessionAdmin(ReadOnlyAdmin):
     search_fields = ("local_directory", "prefix", "project__name", "user__email")
     readonly_fields = ("progress",)
     inlines = (FileInline,)
-    actions = ("start", "cancel", "retry")
+    actions = ("start", "complete", "cancel", "retry")
     fieldsets = (
         (None, {"fields": ("progress", "error", "started_at", "finished_at", "attempts")}),
         (
@@ -208,7 +209,7 @@ class SessionAdmin(ReadOnlyAdmin):
 
     @display(description="Session", header=True, ordering="created_at")
     def session_title(self, session: Session) -> list[str]:
-        return [session.local_directory[:60], f"{session.created_at:%d %b %Y, %H:%M}"]
+        return [session.title[:60], f"{session.created_at:%d %b %Y, %H:%M}"]
 
     @display(description="Progress", ordering="status")
     def progress(self, session: Session) -> SafeString:
@@ -217,6 +218,10 @@ class SessionAdmin(ReadOnlyAdmin):
     @action(description="Start")
     def start(self, request: HttpRequest, sessions: QuerySet) -> None:
         self._apply(request, sessions, services.start_session, "queued")
+
+    @action(description="Complete (direct uploads)")
+    def complete(self, request: HttpRequest, sessions: QuerySet) -> None:
+        self._apply(request, sessions, complete_session, "ended")
 
     @action(description="Cancel")
     def cancel(self, request: HttpRequest, sessions: QuerySet) -> None:
@@ -234,7 +239,7 @@ class SessionAdmin(ReadOnlyAdmin):
             try:
                 service(session, by=request.user)
                 changed += 1
-            except Conflict as error:
+            except (Conflict, ServiceUnavailable) as error:
                 messages.error(request, f"{session}: {error.detail}")
         if changed:
             messages.success(request, f"{changed} {result}.")

@@ -2,10 +2,22 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from common.api.schema_examples import LEFT_OUT
+from uploads.counters import COUNTER_FIELDS
+from uploads.field_descriptions import FIELD_DESCRIPTIONS
+
 
 class UploadsConfig(AppConfig):
     name = "uploads"
+    schema_descriptions = FIELD_DESCRIPTIONS
     schema_examples = {
+        "prefix": "2026/spring",
+        "include": ["*.csv"],
+        "exclude": ["tmp/**"],
+        "metadata": {"season": "spring"},
+        # Only for clients with the role `worker`.
+        "SessionReportRequest.status": LEFT_OUT,
+        **{f"SessionReportRequest.{name}": LEFT_OUT for name in COUNTER_FIELDS},
         "file_key": "2026/run-7/frame-0001.png",
         "local_directory": "run-7",
         "bucket_name": "acme-field-data",

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -23,6 +24,7 @@ from uploads.transfer.file_copier import CopyStatus
 from uploads.transfer.source_folder import SourceEntry
 
 PAGE_ROWS = 1000
+MAX_MTIME_NS = 2**63 - 1  # of a bigint column
 _TABLE = SessionFile._meta.db_table
 
 _INSERT = f"""
@@ -30,13 +32,19 @@ WITH new AS (
     INSERT INTO {_TABLE} (id, created_at, updated_at, company_id, session_id, path, key, size,
         mtime_ns, sha256, status, error, attempts)
     SELECT f.id, now(), now(), %s, %s, f.path, f.key, f.size, f.mtime_ns, '',
-        CASE f.error WHEN '' THEN 'pending' ELSE 'failed' END, f.error, 0
-    FROM json_to_recordset(%s)
-        AS f (id uuid, path text, key text, size bigint, mtime_ns bigint, error text)
+        CASE WHEN f.error = '' THEN 'pending' WHEN f.is_skipped THEN 'skipped' ELSE 'failed' END,
+        f.error, 0
+    FROM json_to_recordset(%s) AS f (id uuid, path text, key text, size bigint, mtime_ns bigint,
+        error text, is_skipped boolean)
     ON CONFLICT (session_id, key) DO NOTHING
     RETURNING size, status
 )
-SELECT count(*), coalesce(sum(size), 0)::bigint, count(*) FILTER (WHERE status = 'failed') FROM new
+SELECT
+    count(*) AS total_files,
+    count(*) FILTER (WHERE status = 'failed') AS files_failed,
+    count(*) FILTER (WHERE status = 'skipped') AS files_skipped,
+    coalesce(sum(size), 0)::bigint AS total_size_bytes
+FROM new
 """  # noqa: S608 - the table name is our own
 
 # Updates pending rows only: if it is repeated because its reply was lost, it counts nothing twice.
@@ -90,15 +98,11 @@ class FileRows:
         set: `pending` yields the tasks then.
         """
         ids = [uuid7() for _ in entries]
-        rows = [{"id": str(pk), **entry._asdict()} for pk, entry in zip(ids, entries, strict=True)]
+        rows = json.dumps(list(map(_entry_row, ids, entries)))
         session = self._session
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_INSERT, [session.company_id, session.pk, json.dumps(rows)])
-            files, size, failed = cursor.fetchone()
-            self._add_to_counters(
-                SessionCounters(total_files=files, total_size_bytes=size, files_failed=failed)
-            )
-        if files < len(rows):
+        with transaction.atomic():
+            added = self._execute(_INSERT, [session.company_id, session.pk, rows])
+        if added.total_files < len(entries):
             self.has_more = True
             return []
         return [
@@ -112,12 +116,8 @@ class FileRows:
         if not finished:
             self._session.renew()
             return
-        rows = json.dumps(list(map(_result_row, finished)))
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_SAVE_RESULTS, [rows])
-            names = [column.name for column in cursor.description]
-            values = dict(zip(names, cursor.fetchone(), strict=True))
-            self._add_to_counters(SessionCounters(**values))
+        with transaction.atomic():
+            self._execute(_SAVE_RESULTS, [json.dumps(list(map(_result_row, finished)))])
 
     def pop_unread_folders(self) -> list[str]:
         """Delete the rows of folders to scan again and return their paths.
@@ -135,6 +135,15 @@ class FileRows:
     def counters(self) -> SessionCounters:
         return self._files.counters()
 
+    def _execute(self, statement: str, parameters: list[Any]) -> SessionCounters:
+        """Execute a statement that returns what to add to the counters, and add it."""
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            names = [column.name for column in cursor.description]
+            difference = SessionCounters(**dict(zip(names, cursor.fetchone(), strict=True)))
+        self._add_to_counters(difference)
+        return difference
+
     def _add_to_counters(self, difference: SessionCounters) -> None:
         """Add to the session's counters and renew its lease, or raise `LostLease`.
 
@@ -149,6 +158,15 @@ class FileRows:
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
 
 
+def _entry_row(pk: UUID, entry: SourceEntry) -> dict[str, Any]:
+    return {"id": str(pk), **entry._asdict(), "mtime_ns": _column_mtime_ns(entry.mtime_ns)}
+
+
+def _column_mtime_ns(mtime_ns: int) -> int:
+    """Return the time in the column's range, the years 1677 to 2262; it is only shown there."""
+    return max(-MAX_MTIME_NS, min(mtime_ns, MAX_MTIME_NS))
+
+
 def _result_row(finished: FinishedTask) -> dict[str, Any]:
     task, result = finished
     state = task if result.status is CopyStatus.FAILED else result
@@ -159,6 +177,6 @@ def _result_row(finished: FinishedTask) -> dict[str, Any]:
         "sha256": result.sha256,
         "size": state.size,
         "listed_size": task.size,
-        "mtime_ns": state.mtime_ns,
+        "mtime_ns": _column_mtime_ns(state.mtime_ns),
         "attempts": task.attempt,
     }

@@ -5,7 +5,7 @@ from uploads.models import CYCLE_STATUSES, Cycle, Project, Session, SessionFile,
 
 
 class ProjectFilter(FilterSet):
-    is_active = BooleanFilter()
+    is_active = BooleanFilter(label="Whether the project is in use.")
     search = SearchFilter(
         "name",
         "description",
@@ -19,8 +19,8 @@ class ProjectFilter(FilterSet):
 
 
 class CycleFilter(FilterSet):
-    project_id = django_filters.UUIDFilter()
-    status = django_filters.ChoiceFilter(choices=CYCLE_STATUSES)
+    project_id = django_filters.UUIDFilter(label="The project.")
+    status = django_filters.ChoiceFilter(choices=CYCLE_STATUSES, label="The state.")
     search = SearchFilter(
         "name",
         "description",
@@ -34,9 +34,9 @@ class CycleFilter(FilterSet):
 
 
 class SessionFilter(CreatedFilter):
-    project_id = django_filters.UUIDFilter()
-    cycle_id = django_filters.UUIDFilter()
-    status = django_filters.ChoiceFilter(choices=SessionStatus.choices)
+    project_id = django_filters.UUIDFilter(label="The project.")
+    cycle_id = django_filters.UUIDFilter(label="The cycle.")
+    status = django_filters.ChoiceFilter(choices=SessionStatus.choices, label="The state.")
     search = SearchFilter(
         "local_directory",
         "prefix",
@@ -50,7 +50,7 @@ class SessionFilter(CreatedFilter):
 
 
 class StatisticsFilter(FilterSet):
-    project_id = django_filters.UUIDFilter()
+    project_id = django_filters.UUIDFilter(label="The project.")
 
     class Meta:
         model = Session
@@ -58,7 +58,7 @@ class StatisticsFilter(FilterSet):
 
 
 class FileFilter(FilterSet):
-    status = django_filters.ChoiceFilter(choices=SessionFile.Status.choices)
+    status = django_filters.ChoiceFilter(choices=SessionFile.Status.choices, label="The state.")
     search = SearchFilter(
         "path",
         "key",

@@ -16,6 +16,7 @@ from common.jobs.status import ACTIVE, JobStatus
 from uploads.counters import COUNTER_FIELDS, SessionCounters
 from uploads.querysets import (
     OPEN_TO_CLIENTS,
+    OPEN_TO_FILES,
     UNFINISHED_STATUSES,
     CycleQuerySet,
     SessionFileQuerySet,
@@ -112,7 +113,9 @@ class Session(CompanyOwned, Job):
            └──▶ cancelled    └──── retry ◀─────┴────▶ failed, cancelled
 
     Workers ignore a pending session until it is started. Instead of a worker, a client may copy the
-    files itself and report its progress; the session then has neither a `run_id` nor a lease.
+    files itself and report its progress, or send them to presigned URLs and complete the session
+    (`completion`); it then has neither a `run_id` nor a lease. A session with presigned URLs is
+    never queued: a retry makes it pending again.
     """
 
     Status = SessionStatus  # type: ignore[assignment]
@@ -136,7 +139,10 @@ class Session(CompanyOwned, Job):
     project = models.ForeignKey(Project, models.PROTECT, related_name="sessions")
     cycle = models.ForeignKey(Cycle, models.PROTECT, related_name="sessions")
     local_directory = models.CharField(
-        max_length=MAX_KEY_CHARS, help_text="Relative to the company's source folder."
+        max_length=MAX_KEY_CHARS,
+        blank=True,
+        help_text="Relative to the company's source folder, which is `.`; empty for a session "
+        "whose files are all sent to presigned URLs.",
     )
     prefix = models.CharField(max_length=MAX_KEY_CHARS, blank=True)
     max_workers = models.PositiveSmallIntegerField(
@@ -170,7 +176,11 @@ class Session(CompanyOwned, Job):
         ]
 
     def __str__(self) -> str:
-        return f"{self.local_directory} of {self.created_at:%d %b %Y, %H:%M}"
+        return f"{self.title} of {self.created_at:%d %b %Y, %H:%M}"
+
+    @property
+    def title(self) -> str:
+        return self.local_directory or "Direct upload"
 
     @property
     def progress(self) -> float:
@@ -191,6 +201,24 @@ class Session(CompanyOwned, Job):
         """Return the counters of a session that has ended, else None."""
         return None if self.status in UNFINISHED_STATUSES else asdict(self.counters)
 
+    @classmethod
+    def outcome(cls, counters: SessionCounters) -> tuple[str, str]:
+        """Return the status and the error of a session that ends with these counters."""
+        failed, total = counters.files_failed, counters.total_files
+        if not failed:
+            return cls.Status.COMPLETED, ""
+        status = cls.Status.PARTIAL if failed < total else cls.Status.FAILED
+        return status, f"{failed} of {total} files failed; the file list gives the reason for each."
+
+    @property
+    def is_filled_by_clients(self) -> bool:
+        """Whether clients send its files to presigned URLs."""
+        return (
+            not self.local_directory
+            or self.files.filter(is_direct=True).exists()
+            or self.presigned_uploads.exists()
+        )
+
     def edit(self, **fields: Any) -> bool:
         """Change the configuration of a pending session."""
         return self.transition(Q(status=SessionStatus.PENDING), **fields)
@@ -202,6 +230,19 @@ class Session(CompanyOwned, Job):
     def retry(self) -> bool:
         """Queue a session again that ended without success."""
         return self.requeue(Q(status__in=RETRYABLE_STATUSES))
+
+    def reopen(self) -> bool:
+        """Let clients send files again to a session that ended without success."""
+        return self.transition(
+            Q(status__in=RETRYABLE_STATUSES),
+            status=SessionStatus.PENDING,
+            finished_at=None,
+            error="",
+        )
+
+    def complete(self, status: str, **columns: Any) -> bool:
+        """End a session that takes files from clients."""
+        return self.end(OPEN_TO_FILES, status, started_at=Coalesce("started_at", Now()), **columns)
 
     def cancel(self) -> bool:
         """Cancel an unfinished session; its current run loses the lease."""
@@ -253,6 +294,9 @@ class SessionFile(CompanyOwned):
     session = models.ForeignKey(Session, models.CASCADE, related_name="files", db_index=False)
     path = models.TextField()
     key = models.CharField(max_length=MAX_KEY_CHARS)
+    is_direct = models.BooleanField(
+        db_default=False, help_text="Whether a client sends it to a presigned URL."
+    )
     size = models.PositiveBigIntegerField(default=0)
     mtime_ns = models.BigIntegerField(null=True)
     sha256 = models.CharField(max_length=64, blank=True)
@@ -272,15 +316,19 @@ class SessionFile(CompanyOwned):
 
 
 class PresignedUpload(CompanyOwned):
-    """A signed URL by which a client may send one object to a folder store, once.
+    """A URL by which a client may send one object.
 
-    It works only as long as its user could ask for it again; one without a user works no more.
+    One of Bureau works once, and only as long as its user could ask for it again; one without a
+    user works no more. Of a URL of S3 Bureau only knows that it exists.
+
+    replaced_version: the `StoredObject.version` that the key had before the first URL for it.
     """
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="+")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="presigned_uploads")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="+")
     bucket = models.CharField(max_length=63)
     key = models.CharField(max_length=MAX_KEY_CHARS)
+    replaced_version = models.CharField(max_length=200, blank=True, db_default="")
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
 

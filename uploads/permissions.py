@@ -12,9 +12,9 @@ class CollectionPermission(RolePermission):
 
 
 class SessionPermission(CollectionPermission):
-    """The role `worker` may also report on sessions (`SessionReportSerializer`)."""
+    """The role `worker` may also report on sessions (`SessionReportSerializer`) and end them."""
 
-    report_actions = ("update", "partial_update")
+    report_actions = ("update", "partial_update", "complete")
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
         return view.action in self.report_actions or super().has_object_permission(

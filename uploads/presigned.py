@@ -1,8 +1,8 @@
 """Files that clients send to presigned URLs, which need no token.
 
-With storage on S3 the URL is one of S3. Bureau does not see what is sent there, so the client that
-runs the session reports it. With storage in a folder the URL is one of Bureau. It accepts one
-complete body; the file then gets a row and is counted in the session.
+With storage on S3 the URL is one of S3. Bureau does not see what is sent there, and learns of it
+when the session is completed (`completion`). With storage in a folder the URL is one of Bureau. It
+accepts one complete body; the file then gets a row and is counted in the session.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -60,16 +60,14 @@ def presign(
     key = keys.join(session.prefix, file_key)
     if problem := keys.key_problem(key):
         raise ValidationError({"file_key": [ErrorDetail(problem, "invalid")]})
-    if not Session.objects.open_to_clients().filter(pk=session.pk).exists():
-        raise _closed_error()
-    _require_new_file(session.pk, key)
     project, seconds = session.project, settings.UPLOAD_URL_SECONDS
     _require_active(project)
     expires_at = timezone.now() + timedelta(seconds=seconds)
-    with _api_errors():
+    with store_errors_as_api_errors():
         store = store_for(project.company.code, project.bucket_name, project.aws_region)
         url = store.presigned_put(key, seconds=seconds)
-    url = url or build_absolute_uri(_create_upload_path(session, by, key, expires_at))
+        upload = _create_upload(session, by, key, expires_at, store)
+    url = url or build_absolute_uri(_signed_path(upload, by))
     record("upload.presigned", by=by, target=session)
     return PresignedUrl(url=url, key=key, expires_at=expires_at, expires_in=seconds)
 
@@ -91,12 +89,14 @@ def receive(
     if upload.expires_at <= timezone.now():
         raise PermissionDenied("This URL has expired.", code="expired")
     _require_active(upload.session.project)
+    if not Session.objects.open_to_files().filter(pk=upload.session_id).exists():
+        raise _closed_error()
     if size > settings.UPLOAD_URL_MAX_BYTES:
         raise RequestTooLarge(f"A file may have at most {settings.UPLOAD_URL_MAX_BYTES} bytes.")
     if "Content-Range" in headers:
         raise ParseError("Send the whole file: a part of it (Content-Range) can't be stored.")
     content = PresignedContent(stream, size, upload, BodyDigests(headers))
-    with _api_errors(), transaction.atomic():
+    with store_errors_as_api_errors(), transaction.atomic():
         _store_of(upload).put(upload.key, content, owner_id=upload.pk)
         file = _save_file(upload, content)
         record("upload.received", by=upload.user, target=file)
@@ -106,12 +106,18 @@ def receive(
 def delete_expired() -> int:
     """Delete URLs a day after they expired; return how many.
 
-    Also removes the partial files of a server that was killed while it received a body.
+    Those of open sessions stay, as the session's end reports what was not sent to them. Also
+    removes the partial files of a server that was killed while it received a body.
     """
     expired = PresignedUpload.objects.filter(expires_at__lt=timezone.now() - timedelta(days=1))
+    expired = expired.exclude(session__in=Session.objects.open_to_files())
+    stores: dict[tuple[str, str], Store] = {}
     for upload in expired.filter(used_at=None).select_related("company").iterator():
+        bucket = upload.company.code, upload.bucket
         with suppress(errors.StoreError):
-            _store_of(upload).discard_leftovers(upload.pk)
+            if bucket not in stores:
+                stores[bucket] = store_for(*bucket)
+            stores[bucket].discard_leftovers(upload.pk)
     return expired.delete()[0]
 
 
@@ -140,9 +146,7 @@ class PresignedContent(ReceivedContent):
         if self.size != self._expected_size:
             raise ParseError(f"Expected {self._expected_size} bytes but received {self.size}.")
         self._digests.check()
-        session = Session.objects.open_to_clients().filter(pk=self._upload.session_id)
-        if session.select_for_update().first() is None:
-            raise _closed_error()
+        _lock_open_session(self._upload.session_id)
         _require_new_file(self._upload.session_id, self._upload.key)
         unused = PresignedUpload.objects.filter(pk=self._upload.pk, used_at=None)
         if not unused.update(used_at=Now(), updated_at=Now()):
@@ -156,6 +160,7 @@ def _save_file(upload: PresignedUpload, content: PresignedContent) -> SessionFil
         defaults={
             "company": upload.company,
             "path": upload.key,
+            "is_direct": True,
             "size": content.size,
             "sha256": content.sha256,
             "status": UPLOADED,
@@ -166,16 +171,36 @@ def _save_file(upload: PresignedUpload, content: PresignedContent) -> SessionFil
     return file
 
 
-def _create_upload_path(session: Session, user: User, key: str, expires_at: datetime) -> str:
-    """Store a presigned upload and return its path with the signature."""
-    upload = PresignedUpload.objects.create(
+def _create_upload(
+    session: Session, user: User, key: str, expires_at: datetime, store: Store
+) -> PresignedUpload:
+    replaced_version = _replaced_version(session, key, store)
+    _lock_open_session(session.pk)
+    _require_new_file(session.pk, key)
+    return PresignedUpload.objects.create(
         company_id=session.company_id,
         session=session,
         user=user,
         bucket=session.project.bucket_name,
         key=key,
+        replaced_version=replaced_version,
         expires_at=expires_at,
     )
+
+
+def _replaced_version(session: Session, key: str, store: Store) -> str:
+    """Return the version that the key had before its first URL in this session, or ""."""
+    if first := session.presigned_uploads.filter(key=key).order_by("id").first():
+        return first.replaced_version
+    try:
+        stored = store.find(key)
+    except errors.AccessDenied:
+        return ""
+    return stored.version if stored else ""
+
+
+def _signed_path(upload: PresignedUpload, user: User) -> str:
+    """Return the upload's path with the signature."""
     path = reverse("presigned-upload", args=[upload.pk])
     text = _signed_text(upload, user.get_session_auth_hash())
     return f"{path}?signature={_signer.signature(text)}"
@@ -233,8 +258,7 @@ def _require_new_file(session_id: UUID, key: str) -> None:
 
 
 @contextmanager
-def _api_errors() -> Iterator[None]:
-    """Raise the errors of the store as errors of the API."""
+def store_errors_as_api_errors() -> Iterator[None]:
     try:
         yield
     except errors.ContentTooLarge as error:
@@ -245,8 +269,16 @@ def _api_errors() -> Iterator[None]:
         raise Conflict(str(error)) from None
 
 
+def _lock_open_session(session_id: UUID) -> None:
+    session = Session.objects.open_to_files().filter(pk=session_id)
+    if session.select_for_update(no_key=True).first() is None:
+        raise _closed_error()
+
+
 def _closed_error() -> Conflict:
-    return Conflict("This session takes no files from clients: it has ended or a worker runs it.")
+    return Conflict(
+        "This session takes no files from clients: it has ended, or was started for a worker."
+    )
 
 
 def _used_error() -> Conflict:

@@ -23,6 +23,8 @@ from uploads.counters import SessionCounters
 UNFINISHED_STATUSES = ("pending", *ACTIVE)
 # Sessions that have not ended and that no worker runs.
 OPEN_TO_CLIENTS = Q(status__in=UNFINISHED_STATUSES, run_id=None)
+# Sessions that take files at presigned URLs; a queued one waits for a worker.
+OPEN_TO_FILES = Q(status__in=("pending", "in_progress"), run_id=None)
 
 
 class CycleQuerySet(CompanyOwnedQuerySet):
@@ -65,13 +67,14 @@ class SessionQuerySet(JobQuerySet, CompanyOwnedQuerySet):
         return self.filter(status__in=ACTIVE)
 
     def partially_uploaded(self) -> Self:
-        """Keep sessions that have some files in the store but are not completed."""
+        """Keep sessions that are not completed and have files in the store, or URLs for them."""
         has_files = Q(files_uploaded__gt=0) | Q(files_skipped__gt=0)
-        return self.exclude(status=JobStatus.COMPLETED).filter(has_files)
+        has_urls = Q(presigned_uploads__isnull=False)
+        return self.exclude(status=JobStatus.COMPLETED).filter(has_files | has_urls)
 
-    def open_to_clients(self) -> Self:
-        """Keep sessions that a client may report on or send files to."""
-        return self.filter(OPEN_TO_CLIENTS)
+    def open_to_files(self) -> Self:
+        """Keep sessions to which a client may send files."""
+        return self.filter(OPEN_TO_FILES)
 
     def statistics(self) -> dict[str, int]:
         """Return the sums over all these sessions for `GET /sessions/stats`."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from common.api.serializers import ListField
@@ -43,9 +44,9 @@ class KeyField(CheckedField):
 
 
 class FolderField(CheckedField):
-    """A folder relative to the company's source folder, which is `.` itself."""
+    """A folder relative to the company's source folder, which is `.` itself; "" is none."""
 
-    check = staticmethod(lambda text: check_directory(text) or ".")
+    check = staticmethod(lambda text: text and (check_directory(text) or "."))
 
 
 class GlobField(CheckedField):
@@ -54,11 +55,27 @@ class GlobField(CheckedField):
     check = staticmethod(check_glob)
 
 
+GLOB_SYNTAX = (
+    "`*` any characters in one segment, `?` one character, `[a-z]` and `[!a-z]` one (other) "
+    "character, `**` any number of whole segments. A glob with a slash is compared with the path "
+    "relative to `local_directory`, one without with the file name at any depth; upper and lower "
+    "case differ. `folder/**` means all files in a folder."
+)
+
+
 class GlobsField(ListField):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=GlobField(max_length=MAX_GLOB_CHARS), max_length=MAX_GLOBS, **kwargs)
+    """A list of globs; `help_text` is followed by their syntax."""
+
+    def __init__(self, *, help_text: str, **kwargs: Any) -> None:
+        super().__init__(
+            child=GlobField(max_length=MAX_GLOB_CHARS),
+            max_length=MAX_GLOBS,
+            help_text=f"{help_text} {GLOB_SYNTAX}",
+            **kwargs,
+        )
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObjectField(serializers.JSONField):
     """A JSON object without NUL bytes, lone surrogates or infinity."""
 

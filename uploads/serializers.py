@@ -8,10 +8,12 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import ModelSerializer, Serializer
 from uploads import services
+from uploads.completion import complete_session
 from uploads.counters import COUNTER_FIELDS
 from uploads.models import (
     CYCLE_STATUSES,
     MAX_KEY_CHARS,
+    REPORTABLE_STATUSES,
     Cycle,
     Project,
     Session,
@@ -102,6 +104,8 @@ class ProjectRowSerializer(CompanyRowSerializer):
 class CycleSerializer(ProjectRowSerializer):
     """A cycle; its `status` is computed from its sessions."""
 
+    volatile_fields = ("status",)
+
     prefix = PrefixField(required=False, allow_blank=True)
     metadata = JsonObjectField(required=False)
     status = serializers.ChoiceField(CYCLE_STATUSES, read_only=True)
@@ -135,15 +139,38 @@ class CycleSerializer(ProjectRowSerializer):
         return services.update_cycle(instance, by=self.user, **validated_data)
 
 
+# The statuses that a client may set by PUT, and what they do.
+SETTABLE_STATUSES = {
+    SessionStatus.COMPLETED: complete_session,
+    SessionStatus.CANCELLED: services.cancel_session,
+}
+
+
 class SessionSerializer(ProjectRowSerializer):
     """A session; its configuration is writable while it is pending."""
 
+    volatile_fields = ("status", "progress", *COUNTER_FIELDS, "attempts", "error")
+
     cycle_id = CompanyRelatedField(queryset=Cycle.objects.all(), source="cycle")
     user_id = serializers.UUIDField(read_only=True)
-    local_directory = FolderField(max_length=MAX_KEY_CHARS)
+    local_directory = FolderField(
+        max_length=MAX_KEY_CHARS,
+        required=False,
+        allow_blank=True,
+        help_text="Relative to the company's source folder, which is `.`. Leave it out if all "
+        "files are sent to presigned URLs.",
+    )
     prefix = PrefixField(required=False, allow_blank=True)
-    include = GlobsField(required=False)
-    exclude = GlobsField(required=False)
+    status = serializers.ChoiceField(
+        SessionStatus.choices,
+        required=False,
+        help_text="`completed` and `cancelled` end the session, as its routes `complete` and "
+        "`cancel` do. In a row that is sent back whole, with its `id`, only `completed` does.",
+    )
+    include = GlobsField(
+        required=False, help_text="Upload only files that match one of these globs; empty: all."
+    )
+    exclude = GlobsField(required=False, help_text="Leave out files that match one of these globs.")
     progress = serializers.FloatField(read_only=True, min_value=0, max_value=1)
 
     class Meta:
@@ -175,26 +202,57 @@ class SessionSerializer(ProjectRowSerializer):
             "updated_at",
         )
 
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """Let clients set the status of existing sessions only; a new one is pending."""
+        fields: dict[str, serializers.Field] = super().get_fields()
+        fields["status"].read_only = self.instance is None
+        return fields
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         project, cycle = (self.new_value(name, attrs) for name in ("project", "cycle"))
         if cycle.project_id != project.pk:
             raise _error("cycle_id", "This cycle belongs to another project.", "other_project")
         return super().validate(attrs)
 
+    def validate_status(self, status: str) -> str:
+        """Refuse a status that the server sets by itself."""
+        session: Any = self.instance
+        # A completed session stays completed, so a row with that status was not read before.
+        is_stale = "id" in self.initial_data and status != SessionStatus.COMPLETED
+        if is_stale or status == session.status:
+            return str(session.status)
+        if status not in SETTABLE_STATUSES:
+            raise serializers.ValidationError(
+                "Only `completed` and `cancelled` can be set, on a session that has not ended.",
+                "read_only",
+            )
+        return status
+
     def create(self, validated_data: dict[str, Any]) -> Session:
         return services.create_session(by=self.user, **validated_data)
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
-        return services.update_session(instance, by=self.user, **validated_data)
+        current = instance.status
+        status = validated_data.pop("status", current)
+        session = services.update_session(instance, by=self.user, **validated_data)
+        if status == current:
+            return session
+        return SETTABLE_STATUSES[status](session, by=self.user)
 
 
 class SessionReportSerializer(SessionSerializer):
     """The report of a client with the role `worker`: `status` and counters.
 
-    Other fields may be sent with their current values, like read-only fields.
+    Other fields may be sent with their current values, like read-only fields. If the client has
+    sent files to presigned URLs, `completed` counts what the store has instead.
     """
 
     status = serializers.ChoiceField(SessionStatus.choices, required=False)
+
+    def validate_status(self, status: str) -> str:
+        """Ignore a status that the client can't report in a row that is sent back whole."""
+        is_stale = "id" in self.initial_data and status not in REPORTABLE_STATUSES
+        return self.instance.status if self.instance and is_stale else status
 
     def get_fields(self) -> dict[str, serializers.Field]:
         counters = {
@@ -205,13 +263,19 @@ class SessionReportSerializer(SessionSerializer):
             )
             for name in COUNTER_FIELDS
         }
-        return {**super().get_fields(), **counters}
+        fields = {**super().get_fields(), **counters}
+        # A report always changes an existing session; the schema is made without one.
+        fields["status"].read_only = False
+        return fields
 
     def update(self, instance: Session, validated_data: dict[str, Any]) -> Session:
         reported = {name for name in ("status", *COUNTER_FIELDS) if name in validated_data}
         if any(self.is_changed(name, validated_data) for name in validated_data.keys() - reported):
             raise PermissionDenied("Your role can only change `status` and the counters.")
         fields = {name: validated_data[name] for name in reported}
+        is_end = fields.get("status", instance.status) == SessionStatus.COMPLETED
+        if is_end and instance.is_filled_by_clients:
+            return complete_session(instance, by=self.user)
         return services.report_session(instance, by=self.user, **fields)
 
 
@@ -274,7 +338,7 @@ class PresignSerializer(StartSerializer):
 
 class PresignedSerializer(Serializer):
     url = serializers.URLField()
-    method = serializers.CharField()
+    method = serializers.ChoiceField(["PUT"])
     headers = serializers.DictField(child=serializers.CharField())
     key = serializers.CharField()
     expires_at = serializers.DateTimeField()

@@ -110,12 +110,17 @@ def delete_session(session: Session, *, by: User) -> None:
 def start_session(session: Session, *, by: User) -> Session:
     """Queue a pending session for the workers.
 
-    Raises `Conflict` if it is not pending or its project is inactive. Counters that a client has
-    reported are replaced by those of the file rows.
+    Raises `Conflict` if it is not pending, its project is inactive, or clients send its files.
+    Counters that a client has reported are replaced by those of the file rows.
     """
     _lock_active_project(session.project_id)
     if not session.start():
         raise Conflict(f"This session is {session.status}; only a pending one can be started.")
+    if session.is_filled_by_clients:
+        raise Conflict(
+            "Clients send the files of this session to presigned URLs. End it by "
+            f"POST /sessions/{session.pk}/complete."
+        )
     session.refresh_counters()
     record("session.started", by=by, target=session)
     return session
@@ -125,10 +130,11 @@ def start_session(session: Session, *, by: User) -> Session:
 def retry_session(session: Session, *, by: User) -> Session:
     """Queue a session again for its failed and pending files.
 
-    Raises `Conflict` unless it ended partial, failed or cancelled.
+    If clients send its files, it becomes pending again instead. Raises `Conflict` unless it ended
+    partial, failed or cancelled.
     """
     _lock_active_project(session.project_id)
-    if not session.retry():
+    if not (session.reopen() if session.is_filled_by_clients else session.retry()):
         raise Conflict(
             f"This session is {session.status}; only a partial, failed or cancelled one "
             "can be retried."

@@ -27,7 +27,7 @@ from uploads.transfer.copy_worker import CopyWorker
 from uploads.transfer.directories import Directory
 from uploads.transfer.errors import SourceError, StoreBusy, StoreError
 from uploads.transfer.file_copier import CopyOptions, FileCopier
-from uploads.transfer.globs import GlobFilter
+from uploads.transfer.globs import GlobFilter, InvalidGlob
 from uploads.transfer.source_folder import SourceEntry
 from uploads.transfer.stores import Store, store_for
 from uploads.transfer.stores.folder import FolderStore
@@ -61,6 +61,8 @@ def upload(session: Session) -> SessionResult:
 
 
 def _open_source(session: Session) -> Directory:
+    if not session.local_directory:
+        raise JobFailed("The session has no local_directory.")
     root, code = settings.UPLOAD_SOURCE_ROOT, session.company.code
     try:
         return source_folder.open_directory(root, code, session.local_directory)
@@ -113,7 +115,7 @@ def _list_files(
 
     If the folder was listed before, only the folders that could not be read are listed.
     """
-    globs = GlobFilter(session.include, session.exclude)
+    globs = _glob_filter(session)
     for folder in retry_on_disconnect(file_rows.pop_unread_folders) if session.listed_at else [""]:
         entries = source_folder.scan(
             source, globs, prefix=session.prefix, start=folder, on_progress=on_progress
@@ -126,15 +128,19 @@ def _list_files(
         retry_on_disconnect(partial(session.renew, listed_at=Now()))
 
 
+def _glob_filter(session: Session) -> GlobFilter:
+    try:
+        return GlobFilter(session.include, session.exclude)
+    except InvalidGlob as error:
+        # A session that was created when this glob was still accepted.
+        raise JobFailed(f"A glob of include or exclude is not valid. {error}") from None
+
+
 def _pages(entries: Iterator[SourceEntry]) -> Iterator[list[SourceEntry]]:
     while page := list(islice(entries, PAGE_ROWS)):
         yield page
 
 
 def _result(counters: SessionCounters) -> SessionResult:
-    failed, total = counters.files_failed, counters.total_files
-    status, error = Session.Status.COMPLETED, ""
-    if failed:
-        status = Session.Status.PARTIAL if failed < total else Session.Status.FAILED
-        error = f"{failed} of {total} files failed; the file list gives the reason for each."
+    status, error = Session.outcome(counters)
     return SessionResult(**asdict(counters), status=status, error=error)

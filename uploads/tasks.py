@@ -1,7 +1,7 @@
 from celery import shared_task
 
 from common.jobs import handles
-from uploads import presigned
+from uploads import completion, presigned
 from uploads.models import Session
 from uploads.session_job import SessionResult, upload
 
@@ -15,3 +15,9 @@ def upload_session(session: Session) -> SessionResult:
 def delete_expired_urls() -> int:
     """Delete presigned URLs that expired over a day ago; return how many."""
     return presigned.delete_expired()
+
+
+@shared_task
+def fill_checksums() -> int:
+    """Compute the checksums of large files that clients have sent to S3; return how many."""
+    return completion.fill_checksums()

@@ -17,6 +17,7 @@ from accounts.viewsets import CompanyOwnedViewSet, PublicView, ScopedViewSet
 from common.api.exceptions import LengthRequired
 from common.api.idempotency import idempotent
 from uploads import presigned, services
+from uploads.completion import complete_session
 from uploads.filters import (
     CycleFilter,
     FileFilter,
@@ -84,12 +85,13 @@ class SessionViewSet(CompanyRowViewSet):
 
     Admins and agents configure a session while it is pending. A client with the role `worker` can
     run a session itself and report its `status` and counters by PUT or PATCH. Counters cannot
-    decrease.
+    decrease. Every role can send the files of a session to presigned URLs and then complete it.
     """
 
     queryset = Session.objects.all()
     permission_classes = (SessionPermission,)
     filterset_class = SessionFilter
+    handlers_without_body = ("complete", "retry", "cancel")
     ordering_fields = ("status", "created_at", "updated_at", "started_at", "finished_at")
 
     def get_serializer_class(self) -> type[BaseSerializer]:
@@ -117,9 +119,24 @@ class SessionViewSet(CompanyRowViewSet):
     @action(detail=True, methods=["post"])
     @idempotent
     def retry(self, request: Request, pk: str) -> Response:
-        """Queue a partial, failed or cancelled session again; uploads the remaining files."""
+        """Queue a partial, failed or cancelled session again; uploads the remaining files.
+
+        A session whose files clients send becomes pending again: ask for URLs of those that failed.
+        """
         session = services.retry_session(self.get_object(), by=current_user(request))
         return Response(self.get_serializer(session).data, status=202)
+
+    @extend_schema(request=None, responses=SessionSerializer)
+    @action(detail=True, methods=["post"])
+    @idempotent
+    def complete(self, request: Request, pk: str) -> Response:
+        """End a session whose files clients have sent to presigned URLs.
+
+        Its counters are what the store has. Files that have not arrived are `failed`, and the
+        session is then `partial`. Completing a completed session changes nothing.
+        """
+        session = complete_session(self.get_object(), by=current_user(request))
+        return Response(self.get_serializer(session).data)
 
     @extend_schema(request=None, responses=SessionSerializer)
     @action(detail=True, methods=["post"])
@@ -196,7 +213,11 @@ class PresignedUploadView(PublicView):
     @extend_schema(
         request={"application/octet-stream": bytes},
         responses=SessionFileSerializer,
-        parameters=[OpenApiParameter("signature", str, required=True)],
+        parameters=[
+            OpenApiParameter(
+                "signature", str, required=True, description="The signature in the presigned URL."
+            )
+        ],
     )
     def put(self, request: Request, pk: UUID) -> Response:
         """Send a file once, before the URL expires, with a `Content-Length`."""

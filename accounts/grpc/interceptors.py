@@ -1,6 +1,7 @@
 """Request ids, logs, metrics and error statuses of gRPC calls."""
 
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 SUPPORT_THREADS = 4
 ERROR_DETAILS = {
-    grpc.StatusCode.INVALID_ARGUMENT: "The message does not match auth.proto.",
+    grpc.StatusCode.INVALID_ARGUMENT: "The message does not match the method's request type.",
     grpc.StatusCode.UNAVAILABLE: "The database is not available. Try again soon.",
     grpc.StatusCode.INTERNAL: "An internal error occurred. Use the request id to report it.",
 }
@@ -28,6 +29,8 @@ ERROR_DETAILS = {
 
 class CallInterceptor(grpc.ServerInterceptor):
     """Interceptor that gives each unary call a request id, a log line and an error status.
+
+    Malformed messages of streams are INVALID_ARGUMENT too.
 
     Calls of `service_name` run in the server's threads. Other services have threads of their own.
     So health checks are answered while all other threads wait for the database, and open reflection
@@ -40,27 +43,49 @@ class CallInterceptor(grpc.ServerInterceptor):
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         handler = continuation(details)
-        if handler is None or handler.unary_stream:  # health's Watch, which needs no thread
-            return handler
-        if handler.stream_stream:
-            return grpc.stream_stream_rpc_method_handler(
-                self._use_support_pool(handler.stream_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        handle = partial(_handle_call, handler, details.method)
-        is_own_service = details.method.startswith(self._method_prefix)
-        # `_handle_call` deserializes the request, so that it can log a malformed message.
-        return grpc.unary_unary_rpc_method_handler(
-            handle if is_own_service else self._use_support_pool(handle),
-            request_deserializer=None,
-            response_serializer=handler.response_serializer,
-        )
+        if handler is None:
+            return None
+        handle: Any
+        if handler.stream_stream:  # reflection
+            make_handler = grpc.stream_stream_rpc_method_handler
+            handle = partial(_handle_stream, handler)
+        elif handler.unary_stream:  # health's Watch, which keeps no thread
+            make_handler = grpc.unary_stream_rpc_method_handler
+            handle = partial(_handle_watch, handler)
+            handle.experimental_non_blocking = True
+        else:
+            make_handler = grpc.unary_unary_rpc_method_handler
+            handle = partial(_handle_call, handler, details.method)
+        if not details.method.startswith(self._method_prefix):
+            handle.experimental_thread_pool = self._support_pool
+        # The functions above deserialize the requests: grpc answers INTERNAL to a malformed one.
+        return make_handler(handle, response_serializer=handler.response_serializer)
 
-    def _use_support_pool(self, behavior: Any) -> Any:
-        wrapped = partial(behavior)
-        wrapped.experimental_thread_pool = self._support_pool  # type: ignore[attr-defined]
-        return wrapped
+
+def _handle_stream(
+    handler: grpc.RpcMethodHandler, messages: Iterator[bytes], context: grpc.ServicerContext
+) -> Iterator[Message]:
+    requests = (_parse_or_abort(handler, message, context) for message in messages)
+    return handler.stream_stream(requests, context)
+
+
+def _handle_watch(
+    handler: grpc.RpcMethodHandler,
+    message: bytes,
+    context: grpc.ServicerContext,
+    send_response: Callable[[Message | None], None],
+) -> None:
+    handler.unary_stream(_parse_or_abort(handler, message, context), context, send_response)
+
+
+def _parse_or_abort(
+    handler: grpc.RpcMethodHandler, message: bytes, context: grpc.ServicerContext
+) -> Message:
+    try:
+        return handler.request_deserializer(message)
+    except DecodeError:
+        code = grpc.StatusCode.INVALID_ARGUMENT
+        context.abort(code, ERROR_DETAILS[code])
 
 
 def _handle_call(

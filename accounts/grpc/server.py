@@ -40,7 +40,7 @@ class AuthServer:
             options=OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
         )
-        self._health = health.HealthServicer()
+        self._health = HealthService()
         self._health.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
         auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -58,6 +58,19 @@ class AuthServer:
         """Refuse new calls, and abort the running ones after `timeout_s`; wait for the end."""
         self._health.enter_graceful_shutdown()
         self._server.stop(timeout_s).wait()
+
+
+class HealthService(health.HealthServicer):
+    """The library's service, and `List`, which the library does not implement."""
+
+    def List(  # noqa: N802 - the name in health.proto
+        self, request: health_pb2.HealthListRequest, context: grpc.ServicerContext
+    ) -> health_pb2.HealthListResponse:
+        """Return the status of the server as a whole, which has no name, and of its service."""
+        names = (health.OVERALL_HEALTH, SERVICE_NAME)
+        requests = {name: health_pb2.HealthCheckRequest(service=name) for name in names}
+        statuses = {name: self.Check(request, context) for name, request in requests.items()}
+        return health_pb2.HealthListResponse(statuses=statuses)
 
 
 class AuthService(auth_pb2_grpc.AuthServiceServicer):

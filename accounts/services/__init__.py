@@ -1,6 +1,7 @@
 """Writes across models or with side effects; each records an event that names its actor `by`."""
 
 from accounts.services.companies import create_company, get_default_company, update_company
+from accounts.services.emails import confirm_email_change, request_email_change
 from accounts.services.invitations import (
     create_invitation,
     get_pending_invitation,
@@ -29,6 +30,7 @@ __all__ = [
     "change_password",
     "change_role",
     "check_right_to_sign_up",
+    "confirm_email_change",
     "create_company",
     "create_invitation",
     "create_user",
@@ -39,6 +41,7 @@ __all__ = [
     "end_logins",
     "get_default_company",
     "get_pending_invitation",
+    "request_email_change",
     "reset_password",
     "revoke_invitation",
     "rotate_login",

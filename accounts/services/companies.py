@@ -5,7 +5,7 @@ from typing import TypedDict, Unpack
 from django.conf import settings
 from django.db import transaction
 
-from accounts.models import Company, PasswordReset, User
+from accounts.models import Company, EmailChange, PasswordReset, User
 from common.events import record
 
 DEFAULT_COMPANY_NAME = "Default Company"
@@ -51,12 +51,13 @@ def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Compa
 def update_company(
     company: Company, *, by: User | None, **changes: Unpack[CompanyFields]
 ) -> Company:
-    """Write the changed columns of a company; a deactivated one loses its users' reset links."""
+    """Write the changed columns of a company; a deactivated one loses its users' mailed links."""
     for name, value in changes.items():
         setattr(company, name, value)
     company.save()
     if not company.is_active:
         PasswordReset.objects.revoke_for(company.users.all())
+        EmailChange.objects.revoke_for(company.users.all())
     record("company.updated", by=by, target=company, company_id=company.pk)
     return company
 

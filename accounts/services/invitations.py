@@ -6,7 +6,7 @@ from rest_framework.exceptions import Throttled
 
 from accounts.link_secrets import derive_secret, hash_secret
 from accounts.models import Company, Invitation, Mail, MailKind, User
-from accounts.services.errors import unusable_link_error
+from accounts.services.links import unusable_link_error
 from common.api.exceptions import Conflict
 from common.events import record
 

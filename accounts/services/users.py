@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from accounts.identifiers import generate_username, normalize_username
-from accounts.models import Company, Mail, MailKind, PasswordReset, User
+from accounts.models import Company, EmailChange, Mail, MailKind, PasswordReset, User
 from accounts.services.passwords import change_password
 from common.api.exceptions import Conflict
 from common.events import record
@@ -65,15 +65,18 @@ def update_user(
 ) -> User:
     """Write the changed fields of a user; role, activity and password apply from the next request.
 
-    A changed email invalidates the reset links that were mailed to the old one.
+    A changed email invalidates the links that were mailed before, and the old address is notified.
     """
+    old_email = user.email
     if password:  # first, because the hash must not wait while the row is locked
         change_password(user, password=password, by=by)
     if changes:
         User.objects.filter(pk=user.pk).update(**changes, updated_at=Now())
         record("user.updated", by=by, target=user)
-    if changes.get("email", user.email) != user.email:
-        user.revoke_password_resets()
+    if changes.get("email", old_email) != old_email:
+        user.revoke_links()
+        kind = MailKind.EMAIL_CHANGED
+        Mail.objects.enqueue_limited(user.company_id, kind, old_email, user=user)
     if role is not None and role != user.role:
         change_role(user, role=role, by=by)
     if is_active is not None and is_active != user.is_active:
@@ -90,6 +93,7 @@ def change_role(user: User, *, role: str, by: User) -> User:
     if role != user.role:
         _check_other_admin_exists(user)
         user.revoke_tokens(role=role)
+        EmailChange.objects.revoke_for(User.objects.filter(pk=user.pk))
         record("user.role_changed", by=by, target=user)
     return user
 
@@ -105,7 +109,7 @@ def deactivate_user(user: User, *, by: User) -> User:
     if user.is_active:
         _check_other_admin_exists(user)
         user.revoke_tokens(is_active=False)
-        user.revoke_password_resets()
+        user.revoke_links()
         user.logins.end()
         Mail.objects.enqueue_to(user, MailKind.DEACTIVATED)
         record("user.deactivated", by=by, target=user)
@@ -133,7 +137,7 @@ def delete_user(user: User, *, by: User) -> None:
     _lock_company(user)
     _check_other_admin_exists(user)
     user.revoke_tokens(is_active=False, deleted_at=Now())
-    user.revoke_password_resets()
+    user.revoke_links()
     user.logins.end()
     record("user.deleted", by=by, target=user)
 

@@ -25,15 +25,18 @@ from django.utils import timezone
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR as REFLECTION
+from grpc_reflection.v1alpha.reflection_pb2 import ExtensionRequest, ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 
 from accounts.authentication import AccessTokenAuthentication
+from accounts.grpc.auth_pb2 import DESCRIPTOR as AUTH
 from accounts.grpc.auth_pb2 import ValidateTokenRequest, ValidateTokenResponse
 from accounts.grpc.auth_pb2_grpc import AuthServiceStub
 from accounts.grpc.server import AuthServer, AuthService
@@ -46,6 +49,10 @@ from common.tests.support.worker import database_url
 METHOD = "/auth.AuthService/ValidateToken"
 REPOSITORY = Path(__file__).parents[2]
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
+SERVICE_UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
+SERVICES = [
+    service for file in (AUTH, HEALTH, REFLECTION) for service in file.services_by_name.values()
+]
 THREADS = 4
 INVALID_CLAIMS: list[dict[str, Any]] = [
     {"exp": 1_600_000_000},
@@ -384,6 +391,22 @@ class TestHealth:
             HealthStub(channel).Check(HealthCheckRequest(service="other"))
         assert refused.value.code() == grpc.StatusCode.NOT_FOUND
 
+    def test_lists_all_statuses(self, channel: grpc.Channel) -> None:
+        response = HealthStub(channel).List(HealthListRequest())
+        statuses = {name: check.status for name, check in response.statuses.items()}
+        assert statuses == {"": SERVING, "auth.AuthService": SERVING}
+
+    @pytest.mark.parametrize(
+        ("service", "status"),
+        [("", SERVING), ("auth.AuthService", SERVING), ("other", SERVICE_UNKNOWN)],
+    )
+    def test_a_watch_begins_with_the_status(
+        self, channel: grpc.Channel, service: str, status: int
+    ) -> None:
+        watch = HealthStub(channel).Watch(HealthCheckRequest(service=service))
+        assert next(watch).status == status
+        watch.cancel()
+
     def test_answers_while_all_threads_wait(
         self, channel: grpc.Channel, token: AccessToken
     ) -> None:
@@ -395,7 +418,64 @@ class TestHealth:
             ]
             response = HealthStub(channel).Check(HealthCheckRequest(), timeout=5)
             assert response.status == SERVING
+            watch = HealthStub(channel).Watch(HealthCheckRequest(), timeout=5)
+            assert next(watch).status == SERVING
+            watch.cancel()
         assert all(call.result().valid for call in calls)
+
+
+class TestUnusualCalls:
+    """Each method of each service answers all messages with a status of gRPC, not a traceback."""
+
+    @pytest.mark.parametrize(
+        "method",
+        [method for service in SERVICES for method in service.methods],
+        ids=lambda method: method.full_name,
+    )
+    def test_a_malformed_message_is_an_invalid_argument(
+        self, channel: grpc.Channel, method: Any, caplog: Any
+    ) -> None:
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        with pytest.raises(grpc.RpcError) as refused:
+            list(channel.stream_stream(path)(iter([b"\xff\xff"]), timeout=5))
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert "Traceback" not in caplog.text
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/auth.AuthService/Other",
+            "/grpc.health.v1.Health/Other",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            "/other.Service/ValidateToken",
+            "/",
+        ],
+    )
+    def test_unknown_methods_are_unimplemented(self, channel: grpc.Channel, path: str) -> None:
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary(path)(b"", timeout=5)
+        assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+    def test_reflection_does_not_know_other_things(
+        self, channel: grpc.Channel, caplog: Any
+    ) -> None:
+        extension = ExtensionRequest(containing_type="auth.ValidateTokenRequest")
+        unknown: list[dict[str, Any]] = [
+            {"file_by_filename": "other.proto"},
+            {"file_containing_symbol": "auth.Other"},
+            {"file_containing_extension": ExtensionRequest(containing_type="auth.Other")},
+            {"file_containing_extension": extension},
+            {"all_extension_numbers_of_type": "auth.Other"},
+            {},
+        ]
+        requests = [ServerReflectionRequest(**fields) for fields in unknown]
+        answers = ServerReflectionStub(channel).ServerReflectionInfo(iter(requests), timeout=5)
+        codes = [answer.error_response.error_code for answer in answers]
+        not_found, invalid = (
+            getattr(grpc.StatusCode, name).value[0] for name in ("NOT_FOUND", "INVALID_ARGUMENT")
+        )
+        assert codes == [not_found] * 5 + [invalid]
+        assert "Traceback" not in caplog.text
 
 
 class TestStop:

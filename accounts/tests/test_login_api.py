@@ -32,9 +32,19 @@ def test_login_by_username_or_email(api: APIClient, owner: User, url: str, name:
     assert set(body) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
 
 
-def test_login_with_the_oauth2_password_form(api: APIClient, owner: User) -> None:
-    form = "grant_type=password&username=owner&password=correct-horse-battery&scope="
-    response = api.post(URL, form, content_type="application/x-www-form-urlencoded")
+@pytest.mark.parametrize("charset", ["", "; charset=UTF-8"])
+@pytest.mark.parametrize(
+    "grant",
+    ["grant_type=password&scope=", "grant_type=&scope=&client_id=&client_secret=", "scope=a+b"],
+)
+def test_login_with_the_oauth2_password_form(
+    api: APIClient, owner: User, grant: str, charset: str
+) -> None:
+    """As clients send it that also name themselves in a header, such as Swagger UI."""
+    form = f"{grant}&username=owner&password=correct-horse-battery"
+    content_type = f"application/x-www-form-urlencoded{charset}"
+    headers = {"authorization": "Basic Og==", "x-requested-with": "XMLHttpRequest"}
+    response = api.post(URL, form, content_type=content_type, headers=headers)
     assert response.status_code == 200
 
 

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts import services
 from accounts.mail import build_message
-from accounts.models import Mail, MailKind, PasswordReset, User
+from accounts.models import EmailChange, Mail, MailKind, PasswordReset, User
 from accounts.tests.factories import PASSWORD, CompanyFactory, UserFactory
 from accounts.tests.support import run_due_jobs
 from common.jobs import runner
@@ -63,9 +63,11 @@ def test_every_kind_has_a_subject_and_both_bodies(owner: User, admin: User, kind
     invitation = services.create_invitation(
         by=admin, company=owner.company, email="x@y.org", role="agent"
     )
+    services.request_email_change(owner, new_email="new@example.org", by=owner)
     related = {
         "invitation": {"invitation": invitation},
         "password_reset": {"password_reset": reset},
+        "email_change": {"email_change": EmailChange.objects.get()},
     }
     mail = Mail.objects.create(
         company=owner.company, kind=kind, to=owner.email, user=owner, **related.get(kind, {})
@@ -75,7 +77,12 @@ def test_every_kind_has_a_subject_and_both_bodies(owner: User, admin: User, kind
     assert message.subject
     assert "{" not in message.subject + message.body
     assert ("Acme" in html) == (kind == "invitation")
-    path = {"invitation": "/invitation/", "password_reset": "/password/"}.get(kind)
+    paths = {
+        "invitation": "/invitation/",
+        "password_reset": "/password/",
+        "email_change": "/email/",
+    }
+    path = paths.get(kind)
     for body in (message.body, html):
         assert path is None or f"http://localhost:8000{path}" in body
 

@@ -102,6 +102,18 @@ def test_with_imported_accounts_every_refusal_costs_both_hashes(
         assert get_cost_of_refusal(*person) == both, person
 
 
+@pytest.mark.parametrize("password", ["cafe\u0301", "\uff43afe"])
+def test_a_password_that_is_not_in_its_normal_form_costs_both_hashes(
+    people: list, colleague: User, password: str
+) -> None:
+    names = [name for name, _ in people]
+    found = {str(get_cost_of_refusal(name, password)) for name in names}
+    assert found == {"{'argon2': 2}"}
+    set_bcrypt_password(colleague, cost=4)
+    costs_of_all = [get_cost_of_refusal(name, password) for name in [*names, "colleague"]]
+    assert costs_of_all == [{"argon2": 2, "bcrypt": 2 * 2**TEST_COST}] * len(costs_of_all)
+
+
 def test_the_number_of_queries_does_not_show_which_accounts_exist(
     people: list, count_queries: Any
 ) -> None:

@@ -139,6 +139,94 @@ class TestForbidden:
         assert client.post(f"/api/v1/admin/users/{operator.pk}/deactivate").status_code == 403
 
 
+class TestOwnRow:
+    @pytest.fixture(params=[Role.AGENT, Role.WORKER, Role.ADMIN, "superuser"])
+    def person(self, request: Any, company: Company) -> User:
+        """One person of each role; an agent also with open sign-up, the tests' setting."""
+        rights = {"role": Role.ADMIN, "is_superuser": True}
+        if request.param != "superuser":
+            rights = {"role": request.param}
+        return UserFactory(company=company, username="person", **rights)
+
+    def test_has_all_fields(self, as_user: Any, person: User) -> None:
+        client = as_user(person)
+        row = client.get(f"{URL}/{person.pk}").json()
+        assert row == client.get("/api/v1/auth/me").json()
+        assert (row["email"], row["company"]["code"]) == (person.email, "acme")
+        some_fields = client.get(f"{URL}/{person.pk}?fields=email,is_active")
+        assert some_fields.json() == {"email": person.email, "is_active": True}
+
+    @pytest.mark.parametrize("method", ["put", "patch"])
+    def test_username_and_full_name_can_be_changed(
+        self, as_user: Any, person: User, method: str
+    ) -> None:
+        client, url = as_user(person), f"{URL}/{person.pk}"
+        row = client.get(url).json()
+        body = row | {"username": "new.name", "full_name": "New Name"}
+        for sent in ({"username": "new"}, {"full_name": "New"}, body):
+            assert getattr(client, method)(url, sent).status_code == 200
+        changed = client.get(url).json()
+        assert {name for name in row if row[name] != changed[name]} == {
+            *("username", "full_name", "updated_at"),
+        }
+        assert (changed["username"], changed["full_name"]) == ("new.name", "New Name")
+
+    @pytest.mark.parametrize("role", [Role.AGENT, Role.WORKER])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"role": "admin"},
+            {"email": "mine@example.org"},
+            {"is_active": False},
+            {"company": None},
+            {"password": "violet-anchor-42"},
+            {"company_id": "01980c1e-6a40-7c11-b1f4-2d9a8c7e5f03"},
+            {"is_superuser": True},
+        ],
+        ids=str,
+    )
+    def test_only_admins_change_other_fields(
+        self, as_user: Any, company: Company, role: Role, change: dict
+    ) -> None:
+        person = UserFactory(company=company, role=role)
+        before = User.objects.values().get(pk=person.pk)
+        as_user(person).patch(f"{URL}/{person.pk}", change)
+        after = User.objects.values().get(pk=person.pk)
+        assert before | {"updated_at": None} == after | {"updated_at": None}
+
+    @pytest.mark.parametrize("role", [Role.AGENT, Role.WORKER])
+    def test_only_admins_delete_and_change_roles(
+        self, as_user: Any, company: Company, role: Role
+    ) -> None:
+        person = UserFactory(company=company, role=role)
+        client, url = as_user(person), f"{URL}/{person.pk}"
+        responses = [
+            client.delete(url),
+            client.put(f"{url}/role", {"role": role}),
+            client.post(f"/api/v1/admin/users/{person.pk}/deactivate"),
+            client.post(f"/api/v1/admin/users/{person.pk}/activate"),
+            client.get(f"/api/v1/admin/users/{person.pk}"),
+        ]
+        assert [response.status_code for response in responses] == [403] * 5
+
+    def test_has_the_fields_of_a_colleague_in_lists(
+        self, as_user: Any, owner: User, settings: Any
+    ) -> None:
+        settings.SIGNUP = "open"
+        (item,) = as_user(owner).get(URL).json()["items"]
+        assert set(item) == COLLEAGUE_FIELDS
+
+    def test_other_rows_stay_as_they_were(
+        self, as_user: Any, owner: User, colleague: User, outsider: User, settings: Any
+    ) -> None:
+        client, body = as_user(owner), {"username": "x"}
+        assert client.patch(f"{URL}/{outsider.pk}", body).status_code == 404
+        for signup, status in (("open", 404), ("invite", 403)):
+            settings.SIGNUP = signup
+            assert client.patch(f"{URL}/{colleague.pk}", body).status_code == status
+        assert set(client.get(f"{URL}/{colleague.pk}").json()) == COLLEAGUE_FIELDS
+
+
 class TestCreate:
     BODY = {"email": "neo@example.org", "password": PASSWORD, "role": "worker", "full_name": "Neo"}
 
@@ -217,6 +305,16 @@ class TestUpdate:
     ) -> None:
         client, url = as_user(admin), f"{URL}/{owner.pk}"
         assert client.put(url, client.get(url).json()).status_code == 200
+
+    def test_old_emails_and_usernames_can_be_sent_back(
+        self, as_user: Any, admin: User, owner: User
+    ) -> None:
+        User.objects.filter(pk=owner.pk).update(email='"o"@localhost', username="old name")
+        client, url = as_user(admin), f"{URL}/{owner.pk}"
+        for editor in (client, as_user(owner)):
+            assert editor.put(url, client.get(url).json()).status_code == 200
+        response = client.patch(url, {"email": '"p"@localhost', "username": "new name"})
+        assert {error["field"] for error in response.json()["errors"]} == {"email", "username"}
 
     def test_a_user_cannot_move_to_another_company(
         self, as_user: Any, superuser: User, owner: User

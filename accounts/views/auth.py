@@ -19,6 +19,8 @@ from accounts.hashing_slot import hashing_slot
 from accounts.identifiers import normalize_identifier
 from accounts.models import Login, PasswordReset, User
 from accounts.serializers import (
+    EmailChangeConfirmSerializer,
+    EmailChangeSerializer,
     LoginRowSerializer,
     LoginSerializer,
     MessageSerializer,
@@ -129,6 +131,8 @@ class RefreshView(PublicAuthView):
 class LogoutView(APIView):
     """End the login of the access token."""
 
+    handlers_without_body = ("post",)
+
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         if login := get_current_login(request):
@@ -172,6 +176,34 @@ class ProfileView(SparseFieldsMixin, RetrieveUpdateAPIView):
 
     def put(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.partial_update(request, *args, **kwargs)
+
+
+class EmailChangeView(APIView):
+    """Mail a link to a new address, which becomes the account's email when the link is used.
+
+    The old address is notified. The response is the same for addresses that other accounts have.
+    """
+
+    max_body_bytes = SIGN_IN_MAX_BODY_BYTES
+
+    @extend_schema(request=EmailChangeSerializer, responses={202: MessageSerializer})
+    @idempotent
+    def post(self, request: Request) -> Response:
+        serializer = EmailChangeSerializer(data=request.data, context={"request": request})
+        user: Any = request.user
+        services.request_email_change(user, **validate(serializer), by=user)
+        message = "A link was mailed to the new address. The change takes effect when it is used."
+        return Response({"detail": message}, status=202)
+
+
+class EmailChangeConfirmView(PublicAuthView):
+    """Change the email with the code that was mailed to the new address; all logins continue."""
+
+    @extend_schema(request=EmailChangeConfirmSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        data = validate(EmailChangeConfirmSerializer(data=request.data))
+        services.confirm_email_change(secret=data["token"])
+        return Response(status=204)
 
 
 class PasswordChangeView(APIView):

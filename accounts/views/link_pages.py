@@ -13,7 +13,11 @@ from rest_framework.exceptions import ValidationError
 from accounts import services
 from accounts.forms import InvitationForm, NewPasswordForm
 from accounts.models import Invitation
-from accounts.serializers import PasswordResetConfirmSerializer, SignupSerializer
+from accounts.serializers import (
+    EmailChangeConfirmSerializer,
+    PasswordResetConfirmSerializer,
+    SignupSerializer,
+)
 from accounts.services.invitations import UNUSABLE_MESSAGE
 from accounts.views.validation import validate
 
@@ -54,6 +58,19 @@ class PasswordResetPageView(LinkPageView):
     def process(self, data: dict[str, Any]) -> None:
         body = {"token": self.kwargs["secret"], "new_password": data["new_password"]}
         services.reset_password(**validate(PasswordResetConfirmSerializer(data=body)))
+
+
+class EmailChangePageView(LinkPageView):
+    """A button instead of a change by GET, because mail scanners open the links in mails."""
+
+    form_class = forms.Form
+    title = "Confirm your new email address"
+    success_message = "Your email address was changed."
+
+    def process(self, data: dict[str, Any]) -> None:
+        body = {"token": self.kwargs["secret"]}
+        token = validate(EmailChangeConfirmSerializer(data=body))["token"]
+        services.confirm_email_change(secret=token)
 
 
 class InvitationPageView(LinkPageView):

@@ -19,6 +19,7 @@ from accounts.serializers import (
     InvitationSerializer,
     ManagedUserSerializer,
     PersonSerializer,
+    ProfileSerializer,
     RoleSerializer,
     UserSerializer,
 )
@@ -29,6 +30,11 @@ from accounts.viewsets import (
     CompanyOwnedViewSet,
     PartialUpdateMixin,
     ScopedViewSet,
+)
+
+UPDATE_DESCRIPTION = (
+    "An admin can change all fields of the company's users, and everybody their own `username` and "
+    "`full_name`."
 )
 
 
@@ -55,9 +61,14 @@ class CompanyViewSet(
 @extend_schema_view(
     list=extend_schema(responses=PersonSerializer(many=True)),
     retrieve=extend_schema(responses=PersonSerializer),
+    update=extend_schema(description=UPDATE_DESCRIPTION),
+    partial_update=extend_schema(description=UPDATE_DESCRIPTION),
 )
 class UserViewSet(CompanyOwnedViewSet):
-    """The users of the company. Only admins see more than names and roles."""
+    """The users of the company. Only admins see more of others than names and roles.
+
+    All rows of a list have the same fields; one's own row has all of them by its id.
+    """
 
     queryset = User.objects.select_related("company")
     permission_classes = (UserPermission,)
@@ -68,8 +79,9 @@ class UserViewSet(CompanyOwnedViewSet):
     def get_serializer_class(self) -> type[BaseSerializer]:
         user: Any = self.request.user
         is_manager = user.is_authenticated and (user.is_superuser or user.is_admin)
-        is_schema = getattr(self, "swagger_fake_view", False)
-        return ManagedUserSerializer if is_manager or is_schema else ColleagueSerializer
+        if is_manager or getattr(self, "swagger_fake_view", False):
+            return ManagedUserSerializer
+        return ProfileSerializer if self.kwargs.get("pk") == user.pk else ColleagueSerializer
 
     def perform_create(self, serializer: BaseSerializer) -> None:
         serializer.save()
@@ -93,6 +105,7 @@ class AdminUserViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedV
     queryset = User.objects.select_related("company")
     serializer_class = UserSerializer
     permission_classes = (AdminUserPermission,)
+    handlers_without_body = ("deactivate", "activate")
     filterset_class = UserFilter
     ordering_fields = UserViewSet.ordering_fields
     ordering = "-id"

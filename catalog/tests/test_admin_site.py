@@ -34,10 +34,18 @@ def test_the_list_filters_and_searches(operator: Client, product: Product, query
 
 
 def test_the_form_saves_a_product(operator: Client, product: Product) -> None:
-    form = {"name": "Table", "price": "5", "stock": "1", "company": str(product.company_id)}
+    form = {"name": "Table", "sku": "T-1", "price": "5", "stock": "1"}
     assert operator.post(f"{URL}{product.pk}/change/", form).status_code == 302
     product.refresh_from_db()
-    assert product.name == "Table"
+    assert (product.name, product.sku) == ("Table", "T-1")
+
+
+def test_only_a_product_of_release_1_0_may_have_no_sku(operator: Client, product: Product) -> None:
+    form = {"name": "Table", "sku": "", "price": "5", "stock": "1"}
+    for url in (f"{URL}add/", f"{URL}{product.pk}/change/"):
+        assert b"This field is required." in operator.post(url, form).content
+    Product.objects.filter(pk=product.pk).update(sku="")
+    assert operator.post(f"{URL}{product.pk}/change/", form).status_code == 302
 
 
 def test_a_deleted_product_is_kept_and_can_be_restored(operator: Client, product: Product) -> None:

@@ -23,6 +23,11 @@ def product(company: Company) -> Product:
     return ProductFactory(company=company, name="Desk", sku="D-1")
 
 
+def field_errors(response: Any) -> list[tuple[str, str]]:
+    assert response.status_code == 400, response.content
+    return [(error["field"], error["code"]) for error in response.json()["errors"]]
+
+
 def detail_url(product: Product) -> str:
     return f"{URL}/{product.pk}"
 
@@ -223,9 +228,28 @@ class TestWrite:
         assert client.delete(detail_url(product)).status_code == 204
         assert client.post(URL, BODY | {"sku": "D-1"}).status_code == 201
 
-    def test_many_products_may_have_no_sku(self, as_user: Any, admin: User) -> None:
-        for _ in range(2):
-            assert as_user(admin).post(URL, {"name": "x", "price": "1"}).status_code == 201
+    @pytest.mark.parametrize(
+        ("sku", "code"), [("absent", "required"), ("", "blank"), ("  ", "blank"), (None, "null")]
+    )
+    def test_a_product_needs_a_sku(
+        self, as_user: Any, admin: User, product: Product, sku: str | None, code: str
+    ) -> None:
+        client = as_user(admin)
+        body = BODY | {"sku": sku} if sku != "absent" else {"name": "Lamp", "price": "1"}
+        assert field_errors(client.post(URL, body)) == [("sku", code)]
+        if sku != "absent":
+            assert field_errors(client.put(detail_url(product), {"sku": sku})) == [("sku", code)]
+
+    def test_a_product_of_release_1_0_without_a_sku_can_still_be_changed(
+        self, as_user: Any, admin: User
+    ) -> None:
+        products = [ProductFactory(company=admin.company, sku="") for _ in range(2)]
+        client, url = as_user(admin), detail_url(products[0])
+        assert client.patch(url, {"stock": 7}).status_code == 200
+        row = client.get(url).json()
+        assert client.put(url, row | {"stock": 8}).status_code == 200
+        assert client.put(url, {"sku": "A-1"}).json()["sku"] == "A-1"
+        assert field_errors(client.put(url, {"sku": ""})) == [("sku", "blank")]
 
     @pytest.mark.parametrize("method", ["put", "patch"])
     def test_put_and_patch_change_a_product(
@@ -312,7 +336,8 @@ class TestEtags:
     def test_a_matching_if_none_match_returns_304(self, api: APIClient, product: Product) -> None:
         for url in (URL, detail_url(product)):
             etag = api.get(url)["ETag"]
-            for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+            gzip = f'{etag[:-1]}-gzip"'
+            for known in (etag, f"W/{etag}", gzip, f"W/{gzip}", f'"x", {etag}', "*"):
                 response = api.get(url, headers={"if-none-match": known})
                 assert (response.status_code, response.content) == (304, b"")
                 assert response["ETag"] == etag
@@ -341,6 +366,18 @@ class TestEtags:
         assert (
             write(detail_url(product), {"stock": 2}, headers={"if-match": etag}).status_code < 300
         )
+
+    @pytest.mark.parametrize("suffix", ["-gzip", "-zstd", "-br", ";gzip"])
+    def test_if_match_accepts_the_tag_of_a_compressed_response(
+        self, as_user: Any, admin: User, product: Product, suffix: str
+    ) -> None:
+        client, url = as_user(admin), detail_url(product)
+        etag = client.get(url)["ETag"]
+        headers = {"if-match": f'{etag[:-1]}{suffix}"'}
+        assert client.patch(url, {"stock": 1}, headers=headers).status_code == 200
+        assert client.patch(url, {"stock": 2}, headers=headers).status_code == 412
+        headers = {"if-match": f"W/{client.get(url)['ETag']}"}
+        assert client.patch(url, {"stock": 2}, headers=headers).status_code == 200
 
     def test_if_match_accepts_an_asterisk(
         self, as_user: Any, admin: User, product: Product

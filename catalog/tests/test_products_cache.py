@@ -13,7 +13,8 @@ from django.db import connection
 from django_redis.pool import ConnectionFactory
 from rest_framework.test import APIClient
 
-from accounts.models import Company, User
+from accounts.models import Company, Role, User
+from accounts.tests.factories import UserFactory
 from catalog.models import Product
 from catalog.tests.factories import ProductFactory
 from common.caching import store
@@ -56,6 +57,18 @@ def test_the_second_read_is_a_hit_without_queries(
 def test_both_prefixes_share_a_cached_answer(api: APIClient, product: Product) -> None:
     api.get(URL)
     assert cache_status(api.get("/api/products/")) == "hit"
+
+
+def test_an_id_in_capitals_has_the_same_cached_answer(
+    api: APIClient, product: Product, as_user: Any
+) -> None:
+    capitals = f"{URL}/{str(product.pk).upper()}"
+    assert cache_status(api.get(detail_url(product))) == "miss"
+    assert cache_status(api.get(capitals)) == "hit"
+    admin = UserFactory(company=product.company, role=Role.ADMIN)
+    assert as_user(admin).patch(capitals, {"name": "Lamp"}).status_code == 200
+    for url in (capitals, detail_url(product)):
+        assert api.get(url).json()["name"] == "Lamp"
 
 
 def test_hits_have_the_headers_of_all_answers(

@@ -56,7 +56,7 @@ def test_the_api_records_each_write(
     as_user: Callable[[User], Any], admin: User, logs: list[Line]
 ) -> None:
     client = as_user(admin)
-    pk = client.post(URL, {"name": "Lamp", "price": "1"}).json()["id"]
+    pk = client.post(URL, {"name": "Lamp", "price": "1", "sku": "L-1"}).json()["id"]
     client.patch(f"{URL}/{pk}", {"price": "2"})
     client.delete(f"{URL}/{pk}")
     product = Product.objects.get(pk=pk)

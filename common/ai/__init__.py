@@ -33,7 +33,7 @@ def summarizer() -> Summarizer:
 
         model = settings.OPENAI["model"]
         if find_price(model, settings.OPENAI["prices"]) is None:
-            log.warning("model_without_price", model=model, hint="Set OPENAI_PRICES.", cost_usd=0)
+            log.warning("model_without_price", model=model, hint="Set OPENAI_PRICES.")
         return OpenAISummarizer(**settings.OPENAI)
     from common.ai.extractive.summarizer import EmbeddedSummarizer
 

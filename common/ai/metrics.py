@@ -21,7 +21,7 @@ TOKENS = counter(
     "model",
     "type",
 )
-COST = counter("ai_cost_usd_total", "Cost of the tokens in USD.", "model")
+COST = counter("ai_cost_usd_total", "Cost of the tokens in USD, of models with a price.", "model")
 
 
 def record_request(call: CallRecord) -> None:
@@ -38,8 +38,8 @@ def record_request(call: CallRecord) -> None:
     )
 
 
-def record_usage(model: str, cost_usd: Decimal, **tokens: int) -> None:
+def record_usage(model: str, cost_usd: Decimal | None, **tokens: int) -> None:
     """Count tokens and cost that become known after the request has ended."""
     for kind, count in tokens.items():
         TOKENS.labels(model, kind).inc(count)
-    COST.labels(model).inc(float(cost_usd))
+    COST.labels(model).inc(float(cost_usd or 0))

@@ -5,7 +5,8 @@ A summariser takes a `SummaryRequest` and returns a `SummaryResult` or raises on
 to clients: they never contain a key, an address or any of the text.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -14,6 +15,7 @@ CallOutcome = Literal["ok", "rate_limited", "error", "timeout", "invalid", "lost
 Progress = Callable[[int, int], None]
 
 TOKENS_PER_PRICE = 1_000_000
+_snapshot_date = re.compile(r"-\d{4}-\d{2}-\d{2}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class SummaryRequest:
 class SummaryResult:
     """A summary, the model's name, and what all `calls` for it used together.
 
-    Calls whose usage is unknown (`CallRecord.is_estimate`) add nothing to tokens and cost.
+    Calls whose usage is unknown (`CallRecord.is_estimate`) add nothing to tokens and cost. The
+    cost is `None` for a model without a price.
     `omitted` describes what was left out; it is "" if nothing was.
     """
 
@@ -45,7 +48,7 @@ class SummaryResult:
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Decimal | None = Decimal(0)
     calls: int = 0
     omitted: str = ""
 
@@ -78,11 +81,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """An upper bound of the tokens and the cost of a request, known before it is sent."""
+    """An upper bound of the tokens and the cost of a request, known before it is sent.
+
+    The cost is `None` for a model without a price.
+    """
 
     prompt_tokens: int
     completion_tokens: int
-    cost_usd: Decimal
+    cost_usd: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class CallRecord:
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Decimal | None = Decimal(0)
     is_estimate: bool = False
     duration_ms: int = 0
     error: str = ""
@@ -188,21 +194,26 @@ class Price:
 
 
 def find_price(model: str, prices: Mapping[str, Price]) -> Price | None:
-    """Return the price under the longest name that `model` begins with."""
-    name = max((key for key in prices if model.startswith(key)), key=len, default=None)
-    return None if name is None else prices[name]
+    """Return the price of exactly this model, or of the model that it is a dated snapshot of."""
+    return prices.get(model) or prices.get(_snapshot_date.sub("", model))
 
 
-def compute_cost(usage: Usage, model: str, prices: Mapping[str, Price]) -> Decimal:
-    """Return the cost of `usage` in USD; 0 for a model without a price.
+def compute_cost(usage: Usage, model: str, prices: Mapping[str, Price]) -> Decimal | None:
+    """Return the cost of `usage` in USD, `None` for a model without a price.
 
     Reasoning tokens are part of the completion already.
     """
     price = find_price(model, prices)
     if price is None:
-        return Decimal(0)
+        return None
     uncached = usage.prompt - usage.cached
     total = (
         uncached * price.prompt + usage.cached * price.cached + usage.completion * price.completion
     )
     return total / TOKENS_PER_PRICE
+
+
+def add_costs(costs: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum, `None` if a cost is unknown."""
+    known = list(costs)
+    return None if None in known else sum(filter(None, known), start=Decimal(0))

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from common.api.text import shorten
 from common.api.validation import collect_errors
+from common.normalization import get_spellings
 
 
 class StrictOrderingFilter(OrderingFilter):
@@ -46,17 +47,21 @@ class StrictOrderingFilter(OrderingFilter):
         return [f"{sign}{term.removeprefix('-')}" for term in terms]
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        schema = {"type": "string", "enum": list(self.directions)}
-        description = "The direction of all fields in `ordering`, or else of `created_at`."
+        fields = [
+            f"{sign}{name}" for name in getattr(view, "ordering_fields", ()) for sign in ("", "-")
+        ]
         return [
-            *super().get_schema_operation_parameters(view),
-            {
-                "name": self.direction_param,
-                "in": "query",
-                "required": False,
-                "description": description,
-                "schema": schema,
-            },
+            _describe_choice(
+                self.ordering_param,
+                "The field to order by; `-` before it reverses the order. "
+                "`sort_by` is another name for it.",
+                fields,
+            ),
+            _describe_choice(
+                self.direction_param,
+                "The direction of all fields in `ordering`, or else of `created_at`.",
+                list(self.directions),
+            ),
         ]
 
     def _get_direction(self, request: Request) -> str:
@@ -75,6 +80,16 @@ class StrictOrderingFilter(OrderingFilter):
             message = f"Cannot order by {shown!r}. Allowed: {', '.join(valid)}."
             raise ValidationError({self.ordering_param: [message]})
         return [*fields, "-id"]
+
+
+def _describe_choice(name: str, description: str, choices: list[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "enum": choices},
+    }
 
 
 def order_nulls_last(queryset: QuerySet, ordering: Iterable[str]) -> Iterator[str | OrderBy]:
@@ -115,8 +130,16 @@ class FilterSet(django_filters.FilterSet):
     request.
     """
 
-    created_after = UTCDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = UTCDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    created_after = UTCDateTimeFilter(
+        field_name="created_at",
+        lookup_expr="gte",
+        label="Created at or after this time. `from` is another name for it.",
+    )
+    created_before = UTCDateTimeFilter(
+        field_name="created_at",
+        lookup_expr="lt",
+        label="Created before this time. `to` is another name for it.",
+    )
 
     base_filters: dict[str, django_filters.Filter]
     _form_classes: ClassVar[dict[tuple[Any, ...], type[Form]]] = {}
@@ -146,6 +169,17 @@ class BooleanFilter(django_filters.TypedChoiceFilter):
         )
 
 
+def contains(text: str, *fields: str) -> Q:
+    """Return the condition that one of the fields contains the text, in any case and spelling."""
+    return match_any("icontains", text, *fields)
+
+
+def match_any(lookup: str, text: str, *fields: str) -> Q:
+    """Return the condition that a spelling of the text matches one of the fields."""
+    conditions = (Q((f"{f}__{lookup}", t)) for f in fields for t in get_spellings(text))
+    return reduce(or_, conditions)
+
+
 class SearchFilter(django_filters.CharFilter):
     """Matches rows that contain the text in one of `fields`, case-insensitively."""
 
@@ -154,9 +188,14 @@ class SearchFilter(django_filters.CharFilter):
         self.fields = fields
 
     def filter(self, qs: QuerySet, value: str) -> QuerySet:
-        if not value:
-            return qs
-        return qs.filter(reduce(or_, (Q(**{f"{name}__icontains": value}) for name in self.fields)))
+        return qs.filter(contains(value, *self.fields)) if value else qs
+
+
+class NameFilter(django_filters.CharFilter):
+    """Matches rows whose `field_name` is the text, case-insensitively."""
+
+    def filter(self, qs: QuerySet, value: str) -> QuerySet:
+        return qs.filter(match_any("iexact", value, str(self.field_name))) if value else qs
 
 
 class CreatedFilter(FilterSet):

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -7,12 +8,28 @@ from rest_framework.request import Request
 from common.api.exceptions import RequestTooLarge
 from common.api.request_body import DEFAULT_MAX_BODY_BYTES, parse_content_length
 
+# `application/problem+json`, `text/json` and the media types of vendors.
+JSON_TYPE = re.compile(r"\s*(application|text)/([\w.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
+
 
 class ContentNegotiation(DefaultContentNegotiation):
-    """Also refuses a body that is larger than its parser's or view's `max_body_bytes`.
+    """Also accepts other names of JSON, and limits the size of bodies.
 
-    DRF selects the parser before it reads the body, whichever code asks for the body first.
+    A body may not be larger than its parser's or view's `max_body_bytes`. DRF selects the parser
+    before it reads the body, whichever code asks for the body first.
     """
+
+    def get_accept_list(self, request: Request) -> list[str]:
+        """Return the accepted media types, with `application/json` if one is another name of it.
+
+        An empty header accepts everything.
+        """
+        accepted = [media_type for media_type in super().get_accept_list(request) if media_type]
+        if not accepted:
+            return ["*/*"]
+        if any(JSON_TYPE.fullmatch(media_type) for media_type in accepted):
+            accepted.append("application/json")
+        return accepted
 
     def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
         parser: BaseParser | None = super().select_parser(request, parsers)

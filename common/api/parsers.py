@@ -2,6 +2,7 @@
 
 import json
 from array import array
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -29,6 +30,8 @@ class JSONParser(parsers.JSONParser):
         self, stream: Any, media_type: str | None = None, parser_context: Mapping | None = None
     ) -> Any:
         body = stream.read()
+        if is_utf16(body):
+            raise ParseError("The body is JSON in UTF-16 or UTF-32. Send it in UTF-8.")
         if is_nested_too_deeply(body):
             raise ParseError(f"The JSON is nested deeper than {MAX_NESTING_DEPTH} levels.")
         try:
@@ -43,6 +46,14 @@ class JSONParser(parsers.JSONParser):
             raise ParseError(message) from None
         except ValueError as error:
             raise ParseError(f"The body is not valid JSON: {error}.") from None
+
+
+def is_utf16(body: bytes) -> bool:
+    """Return whether a body begins like JSON in UTF-16 or UTF-32.
+
+    Without a byte order mark, the first character is an ASCII one, which has null bytes there.
+    """
+    return body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in body[:2]
 
 
 def is_nested_too_deeply(body: bytes) -> bool:

@@ -4,6 +4,8 @@ A view describes itself by its serializers, docstrings and `extend_schema`. The 
 headers and examples are derived from those, from its permissions and from the HTTP method.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from http import HTTPStatus
@@ -13,15 +15,22 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
-from drf_spectacular.plumbing import get_doc, get_lib_doc_excludes
+from drf_spectacular.plumbing import force_instance, get_doc, get_lib_doc_excludes
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.fields import DecimalField, FileField
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.serializers import Serializer as BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
 from common.api import sparse_fields
+from common.api.idempotency import MAX_KEY_CHARS
+from common.api.nulls import accepts_null
 from common.api.schema_components import HEADERS, PROBLEM_TYPES, build_components, build_references
+from common.api.schema_decimals import describe_decimal
+from common.api.schema_descriptions import describe_schemas
 from common.api.schema_examples import SchemaExamples
-from common.api.serializers import ModelSerializer, Serializer
+from common.api.schema_operation_ids import build_operation_id
+from common.api.serializers import ModelSerializer, Serializer, StrictMixin
 from common.api.sparse_fields import SparseFieldsMixin
 
 ACTION_SUMMARIES = {
@@ -32,10 +41,21 @@ ACTION_SUMMARIES = {
     "partial_update": "Change {singular}, as PUT does",
     "destroy": "Delete {singular}",
 }
+REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+JSON, MULTIPART = "application/json", "multipart/form-data"
 HEADER_PARAMETERS = {
     "Idempotency-Key": "A unique name for this request: repeating it creates nothing twice.",
     "If-Match": "The `ETag` you have read: 412 if the row has changed since.",
     "If-None-Match": "The `ETag` you have: 304 without a body if nothing has changed.",
+}
+HEADER_SCHEMAS = {
+    # Printable ASCII; HTTP removes spaces at the ends.
+    "Idempotency-Key": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_KEY_CHARS,
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    }
 }
 
 
@@ -43,7 +63,8 @@ class AutoSchema(BaseAutoSchema):
     """Describes an operation with its errors, headers and summary.
 
     A view declares what cannot be derived by two attributes: `problem_statuses`, its additional
-    error statuses, and `supports_if_match`.
+    error statuses, and `supports_if_match`. A serializer names in `optional_in_responses` the
+    fields that a response may lack.
     """
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
@@ -64,7 +85,18 @@ class AutoSchema(BaseAutoSchema):
             responses.setdefault(str(problem_status), reference)
         if self.method == "PUT" and getattr(self.view, "action", "") in ("update", ""):
             operation["x-partial"] = True
+        for parameter in operation.get("parameters", ()):
+            if not parameter.get("description"):
+                parameter["description"] = self._describe_parameter(parameter)
         return operation
+
+    def get_operation_id(self) -> str:
+        action = getattr(self.view, "action", "")
+        actions = getattr(self.view, "action_map", None) or {}
+        methods = [method for method, name in actions.items() if name == action]
+        return build_operation_id(
+            self._tokenize_path(), action=action, method=self.method, methods=methods
+        )
 
     def get_summary(self) -> str:
         """Return the handler's first docstring sentence, else its action and model."""
@@ -81,6 +113,10 @@ class AutoSchema(BaseAutoSchema):
     def get_tags(self) -> list[str]:
         return [self._tokenize_path()[0]]
 
+    def map_parsers(self) -> list[str]:
+        """Describe one media type, since several of one body break generated clients."""
+        return [MULTIPART if self._accepts_file() else JSON]
+
     def get_override_parameters(self) -> list[Any]:
         parameters = [*super().get_override_parameters(), *self._header_parameters()]
         if self.method == "GET" and isinstance(self.view, SparseFieldsMixin):
@@ -90,6 +126,34 @@ class AutoSchema(BaseAutoSchema):
 
     def get_extensions(self) -> dict[str, Any]:
         return {"x-app": type(self.view).__module__.partition(".")[0]}
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        """Require what a response always has, and forbid what a request may not have."""
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        serializer = force_instance(serializer)
+        if direction == "response":
+            optional = getattr(serializer, "optional_in_responses", ())
+            schema["required"] = [name for name in schema["properties"] if name not in optional]
+        elif isinstance(serializer, StrictMixin):
+            schema["additionalProperties"] = False
+            if has_file_field(serializer):
+                # A form has no null.
+                for field in schema["properties"].values():
+                    field.pop("nullable", None)
+        return schema
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> dict[str, Any] | None:
+        """Mark the fields of a body that accept `null` without being nullable."""
+        schema: Any = super()._map_serializer_field(field, direction, bypass_extensions)
+        if isinstance(field, DecimalField):
+            return describe_decimal(field, schema, is_request=direction == "request")
+        if direction == "request" and accepts_null(field, is_new_row=self.method == "POST"):
+            schema["nullable"] = True
+            if "enum" in schema:
+                schema["enum"] = [*schema["enum"], None]
+        return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """Negate the pattern of a validator with `inverse_match`."""
@@ -105,6 +169,19 @@ class AutoSchema(BaseAutoSchema):
     def _handler(self) -> Any:
         action = getattr(self.view, "action", None) or self.method.lower()
         return getattr(self.view, action, None)
+
+    def _describe_parameter(self, parameter: dict[str, Any]) -> str:
+        """Return the label of a filter, or whose id a path names."""
+        if parameter["in"] == "query":
+            filters = getattr(getattr(self.view, "filterset_class", None), "base_filters", {})
+            return str(getattr(filters.get(parameter["name"]), "label", None) or "")
+        queryset = getattr(self.view, "queryset", None)
+        row = "row" if queryset is None else queryset.model._meta.verbose_name
+        return f"The id of the {row}."
+
+    def _accepts_file(self) -> bool:
+        serializer = force_instance(self.get_request_serializer())
+        return isinstance(serializer, BaseSerializer) and has_file_field(serializer)
 
     def _is_idempotent(self) -> bool:
         """Return whether the handler, or one that it overrides, is `idempotent`."""
@@ -129,7 +206,10 @@ class AutoSchema(BaseAutoSchema):
         }
         for name, description in HEADER_PARAMETERS.items():
             if is_supported[name]:
-                yield OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description)
+                schema = HEADER_SCHEMAS.get(name, {"type": "string"})
+                yield OpenApiParameter(
+                    name, schema, OpenApiParameter.HEADER, description=description
+                )
 
     def _response_headers(self) -> Iterator[str]:
         yield "X-Request-ID"
@@ -169,6 +249,11 @@ class AutoSchema(BaseAutoSchema):
         return any(getattr(p, "can_deny_reads", False) for p in permissions)
 
 
+def has_file_field(serializer: Any) -> bool:
+    """Return whether a request may send a file."""
+    return any(isinstance(f, FileField) and not f.read_only for f in serializer.fields.values())
+
+
 def _first_sentence(docstring: str) -> str:
     paragraph = docstring.partition("\n\n")[0].replace("\n", " ")
     return paragraph.partition(". ")[0].rstrip(".")
@@ -202,15 +287,25 @@ def postprocess_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     components = result["components"]
     for section, entries in build_components().items():
         components.setdefault(section, {}).update(entries)
+    describe_schemas(components["schemas"])
     examples = SchemaExamples(components["schemas"])
     operations = [o for path in result["paths"].values() for o in path.values()]
     for operation in operations:
         if operation.pop("x-partial", False):
             _make_fields_optional(operation, components["schemas"])
         examples.add_to_operation(operation)
+    remove_unused_schemas(result)
     result["tags"] = _tags(operations)
     result["x-tagGroups"] = _tag_groups(operations, [tag["name"] for tag in result["tags"]])
     return result
+
+
+def remove_unused_schemas(result: dict[str, Any]) -> None:
+    """Remove the components that nothing refers to, such as bodies of read-only fields."""
+    schemas = result["components"]["schemas"]
+    while unused := schemas.keys() - set(REFERENCE.findall(json.dumps(result, default=str))):
+        for name in unused:
+            del schemas[name]
 
 
 def _make_fields_optional(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Examples for the OpenAPI schema, generated from field names, types and formats.
 
 An app adds examples of its own fields with a dict `schema_examples` on its `AppConfig`. A key is
-the name of a field, or `Component.field` for the schemas with `Component` in their name.
+the name of a field, or `Component.field` for the schemas with `Component` in their name. Fields
+with the example `LEFT_OUT` are left out of requests, such as other names of a field.
 """
 
 from collections import ChainMap
@@ -11,6 +12,7 @@ from typing import Any
 
 from django.apps import apps
 
+LEFT_OUT = object()
 UUID_EXAMPLE = "01980c1e-6a40-7c11-b1f4-2d9a8c7e5f03"
 FORMAT_EXAMPLES = {
     "uuid": UUID_EXAMPLE,
@@ -30,6 +32,7 @@ FIELD_EXAMPLES: dict[str, Any] = {
     "description": "A pump for cooling circuits of up to 40 kW.",
     "language": "English",
     "error": "",
+    "role": "agent",
     "url": "https://example.com/hook",
     "total_pages": 1,
     "total": 1,
@@ -72,9 +75,13 @@ class SchemaExamples:
         for key in ("example", "default"):
             if schema.get(key) not in (None, ""):
                 return deepcopy(schema[key])
+        example = self._field_example(name, component)
         if "enum" in schema:
             allowed = [value for value in schema["enum"] if value not in ("", None)]
-            return "completed" if "completed" in allowed else allowed[0]
+            preferred = [value for value in (example, "completed") if value in allowed]
+            return [*preferred, *allowed][0]
+        if isinstance(example, list | dict):
+            return deepcopy(example)
         match schema.get("type"):
             case "object":
                 return self._generate_object(schema, component, is_request)
@@ -85,7 +92,8 @@ class SchemaExamples:
     def _add_example(self, body: dict[str, Any], *, is_request: bool) -> None:
         for media_type, content in body.get("content", {}).items():
             has_example = "example" in content or "examples" in content
-            if "json" in media_type and "schema" in content and not has_example:
+            is_described = "json" in media_type or "form" in media_type
+            if is_described and "schema" in content and not has_example:
                 content["example"] = self.generate(content["schema"], is_request=is_request)
 
     def _generate_object(
@@ -94,8 +102,11 @@ class SchemaExamples:
         return {
             name: self.generate(field, name, component, is_request=is_request)
             for name, field in schema.get("properties", {}).items()
-            if not (is_request and field.get("readOnly"))
+            if not (is_request and self._is_left_out(field, name, component))
         }
+
+    def _is_left_out(self, field: dict[str, Any], name: str, component: str) -> bool:
+        return field.get("readOnly", False) or self._field_example(name, component) is LEFT_OUT
 
     def _generate_scalar(self, schema: dict[str, Any], name: str, component: str) -> Any:
         type_name = schema.get("type", "string")

@@ -1,39 +1,41 @@
-from collections.abc import Mapping
-from heapq import nsmallest
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
-from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-# A body can have a million unknown fields; the error names only the first of them.
-MAX_UNKNOWN_FIELDS_NAMED = 20
-# The browsable API's forms send these fields.
-FORM_FIELDS = {"csrfmiddlewaretoken"}
+from common.api.json_types import find_type_errors
+from common.api.nulls import replace_nulls
+from common.api.read_only_fields import find_read_only_errors
+from common.api.unknown_fields import find_unknown_errors
 
 
 class StrictMixin:
-    """Rejects unknown fields, together with all other validation errors."""
+    """Rejects what would be dropped, and takes `null` as an empty value where that is possible.
+
+    Unknown fields, and read-only fields with another value than the row's, are reported together
+    with all other validation errors.
+
+    volatile_fields: the read-only fields that the server changes by itself, besides times. In a row
+    that is sent back with its `id` they may be outdated.
+    """
+
+    volatile_fields: ClassVar[Collection[str]] = ()
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = self._unknown_field_errors(data)
+        if not isinstance(data, Mapping):
+            return super().to_internal_value(data)  # type: ignore[misc]
+        fields = self.fields  # type: ignore[attr-defined]
+        type_errors = find_type_errors(fields, data)
+        errors = find_unknown_errors(data, fields) | find_read_only_errors(self, data)
         try:
-            value = super().to_internal_value(data)  # type: ignore[misc]
+            value = super().to_internal_value(replace_nulls(self, data))  # type: ignore[misc]
         except serializers.ValidationError as error:
             details: Any = error.detail
-            raise serializers.ValidationError({**details, **unknown}) from None
-        if unknown:
-            raise serializers.ValidationError(unknown)
+            raise serializers.ValidationError({**type_errors, **details, **errors}) from None
+        if type_errors or errors:
+            raise serializers.ValidationError({**type_errors, **errors})
         return value
-
-    def _unknown_field_errors(self, data: Any) -> dict[str, list[serializers.ErrorDetail]]:
-        if not isinstance(data, Mapping):
-            return {}
-        names = set(data) - set(self.fields)  # type: ignore[attr-defined]
-        if isinstance(data, QueryDict):
-            names -= FORM_FIELDS
-        error = serializers.ErrorDetail("Unknown field.", code="unknown_field")
-        return {name: [error] for name in nsmallest(MAX_UNKNOWN_FIELDS_NAMED, names)}
 
 
 class AliasMixin:
@@ -66,7 +68,7 @@ class AliasMixin:
         return {
             name: [error]
             for name, alias in self.aliases.items()
-            if all(fields[field].get_value(data) is empty for field in (name, alias))
+            if all(fields[field].get_value(data) in (empty, None) for field in (name, alias))
         }
 
 

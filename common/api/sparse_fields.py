@@ -12,7 +12,10 @@ from common.api.text import find_nearest, shorten
 from common.api.views import APIView
 
 PARAMETER = "fields"
-DESCRIPTION = "Only these fields of each row, separated by commas. Default: all that are described."
+DESCRIPTION = (
+    "Only these fields of each row, separated by commas. The response then lacks the others, also "
+    "those that the schema requires. Default: all that are described."
+)
 # A query can have thousands of unknown names.
 MAX_NAMES_REPORTED = 5
 MIN_SIMILARITY = 60

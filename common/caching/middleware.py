@@ -191,7 +191,7 @@ _parse_short_query = lru_cache(maxsize=4096)(_parse_query)
 def apply_if_none_match(request: HttpRequest, response: HttpResponse) -> None:
     """Turn the response into an empty 304 if the client already has these bytes."""
     header = request.META.get("HTTP_IF_NONE_MATCH")
-    if header and matches(header, response["ETag"], weak=True):
+    if header and matches(header, response["ETag"]):
         response.status_code = 304
         response.content = b""
         del response["Content-Type"]

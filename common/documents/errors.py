@@ -8,7 +8,7 @@ class DocumentRefused(Exception):
 
     `message` is a sentence for the sender. `code` is one of empty, too_large, unsupported,
     encrypted, broken, unpacked_too_large, too_many_members, too_many_pages, too_long,
-    too_expensive, no_text.
+    too_expensive, no_text, unreadable.
     """
 
     def __init__(self, message: str, code: str) -> None:
@@ -35,6 +35,13 @@ def damaged_error(type_name: str) -> DocumentRefused:
 
 def no_text_error(hint: str = "") -> DocumentRefused:
     return DocumentRefused(f"The file contains no text{hint and f': {hint}'}.", "no_text")
+
+
+def unreadable_error() -> DocumentRefused:
+    return DocumentRefused(
+        "The text cannot be read: the fonts of the PDF do not say which characters they show.",
+        "unreadable",
+    )
 
 
 def too_long_error(limits: DocumentLimits) -> DocumentRefused:

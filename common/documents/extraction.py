@@ -34,8 +34,15 @@ from common.documents.types import DocumentLimits, DocumentType, ExtractedText
 EXIT_OUT_OF_MEMORY, EXIT_OUTPUT_TOO_LARGE = 3, 4
 WALL_SECONDS_PER_CPU_SECOND = 2
 
-_LIMIT_STATUSES = {EXIT_OUT_OF_MEMORY, -signal.SIGXCPU, -signal.SIGALRM, -signal.SIGKILL}
-_CRASH_STATUSES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE}
+# PDFium aborts when it gets no memory, and traps where it detects an error of its own.
+_LIMIT_STATUSES = {
+    EXIT_OUT_OF_MEMORY,
+    -signal.SIGXCPU,
+    -signal.SIGALRM,
+    -signal.SIGKILL,
+    -signal.SIGABRT,
+}
+_CRASH_STATUSES = {-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGTRAP, -signal.SIGILL, -signal.SIGFPE}
 
 
 def extract(source: bytes | Path, document_type: DocumentType) -> ExtractedText:

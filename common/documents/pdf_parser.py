@@ -1,95 +1,117 @@
 """Parse the text of a PDF. Runs only in `parser_process`."""
 
-from itertools import pairwise
-from typing import IO
+from itertools import chain
+from typing import IO, NamedTuple
 
-from pypdf import PageObject, PdfReader, overwrite_configuration
-from pypdf.errors import DependencyError, LimitReachedError
+import pypdfium2
+import pypdfium2.raw as pdfium
 
 from common.documents import plain_text
 from common.documents.errors import (
     DocumentRefused,
+    damaged_error,
     no_text_error,
-    too_expensive_error,
     too_long_error,
+    unreadable_error,
 )
+from common.documents.line_joining import is_continued, join_lines
+from common.documents.page_layout import read_paragraphs
+from common.documents.pdf_pages import PageContent, read_page
+from common.documents.readability import is_readable
+from common.documents.running_heads import remove_running_heads
 from common.documents.types import DocumentLimits, ExtractedText
 
 
+class _Pages(NamedTuple):
+    readable: list[PageContent]
+    damaged: int
+    unreadable: int
+
+    @property
+    def pictures(self) -> int:
+        return sum(page.is_picture for page in self.readable)
+
+    @property
+    def total(self) -> int:
+        return len(self.readable) + self.damaged + self.unreadable
+
+
 def parse_pdf(stream: IO[bytes], limits: DocumentLimits) -> ExtractedText:
-    """Return the text of all pages. Damaged ones are left out and `omitted`."""
-    overwrite_configuration(
-        page_tree_maximum_entries=4 * limits.max_pages,
-        zlib_maximum_output_length=limits.max_unpacked_bytes,
-        jbig2dec_binary=None,
-    )
+    """Return the text of all pages. Those that cannot be read are left out and `omitted`."""
+    with _open(stream.read()) as document:
+        if len(document) > limits.max_pages:
+            raise DocumentRefused(
+                f"The PDF has more than {limits.max_pages:,} pages.", "too_many_pages"
+            )
+        pages = _read_pages(document, limits)
+    text = _join_pages(pages.readable)
+    if not text:
+        raise _explain_missing_text(pages)
+    return ExtractedText(text, _describe_omitted(pages))
+
+
+def _open(data: bytes) -> pypdfium2.PdfDocument:
+    """Open a PDF, also one that is encrypted with the empty password.
+
+    Most encrypted files have it; their other password only restricts printing and changes.
+    """
     try:
-        return _join_pages(_read_pages(PdfReader(stream), limits))
-    except LimitReachedError:
-        raise too_expensive_error() from None
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in {pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY}:
+            raise DocumentRefused(
+                "The PDF is encrypted. Save it without a password.", "encrypted"
+            ) from None
+        raise damaged_error("PDF") from None
+    document.init_forms()
+    return document
 
 
-def _read_pages(reader: PdfReader, limits: DocumentLimits) -> list[str | None]:
-    """Return the text of each page, None for a damaged one."""
-    _decrypt(reader)
-    _check_page_count(reader, limits)
-    texts, chars_left = [], limits.max_characters
-    for page in reader.pages:
-        text = _extract_page(page)
-        chars_left -= len(text or "")
+def _read_pages(document: pypdfium2.PdfDocument, limits: DocumentLimits) -> _Pages:
+    readable, damaged, unreadable, chars_left = [], 0, 0, limits.max_characters
+    for number in range(len(document)):
+        try:
+            page = read_page(document, number)
+        except pypdfium2.PdfiumError:
+            damaged += 1
+            continue
+        text = " ".join(chain((each.text for each in page.fragments), page.turned))
+        chars_left -= len(text)
         if chars_left < 0:
             raise too_long_error(limits)
-        texts.append(text)
-    return texts
+        if page.is_incomplete or not is_readable(text, page.guessed_ratio):
+            unreadable += 1
+        else:
+            readable.append(page)
+    return _Pages(readable, damaged, unreadable)
 
 
-def _decrypt(reader: PdfReader) -> None:
-    """Decrypt with the empty password, which most encrypted files have.
-
-    Their other password only restricts printing and changes.
-    """
-    try:
-        locked = reader.is_encrypted and not reader.decrypt("")
-    except (DependencyError, NotImplementedError):
-        locked = True
-    if locked:
-        raise DocumentRefused("The PDF is encrypted. Save it without a password.", "encrypted")
-
-
-def _check_page_count(reader: PdfReader, limits: DocumentLimits) -> None:
-    """Refuse too many pages.
-
-    The declared count is checked first, because counting 10,000 pages takes a second.
-    """
-    declared = reader.root_object["/Pages"].get("/Count")  # type: ignore[attr-defined]
-    exceeds = isinstance(declared, int) and declared > limits.max_pages
-    if exceeds or len(reader.pages) > limits.max_pages:
-        raise DocumentRefused(
-            f"The PDF has more than {limits.max_pages:,} pages.", "too_many_pages"
-        )
+def _join_pages(pages: list[PageContent]) -> str:
+    texts: list[str] = []
+    all_fragments = remove_running_heads(pages)
+    for page, fragments in zip(pages, all_fragments, strict=True):
+        text = "\n".join([*read_paragraphs(fragments), *page.turned]).strip()
+        if texts and text and is_continued(texts[-1], text):
+            texts[-1] = join_lines(texts[-1], text)
+        elif text:
+            texts.append(text)
+    return plain_text.normalize("\n".join(texts))
 
 
-def _extract_page(page: PageObject) -> str | None:
-    """Return the text of `page`, or None if it is damaged."""
-    try:
-        return page.extract_text()
-    except (LimitReachedError, MemoryError):
-        raise
-    except Exception:  # pypdf raises errors of any type on damaged pages
-        return None
+def _explain_missing_text(pages: _Pages) -> DocumentRefused:
+    if pages.unreadable:
+        return unreadable_error()
+    if pages.damaged and not pages.readable:
+        return DocumentRefused("None of the pages can be read.", "broken")
+    return no_text_error("it may be a scan")
 
 
-def _join_pages(texts: list[str | None]) -> ExtractedText:
-    damaged = texts.count(None)
-    pages = [text.strip() for text in texts if text]
-    joined = "".join(
-        page + (" " if plain_text.continues_sentence(page, next_page) else "\n")
-        for page, next_page in pairwise([*pages, ""])
+def _describe_omitted(pages: _Pages) -> str:
+    reasons = (
+        (pages.damaged, "which are damaged"),
+        (pages.pictures, "which are pictures without text"),
+        (pages.unreadable, "whose fonts do not say which characters they show"),
     )
-    text = plain_text.unwrap_lines(plain_text.normalize(joined))
-    if damaged == len(texts):
-        raise DocumentRefused("None of the pages can be read.", "broken")
-    if not text:
-        raise no_text_error("it may be a scan")
-    omitted = f"{damaged} of {len(texts)} pages, which are damaged" if damaged else ""
-    return ExtractedText(text, omitted)
+    return "; ".join(
+        f"{count} of {pages.total} pages, {reason}" for count, reason in reasons if count
+    )

@@ -26,7 +26,7 @@ _blank_lines = re.compile(r"\n{3,}")
 _end_punctuation = re.compile(
     r"""[.!?:;\u2026\u3002\uff01\uff1f\u061f\u06d4\u0964]["'\u201d\u2019)\]]*$"""
 )
-_list_item = re.compile(r"[-*+\u2022\u25e6\u2013]\s|\(?\d{1,3}[.)]\s|[A-Z][\w .'()-]{0,40}:\s|#|\|")
+list_item = re.compile(r"[-*+\u2022\u25e6\u2013]\s|\(?\d{1,3}[.)]\s|[A-Z][\w .'()-]{0,40}:\s|#|\|")
 _hyphenated = re.compile(r"[^\W\d_]-$")
 _unspaced = re.compile("[\u2e80-\u9fff\uff00-\uffef]")
 _LIGATURES = str.maketrans(
@@ -96,7 +96,7 @@ def unwrap_lines(text: str) -> str:
         for line, after in pairwise(lines)
         if after and len(line) >= FULL_LINE_RATIO * width and not _end_punctuation.search(line)
     ]
-    continued = sum(map(_starts_mid_sentence, after_full_lines))
+    continued = sum(map(starts_mid_sentence, after_full_lines))
     if width < MIN_LINE_CHARS or continued <= len(after_full_lines) * MIN_CONTINUED_RATIO:
         return text
     return "".join(
@@ -109,15 +109,15 @@ def continues_sentence(before: str, after: str) -> bool:
     return after[:1].islower() and not _end_punctuation.search(before)
 
 
-def _starts_mid_sentence(line: str) -> bool:
+def starts_mid_sentence(line: str) -> bool:
     """Return whether `line` starts with a letter that is not a capital."""
-    return line[0].isalpha() and not line[0].isupper()
+    return line[:1].isalpha() and not line[:1].isupper()
 
 
 def _add_separator(line: str, after: str, width: int) -> str:
     """Return `line` with a line end, a space or nothing before the line `after`."""
     ratio = CONTINUED_LINE_RATIO if continues_sentence(line, after) else FULL_LINE_RATIO
-    if not after or len(line) < ratio * width or _list_item.match(after):
+    if not after or len(line) < ratio * width or list_item.match(after):
         return line + "\n"
     if after[0].islower() and _hyphenated.search(line):
         return line[:-1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.ai.provider.answer_format import clean_text, fit_answer, remove_thinking
+from common.ai.provider.answer_format import clean_text, fit_answer
 from common.ai.provider.options import ProviderOptions
 from common.ai.provider.prompts import build_summary_messages
 from common.ai.templates import TEMPLATES
@@ -196,8 +196,3 @@ def test_the_language_is_limited_to_one_short_line():
 
 def test_characters_that_a_database_cannot_hold_are_removed():
     assert clean_text("a\x00b\ud800c\r\nd\te") == "ab?c\nd\te"
-
-
-def test_reasoning_is_removed_from_answers():
-    assert remove_thinking("<think>Let me see.\n\nHm.</think>\n\nThe answer.") == "The answer."
-    assert remove_thinking("<think>Let me see") == ""

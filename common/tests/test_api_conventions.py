@@ -84,7 +84,7 @@ class TestProblems:
     ) -> None:
         preflight = {"origin": origin, "access-control-request-method": "POST"}
         for response in (
-            api.get("/api/v1/posts", headers={"origin": origin}),
+            api.get("/api/v1/products", headers={"origin": origin}),
             api.options("/api/v1/auth/login", headers=preflight),
         ):
             allowed = response.get("Access-Control-Allow-Origin")
@@ -106,6 +106,32 @@ class TestProblems:
     def test_an_unsupported_media_type_is_a_415_problem(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/login", "<a/>", content_type="text/xml")
         assert parse_problem(response, 415)["code"] == "unsupported_media_type"
+
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "application/problem+json",
+            "application/problem+json; charset=utf-8",
+            "application/json;q=0.5, application/problem+json",
+            "application/xml, application/problem+json;q=0.1",
+            "application/vnd.bureau.v1+json",
+            "application/*",
+            "text/json",
+            "Application/JSON; charset=utf-8",
+            "*/*;q=0.1",
+            "",
+        ],
+    )
+    def test_all_names_of_json_are_accepted(
+        self, api: APIClient, as_user: Any, owner: Any, accept: str
+    ) -> None:
+        headers = {"accept": accept}
+        for path in ("notes", "products", "auth/me"):
+            response = as_user(owner).get(f"/api/v1/{path}", headers=headers)
+            assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+        parse_problem(api.get("/api/v1/notes", headers=headers), 401)
+        parse_problem(as_user(owner).post("/api/v1/notes", {}, headers=headers), 400)
+        assert api.get("/api/v1/openapi.json", headers=headers).status_code == 200
 
     def test_an_unacceptable_media_type_is_a_406_problem(self, as_user: Any, owner: Any) -> None:
         response = as_user(owner).get("/api/v1/notes", headers={"accept": "image/png"})
@@ -132,6 +158,21 @@ class TestProblems:
     def test_invalid_utf8_is_a_400_problem(self, api: APIClient) -> None:
         response = api.post("/api/v1/auth/login", b'{"a": "\xff"}', content_type="application/json")
         parse_problem(response, 400)
+
+    def test_a_byte_order_mark_is_accepted(self, as_user: Any, owner: Any) -> None:
+        body = '{"raw_text": "Über."}'.encode("utf-8-sig")
+        response = as_user(owner).post("/api/v1/notes", body, content_type="application/json")
+        assert (response.status_code, response.json()["raw_text"]) == (201, "Über.")
+
+    @pytest.mark.parametrize(
+        "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+    )
+    def test_json_in_utf16_is_named_as_such(self, api: APIClient, encoding: str) -> None:
+        body = '{"email": "a@example.org"}'.encode(encoding)
+        response = api.post("/api/v1/auth/login", body, content_type="application/json")
+        assert parse_problem(response, 400)["detail"] == (
+            "The body is JSON in UTF-16 or UTF-32. Send it in UTF-8."
+        )
 
     def test_too_many_parameters_are_a_400_problem(self, api: APIClient, settings: Any) -> None:
         # Django's debug page would read the parameters again.
@@ -290,6 +331,40 @@ class TestPaths:
         assert client.patch(url + slash, {"title": "x"}).status_code == 200
         assert client.put(url + slash, {"title": "y"}).status_code == 200
         assert client.delete(url + slash).status_code == 204
+
+    def test_ids_may_have_capital_letters(self, as_user: Any, admin: Any) -> None:
+        client = as_user(admin)
+        made = {
+            path: client.post(f"/api/v1/{path}", body).json()["id"].upper()
+            for path, body in {
+                "notes": {"raw_text": "A note."},
+                "summaries": {"text": "A text."},
+                "summary-templates": {"name": "Risks", "instructions": "Only risks."},
+                "products": {"name": "Lamp", "price": "1", "stock": 1, "sku": "L-1"},
+                "projects": {"name": "P", "bucket_name": "acme-data"},
+                "users": {"email": "mia@example.org", "password": "pond-Lamp-4-tree"},
+                "invitations": {"email": "leo@example.org"},
+            }.items()
+        }
+        for path, pk in made.items():
+            for url in (f"/api/v1/{path}/{pk}", f"/api/{path}/{pk.title()}/"):
+                response = client.get(url)
+                assert (response.status_code, response.json()["id"]) == (200, pk.lower()), url
+        project = {"project_id": made["projects"], "name": "C", "number": 1}
+        cycle = client.post("/api/v1/cycles", project)
+        assert (cycle.status_code, cycle.json()["project_id"]) == (201, made["projects"].lower())
+        assert client.get(f"/api/v1/cycles?project_id={made['projects']}").json()["total"] == 1
+        body = {"note_id": made["notes"], "template": made["summary-templates"]}
+        summary = client.post("/api/v1/summaries", body).json()
+        assert (summary["note_id"], summary["template"]) == (made["notes"].lower(), "Risks")
+
+    @pytest.mark.parametrize("pk", ["{%s}", "urn:uuid:%s", "%s0", "0%s", "%s-"])
+    def test_other_spellings_of_an_id_are_not_found(
+        self, as_user: Any, admin: Any, pk: str
+    ) -> None:
+        client = as_user(admin)
+        for path in ("notes", "products", "summary-templates", "users", "sessions"):
+            parse_problem(client.get(f"/api/v1/{path}/{pk % admin.pk}"), 404)
 
     @pytest.mark.parametrize("path", ["/health", "/health/", "/api/v1/health", "/api/health/"])
     def test_health_is_served_at_every_url(self, api: APIClient, path: str) -> None:

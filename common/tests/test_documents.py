@@ -199,8 +199,8 @@ def test_a_long_pdf_is_read_to_its_end(tmp_path):
     file = tmp_path / "long.pdf"
     file.write_bytes(make_plain_pdf(300, ["The pump works well."] * 20))
     text = sniff_and_extract(file).text
-    assert text.startswith("Page 1.")
-    assert [f"Page {n}." in text for n in (150, 300, 301)] == [True, True, False]
+    assert text.startswith("On day 1 nobody")
+    assert [f"On day {n} nobody" in text for n in (150, 300, 301)] == [True, True, False]
 
 
 def test_too_many_pages_are_refused():
@@ -219,20 +219,25 @@ def test_a_scan_is_refused_because_it_has_no_text():
         sniff_and_extract(make_scan_pdf())
 
 
-def test_a_damaged_page_is_reported_as_omitted():
-    content = pdf_stream(PAGE_CONTENT)
-    damaged = b"<< /Filter [1 2] /Length 3 >>\nstream\nxyz\nendstream"
-    page = (
-        b"<< /Type /Page /Parent 2 0 R /Contents %d 0 R /Resources << /Font << /F1 7 0 R >> >> >>"
-    )
+def test_a_missing_page_and_a_scanned_page_are_reported_as_omitted():
+    page = b"<< /Type /Page /Parent 2 0 R /Contents %d 0 R /Resources << %b >> >>"
+    picture = b"/Type /XObject /Subtype /Image /Width 1 /Height 1 /BitsPerComponent 8"
     extracted = sniff_and_extract(
         build_pdf(
             b"<< /Type /Catalog /Pages 2 0 R >>",
-            b"<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
-            page % 5, page % 6, content, damaged, FONT,
+            b"<< /Type /Pages /Kids [3 0 R 4 0 R 9 0 R] /Count 3 >>",
+            page % (5, b"/Font << /F1 7 0 R >>"),
+            page % (6, b"/XObject << /P 8 0 R >>"),
+            pdf_stream(PAGE_CONTENT),
+            pdf_stream(b"600 0 0 800 0 0 cm /P Do"),
+            FONT,
+            pdf_stream(b"x", picture + b" /ColorSpace /DeviceGray"),
         )
-    )  # fmt: skip
-    assert extracted == ExtractedText("The pump works well.", "1 of 2 pages, which are damaged")
+    )
+    assert extracted == ExtractedText(
+        "The pump works well.",
+        "1 of 3 pages, which are damaged; 1 of 3 pages, which are pictures without text",
+    )
 
 
 def test_a_pdf_with_a_wrong_cross_reference_offset_is_read():

@@ -191,7 +191,7 @@ class TestJSON:
             ('{"a": -Infinity}', "The body is not valid JSON: -Infinity is not a number in JSON."),
             ('{"a": 1' + "0" * 5000 + "}", "The body is not valid JSON: a number has more than"),
             (b'{"a": "\xff"}', "The body is not valid UTF-8, from byte 7 on."),
-            (b"\xff\xfe{\0}\0", "The body is not valid UTF-8, from byte 0 on."),
+            (b"\xff\xfe{\0}\0", "The body is JSON in UTF-16 or UTF-32. Send it in UTF-8."),
         ],
     )
     def test_errors_are_sentences(self, api: APIClient, body: Any, detail: str) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI schema: every operation has a summary, examples and its errors."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -161,9 +162,122 @@ def test_optional_fields_are_nullable() -> None:
         assert all(schemas[name]["properties"][field]["nullable"] for field in fields)
 
 
+def test_bodies_accept_null_for_optional_texts_that_responses_always_have() -> None:
+    schemas = SCHEMA["components"]["schemas"]
+    for name, fields in {
+        "Note": ("title",),
+        "Cycle": ("prefix", "description", "metadata"),
+        "Session": ("prefix", "include", "exclude", "verify"),
+        "Product": ("description", "category"),
+    }.items():
+        for field in fields:
+            assert schemas[f"{name}Request"]["properties"][field]["nullable"], (name, field)
+            assert "nullable" not in schemas[name]["properties"][field]
+    # `null` means "left out", which only a new row allows.
+    assert "nullable" not in schemas["PatchedManagedUserRequest"]["properties"]["username"]
+    assert "nullable" not in schemas["ProductRequest"]["properties"]["sku"]
+
+
 def test_the_usage_totals_are_described() -> None:
     totals = SCHEMA["components"]["schemas"]["PaginatedUsageList"]["properties"]["totals"]
-    assert totals["properties"]["cost_usd"] == {"type": "string", "format": "decimal"}
+    cost = totals["properties"]["cost_usd"]
+    assert (cost["type"], cost["format"]) == ("string", "decimal")
+
+
+def described_fields(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the description of each field, inner ones too."""
+    for field, inner in schema.get("properties", {}).items():
+        yield f"{name}.{field}", inner.get("description", "")
+        yield from described_fields(f"{name}.{field}", inner)
+        yield from described_fields(f"{name}.{field}", inner.get("items", {}))
+
+
+def test_every_field_is_described() -> None:
+    """By a `help_text`, or in the app's `field_descriptions.py`."""
+    schemas = SCHEMA["components"]["schemas"].items()
+    fields = [field for name, schema in schemas for field in described_fields(name, schema)]
+    assert [path for path, text in fields if not text] == []
+
+
+def test_every_parameter_response_and_tag_is_described() -> None:
+    responses = SCHEMA["components"]["responses"]
+    undescribed = {name for name, response in responses.items() if not response["description"]}
+    undescribed |= {tag["name"] for tag in SCHEMA["tags"] if not tag.get("description")}
+    for name, operation in OPERATIONS:
+        entries = {p["name"]: p for p in operation.get("parameters", ())} | operation["responses"]
+        missing = (key for key, e in entries.items() if "$ref" not in e and not e["description"])
+        undescribed |= {f"{name}: {key}" for key in missing}
+    assert undescribed == set()
+
+
+def test_every_body_has_one_media_type() -> None:
+    others = {}
+    for name, operation in OPERATIONS:
+        media_types = list(operation.get("requestBody", {}).get("content", {}))
+        assert len(media_types) <= 1
+        if media_types not in ([], ["application/json"]):
+            others[name] = media_types[0]
+    assert others["post /api/v1/summaries"] == "multipart/form-data"
+    assert others["put /api/v1/uploads/direct/{id}"] == "application/octet-stream"
+
+
+def test_operation_ids_are_names_of_methods() -> None:
+    ids = [operation["operationId"] for _, operation in OPERATIONS]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in ids)
+    by_name = {name: operation["operationId"] for name, operation in OPERATIONS}
+    assert {
+        "get /api/v1/notes": "notes_list",
+        "post /api/v1/notes": "notes_create",
+        "patch /api/v1/notes/{id}": "notes_partial_update",
+        "post /api/v1/notes/{id}/summarize": "notes_summarize",
+        "post /api/v1/auth/login": "auth_login",
+        "put /api/v1/users/{id}/role": "users_role_update",
+        "get /api/v1/sessions/stats": "sessions_stats",
+        "delete /api/v1/auth/sessions": "auth_sessions_destroy_all",
+    }.items() <= by_name.items()
+
+
+def test_fields_that_are_always_sent_are_required() -> None:
+    schemas = SCHEMA["components"]["schemas"]
+    optional = {
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        if not name.endswith("Request") and name != "Problem"
+        for field in set(schema.get("properties", {})) - set(schema.get("required", ()))
+    }
+    person = {"email", "company", "is_active", "last_login", "created_at", "updated_at"}
+    assert optional <= {
+        "NoteList.raw_text",
+        "PaginatedProductList.corrected",
+        *(f"Person.{field}" for field in person),
+    }
+
+
+def test_bodies_have_no_other_fields() -> None:
+    for name, schema in SCHEMA["components"]["schemas"].items():
+        if name.endswith("Request"):
+            assert schema["additionalProperties"] is False, name
+
+
+def test_closed_sets_are_enums() -> None:
+    parameters = {
+        f"{name}: {p['name']}": p["schema"]
+        for name, operation in OPERATIONS
+        for p in operation.get("parameters", ())
+    }
+    assert parameters["get /api/v1/notes: status"]["enum"]
+    assert parameters["get /api/v1/users: role"]["enum"]
+    assert "-price" in parameters["get /api/v1/products: ordering"]["enum"]
+    assert parameters["get /api/v1/products: sort_order"]["enum"] == ["asc", "desc"]
+    template = SCHEMA["components"]["schemas"]["SummaryRequest"]["properties"]["template"]
+    assert "bullets" in template["anyOf"][0]["enum"]
+
+
+def test_swagger_ui_can_sign_in() -> None:
+    scheme = SCHEMA["components"]["securitySchemes"]["passwordLogin"]
+    assert scheme["flows"]["password"]["tokenUrl"] == "/api/v1/auth/login"
+    assert {"passwordLogin": []} in dict(OPERATIONS)["get /api/v1/notes"]["security"]
 
 
 @pytest.mark.django_db

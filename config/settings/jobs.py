@@ -79,6 +79,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },
+    "fill-upload-checksums": {
+        "task": "uploads.tasks.fill_checksums",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600, "queue": "uploads"},
+    },
     "refresh-posts": {
         "task": "posts.tasks.refresh_posts",
         "schedule": timedelta(seconds=env.posts_refresh_seconds),

@@ -73,6 +73,13 @@ def test_a_hostile_value_works_or_is_refused_with_sentences(environment: Any, na
         ("PUBLIC_URL", "https://bureau.example.com/", "https://bureau.example.com"),
         ("OPENAI_BASE_URL", "http://llm:11434/v1/", "http://llm:11434/v1"),
         ("OPENAI_BASE_URL", "https://a.org/x?api-version=1", "https://a.org/x?api-version=1"),
+        ("OPENAI_BASE_URL", "https://a.org/v1/chat/completions", "https://a.org/v1"),
+        ("OPENAI_BASE_URL", "https://a.org/v1/chat/completions/?a=1", "https://a.org/v1?a=1"),
+        ("OPENAI_BASE_URL", " https://a.org/v1/?a= ", "https://a.org/v1?a="),
+        ("OPENAI_BASE_URL", "https://a.org/", "https://a.org"),
+        ("OPENAI_TEMPERATURE", "0", 0.0),
+        ("OPENAI_TEMPERATURE", "", None),
+        ("OPENAI_TEMPERATURE", " ", None),
         ("LOG_LEVEL", "debug", "DEBUG"),
         ("PORT", " 8100\n", 8100),
         ("OPENAI_MODEL", " ", "gpt-4o-mini"),
@@ -101,9 +108,18 @@ def test_values_that_have_one_meaning_are_read(
         ("OPENAI_BASE_URL", "https:///v1", "no valid host or port"),
         ("OPENAI_BASE_URL", "https://a.org:x/v1", "no valid host or port"),
         ("OPENAI_BASE_URL", "https://me:pw@a.org/v1", "neither credentials nor a fragment"),
-        ("OPENAI_BASE_URL", "https://a.org/v1/chat/completions", "Leave out the end"),
+        ("OPENAI_BASE_URL", "localhost:11434/v1", "must start with http:// or https://"),
+        ("OPENAI_BASE_URL", "https:/a.org/v1", "must start with http:// or https://"),
+        ("OPENAI_BASE_URL", "https://a.org/v1/completions?x=1", "address of Chat Completions"),
+        ("OPENAI_BASE_URL", "https://a.org/v1/responses/", "address of Chat Completions"),
         ("OPENAI_API_KEY", "sk-1 sk-2", "contains a space"),
         ("OPENAI_API_KEY", "sk-ä", "not ASCII"),
+        ("OPENAI_API_KEY", "sk-1\nsk-2", "a line end"),
+        ("OPENAI_API_KEY", "sk-1\\n", "a line end"),
+        ("OPENAI_API_KEY", "Bearer sk-1", "contains a space"),
+        ("OPENAI_API_KEY", "'sk-1'", "leave them out"),
+        ("OPENAI_TEMPERATURE", "2.1", "less than or equal to 2"),
+        ("OPENAI_TEMPERATURE", "warm", "valid number"),
         ("OPENAI_PRICES", "{", "is not valid JSON"),
         ("OPENAI_PRICES", '{"a": [1, 2]}', "Field required"),
         ("OPENAI_PRICES", '{"a": [-1, 2, 3]}', "greater than or equal to 0"),
@@ -137,7 +153,25 @@ def test_white_space_around_a_key_is_removed(environment: Any, end: str) -> None
 def test_a_provider_at_an_address_of_ones_own_needs_no_key(environment: Any) -> None:
     assert environment().provider_key == ""
     assert environment(OPENAI_BASE_URL="https://api.openai.com/v1").provider_key == ""
-    assert environment(OPENAI_BASE_URL="http://localhost:11434/v1").provider_key == "none"
+    assert environment(OPENAI_BASE_URL="http://API.openai.com:443/v1?a=1").provider_key == ""
+    own = environment(OPENAI_BASE_URL="http://localhost:11434/v1")
+    assert own.provider_key == "none"
+    assert "Requests to the AI provider localhost have no key: OPENAI_API_KEY is not set." in (
+        own.notices()
+    )
+
+
+def test_the_temperature_is_left_out_only_if_it_is_set_to_nothing(
+    environment: Any, tmp_path: Any
+) -> None:
+    (tmp_path / "empty").write_text("OPENAI_TEMPERATURE=\n")
+    (tmp_path / "set").write_text("OPENAI_TEMPERATURE=0.7\n")
+    empty, filled = str(tmp_path / "empty"), str(tmp_path / "set")
+    assert environment().openai_temperature == 0.3
+    assert environment(ENV_FILE=empty).openai_temperature is None
+    assert environment(ENV_FILE=empty, OPENAI_TEMPERATURE="1").openai_temperature == 1
+    # As with all settings, an empty variable does not override the file.
+    assert environment(ENV_FILE=filled, OPENAI_TEMPERATURE="").openai_temperature == 0.7
 
 
 def test_a_model_without_a_provider_is_named_at_the_start(environment: Any) -> None:

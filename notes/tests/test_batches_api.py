@@ -139,7 +139,10 @@ class TestProgress:
             run(item["id"])
         body = get_batch(batch)
         assert (body["status"], body["counts"]) == ("completed", counts(completed=2, failed=1))
-        assert body["items"][1]["error"] == "the provider refused our key (401)"
+        assert (
+            body["items"][1]["error"]
+            == "the provider refused our key (401): OPENAI_API_KEY is wrong or missing"
+        )
         response = client.post(f"{URL}/{batch['id']}/retry")
         assert response.status_code == 202
         assert response.json()["counts"] == counts(completed=2, queued=1)

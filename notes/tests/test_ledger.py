@@ -36,6 +36,7 @@ from notes.ledger import CallLedger, reconcile
 from notes.models import ProviderCall, Summary
 from notes.tasks import close_lost_calls
 from notes.tests.factories import TextSummaryFactory
+from notes.usage import compute_totals, list_usage
 
 pytestmark = pytest.mark.django_db
 ESTIMATE = CostEstimate(300, 500, Decimal("0.000345"))
@@ -94,8 +95,11 @@ class TestFailures:
     @pytest.mark.parametrize(
         ("failure", "reason"),
         [
-            (fail(401), "the provider refused our key (401)"),
-            (refusal(), "the provider declined to summarise this text"),
+            (fail(401), "the provider refused our key (401): OPENAI_API_KEY is wrong or missing"),
+            (
+                refusal(),
+                "the provider declined to summarise this text: its content filter refused it",
+            ),
         ],
     )
     def test_a_final_failure_fails_the_summary(
@@ -435,3 +439,19 @@ class TestReconcile:
             assert out.getvalue() == f"Stored the usage of {count} calls.\n"
         calls[0].refresh_from_db()
         assert (calls[0].is_estimate, calls[0].cost_usd) == (False, 0)
+
+
+def test_the_cost_of_a_model_without_a_price_is_unknown(
+    summary: Summary, provider: FakeProvider, run: Any, settings: Any, owner: User
+) -> None:
+    settings.OPENAI = settings.OPENAI | {"prices": {}}
+    ai.summarizer.cache_clear()
+    provider.then(server_error())
+    job = run(summary.pk)
+    assert (job.status, job.cost_usd, job.prompt_tokens > 0) == (JobStatus.COMPLETED, None, True)
+    costs = ProviderCall.objects.values_list("cost_usd", "estimated_cost_usd")
+    assert list(costs) == [(None, None)] * 2
+    today = job.finished_at.date()
+    (row,) = list_usage(owner, first=today, last=today)
+    assert (row["calls"], row["cost_usd"]) == (2, None)
+    assert compute_totals([row, {**row, "cost_usd": Decimal(2)}])["cost_usd"] == 2

@@ -74,13 +74,6 @@ class TestCreate:
     def test_a_text_of_the_maximum_length_is_accepted(self, as_user: Any, owner: User) -> None:
         assert as_user(owner).post(URL, {"raw_text": "ß" * MAX_NOTE_CHARS}).status_code == 201
 
-    def test_read_only_fields_in_the_body_are_ignored(
-        self, as_user: Any, owner: User, outsider: User
-    ) -> None:
-        sent = {"raw_text": TEXT, "user_id": str(outsider.pk), "company_id": "x", "status": "?"}
-        body = as_user(owner).post(URL, sent).json()
-        assert (body["user_id"], body["status"]) == (str(owner.pk), "queued")
-
     def test_a_worker_account_is_forbidden(self, as_user: Any, worker_account: User) -> None:
         assert as_user(worker_account).post(URL, {"raw_text": TEXT}).status_code == 403
         assert as_user(worker_account).get(URL).status_code == 403

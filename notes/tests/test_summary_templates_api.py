@@ -146,11 +146,8 @@ class TestWrite:
                 "instructions",
                 "max_length",
             ),
-            (
-                {"name": "x", "instructions": "x", "built_in": True, "lookup": 1},
-                "lookup",
-                "unknown_field",
-            ),
+            ({"name": "x", "instructions": "x", "lookup": 1}, "lookup", "unknown_field"),
+            ({"name": "x", "instructions": "x", "built_in": True}, "built_in", "read_only"),
         ],
         ids=lambda value: str(value)[:40],
     )

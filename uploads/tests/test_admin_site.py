@@ -136,6 +136,22 @@ class TestSessions:
             assert session.status == status
             assert "is completed" in page
 
+    def test_a_session_of_direct_uploads_is_completed_or_says_why_not(
+        self, staff: Client, session: Session, settings: Any
+    ) -> None:
+        assert "No file was sent" in run_action(staff, "complete", session).content.decode()
+        Session.objects.update(status="in_progress")
+        SessionFileFactory(session=session, is_direct=True)
+        uploads = settings.STORAGES["uploads"]
+        settings.STORAGES = settings.STORAGES | {
+            "uploads": uploads | {"OPTIONS": {"root": "/proc/nowhere"}}
+        }
+        assert "The store failed" in run_action(staff, "complete", session).content.decode()
+        settings.STORAGES = settings.STORAGES | {"uploads": uploads}
+        run_action(staff, "complete", session)
+        session.refresh_from_db()
+        assert (session.status, session.files_failed) == ("failed", 1)
+
     def test_actions_do_not_change_sessions_of_other_companies(self, staff: Client) -> None:
         other = SessionFactory()
         run_action(staff, "start", other)

@@ -46,7 +46,6 @@ class TestCreate:
             ({"prefix": "a\nb"}, "prefix", "invalid"),
             ({"prefix": "x" * 256}, "prefix", "invalid"),
             ({"metadata": []}, "metadata", "not_an_object"),
-            ({"metadata": None}, "metadata", "null"),
             ({"metadata": {"a": [{"b\0": 1}]}}, "metadata", "null_characters"),
             ({"metadata": {"a": "x" * 70_000}}, "metadata", "too_large"),
             ({"project_id": 1}, "project_id", "incorrect_type"),

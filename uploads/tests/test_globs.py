@@ -25,6 +25,10 @@ from uploads.transfer.globs import GlobFilter, InvalidGlob, check_glob
         ("**", ["a", "a/b"], []),
         ("A", ["A"], ["a"]),
         ("*\u00e9", ["caf\u00e9"], ["cafe"]),
+        ("[{]a[}].csv", ["{a}.csv", "x/{a}.csv"], ["a.csv"]),
+        ("a!b", ["a!b"], ["ab"]),
+        ("[a^]", ["a", "^"], ["b"]),
+        ("a (1),~b.csv", ["a (1),~b.csv"], ["a (1)"]),
     ],
 )
 def test_a_glob_matches_some_paths_and_not_others(
@@ -51,11 +55,24 @@ def test_a_completely_excluded_folder_is_not_scanned() -> None:
 
 
 @pytest.mark.parametrize(
-    "glob", ["", "/a", "a/", "a//b", "../a", "a/./b", "a**", "[a", "[z-a]", "a\\b", "a\0", "a\n"]
+    ("reason", "globs"),
+    [
+        ("empty", [""]),
+        ("begins with a slash", ["/a", "/", "//", "a//b"]),
+        ("ends with a slash", ["a/", "a/b/", "**/"]),
+        ("segment . or ..", ["../a", "a/./b", "..", "."]),
+        ("Two stars", ["a**", "**a", "a/**b/c", "***"]),
+        ("unclosed bracket", ["[a", "a/[b", "[]", "[z-a]", "[a/b]"]),
+        ("backslash or a control", ["a\\b", "\\", "a\0", "a\n", "\ud800"]),
+        ("begins with !", ["!a", "!*.csv", "!"]),
+        ("braces", ["*.{jpg,png}", "{a", "a}", "x/{1..3}/y", "[a]{b}"]),
+        (r"Write \[!a\]", ["[^a]", "x[^a-z]*", "[[:digit:]]", "[![:alpha:]]"]),
+    ],
 )
-def test_an_invalid_glob_is_rejected(glob: str) -> None:
-    with pytest.raises(InvalidGlob):
-        check_glob(glob)
+def test_an_invalid_glob_is_rejected_with_the_reason(reason: str, globs: list[str]) -> None:
+    for glob in globs:
+        with pytest.raises(InvalidGlob, match=reason):
+            check_glob(glob)
 
 
 @pytest.mark.parametrize(

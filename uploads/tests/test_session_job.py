@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from uploads.counters import COUNTER_FIELDS, SessionCounters
 from uploads.models import Cycle, Session
 from uploads.tests.factories import SessionFactory
 from uploads.tests.file_trees import checksums, inodes, write_files
-from uploads.transfer import copy_pool
+from uploads.transfer import copy_pool, source_folder
 from uploads.transfer.copy_pool import FinishedTask
 from uploads.transfer.file_copier import FileCopier
 from uploads.transfer.source_file import SourceFile
@@ -127,6 +129,14 @@ def test_globs_select_files(day: Path, bucket: Path, create: Callable[..., Sessi
     assert session.total_files == len(chosen)
 
 
+def test_a_stored_glob_that_is_no_longer_valid_fails_the_session_with_the_reason(
+    day: Path, create: Callable[..., Session]
+) -> None:
+    session = run(create(include=["*.{csv,txt}"]))
+    assert (session.status, session.attempts) == (Status.FAILED, 1)
+    assert "contains braces" in session.error
+
+
 def test_the_files_of_an_unchanged_folder_are_skipped(
     day: Path, bucket: Path, create: Callable[..., Session]
 ) -> None:
@@ -176,15 +186,13 @@ def test_one_failed_file_makes_a_session_partial_and_a_retry_uploads_only_it(
 ) -> None:
     write_files(day, 1000, max_bytes=100)
     bad = sorted(checksums(day))[500]
-    (day / bad).rename(day.parent / "good")
-    (day / bad).symlink_to("/etc/passwd")
+    (bucket / bad / "in the way").mkdir(parents=True)
     session = run(create())
     assert status_and_counts(session) == (Status.PARTIAL, 999, 0, 1)
     assert session.error == "1 of 1000 files failed; the file list gives the reason for each."
     assert list(errors(session)) == [bad]
     inodes_before = inodes(bucket)
-    (day / bad).unlink()
-    (day.parent / "good").rename(day / bad)
+    shutil.rmtree(bucket / bad)
     (day / "came later").write_text("x")
     run(services.retry_session(session, by=owner))
     assert status_and_counts(session) == (Status.COMPLETED, 1000, 0, 0)
@@ -227,10 +235,97 @@ def test_an_invalid_name_fails_again_with_the_same_reason(
 
 
 def test_a_session_fails_if_all_its_files_fail(day: Path, create: Callable[..., Session]) -> None:
-    os.mkfifo(day / "pipe")
-    (day / "link").symlink_to("pipe")
+    for name in (b"one\n", b"two-\xff"):
+        Path(os.fsdecode(os.fsencode(day) + b"/" + name)).write_text("x")
     session = run(create())
     assert status_and_counts(session) == (Status.FAILED, 0, 0, 2)
+
+
+def test_links_pipes_and_sockets_are_skipped_with_the_reason(
+    day: Path, bucket: Path, create: Callable[..., Session], owner: User
+) -> None:
+    outside = day.parent / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (day / "file").write_text("x")
+    links = {"to-file": "file", "to-folder": "../outside", "out": "/etc/passwd", "dangling": "none"}
+    for name, target in links.items():
+        (day / name).symlink_to(target)
+    os.mkfifo(day / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(day / "socket"))
+        session = run(create())
+    assert status_and_counts(session) == (Status.COMPLETED, 1, 6, 0)
+    assert (session.total_files, session.error, session.progress) == (7, "", 1)
+    skipped = dict(session.files.filter(status="skipped").values_list("path", "error"))
+    assert skipped == dict.fromkeys(links, "It is a symbolic link; links are not followed.") | {
+        "pipe": "It is a named pipe, not a regular file.",
+        "socket": "It is a socket, not a regular file.",
+    }
+    assert set(checksums(bucket)) == {"file"}
+
+
+def test_a_file_that_was_replaced_by_a_link_before_it_was_read_is_skipped(
+    day: Path, bucket: Path, create: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (day / name).write_bytes(b"xx")
+    copy = FileCopier.copy
+
+    def replace_and_copy(copier: FileCopier, path: str, key: str) -> Any:
+        if path == "b":
+            (day / "b").unlink()
+            (day / "b").symlink_to("/etc/passwd")
+        return copy(copier, path, key)
+
+    monkeypatch.setattr(FileCopier, "copy", replace_and_copy)
+    session = run(create())
+    assert status_and_counts(session) == (Status.COMPLETED, 1, 1, 0)
+    assert session.total_size_bytes == 2
+    assert set(checksums(bucket)) == {"a"}
+
+
+# In seconds since 1970: before it, in 1901, at 0, and after what 64 bits of nanoseconds contain.
+@pytest.mark.parametrize("seconds", [-1.5, -(2**31), 0, 2**31, 9_223_372_037, 10_413_792_000])
+def test_a_file_with_an_unusual_date_is_uploaded_once(
+    day: Path, bucket: Path, create: Callable[..., Session], seconds: float
+) -> None:
+    for name in ("usual", "unusual"):
+        (day / name).write_text(name)
+    mtime_ns = int(seconds * 10**9)
+    os.utime(day / "unusual", ns=(0, mtime_ns))
+    assert status_and_counts(run(create())) == (Status.COMPLETED, 2, 0, 0)
+    assert status_and_counts(run(create())) == (Status.COMPLETED, 0, 2, 0)
+    assert checksums(bucket) == checksums(day)
+
+
+def test_a_file_whose_date_the_store_cannot_keep_is_compared_by_content(
+    day: Path, bucket: Path, create: Callable[..., Session]
+) -> None:
+    for name in ("same", "changed"):
+        (day / name).write_text(name)
+        os.utime(day / name, ns=(0, 10_413_792_000 * 10**9))
+    run(create())
+    for name in ("same", "changed"):
+        os.utime(bucket / name)  # as a store that allows only some dates
+    (day / "changed").write_text("CHANGED")
+    os.utime(day / "changed", ns=(0, 10_413_792_000 * 10**9))
+    assert status_and_counts(run(create())) == (Status.COMPLETED, 1, 1, 0)
+    assert checksums(bucket) == checksums(day)
+
+
+def test_files_that_claim_to_be_larger_than_any_disk_fail_alone(
+    day: Path, create: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_folder, "MAX_FILE_TB", 1)
+    (day / "usual").write_text("x")
+    for name in ("huge", "huge too"):
+        with (day / name).open("wb") as file:
+            file.truncate(2 * 10**12)
+    session = run(create())
+    assert status_and_counts(session) == (Status.PARTIAL, 1, 0, 2)
+    assert set(errors(session).values()) == {"It has more than 1 TB."}
+    assert session.total_size_bytes == 1
 
 
 def test_a_file_that_changes_while_it_is_read_is_retried_and_then_fails(

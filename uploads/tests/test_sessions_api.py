@@ -80,9 +80,9 @@ class TestCreate:
         [
             *(
                 ({"local_directory": name}, ["local_directory"])
-                for name in ("", "..", "a/..", "../x", "/etc", "a//b", "a\0b", "a\nb", "a\\b", "/")
+                for name in ("..", "a/..", "../x", "/etc", "a//b", "a\0b", "a\nb", "a\\b", "/")
             ),
-            ({"local_directory": None}, ["local_directory"]),
+            ({"status": "completed"}, ["status"]),
             ({"local_directory": ["a"]}, ["local_directory"]),
             ({"local_directory": "x" * 256}, ["local_directory"]),
             ({"prefix": "../x"}, ["prefix"]),
@@ -96,6 +96,11 @@ class TestCreate:
             ({"include": [""]}, ["include.0"]),
             ({"exclude": ["*", "../*"]}, ["exclude.1"]),
             ({"exclude": ["a\0"]}, ["exclude.0"]),
+            (
+                {"include": ["*.{jpg,png}", "!*.csv", "/a", "ok"]},
+                [f"include.{n}" for n in range(3)],
+            ),
+            ({"include": ["x" * 201]}, ["include.0"]),
             ({"exclude": ["*"] * 101}, ["exclude"]),
             ({"include": [{"a": 1}]}, ["include.0"]),
             ({"verify": "size"}, ["verify"]),
@@ -113,7 +118,7 @@ class TestCreate:
         assert not Session.objects.exists()
 
     def test_missing_fields_are_named(self, client: APIClient, errors: Any) -> None:
-        fields = ("project_id", "cycle_id", "local_directory")
+        fields = ("project_id", "cycle_id")
         assert errors(client.post(URL, {})) == [(field, "required") for field in fields]
 
     def test_a_cycle_of_another_project_is_rejected(
@@ -196,12 +201,43 @@ class TestUpdate:
         assert client.put(url_of(session), sent).status_code == 200
         assert client.put(url_of(session), sent | {"max_workers": 3}).status_code == 409
 
-    def test_reported_values_of_an_agent_are_ignored(
+    def test_an_agent_can_not_report_values(
+        self, client: APIClient, session: Session, errors: Any
+    ) -> None:
+        sent = {"files_uploaded": 5, "attempts": 9}
+        assert errors(client.put(url_of(session), sent)) == [
+            ("files_uploaded", "read_only"),
+            ("attempts", "read_only"),
+        ]
+
+    @pytest.mark.parametrize("status", ["queued", "in_progress", "partial", "failed"])
+    def test_an_agent_cannot_set_a_status_of_the_server(
+        self, client: APIClient, session: Session, errors: Any, status: str
+    ) -> None:
+        for send in (client.put, client.patch):
+            response = send(url_of(session), {"status": status, "max_workers": 3})
+            assert errors(response) == [("status", "read_only")]
+        assert errors(client.put(url_of(session), {"status": "x"})) == [
+            ("status", "invalid_choice")
+        ]
+        session.refresh_from_db()
+        assert (session.status, session.max_workers) == ("pending", 10)
+
+    def test_a_status_of_cancelled_cancels_the_session(
         self, client: APIClient, session: Session
     ) -> None:
-        sent = {"status": "completed", "files_uploaded": 5, "attempts": 9}
-        answer = client.put(url_of(session), sent).json()
-        assert (answer["status"], answer["files_uploaded"]) == ("pending", 0)
+        answer = client.put(url_of(session), {"status": "cancelled"})
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+        assert client.put(url_of(session), {"status": "cancelled"}).status_code == 200
+        assert client.put(url_of(session), {"status": "completed"}).status_code == 409
+
+    @pytest.mark.parametrize("status", ["queued", "in_progress", "cancelled", "partial"])
+    def test_the_stale_status_of_a_row_that_is_sent_back_whole_is_ignored(
+        self, client: APIClient, session: Session, status: str
+    ) -> None:
+        row = client.get(url_of(session)).json() | {"status": status}
+        answer = client.put(url_of(session), row | {"max_workers": 3}).json()
+        assert (answer["status"], answer["max_workers"]) == ("pending", 3)
 
     def test_a_changed_cycle_must_belong_to_the_project(
         self, client: APIClient, session: Session, errors: Any

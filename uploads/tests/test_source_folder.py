@@ -22,6 +22,12 @@ def scan(folder: Path, **options: object) -> dict[str, str]:
     return {entry.path: entry.error for entry in entries}
 
 
+def skipped(folder: Path) -> set[str]:
+    """Return the paths of the entries that are no regular files."""
+    entries = source_folder.scan(Directory.open(folder), GlobFilter())
+    return {entry.path for entry in entries if entry.is_skipped}
+
+
 def open_error(directory: Directory, path: str) -> str:
     with pytest.raises(SourceError) as caught:
         SourceFile(DirectoryCache(directory), path, lambda: None)
@@ -79,6 +85,7 @@ def test_links_pipes_and_sockets_are_reported_but_not_followed_or_opened(tmp_pat
             "pipe": "It is a named pipe, not a regular file.",
             "socket": "It is a socket, not a regular file.",
         }
+        assert skipped(folder) == set(messages)
         root = Directory.open(folder)
         assert "symbolic link" in open_error(root, "out")
         assert "replaced by something else" in open_error(root, "out-folder/secret")
@@ -126,9 +133,10 @@ def test_unreadable_folders_and_files_are_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     folder = Directory.open(tmp_path)
     with unprivileged():
-        found = {entry.path: entry.error for entry in source_folder.scan(folder, GlobFilter())}
+        entries = list(source_folder.scan(folder, GlobFilter()))
         error = open_error(folder, "shut")
-    assert found == {
+    assert not any(entry.is_skipped for entry in entries)
+    assert {entry.path: entry.error for entry in entries} == {
         "open": "",
         "shut": "",
         "shut-folder/": "The folder cannot be read: permission denied.",

@@ -56,12 +56,15 @@ class StoredObject(NamedTuple):
     mtime_ns: of the source file; None if unknown.
     sha256: as computed when the object was put; "" if unknown.
     owner_id: the id of the session or presigned upload that put it; None if unknown.
+    version: differs from that of other objects with this key; "" for a very new object if the
+        store's clock is too coarse to tell it from its predecessor.
     """
 
     size: int
     mtime_ns: int | None
     sha256: str
     owner_id: UUID | None
+    version: str = ""
 
 
 class ReceivedContent:

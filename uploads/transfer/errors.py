@@ -14,6 +14,10 @@ class SourceError(TransferError):
     """The source cannot be read, or is not a regular file."""
 
 
+class NotRegularFile(SourceError):
+    """The source is a link, pipe, socket or device, which is skipped."""
+
+
 class SourceChanged(SourceError):
     """The source file changed while it was read."""
 
@@ -22,6 +26,10 @@ class SourceChanged(SourceError):
 
 class StoreError(TransferError):
     """The store rejects the object."""
+
+
+class AccessDenied(StoreError):
+    """The store's policy does not allow this request; it may allow others."""
 
 
 class StoreBusy(StoreError):

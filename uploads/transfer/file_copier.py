@@ -5,9 +5,12 @@ from uuid import UUID
 
 from uploads.transfer.content import Content, StoredObject
 from uploads.transfer.directories import Directory, DirectoryCache
-from uploads.transfer.errors import TransferError
+from uploads.transfer.errors import AccessDenied, NotRegularFile, TransferError
 from uploads.transfer.source_file import SourceFile
 from uploads.transfer.source_folder import INVALID_NAME
+
+# The dates that every file system can store: 1970 to 2038. Another one may be changed by the store.
+STORABLE_MTIME_NS = range(2**31 * 10**9)
 
 
 class CopyStatus(enum.StrEnum):
@@ -86,25 +89,36 @@ class FileCopier:
         try:
             with SourceFile(self._directories, path, self._check_cancelled) as file:
                 return self._copy(file, key)
+        except NotRegularFile as error:
+            return CopyResult(CopyStatus.SKIPPED, error=str(error))
         except TransferError as error:
             return CopyResult(CopyStatus.FAILED, error=str(error), is_transient=error.is_transient)
 
     def _copy(self, file: SourceFile, key: str) -> CopyResult:
-        stored = None if self._options.target_is_empty else self._target.find(key)
-        if stored is not None and stored.size == file.size:
-            sha256 = self._sha256_if_unchanged(file, key, stored)
-            if sha256:
-                is_own = stored.owner_id == self._options.owner_id
-                status = CopyStatus.UPLOADED if is_own else CopyStatus.SKIPPED
-                return CopyResult(status, file.size, file.mtime_ns, sha256)
+        if not self._options.target_is_empty and (result := self._find_unchanged(file, key)):
+            return result
         self._target.put(key, file, owner_id=self._options.owner_id)
         return CopyResult(CopyStatus.UPLOADED, file.size, file.mtime_ns, file.sha256)
 
+    def _find_unchanged(self, file: SourceFile, key: str) -> CopyResult | None:
+        """Return the result for a file that the store has already, else None."""
+        try:
+            stored = self._target.find(key)
+            if stored is None or stored.size != file.size:
+                return None
+            sha256 = self._sha256_if_unchanged(file, key, stored)
+        except AccessDenied:
+            # A store may accept objects and not let them be read; then each one is sent again.
+            return None
+        is_own = stored.owner_id == self._options.owner_id
+        status = CopyStatus.UPLOADED if is_own else CopyStatus.SKIPPED
+        return CopyResult(status, file.size, file.mtime_ns, sha256) if sha256 else None
+
     def _sha256_if_unchanged(self, file: SourceFile, key: str, stored: StoredObject) -> str:
         """Return the object's SHA-256 if it has the file's content, else ""."""
-        if self._options.compare_checksums:
+        is_same_time = stored.mtime_ns == file.mtime_ns
+        may_store_time = file.mtime_ns in STORABLE_MTIME_NS
+        if self._options.compare_checksums or not (is_same_time or may_store_time):
             sha256 = file.compute_sha256()
             return sha256 if self._target.sha256_of(key) == sha256 else ""
-        if stored.mtime_ns != file.mtime_ns:
-            return ""
-        return stored.sha256 or self._target.sha256_of(key)
+        return (stored.sha256 or self._target.sha256_of(key)) if is_same_time else ""

@@ -8,6 +8,9 @@ file name, at any depth. `folder/**` matches everything in a folder. Matching is
 file is selected if a glob of `include` matches it, or `include` is empty, and no glob of `exclude`
 matches it.
 
+Syntax of other tools is refused, as it would silently match nothing: braces, `!` at the beginning,
+`[^a]` and `[[:digit:]]`. In brackets a special character stands for itself: `[{]`.
+
 The libraries that we tried take exponential time for some globs, and clients write the globs
 (docs/adr/0015-own-globs.md).
 """
@@ -17,6 +20,7 @@ from collections.abc import Iterable
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff]")
 _CLASS = re.compile(r"\[(!?)(\]?[^\]]*)\]")
+_BRACKETS_OF_REGEX = re.compile(r"\[(?:\^|!?\[[:.=])")
 _ANY_SEGMENT = r"[^/]+/"
 _STAR = re.compile(r"\*(?![^\[]*\])")  # a star in brackets is an ordinary character
 
@@ -59,14 +63,27 @@ def glob_problem(text: str) -> str:
         return "It is empty."
     if _FORBIDDEN.search(text):
         return "It contains a backslash or a control character."
-    if "" in segments:
-        return "It begins or ends with a slash, or has an empty segment."
+    if "" in segments[:-1]:
+        return "It begins with a slash, or has an empty segment."
+    if text.endswith("/"):
+        return "It ends with a slash: write folder/** for all files in a folder."
     if not {".", ".."}.isdisjoint(segments):
         return "It has a segment . or .. in it."
     if any("**" in segment and segment != "**" for segment in segments):
         return "Two stars must be a whole segment: a/**/b."
     if any(map(_has_invalid_class, segments)):
         return "It has an unclosed bracket, or a range whose end is before its start."
+    return _foreign_syntax_problem(text)
+
+
+def _foreign_syntax_problem(text: str) -> str:
+    """Return why the glob would mean something else than in other tools, or ""."""
+    if text.startswith("!"):
+        return "It begins with !: put the glob into `exclude`, or write ? for the character."
+    if _BRACKETS_OF_REGEX.search(text):
+        return "Write [!a] for another character than a, and [0-9] for a digit."
+    if not {"{", "}"}.isdisjoint(_CLASS.sub("", text)):
+        return "It contains braces: write a glob for each alternative, or [{] for the character."
     return ""
 
 

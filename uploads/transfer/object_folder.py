@@ -201,7 +201,9 @@ def _write(fd: int, content: Content, owner_id: UUID) -> None:
     if not is_same:
         raise StoreBusy("The store returned other bytes than were written.")
     if content.mtime_ns is not None:
-        os.utime(fd, ns=(content.mtime_ns, content.mtime_ns))
+        # Some file systems refuse dates that they can't store, and others change them.
+        with suppress(OSError, OverflowError):
+            os.utime(fd, ns=(content.mtime_ns, content.mtime_ns))
     _set_attribute(fd, content.sha256, owner_id)
 
 
@@ -242,7 +244,8 @@ def _stored_object(fd: int) -> StoredObject | None:
     if hasattr(os, "getxattr"):
         with suppress(OSError):
             attribute = os.getxattr(fd, XATTR_NAME)
-    if len(attribute) != XATTR_BYTES:
-        return StoredObject(status.st_size, status.st_mtime_ns, "", None)
-    sha256, owner_id = attribute[:32].hex(), UUID(bytes=attribute[32:])
-    return StoredObject(status.st_size, status.st_mtime_ns, sha256, owner_id)
+    sha256, owner_id = "", None
+    if len(attribute) == XATTR_BYTES:
+        sha256, owner_id = attribute[:32].hex(), UUID(bytes=attribute[32:])
+    version = f"{owner_id} {status.st_mtime_ns} {status.st_size}"
+    return StoredObject(status.st_size, status.st_mtime_ns, sha256, owner_id, version)

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 from uploads.transfer.content import Bytes, thread_buffer
 from uploads.transfer.directories import DirectoryCache
-from uploads.transfer.errors import SourceChanged, SourceError
+from uploads.transfer.errors import NotRegularFile, SourceChanged, SourceError
 from uploads.transfer.source_folder import file_problem, file_type_problem
 
 # O_NONBLOCK: opening a pipe that replaced the file would block until something writes to it.
@@ -39,7 +39,7 @@ class SourceFile:
             self._fd = self._open()
         except OSError as error:
             directories.clear()
-            raise SourceError(_open_problem(error)) from error
+            raise _open_error(error) from error
 
     def chunks(self, size: int) -> Iterator[Bytes]:
         if self.size < min(size, SINGLE_READ_BYTES):
@@ -68,7 +68,7 @@ class SourceFile:
         try:
             self._stat = _stat_when_quiet(fd)
             if problem := file_type_problem(self._stat.st_mode):
-                raise SourceError(problem)
+                raise NotRegularFile(problem)
         except BaseException:
             os.close(fd)
             raise
@@ -149,9 +149,9 @@ def _state(stat: os.stat_result) -> tuple[int, ...]:
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_nlink
 
 
-def _open_problem(error: OSError) -> str:
+def _open_error(error: OSError) -> SourceError:
     if error.errno == errno.ELOOP:
-        return "It is a symbolic link; links are not followed."
+        return NotRegularFile("It is a symbolic link; links are not followed.")
     if error.errno == errno.ENXIO:
-        return "It is a socket or a device, not a regular file."
-    return file_problem(error)
+        return NotRegularFile("It is a socket or a device, not a regular file.")
+    return SourceError(file_problem(error))

@@ -1,8 +1,9 @@
 """Scanning a folder below `UPLOAD_SOURCE_ROOT/<company code>/`.
 
 Only regular files are read. Symbolic links are not followed; pipes, sockets and devices are not
-opened. Each of these is reported as an entry with an error, and so is a folder that cannot be read
-or a name that cannot be part of a key. No path is checked first and used later (`directories`).
+opened: each is an entry to skip, with the reason. A folder that cannot be read, or a name that
+cannot be part of a key, is an entry that fails. No path is checked first and used later
+(`directories`).
 """
 
 import os
@@ -28,14 +29,18 @@ from uploads.transfer.keys import (
 MAX_STREAMED_DEPTH = 100
 NAMES_PER_PROGRESS_CALL = 1000
 INVALID_NAME = "Its name cannot be part of a key."
+# The largest object of Amazon S3. A sparse file can claim to be larger than any disk, and the sum
+# of a few such sizes would not fit into a counter.
+MAX_FILE_TB = 50
 
 
 class SourceEntry(NamedTuple):
     """A file, or something that cannot be uploaded.
 
     path: relative, with escaped names (`keys.escape_name`); that of a folder ends with `/`.
-    error: why it cannot be uploaded, or ""; with an error `key` is a unique placeholder, and `size`
+    error: why it is not uploaded, or ""; with an error `key` is a unique placeholder, and `size`
         and `mtime_ns` may be 0.
+    is_skipped: whether it is no regular file, which is no failure of the session.
     """
 
     path: str
@@ -43,6 +48,7 @@ class SourceEntry(NamedTuple):
     size: int
     mtime_ns: int
     error: str = ""
+    is_skipped: bool = False
 
 
 def check_directory(text: str) -> str:
@@ -125,7 +131,7 @@ class _Scan:
             self._open_folders.pop()
             return
         path = folder.prefix + entry.name
-        if not entry.is_dir(follow_symlinks=False):
+        if not _is_folder(entry):
             if self._globs.matches(path):
                 yield self._source_entry(entry, path)
         elif self._globs.may_match_in(path):
@@ -148,11 +154,13 @@ class _Scan:
             status = entry.stat(follow_symlinks=False)
         except OSError as error:
             return self._invalid_entry(escape_name(path), file_problem(error))
+        if problem := file_type_problem(status.st_mode):
+            return self._invalid_entry(escape_name(path), problem)._replace(is_skipped=True)
+        if status.st_size > MAX_FILE_TB * 10**12:
+            return self._invalid_entry(escape_name(path), f"It has more than {MAX_FILE_TB} TB.")
         key = f"{self._prefix}/{path}" if self._prefix else path
         if problem := key_problem(key):
             return self._invalid_entry(escape_name(path), f"{INVALID_NAME} {problem}", status)
-        if problem := file_type_problem(status.st_mode):
-            return self._invalid_entry(path, problem)
         return SourceEntry(path, key, status.st_size, status.st_mtime_ns)
 
     def _unreadable_folder(self, path: str, error: OSError) -> SourceEntry:
@@ -163,6 +171,14 @@ class _Scan:
     ) -> SourceEntry:
         size, mtime_ns = (status.st_size, status.st_mtime_ns) if status else (0, 0)
         return SourceEntry(path, placeholder_key(self._prefix, path), size, mtime_ns, error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether the entry is a folder; if that can't be read, its file error is reported."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def _folder_problem(error: OSError) -> str:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts import services
-from accounts.identifiers import normalize_email, normalize_username
+from accounts.identifiers import normalize_email, normalize_password, normalize_username
 from accounts.models import Role, User
 
 
@@ -60,7 +60,7 @@ def _validate(email: str, username: str, password: str) -> None:
     user.full_clean(exclude=generated)
     # The settings validate their own password at start; development has a weak default.
     if password != settings.FIRST_SUPERUSER_PASSWORD:
-        validate_password(password, user)
+        validate_password(normalize_password(password), user)
 
 
 @transaction.atomic

@@ -9,10 +9,10 @@ from common.ai.text.chunking import find_sentence_end
 from common.ai.text.sentences import count_words, find_cut, truncate
 from common.ai.types import SummaryRequest
 
-_thinking = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 # Control characters, and direction overrides, which disguise the text after them.
 _unprintable = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u202d\u202e]")
 _space = re.compile(r"\s*")
+_last_word = re.compile(r"(?<=\S)\s+\S*\Z|\s+\Z")
 _bullet = re.compile(r"^(?:[-*+\u2022\u2023\u25e6\u2013\u2014\u00b7]|\(?\d{1,3}[.)])\s+")
 
 
@@ -20,11 +20,6 @@ def clean_text(text: str) -> str:
     """Remove what requests and databases can't hold: lone surrogates, control characters."""
     valid = text.encode("utf-8", "replace").decode()
     return _unprintable.sub("", valid.replace("\r\n", "\n"))
-
-
-def remove_thinking(answer: str) -> str:
-    """Return the cleaned answer without the model's reasoning, which some servers leave in it."""
-    return clean_text(_thinking.sub("", answer)).strip()
 
 
 def fit_answer(answer: str, request: SummaryRequest) -> tuple[str, str]:
@@ -46,10 +41,11 @@ def fit_answer(answer: str, request: SummaryRequest) -> tuple[str, str]:
 def remove_unfinished_end(answer: str, *, is_list: bool) -> str:
     """Remove the last, unfinished bullet or sentence of a truncated answer.
 
-    An answer with nothing before it is returned as it is.
+    An answer with nothing before it loses its last word, which may be half a one, and ends with an
+    ellipsis.
     """
     end = answer.rfind("\n") + 1 if is_list else find_sentence_end(answer, 0, len(answer))
-    return answer[:end].rstrip() or answer
+    return answer[:end].rstrip() or f"{_last_word.sub('', answer)}\u2026"
 
 
 def _find_bullets(answer: str) -> Iterator[str]:

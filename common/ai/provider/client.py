@@ -20,7 +20,7 @@ import httpx2
 import openai
 
 from common.ai.provider.options import Endpoint
-from common.ai.provider.responses import ProviderResponse, parse_answer, parse_error
+from common.ai.provider.responses import ProviderResponse, parse_answer, parse_failure
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
@@ -86,14 +86,13 @@ class ProviderClient:
         except (TimeoutError, openai.APITimeoutError) as error:
             return self._describe_timeout(error)
         except openai.APIStatusError as error:
-            details = {"code": error.code, "type": error.type, "param": error.param}
-            details["message"] = error.message
-            return parse_error(error.status_code, details, error.response.headers, body)
+            failed = error.response
+            return parse_failure(failed.status_code, failed.content, failed.headers, body)
         except openai.APIConnectionError as error:
             return _describe_failure(error.__cause__)
         except (openai.OpenAIError, httpx2.InvalidURL, UnicodeError):
             return _MALFORMED_SETTINGS
-        return parse_answer(raw.http_response.content, raw.status_code, body)
+        return parse_answer(raw.http_response.content, raw.status_code, raw.headers, body)
 
     def _describe_timeout(self, error: Exception) -> ProviderResponse:
         if isinstance(error.__cause__, httpx2.ConnectTimeout):  # nothing was sent

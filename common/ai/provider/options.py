@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.ai.provider.prompts import Message
+from common.ai.provider.error_kinds import SYSTEM_ROLE
+from common.ai.provider.prompts import Message, merge_messages
+from common.ai.provider.responses import ProviderResponse
 from common.ai.types import CostEstimate, Price, Usage, compute_cost
 
 EXTENDED_TOKENS_FACTOR = 4  # multiplies `max_tokens` for an answer that does not fit
+# Reasoning models know only the second name. Without either, the provider limits the answer.
+LIMIT_PARAMETERS = ("max_tokens", "max_completion_tokens")
 TOKENS_PER_MESSAGE = 16  # for the role and the separators that a provider adds to each message
 
 
@@ -20,13 +24,28 @@ class Endpoint:
     timeout: float
 
 
+@dataclass(slots=True)
+class ModelLimits:
+    """What the model has refused; all summaries of this process share it.
+
+    `unsupported` has names of parameters and `SYSTEM_ROLE`; `max_tokens` is the highest limit for
+    an answer, if a higher one was refused.
+    """
+
+    unsupported: set[str] = field(default_factory=set)
+    max_tokens: int | None = None
+
+    def learn(self, response: ProviderResponse) -> None:
+        """Remember what a response says that the model does not accept."""
+        if response.unsupported:
+            self.unsupported.add(response.unsupported)
+        if response.maximum:
+            self.max_tokens = min(response.maximum, self.max_tokens or response.maximum)
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderOptions:
-    """The options of requests; `OpenAISummarizer` explains them.
-
-    `unsupported_parameters` are the names that the model has refused; all summaries of this process
-    share them.
-    """
+    """The options of requests; `OpenAISummarizer` explains them."""
 
     model: str
     max_tokens: int
@@ -37,20 +56,23 @@ class ProviderOptions:
     wait_initial: float
     wait_max: float
     wait_jitter: float
-    unsupported_parameters: set[str] = field(default_factory=set)
+    limits: ModelLimits = field(default_factory=ModelLimits)
 
     @property
     def extended_max_tokens(self) -> int:
         """The limit for an answer that does not fit `max_tokens`; at most half of the context."""
         extended = EXTENDED_TOKENS_FACTOR * self.max_tokens
-        return min(extended, max(self.max_tokens, self.context_tokens // 2))
+        extended = min(extended, max(self.max_tokens, self.context_tokens // 2))
+        return min(extended, self.limits.max_tokens or extended)
 
     def build_body(self, messages: list[Message], max_tokens: int) -> dict[str, Any]:
-        """Return the body of a request, without the parameters that the model has refused."""
-        is_renamed = "max_tokens" in self.unsupported_parameters  # in reasoning models
-        limit = "max_completion_tokens" if is_renamed else "max_tokens"
-        body = {"model": self.model, "messages": messages, limit: max_tokens}
-        if self.temperature is not None and "temperature" not in self.unsupported_parameters:
+        """Return the body of a request, without what the model has refused."""
+        refused = self.limits.unsupported
+        sent = merge_messages(messages) if SYSTEM_ROLE in refused else messages
+        body: dict[str, Any] = {"model": self.model, "messages": sent}
+        if limit := next((name for name in LIMIT_PARAMETERS if name not in refused), ""):
+            body[limit] = min(max_tokens, self.limits.max_tokens or max_tokens)
+        if self.temperature is not None and "temperature" not in refused:
             body["temperature"] = self.temperature
         return body
 
@@ -61,5 +83,7 @@ class ProviderOptions:
         `estimate_tokens` is closer, but too low for random letters.
         """
         prompt = sum(len(m["content"].encode()) + TOKENS_PER_MESSAGE for m in messages)
+        if self.limits.unsupported.issuperset(LIMIT_PARAMETERS):
+            max_tokens = self.context_tokens
         cost = compute_cost(Usage(prompt, max_tokens), self.model, self.prices)
         return CostEstimate(prompt, max_tokens, cost)

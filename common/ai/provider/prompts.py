@@ -64,6 +64,11 @@ def _build_messages(text: str, tasks: list[str]) -> list[Message]:
     ]
 
 
+def merge_messages(messages: list[Message]) -> list[Message]:
+    """Return one user message, for models that know no system messages."""
+    return [{"role": "user", "content": "\n\n".join(m["content"] for m in messages)}]
+
+
 def _language_task(request: SummaryRequest) -> str:
     if not request.language:
         return "Write in the language of the document."

@@ -10,12 +10,13 @@ from itertools import count
 from typing import NoReturn
 
 import stamina
+import structlog
 
 from common.ai.metrics import record_request
 from common.ai.provider.client import ProviderClient
 from common.ai.provider.options import ProviderOptions
 from common.ai.provider.prompts import Message
-from common.ai.provider.responses import NO_USAGE, ProviderResponse
+from common.ai.provider.responses import NO_USAGE, NextStep, ProviderResponse
 from common.ai.types import (
     CallRecord,
     ProviderUnavailable,
@@ -24,6 +25,8 @@ from common.ai.types import (
     compute_cost,
 )
 from common.event_loop import outside_event_loop
+
+log = structlog.get_logger(__name__)
 
 MAX_WAIT_S = 20.0  # in a worker; for a longer wait its job is queued again
 TOKENS_PER_WORD = 2
@@ -36,6 +39,10 @@ _TIMES = {1: "", 2: " twice", 3: " three times"}
 
 class TextTooLongError(Exception):
     """The provider says that a text does not fit: its context is smaller than configured."""
+
+
+class AnswerLimitError(SummaryRefused):
+    """The provider accepts only a lower limit for the tokens of an answer."""
 
 
 class _RetryableError(Exception):
@@ -65,12 +72,26 @@ class ProviderSession:
         """
         standard, extended = self.options.max_tokens, self.options.extended_max_tokens
         max_tokens = standard if max_words * TOKENS_PER_WORD <= standard else extended
-        response = await self._request_with_retries(messages, max_tokens)
-        if response.is_truncated and max_tokens < extended:
-            response = await self._request_with_retries(messages, extended)
+        try:
+            response = await self._request_with_retries(messages, max_tokens)
+        except AnswerLimitError:  # The lower limit is known now.
+            response = await self._request_with_retries(messages, max_tokens)
+        if response.is_truncated and max_tokens < self.options.extended_max_tokens:
+            response = await self._request_longer_answer(messages, response)
         if not response.text:
             raise SummaryRefused("the model used up its tokens before it began to answer")
         return response
+
+    async def _request_longer_answer(
+        self, messages: list[Message], truncated: ProviderResponse
+    ) -> ProviderResponse:
+        """Return the answer with the higher limit, or the paid `truncated` one if that fails."""
+        try:
+            return await self._request_with_retries(messages, self.options.extended_max_tokens)
+        except (SummaryRefused, ProviderUnavailable, TextTooLongError):
+            if truncated.text:
+                return truncated
+            raise
 
     async def request_notes(self, messages: list[Message], *, max_words: int) -> ProviderResponse:
         """Return the notes on a part: saved by an earlier run, or from the provider."""
@@ -81,7 +102,7 @@ class ProviderSession:
         if saved is not None:
             return ProviderResponse("ok", "accept", text=saved)
         response = await self.request_answer(messages, max_words=max_words)
-        if not response.is_truncated:
+        if not (response.is_truncated or response.is_prompt_cut):
             with outside_event_loop():
                 self._recorder.save_notes(key, response.text)
         return response
@@ -89,7 +110,7 @@ class ProviderSession:
     async def _request_with_retries(
         self, messages: list[Message], max_tokens: int
     ) -> ProviderResponse:
-        reasons, attempts = Counter[str](), count(1)
+        reasons, steps, attempts = Counter[str](), set[NextStep](), count(1)
         retries = stamina.retry_context(
             on=self._choose_wait,
             attempts=self.options.attempts,
@@ -102,10 +123,13 @@ class ProviderSession:
             async for attempt in retries:
                 with attempt:
                     response = await self._request_supported(messages, max_tokens, attempts)
-                    if response.next == "retry":
+                    if response.next in ("retry", "repeat"):
                         reasons[response.error] += 1
+                        steps.add(response.next)
                         raise _RetryableError(response)
         except _RetryableError:
+            if steps == {"repeat"}:  # Another run would pay for the same.
+                raise SummaryRefused(f"the provider {_join_reasons(reasons)}") from None
             _raise_unavailable(response, reasons)
         return _check_accepted(response)
 
@@ -122,12 +146,15 @@ class ProviderSession:
     async def _request_supported(
         self, messages: list[Message], max_tokens: int, attempts: "count[int]"
     ) -> ProviderResponse:
-        """Send a request, and again without each optional parameter that the model refuses."""
+        """Send a request, and again without each part that the model refuses.
+
+        This ends, because an error can only name a part that was sent.
+        """
         while True:
             response = await self._send_recorded(messages, max_tokens, next(attempts))
-            if not response.unsupported_parameter:
+            self.options.limits.learn(response)
+            if response.next != "adapt":
                 return response
-            self.options.unsupported_parameters.add(response.unsupported_parameter)
 
     async def _send_recorded(
         self, messages: list[Message], max_tokens: int, attempt: int
@@ -157,6 +184,7 @@ class ProviderSession:
         call = self._build_record(response, attempt, seconds)
         self.calls.append(call)
         record_request(call)
+        _log_failure(call, response)
         with outside_event_loop():
             self._recorder.end(handle, call)
 
@@ -190,10 +218,36 @@ class ProviderSession:
             self._paused_until = max(self._paused_until, until)
 
 
-def _raise_unavailable(response: ProviderResponse, reasons: Counter[str]) -> NoReturn:
-    message = " and ".join(
+def _log_failure(call: CallRecord, response: ProviderResponse) -> None:
+    """Log why a request failed, without the provider's words, which may quote the text."""
+    if response.is_prompt_cut:
+        log.warning(
+            "ai_prompt_cut",
+            model=call.model,
+            prompt_tokens=call.prompt_tokens,
+            hint="Set OPENAI_CONTEXT_TOKENS to the model's context.",
+        )
+    if response.outcome not in ("ok", "lost"):
+        log.warning(
+            "ai_request_failed",
+            model=call.model,
+            outcome=call.outcome,
+            status=call.status,
+            attempt=call.attempt,
+            error_code=response.code,
+            error_param=response.param,
+            reason=call.error,
+        )
+
+
+def _join_reasons(reasons: Counter[str]) -> str:
+    return " and ".join(
         reason + _TIMES.get(times, f" {times} times") for reason, times in reasons.items()
     )
+
+
+def _raise_unavailable(response: ProviderResponse, reasons: Counter[str]) -> NoReturn:
+    message = _join_reasons(reasons)
     wait = response.retry_after
     if wait is not None and wait > MAX_WAIT_S:
         message += f", and asks for a pause of {wait:.0f} seconds"
@@ -209,4 +263,6 @@ def _check_accepted(response: ProviderResponse) -> ProviderResponse:
             raise ProviderUnavailable(message, retry_after=response.retry_after)
         case "shorten":
             raise TextTooLongError
+        case "lower_limit":
+            raise AnswerLimitError(message)
     return response

@@ -11,7 +11,6 @@ outlives the call or reaches a forked process.
 import asyncio
 import math
 from collections.abc import Mapping
-from decimal import Decimal
 
 from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
 from common.ai.provider.client import ProviderClient
@@ -29,6 +28,7 @@ from common.ai.types import (
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
+    add_costs,
     ignore_progress,
 )
 from common.event_loop import outside_event_loop, run_in_calling_thread
@@ -121,7 +121,7 @@ class _SummaryBuilder:
         self._request, self._session = request, session
         self._progress, self._concurrency = progress, concurrency
         self._steps_done = self._steps = 0
-        self._notes = self._incomplete_notes = 0
+        self._notes = self._incomplete_notes = self._partly_read = 0
 
     async def build(self, text: str) -> SummaryResult:
         """Return the summary of `text`.
@@ -147,7 +147,7 @@ class _SummaryBuilder:
 
     async def _summarize_text(self, text: str, max_tokens: int) -> ProviderResponse:
         """Return the answer for all of `text`; each round of notes shortens it by a third."""
-        self._notes = self._incomplete_notes = 0
+        self._notes = self._incomplete_notes = self._partly_read = 0
         self._steps, max_parts = self._steps_done + 1, 1
         while (size := estimate_tokens(text)) > max_tokens:
             even_size = math.ceil(size / math.ceil(size / max_tokens)) + max_tokens // 20
@@ -157,6 +157,7 @@ class _SummaryBuilder:
             text = "\n\n".join(await self._request_notes(parts, max_tokens))
         messages = build_summary_messages(self._request, text, parts=max_parts)
         response = await self._session.request_answer(messages, max_words=self._request.max_words)
+        self._partly_read += response.is_prompt_cut
         self._report_step()
         return response
 
@@ -194,6 +195,7 @@ class _SummaryBuilder:
         max_tokens = max(MIN_NOTES_TOKENS, estimate_tokens(part) // 3)
         notes = next(split_chunks(response.text, max_tokens))
         self._notes += 1
+        self._partly_read += response.is_prompt_cut
         self._incomplete_notes += response.is_truncated or len(notes) < len(response.text)
         return notes
 
@@ -212,7 +214,7 @@ class _SummaryBuilder:
             completion_tokens=sum(call.completion_tokens for call in calls),
             cached_tokens=sum(call.cached_tokens for call in calls),
             reasoning_tokens=sum(call.reasoning_tokens for call in calls),
-            cost_usd=sum((call.cost_usd for call in calls), start=Decimal(0)),
+            cost_usd=add_costs(call.cost_usd for call in calls),
             calls=len(calls),
             omitted=omitted,
         )
@@ -224,6 +226,8 @@ class _SummaryBuilder:
             omissions.append(
                 f"the end of the notes on {self._incomplete_notes} of {self._notes} parts"
             )
+        if self._partly_read:
+            omissions.append("a part of the text that did not fit the model's context")
         if response.is_truncated:
             is_list = is_list_wanted(self._request.instructions)
             answer = remove_unfinished_end(answer, is_list=is_list)

@@ -42,7 +42,7 @@ def make_plain_pdf(pages: int, lines: Sequence[str] = ("The pump works well.",))
     canvas = Canvas(file, pageCompression=1)
     for number in range(1, pages + 1):
         text = canvas.beginText(50, 780)
-        for line in (f"Page {number}.", *lines):
+        for line in (f"On day {number} nobody was in the hall.", *lines):
             text.textLine(line)
         canvas.drawText(text)
         canvas.showPage()

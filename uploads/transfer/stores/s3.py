@@ -1,9 +1,13 @@
 import base64
 import hashlib
 import io
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -18,7 +22,7 @@ from botocore.exceptions import (
 from storages.backends.s3 import S3Storage
 
 from uploads.transfer.content import Bytes, Content, StoredObject
-from uploads.transfer.errors import SourceChanged, StoreBusy, StoreError
+from uploads.transfer.errors import AccessDenied, SourceChanged, StoreBusy, StoreError
 from uploads.transfer.stores.base import Store
 
 CHUNK_BYTES = 1024 * 1024
@@ -26,10 +30,10 @@ PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 10_000
 MAX_CONNECTIONS = 50  # the maximum of `Session.max_workers`
 MAX_BUFFERS = 8  # parts in memory, for all threads of a store
+TIME_RESOLUTION_S = 1  # of `Last-Modified`
 
 _PROBLEMS = {
     "NoSuchBucket": "The bucket does not exist.",
-    "AccessDenied": "The store denies access to the bucket.",
     "InvalidAccessKeyId": "The store does not know the access key.",
     "SignatureDoesNotMatch": "The store rejects the secret key.",
     "KeyTooLongError": "Its key is too long for the store.",
@@ -37,16 +41,21 @@ _PROBLEMS = {
     "PermanentRedirect": "The bucket is in another region.",
     "301": "The bucket is in another region.",
     "404": "The bucket does not exist.",
-    "403": "The store denies access to the bucket.",
+    "RequestTimeTooSkewed": "The clocks of the store and of this machine differ.",
 }
+_DENIED = "The store denies access to the bucket."
 
 
 class S3Store(Store, S3Storage):
     """Objects in a bucket of any S3-compatible service.
 
     An object of up to 8 MiB is put by one request, a larger one in parts; at most eight parts are
-    in memory. Each request has the SHA-256 of its bytes, which the service verifies. The
-    object's metadata contains its SHA-256, the source file's modification time and the owner's id.
+    in memory. Each request is signed with the SHA-256 of its bytes, and has their MD5; the service
+    verifies both (docs/adr/0031-s3-requests-that-all-servers-accept.md). The object's metadata
+    contains its SHA-256, the source file's modification time and the owner's id.
+
+    Only `s3:PutObject` is necessary. Without permission to list, `check` and `is_empty` assume a
+    usable bucket with objects in it.
     """
 
     def __init__(self, *, company_code: str, **options: Any) -> None:
@@ -58,7 +67,10 @@ class S3Store(Store, S3Storage):
             max_pool_connections=MAX_CONNECTIONS,
             # The session retries failed files itself.
             retries={"mode": "standard", "total_max_attempts": 2},
-            s3={"addressing_style": "path" if endpoint else "auto"},
+            s3={
+                "addressing_style": "path" if endpoint else "auto",
+                "payload_signing_enabled": True,
+            },
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
@@ -69,14 +81,15 @@ class S3Store(Store, S3Storage):
         self._buffers = threading.BoundedSemaphore(MAX_BUFFERS)
 
     def check(self) -> None:
-        with _store_errors():
-            self.client.head_bucket(Bucket=self.bucket_name)
+        # Unlike HEAD, this returns a body that says what is wrong.
+        self.is_empty("")
 
     def is_empty(self, prefix: str) -> bool:
         below = f"{prefix}/" if prefix else ""
-        with _store_errors():
+        with suppress(AccessDenied), _store_errors():
             response = self.client.list_objects_v2(Bucket=self.bucket_name, Prefix=below, MaxKeys=1)
-        return not response.get("KeyCount")
+            return "Contents" not in response
+        return False
 
     def find(self, key: str) -> StoredObject | None:
         head = self._head(key)
@@ -88,6 +101,7 @@ class S3Store(Store, S3Storage):
             mtime_ns=_int_or_none(metadata.get("mtime-ns", "")),
             sha256=metadata.get("sha256", ""),
             owner_id=_uuid_or_none(metadata.get("put-by", "")),
+            version=_version(head),
         )
 
     def sha256_of(self, key: str) -> str:
@@ -119,7 +133,7 @@ class S3Store(Store, S3Storage):
                 Bucket=self.bucket_name,
                 Key=key,
                 Body=body,
-                ChecksumSHA256=_base64(bytes.fromhex(content.sha256)),
+                ContentMD5=body.md5,
                 Metadata=_metadata(content, owner_id),
             )
 
@@ -130,9 +144,7 @@ class S3Store(Store, S3Storage):
         metadata = _metadata(content, owner_id)
         upload_args = {"Bucket": self.bucket_name, "Key": key}
         self._abort_uploads(key)
-        upload = self.client.create_multipart_upload(
-            **upload_args, Metadata=metadata, ChecksumAlgorithm="SHA256"
-        )
+        upload = self.client.create_multipart_upload(**upload_args, Metadata=metadata)
         upload_args["UploadId"] = upload["UploadId"]
         try:
             parts = self._send_parts(upload_args, content)
@@ -144,9 +156,10 @@ class S3Store(Store, S3Storage):
             with suppress(BotoCoreError, ClientError):
                 self.client.abort_multipart_upload(**upload_args)
             raise
-        stored = self.find(key)
-        if stored is None or (stored.size, stored.sha256) != (content.size, content.sha256):
-            raise StoreBusy("The stored object differs from the file.")
+        with suppress(AccessDenied):
+            stored = self.find(key)
+            if stored is None or (stored.size, stored.sha256) != (content.size, content.sha256):
+                raise StoreBusy("The stored object differs from the file.")
 
     def _send_parts(self, upload_args: dict[str, Any], content: Content) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
@@ -160,18 +173,20 @@ class S3Store(Store, S3Storage):
                 parts.append(self._send_part(upload_args, len(parts) + 1, body))
 
     def _send_part(self, upload_args: dict[str, Any], number: int, body: "_Body") -> dict[str, Any]:
-        checksum = _base64(hashlib.sha256(body.getbuffer()).digest())
         response = self.client.upload_part(
-            **upload_args, PartNumber=number, Body=body, ChecksumSHA256=checksum
+            **upload_args, PartNumber=number, Body=body, ContentMD5=body.md5
         )
-        return {"PartNumber": number, "ETag": response["ETag"], "ChecksumSHA256": checksum}
+        return {"PartNumber": number, "ETag": response["ETag"]}
 
     def _abort_uploads(self, key: str) -> None:
-        """Abort incomplete uploads of a killed process to this key, which cost storage."""
-        response = self.client.list_multipart_uploads(Bucket=self.bucket_name, Prefix=key)
-        for upload in response.get("Uploads", []):
-            if upload["Key"] == key:
-                with suppress(ClientError):
+        """Abort incomplete uploads of a killed process to this key, which cost storage.
+
+        A service or policy may not allow this; the bucket then needs a rule that expires them.
+        """
+        with suppress(ClientError):
+            response = self.client.list_multipart_uploads(Bucket=self.bucket_name, Prefix=key)
+            for upload in response.get("Uploads", []):
+                if upload["Key"] == key:
                     self.client.abort_multipart_upload(
                         Bucket=self.bucket_name, Key=key, UploadId=upload["UploadId"]
                     )
@@ -206,6 +221,7 @@ class _Body(io.BytesIO):
         self._check = content.check
         self.size = sum(map(self.write, chunks))
         self.seek(0)
+        self.md5 = _base64(hashlib.md5(self.getbuffer(), usedforsecurity=False).digest())
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._check()
@@ -215,13 +231,22 @@ class _Body(io.BytesIO):
 def _metadata(content: Content, owner_id: UUID | None) -> dict[str, str]:
     return {
         "sha256": content.sha256,
-        "mtime-ns": str(content.mtime_ns or ""),
+        "mtime-ns": "" if content.mtime_ns is None else str(content.mtime_ns),
         "put-by": str(owner_id or ""),
     }
 
 
+def _version(head: dict[str, Any]) -> str:
+    """Return the object's ETag and time, or "" if another PUT could still get the same ones."""
+    modified = head["LastModified"]
+    answered = head["ResponseMetadata"]["HTTPHeaders"].get("date")
+    age = parsedate_to_datetime(answered) - modified if answered else timedelta.max
+    is_new = age < timedelta(seconds=TIME_RESOLUTION_S)
+    return "" if is_new else f"{head['ETag']} {modified.isoformat()}"
+
+
 def _int_or_none(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if re.fullmatch(r"-?[0-9]{1,40}", text) else None
 
 
 def _uuid_or_none(text: str) -> UUID | None:
@@ -254,4 +279,6 @@ def _store_error(error: ClientError) -> StoreError:
     code = error.response["Error"]["Code"]
     if problem := _PROBLEMS.get(code):
         return StoreError(problem)
+    if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.FORBIDDEN:
+        return AccessDenied(_DENIED)
     return StoreBusy(f"The store answered {code}.")

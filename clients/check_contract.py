@@ -1,0 +1,61 @@
+"""Test a running server against its OpenAPI schema with schemathesis: all checks, in all roles.
+
+`--short` is for CI: less time for each role.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from clients.server import PASSWORD, USERNAMES, Server, run_server
+from config.environment import BASE_DIR
+
+PORT = 8962
+FOLDER = BASE_DIR / "var" / "contract"
+ST = Path(sys.executable).with_name("st")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+# `valid_data_acceptance` of `schemathesis_hooks` replaces it.
+REPLACED_CHECK = "positive_data_acceptance"
+LONG = ["--max-examples", "50"]
+SHORT = ["--phases", "fuzzing,stateful", "--max-examples", "5", "--max-time", "8"]
+
+
+def check(server: Server, role: str, options: list[str]) -> int:
+    """Return the exit code of schemathesis for one role; 0 means no failure."""
+    print(f"== {role}", flush=True)
+    env = os.environ | {
+        "SERVER_URL": server.url,
+        "CHECK_USERNAME": USERNAMES.get(role, ""),
+        "CHECK_PASSWORD": PASSWORD,
+        "SCHEMATHESIS_HOOKS": "clients.schemathesis_hooks",
+        "PYTHONPATH": str(BASE_DIR),
+    }
+    command = [
+        str(ST),
+        "--config-file",
+        str(CONFIG),
+        "run",
+        server.schema_url,
+        "--exclude-checks",
+        REPLACED_CHECK,
+    ]
+    arguments = [*command, "--continue-on-failure", "--no-color", "--warnings", "off", *options]
+    # Its cache of findings lies in the current folder.
+    return subprocess.call(arguments, cwd=FOLDER, env=env)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="Less time for each role.")
+    options = SHORT if parser.parse_args().short else LONG
+    with run_server(FOLDER, port=PORT) as server:
+        # Each role can change only the accounts of those before it.
+        failed = [role for role in ("anonymous", *USERNAMES) if check(server, role, options)]
+    print(f"Failures as: {', '.join(failed)}" if failed else "No failures.")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
