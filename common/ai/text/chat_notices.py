@@ -11,7 +11,7 @@ from common.ai.text.transcripts import MESSAGE_DATE
 MARK = "\u200e"  # left-to-right mark
 MAX_NAME_WORDS = 6
 
-_sender = re.compile(r'([^:："“”„«»]{1,60})\s?[:：]\s')
+_sender = re.compile(r'([^:："“”„«»]{1,60})(?<!\s)[:：]\s')
 # "<Media omitted>", "IMG-2026.jpg (file attached)": in any language
 _attachment = re.compile(r"<[^<>]{2,60}>$|\S{1,100}\.\w{2,4} \([^()]{3,40}\)$")
 _edited = re.compile(r" <[^<>\d]{5,60}>$")  # " <This message was edited>"
