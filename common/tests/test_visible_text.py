@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.ai.text.transcripts import parse_transcript
 from common.ai.text.visible_text import extract_visible_text
 from common.documents import DocumentType, extract
 
@@ -132,6 +133,9 @@ def test_attachments_and_marks_of_edits_are_left_out():
     words = [
         "<Media omitted>",
         "IMG-1.jpg (file attached)",
+        "image omitted",
+        "Bild weggelassen",
+        "This message was deleted",
         "hi <Diese Nachricht wurde bearbeitet>",
     ]
     chat = [f"02.11.26, 10:00 - Ann: {text}" for text in ["the pump failed", *words]]
@@ -139,3 +143,25 @@ def test_attachments_and_marks_of_edits_are_left_out():
         chat[0],
         "02.11.26, 10:00 - Ann: hi",
     ]
+
+
+def test_notices_are_left_out_of_a_pasted_chat_that_lost_its_marks():
+    chat = [
+        "[02/11/2026, 10:00:00] Team: Messages and calls are end-to-end encrypted. Only we read.",
+        "[02/11/2026, 10:01:00] Ann: the pump failed",
+        "[02/11/2026, 10:02:00] Bob: I replace it",
+    ]
+    assert extract_visible_text("\n".join(chat)).split("\n") == chat[1:]
+
+
+@pytest.mark.parametrize("head", ["{}, [02.11.2026 10:00]", "{}, [11/2/26 10:00 AM]"])
+def test_the_messages_of_telegram_are_turns(head):
+    messages = [("Ann Lee", "the pump failed"), ("Bob", "[ Photo ]"), ("Bob", "I replace it")]
+    chat = [line for name, words in messages for line in (head.format(name), words, "")]
+    assert parse_transcript(chat) == ["Ann Lee: the pump failed", "Bob: I replace it"]
+
+
+@pytest.mark.parametrize("start", ["", "<html>", "---\na: b\n"])
+@pytest.mark.parametrize("part", ["<!--", "<", "<p>", "`", "``` \n", "[", '<a "', "{", "[//]: # ("])
+def test_hostile_texts_are_read_in_linear_time(part, start):
+    extract_visible_text(start + part * (100_000 // len(part)))

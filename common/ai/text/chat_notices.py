@@ -1,7 +1,8 @@
 """Remove what a chat app writes between the messages of an exported chat.
 
 Such a notice ("Messages are end-to-end encrypted", "Bob joined") has a date but no sender, in every
-language. Exports for iOS have a sender but mark the notice with U+200E, as they do files.
+language. Exports for iOS have a sender but mark the notice with U+200E, as they do files. Pasted
+texts often lack the mark, so the commonest notices are also known by their words.
 """
 
 import re
@@ -14,6 +15,18 @@ MAX_NAME_WORDS = 6
 _sender = re.compile(r'([^:："“”„«»]{1,60})(?<!\s)[:：]\s')
 # "<Media omitted>", "IMG-2026.jpg (file attached)": in any language
 _attachment = re.compile(r"<[^<>]{2,60}>$|\S{1,100}\.\w{2,4} \([^()]{3,40}\)$")
+_known_notice = re.compile(
+    r"(?:messages? and calls|messages to this|nachrichten und anrufe|les messages et|"
+    r"los mensajes y|i messaggi e|as mensagens e).{0,80}(?:end-to-end|ende-zu-ende|bout en bout|"
+    r"extremo a extremo|crittograf|ponta a ponta)|"
+    r"(?:image|photo|video|audio|sticker|gif|document|contact card) omitted$|"
+    r"(?:bild|foto|video|audio|sticker|gif|dokument|kontaktkarte) weggelassen$|"
+    r"(?:image|vidéo|audio|sticker|gif|document) absente?$|"
+    r"(?:imagen|foto|video|audio|sticker|gif|documento) (?:omitid[oa]|omess[oa])$|"
+    r"(?:this message was deleted|you deleted this message|diese nachricht wurde gelöscht|"
+    r"ce message a été supprimé|se eliminó este mensaje)\.?$",
+    re.IGNORECASE,
+)
 _edited = re.compile(r" <[^<>\d]{5,60}>$")  # " <This message was edited>"
 
 
@@ -51,4 +64,6 @@ def _parse_message(line: str) -> tuple[str, str] | None:
 
 
 def _is_notice(sender: str, words: str) -> bool:
-    return not sender or words.startswith(MARK) or bool(_attachment.match(words))
+    if not sender or words.startswith(MARK):
+        return True
+    return bool(_attachment.match(words) or _known_notice.match(words))

@@ -10,10 +10,15 @@ _cue_timing = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
 _voice_tag = re.compile(r"<v(?:\.[\w.]{1,60})? ([^>]{1,100})>")
 _tag = re.compile(r"</?[a-z][^>]{0,100}>")
 _sound_note = re.compile(r"\[[^\]]{0,60}\]$|\([^)]{0,60}\)$|♪")  # "[MUSIC]"
+_attachment_note = re.compile(r"\[ [^\W\d][^\]]{0,40} \]$")  # "[ Photo ]" of Telegram
 SENTENCE_END = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
 _vtt_comment = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _NAME = r"([^\W\d_][^\d:|]{0,60}?)"
-_name_line = re.compile(rf"(?:\[?{_CLOCK}\]?\s+)?{_NAME}\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$")
+# Telegram writes "Anna, [02.11.2026 10:00]" above what she wrote.
+_name_line = re.compile(
+    rf"(?:\[?{_CLOCK}\]?\s+)?{_NAME}(?:,\s+\[\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}},?)?"
+    rf"\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$"
+)
 _timed_name = re.compile(rf"{_NAME}\s*[\[(]{_CLOCK}[\])]\s?:\s+")
 # WhatsApp writes "[03/03/2025, 09:10:11] Anna: " or "03.03.25, 09:10 - Anna: ".
 MESSAGE_DATE = re.compile(
@@ -53,7 +58,7 @@ def _parse_turns(lines: list[str]) -> Iterator[str]:
             words = []
         if found:
             name = found[1]
-        elif line:
+        elif line and not _attachment_note.match(line):
             words.append(line)
 
 
