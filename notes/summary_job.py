@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from common import ai, documents
 from common.ai.text import languages
+from common.ai.text.visible_text import extract_visible_text
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.status import JobStatus
 from common.postgres.retries import retry_on_disconnect
@@ -53,7 +54,7 @@ def summarize(job: Summary) -> SummaryJobResult:
         job.calls.close_as_lost()  # Open calls belong to a run whose worker died.
     source = load_source_text(job)
     request = ai.SummaryRequest(
-        text=source.text,
+        text=extract_visible_text(source.text),
         instructions=job.instructions,
         language=languages.normalize_language(job.language),
         max_words=job.max_words or MAX_DEFAULT_WORDS,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from common.ai.text.sentences import count_words
+from common.ai.text.visible_text import extract_visible_text
 from notes.models import Summary
 from notes.summary_templates import DEFAULT_TEMPLATE, TemplateSnapshot
 
@@ -13,7 +14,7 @@ MAX_COUNTED_CHARS = 40_000
 
 def compute_default_max_words(text: str) -> int:
     """Return the default of `max_words`: a third of the text's words, within bounds."""
-    third = count_words(text[:MAX_COUNTED_CHARS]) // 3
+    third = count_words(extract_visible_text(text[:MAX_COUNTED_CHARS])) // 3
     return max(MIN_DEFAULT_WORDS, min(third, MAX_DEFAULT_WORDS))
 
 

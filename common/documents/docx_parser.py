@@ -2,18 +2,19 @@
 
 Parts are parsed while they are unpacked and no tree is built: a tree takes a hundred times the
 size of its file. Deleted text is left out, a footnote follows the paragraph that refers to it,
-and a table row becomes one line.
+and a table row becomes one line, in which each cell keeps its column.
 """
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import IO
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
-from common.documents import plain_text, word_archive
+from common.documents import alt_chunks, plain_text, word_archive
 from common.documents.errors import damaged_error, no_text_error, too_long_error
 from common.documents.types import DocumentLimits, ExtractedText
 
@@ -30,6 +31,13 @@ _LIST_STYLES = ("ListBullet", "ListNumber")
 _notes_part = re.compile(r"word/(?:foot|end)notes\.xml")
 _header_part = re.compile(r"word/header\d*\.xml")
 _footer_part = re.compile(r"word/footer\d*\.xml")
+_diagram_part = re.compile(r"word/diagrams/data\d*\.xml")
+_UNREAD_PARTS = {  # what `omitted` says of parts that are not read
+    "comments": re.compile(r"word/comments\.xml"),
+    "charts": re.compile(r"word/charts/chart[^/]*\.xml"),
+    "embedded files": re.compile(r"word/embeddings/.+"),
+}
+MAX_COLUMNS = 63  # of a table in Word
 
 Attributes = dict[str, str]
 
@@ -38,21 +46,44 @@ def parse_docx(stream: IO[bytes], limits: DocumentLimits) -> ExtractedText:
     """Return the text of the document, page headers first and page footers last."""
     try:
         with word_archive.open_archive(stream) as archive:
-            text = plain_text.normalize(_parse_parts(archive, limits))
+            main_part = word_archive.find_main_part(archive.namelist())
+            chunks = alt_chunks.read_chunks(archive, main_part, limits, _parse_nested)
+            text = plain_text.normalize(_parse_parts(archive, limits, chunks))
+            omitted = _describe_omitted(archive, chunks)
     except (expat.ExpatError, BadZipFile, zlib.error, EOFError):
         raise damaged_error("DOCX") from None
     if not text:
-        raise no_text_error()
-    return ExtractedText(text)
+        raise no_text_error(f"it has {omitted}" if omitted else "")
+    return ExtractedText(text, omitted)
 
 
-def _parse_parts(archive: ZipFile, limits: DocumentLimits) -> str:
-    names, parser = sorted(archive.namelist()), PartParser(limits)
+def _parse_nested(archive: ZipFile, limits: DocumentLimits) -> str:
+    """Return the text of a document that is a chunk of another one."""
+    main_part = word_archive.find_main_part(archive.namelist())
+    return _parse_parts(archive, limits, alt_chunks.read_chunks(archive, main_part, limits, None))
+
+
+def _parse_parts(archive: ZipFile, limits: DocumentLimits, chunks: dict[str, str | None]) -> str:
+    names, parser = sorted(archive.namelist()), PartParser(limits, chunks)
     for name in filter(_notes_part.fullmatch, names):
         parser.parse(archive, name)
-    headers, footers = filter(_header_part.fullmatch, names), filter(_footer_part.fullmatch, names)
-    parts = [*headers, word_archive.find_main_part(names), *footers]
+    main_part = word_archive.find_main_part(names)
+    others = (_header_part, _diagram_part, _footer_part)
+    headers, diagrams, footers = (list(filter(part.fullmatch, names)) for part in others)
+    parts = [*headers, main_part, *diagrams, *footers]
     return "\n\n".join(dict.fromkeys(parser.parse(archive, name) for name in parts))
+
+
+def _describe_omitted(archive: ZipFile, chunks: dict[str, str | None]) -> str:
+    """Return which parts of the document are not in its text, "" if none."""
+    unread = [
+        description
+        for description, pattern in _UNREAD_PARTS.items()
+        if any(map(pattern.fullmatch, archive.namelist()))
+    ]
+    if None in chunks.values():
+        unread.append("inserted files of a type that is not supported")
+    return ", ".join(unread)
 
 
 @dataclass(slots=True)
@@ -64,6 +95,15 @@ class Paragraph:
     is_list_item: bool = False
 
 
+@dataclass(slots=True)
+class Row:
+    """A table row that is being parsed."""
+
+    cells: list[list[str]] = field(default_factory=list)  # the blocks of each
+    empty_columns: int = 0  # before the next cell
+    span: int = 1  # of the open cell, in columns
+
+
 class PartParser:
     """Parses the parts of a document, footnotes before their references.
 
@@ -71,8 +111,9 @@ class PartParser:
     counts as its shortest form; `parser_process` checks the length of the whole text.
     """
 
-    def __init__(self, limits: DocumentLimits) -> None:
+    def __init__(self, limits: DocumentLimits, chunks: Mapping[str, str | None]) -> None:
         self._limits, self._chars_left = limits, limits.max_characters
+        self._chunks = chunks  # texts by relation
         self._notes: dict[str, str] = {}  # text by id
         self._start_handlers = {
             "p": self._start_paragraph,
@@ -80,6 +121,9 @@ class PartParser:
             "r": self._start_run,
             "tr": self._start_row,
             "tc": self._start_cell,
+            "gridBefore": self._skip_columns,
+            "gridSpan": self._set_span,
+            "altChunk": self._add_chunk,
             "numId": self._set_numbering,
             "pStyle": self._set_style,
         }
@@ -100,7 +144,7 @@ class PartParser:
     def parse(self, archive: ZipFile, name: str) -> str:
         """Return the text of a part. The text of notes is kept for their references."""
         self._blocks: list[list[str]] = [[]]  # of the part, and of each open cell and note
-        self._rows: list[list[list[str]]] = []  # the cells of each open row
+        self._rows: list[Row] = []  # those open
         self._paragraphs: list[Paragraph] = []  # those open; a text box is inside a paragraph
         self._open_note_ids: list[str] = []
         self._open_skipped = self._open_runs = self._open_texts = 0  # numbers of open elements
@@ -185,24 +229,44 @@ class PartParser:
             self._paragraphs[-1].is_list_item = True
 
     def _start_row(self, tag: str, attributes: Attributes) -> None:
-        self._rows.append([])
+        self._rows.append(Row())
 
     def _end_row(self) -> None:
-        cells = self._rows.pop()
-        if len(cells) == 1:  # a frame around a text is a table too
-            self._add_blocks(*cells[0])
-        elif cells:
-            self._add_blocks(CELL_SEPARATOR.join(" ".join(cell) for cell in cells))
+        row = self._rows.pop()
+        if len(row.cells) == 1:  # a frame around a text is a table too
+            self._add_blocks(*row.cells[0])
+        elif any(row.cells):
+            separators = [self._count(CELL_SEPARATOR) for _ in row.cells[1:]]
+            # A table in a cell must not look like cells of this one.
+            cells = [" ".join(cell).replace(CELL_SEPARATOR, " ") for cell in row.cells]
+            pairs = zip(cells, ["", *separators], strict=True)
+            self._add_blocks("".join(separator + cell for cell, separator in pairs))
+
+    def _skip_columns(self, tag: str, attributes: Attributes) -> None:
+        """Add the columns before the first cell of a row, which starts further right."""
+        if self._rows:
+            self._rows[-1].empty_columns = _get_number(attributes)
+
+    def _set_span(self, tag: str, attributes: Attributes) -> None:
+        """Note how many columns the open cell takes."""
+        if self._rows:
+            self._rows[-1].span = max(1, _get_number(attributes))
 
     def _start_cell(self, tag: str, attributes: Attributes) -> None:
         self._blocks.append([])
 
     def _end_cell(self) -> None:
+        """Add a cell, also an empty one, after the columns that the cells before it take."""
         cell = self._blocks.pop()
-        if cell and self._rows:
-            if self._rows[-1]:
-                self._count(CELL_SEPARATOR)
-            self._rows[-1].append(cell)
+        if self._rows:
+            row = self._rows[-1]
+            row.cells += [[] for _ in range(row.empty_columns)] + [cell]
+            row.empty_columns, row.span = row.span - 1, 1
+
+    def _add_chunk(self, tag: str, attributes: Attributes) -> None:
+        text = self._chunks.get(_get_attribute(attributes, "id")) or ""
+        for block in filter(None, text.split("\n\n")):
+            self._add_blocks(self._count(block))
 
     def _add_note_reference(self, tag: str, attributes: Attributes) -> None:
         if self._paragraphs:
@@ -226,6 +290,12 @@ def _get_attribute(attributes: Attributes, name: str) -> str:
     """Return the attribute `name` of any namespace, or ""."""
     values = (value for key, value in attributes.items() if key.rpartition(" ")[2] == name)
     return next(values, "")
+
+
+def _get_number(attributes: Attributes) -> int:
+    """Return the attribute `val`, a number of columns."""
+    value = _get_attribute(attributes, "val")
+    return min(int(value), MAX_COLUMNS) if value.isdecimal() and len(value) < 10 else 0
 
 
 def _join_blocks(blocks: list[str]) -> str:

@@ -22,6 +22,13 @@ def unsupported_error() -> DocumentRefused:
     )
 
 
+def unknown_encoding_error() -> DocumentRefused:
+    return DocumentRefused(
+        "The encoding of the text is unknown. Save the file as UTF-8 and send it again.",
+        "unsupported",
+    )
+
+
 def damaged_error(type_name: str) -> DocumentRefused:
     return DocumentRefused(f"The {type_name} file is damaged.", "broken")
 

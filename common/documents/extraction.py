@@ -25,6 +25,8 @@ from common.documents.errors import (
     too_expensive_error,
     too_long_error,
 )
+from common.documents.front_matter import strip_front_matter
+from common.documents.html_text import is_html
 from common.documents.limits import get_limits
 from common.documents.types import DocumentLimits, DocumentType, ExtractedText
 
@@ -61,12 +63,13 @@ def extract(source: bytes | Path, document_type: DocumentType) -> ExtractedText:
 def _extract_plain_text(source: bytes | Path, limits: DocumentLimits) -> ExtractedText:
     """Decode a plain text in this process, because it needs no parser."""
     with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
-        text = plain_text.normalize(plain_text.decode(file.read(limits.max_bytes)))
+        text = strip_front_matter(plain_text.decode(file.read(limits.max_bytes)))
+    text = plain_text.normalize(text)
     if not text:
         raise no_text_error()
     if len(text) > limits.max_characters:
         raise too_long_error(limits)
-    return ExtractedText(plain_text.unwrap_lines(text))
+    return ExtractedText(text if is_html(text) else plain_text.unwrap_lines(text))
 
 
 @contextmanager

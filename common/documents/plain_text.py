@@ -4,11 +4,11 @@ import codecs
 import re
 from itertools import pairwise
 
+from common.documents import encodings
 from common.documents.errors import DocumentRefused, unsupported_error
 
 MAX_DECODING_ERROR_RATIO = 0.1  # of the characters beyond ASCII, in damaged UTF-8
 MAX_CONTROL_RATIO = 0.001  # of the bytes
-MAX_HIGH_BYTE_RATIO = 0.3  # of the bytes, in Windows-1252
 # These recognise wrapped prose. Its width is the 90th percentile of the lengths of lines.
 FULL_LINE_RATIO = 0.75  # of the width; a longer line is full
 CONTINUED_LINE_RATIO = 0.5  # the same, for a line whose sentence continues in the next
@@ -16,9 +16,9 @@ MIN_LINE_CHARS = 30  # of the width; prose is not wrapped at less
 MIN_CONTINUED_RATIO = 0.4  # of the full lines without a full stop that continue in lower case
 
 _CONTROL_BYTES = bytes(set(range(0x20)) - set(b"\b\t\n\v\f\r\x1b")) + b"\x7f"
-_HIGH_BYTES = bytes(range(0x80, 0x100))
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
+_iso_2022_jp_escape = re.compile(rb"\x1b\$[@B(]")  # the start of Japanese in 7-bit mails
 _line_break = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _invisible = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u200b\ufeff\ud800-\udfff]")
 _space = re.compile(r"[^\S\n]+")
@@ -37,19 +37,21 @@ _LIGATURES = str.maketrans(
 def decode(data: bytes) -> str:
     """Return the text in `data`.
 
-    It is UTF-8, UTF-16 with a byte order mark, or Windows-1252 if that is plausible. Raises
+    It is UTF-8, UTF-16 with a byte order mark, or in another encoding that is clear. Raises
     `DocumentRefused` for data that is not text.
     """
     if data.startswith(_BOMS):
         return _decode_utf_16(data)
     controls = len(data) - len(data.translate(None, _CONTROL_BYTES))
     if b"\0" in data or controls > len(data) * MAX_CONTROL_RATIO:
-        raise unsupported_error()
+        return _decode_unmarked_utf_16(data)
+    if _iso_2022_jp_escape.search(data):
+        return encodings.decode_unknown(data)
     text = data.decode("utf-8-sig", "replace")
     errors = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
     non_ascii = len(text) - len(text.encode("ascii", "ignore"))
     if errors and errors > MAX_DECODING_ERROR_RATIO * non_ascii:
-        return _decode_windows_1252(data)
+        return encodings.decode_unknown(data)
     return text
 
 
@@ -60,17 +62,12 @@ def _decode_utf_16(data: bytes) -> str:
     return text
 
 
-def _decode_windows_1252(data: bytes) -> str:
-    high_bytes = len(data) - len(data.translate(None, _HIGH_BYTES))
+def _decode_unmarked_utf_16(data: bytes) -> str:
+    """Return the text of UTF-16 without a byte order mark, which has bytes like a binary file."""
     try:
-        text = data.decode("cp1252")
-    except UnicodeDecodeError:
-        high_bytes = len(data)
-    if high_bytes > len(data) * MAX_HIGH_BYTE_RATIO:
-        raise DocumentRefused(
-            "The encoding of the text is unknown. Save the file as UTF-8.", "unsupported"
-        )
-    return text
+        return encodings.decode_unknown(data)
+    except DocumentRefused:
+        raise unsupported_error() from None
 
 
 def normalize(text: str) -> str:

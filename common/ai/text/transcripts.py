@@ -10,14 +10,20 @@ _cue_timing = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
 _voice_tag = re.compile(r"<v(?:\.[\w.]{1,60})? ([^>]{1,100})>")
 _tag = re.compile(r"</?[a-z][^>]{0,100}>")
 _sound_note = re.compile(r"\[[^\]]{0,60}\]$|\([^)]{0,60}\)$|♪")  # "[MUSIC]"
+_attachment_note = re.compile(r"\[ [^\W\d][^\]]{0,40} \]$")  # "[ Photo ]" of Telegram
 SENTENCE_END = re.compile(r"[.!?…。！？｡؟।۔][\"'”’»)\]]*$")
 _vtt_comment = re.compile(r"(?:NOTE|STYLE|REGION)\b")
 _NAME = r"([^\W\d_][^\d:|]{0,60}?)"
-_name_line = re.compile(rf"(?:\[?{_CLOCK}\]?\s+)?{_NAME}\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$")
+# Telegram writes "Anna, [02.11.2026 10:00]" above what she wrote.
+_name_line = re.compile(
+    rf"(?:\[?{_CLOCK}\]?\s+)?{_NAME}(?:,\s+\[\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}},?)?"
+    rf"\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$"
+)
 _timed_name = re.compile(rf"{_NAME}\s*[\[(]{_CLOCK}[\])]\s?:\s+")
 # WhatsApp writes "[03/03/2025, 09:10:11] Anna: " or "03.03.25, 09:10 - Anna: ".
-_message_date = re.compile(
-    rf"\[?\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}},?\s+{_CLOCK}(?: ?[AaPp][Mm])?\]?\s+(?:-\s+)?(?=\S)"
+MESSAGE_DATE = re.compile(
+    r"\[?\d{1,4}[./-]\s?\d{1,2}[./-]\s?\d{1,4}\.?,?\s+(?:(?:上午|下午|午前|午後|오전|오후)\s?)?"
+    rf"{_CLOCK}(?: ?[AaPp]\.? ?[Mm]\.?)?(?:\]|,(?=\s\S))?\s+(?:[-–]\s+)?(?=\S)"
 )
 
 
@@ -37,7 +43,7 @@ def parse_transcript(lines: list[str]) -> list[str]:
 
 def _strip_message_times(lines: list[str]) -> list[str]:
     """Return `lines` without their times, or [] if at most half of them have one."""
-    stripped = [_timed_name.sub(r"\1: ", _message_date.sub("", line), count=1) for line in lines]
+    stripped = [_timed_name.sub(r"\1: ", MESSAGE_DATE.sub("", line), count=1) for line in lines]
     changed = sum(a != b for a, b in zip(stripped, lines, strict=True))
     return stripped if changed > 1 and changed * 2 > len(stripped) else []
 
@@ -52,7 +58,7 @@ def _parse_turns(lines: list[str]) -> Iterator[str]:
             words = []
         if found:
             name = found[1]
-        elif line:
+        elif line and not _attachment_note.match(line):
             words.append(line)
 
 
