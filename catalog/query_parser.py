@@ -92,7 +92,8 @@ def _is_kept(char: str) -> bool:
 
 def _words_of(chunk: str) -> list[QueryWord]:
     """Return the words of a text without spaces: one if it is a code, like "ab-12" or "c++"."""
-    parts = tuple(part[:MAX_WORD_CHARS] for part in _PART.findall(chunk))
+    chunk = chunk[:MAX_WORD_CHARS]
+    parts = tuple(_PART.findall(chunk))
     joined = _JOINERS.sub("", chunk).replace("+", "plus").replace("#", "sharp")[:MAX_WORD_CHARS]
     has_digit = _DIGIT.search(chunk) is not None
     if len(parts) == 1 and (has_digit or joined == parts[0]):
@@ -105,7 +106,7 @@ def _words_of(chunk: str) -> list[QueryWord]:
     if _DECIMAL.fullmatch(chunk):
         joined = ""
     is_number_with_unit = len(parts) == 2 and chunk == "".join(parts) and chunk[0].isdigit()
-    return [QueryWord(chunk[:MAX_WORD_CHARS], joined, parts, is_phrase=not is_number_with_unit)]
+    return [QueryWord(chunk, joined, parts, is_phrase=not is_number_with_unit)]
 
 
 def _is_ignored(words: list[QueryWord], i: int) -> bool:

@@ -165,9 +165,10 @@ def _all_variants(words: tuple[QueryWord, ...]) -> dict[str, tuple[str, ...]]:
 
 def _to_term(word: QueryWord, stats: dict[str, WordStats], variants: tuple[str, ...]) -> Term:
     own = _code_stats(word, stats) if word.parts else stats[word.text]
-    forms = [own, *(stats[form] for form in variants if stats[form].product_count)]
-    if not own.lexemes and word.joined:
-        forms.append(stats[word.joined])
+    # The joined form of a code may only be in a SKU, whose words are not counted.
+    whole = [stats[word.joined]] if word.parts and word.joined else []
+    others = (stats[form] for form in variants if stats[form].product_count)
+    forms = list(dict.fromkeys([own, *whole, *others]))
     products = sum(form.product_count for form in forms)
     category_share = sum(form.category_count for form in forms) / (products or 1)
     lexemes = join_any(form.lexemes for form in forms if form.lexemes)
@@ -228,9 +229,12 @@ def some_of(terms: list[Term], number: int) -> LexemeQuery:
 
 def score(terms: list[Term]) -> Expression:
     """Return an expression for how well a product matches the terms."""
-    return reduce(
-        add, [_term_score(term) * _exactness(term) for term in terms] + _noun_scores(terms)
-    )
+    return reduce(add, [_score(term) for term in terms])
+
+
+def _score(term: Term) -> Expression:
+    total = reduce(add, [_term_score(term), *_noun_scores(term)])
+    return total * _exactness(term) if term.inflections else total
 
 
 def _exactness(term: Term) -> Expression:
@@ -238,8 +242,6 @@ def _exactness(term: Term) -> Expression:
 
     The stem of both "university" and "universal" is "univers".
     """
-    if not term.inflections:
-        return Value(1.0)
     pattern = rf"\m({'|'.join(term.inflections)})\M"
     is_exact = Q(name__iregex=pattern) | Q(category__iregex=pattern)
     return Case(When(is_exact, then=Value(1.0)), default=Value(OTHER_WORD_FACTOR))
@@ -256,13 +258,14 @@ def _term_score(term: Term) -> Expression:
     )
 
 
-def _noun_scores(terms: list[Term]) -> list[Expression]:
+def _noun_scores(term: Term) -> list[Expression]:
+    if not term.is_noun:
+        return []
     scores: list[Expression] = []
-    for term in (term for term in terms if term.is_noun):
-        chars = len(term.word)
-        for weight, column in (("A", "name"), ("D", "category")):
-            brevity = Value(BREVITY_BONUS * chars) / Greatest(Length(column), chars)
-            bonus = Value(term.weight) * (Value(NOUN_BONUS) + brevity)
-            is_noun = When(heading_vector=term.with_weights(weight), then=bonus)
-            scores.append(Case(is_noun, default=Value(0.0)) * _exactness(term))
+    chars = len(term.word)
+    for weight, column in (("A", "name"), ("D", "category")):
+        brevity = Value(BREVITY_BONUS * chars) / Greatest(Length(column), chars)
+        bonus = Value(term.weight) * (Value(NOUN_BONUS) + brevity)
+        is_noun = When(heading_vector=term.with_weights(weight), then=bonus)
+        scores.append(Case(is_noun, default=Value(0.0)))
     return scores
