@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode files every process compiles the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack schemathesis clients chaos \
+.PHONY: run dev shell test t fast lint format hooks bench bench-uploads bench-fairness attack attack-tests schemathesis clients chaos \
 	chaos-ai chaos-notes chaos-servers screenshots coverage smoke-test secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
@@ -57,6 +57,9 @@ bench-fairness: $(VENV)/bench.stamp ## What one company's 1,000 queued jobs cost
 attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with those of an idle one (SHORT=1)
 	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
 	$(BIN)/python -m benchmarks.fairness $(if $(SHORT),--queued 200 --rounds 7 --max-ratio 4)
+
+attack-tests: $(VENV)/test.stamp ## Hostile documents, and clients that fill the memory of Valkey: a minute
+	$(BIN)/pytest common/tests/attack_documents.py common/tests/attack_memory.py --quiet
 
 schemathesis: $(VENV)/contract.stamp ## Test a server against its schema, in all roles (SHORT=1)
 	$(BIN)/python -m clients.check_contract $(if $(SHORT),--short)
