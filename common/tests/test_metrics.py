@@ -183,7 +183,8 @@ class TestContents:
                 lambda: not SampleJob.objects.exclude(status=JobStatus.COMPLETED).exists(),
                 "all done",
             )
-        eventually(lambda: samples()[done] - before == len(jobs), "all are counted")
+            # The row is stored before the job is counted, so the worker must still run here.
+            eventually(lambda: samples()[done] - before == len(jobs), "all are counted")
 
     def test_a_scrape_does_not_wait_for_a_hanging_database(
         self, samples: Callable[[], Samples]
