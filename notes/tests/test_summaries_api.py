@@ -82,7 +82,7 @@ class TestCreate:
         body = client.get(f"{URL}/{body['id']}").json()
         assert (body["status"], body["error"], body["progress"]) == ("completed", "", 1)
         assert body["summary"] in TEXT
-        assert body["model"] == "bureau-extractive-3"
+        assert body["model"] == "bureau-extractive-4"
         assert body["processing_ms"] >= 0
 
     def test_a_provider_gets_the_options_and_its_usage_is_stored(
