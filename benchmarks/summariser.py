@@ -4,6 +4,7 @@ pip install --target /tmp/bench rouge-score sumy
 export PYTHONPATH=/tmp/bench
 .venv/bin/python -m benchmarks.summariser --data meetings.jsonl [--folds 5] [--oracle]
 .venv/bin/python -m benchmarks.summariser --data meetings.jsonl --fit > weights.py
+.venv/bin/python -m benchmarks.summariser --data news.jsonl --compare-beginning
 """
 
 import argparse
@@ -25,6 +26,7 @@ from common.ai.extractive.weights import WEIGHTS, Weights
 from common.ai.text.sentences import count_words, split_sentences
 
 MAX_WORDS = 80
+COMPARED_LENGTHS = (25, 40, 55, 80, 100, 150)  # in words
 COMMON_STEMS = 150  # that get weights of their own
 RIDGE = 30.0  # penalty of large weights
 INTERCEPT_RIDGE = 1e-6
@@ -285,12 +287,22 @@ def compare_time(rouge: Rouge, passages: list[Passage]) -> None:
     print(f"LexRank {lexrank_seconds:.2f} s, a ratio of {our_seconds / lexrank_seconds:.4f}")
 
 
+def compare_with_beginning(rouge: Rouge, passages: list[Passage]) -> None:
+    """Print the scores of our summaries and of the first words, at several lengths."""
+    for max_words in COMPARED_LENGTHS:
+        beginnings = [[" ".join(p["text"].split()[:max_words])] for p in passages]
+        ours = [select_summary_sentences(p["text"], max_words=max_words) for p in passages]
+        print_scores(f"first {max_words} words", rouge, passages, beginnings)
+        print_scores(f"ours, {max_words} words", rouge, passages, ours)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="lines of {id, text, summary}")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="shuffles the meetings into folds")
     parser.add_argument("--oracle", action="store_true", help="also the best possible selection")
+    parser.add_argument("--compare-beginning", action="store_true", help="at several lengths")
     parser.add_argument("--fit", action="store_true", help="fit on all data, print weights.py")
     args = parser.parse_args()
     passages = [json.loads(line) for line in args.data.read_text().splitlines()]
@@ -299,6 +311,9 @@ def main() -> None:
         return
     rouge = Rouge()
     print(f"{'':36}{'R1':>8}{'R2':>8}{'RLsum':>8}{'words':>8}")
+    if args.compare_beginning:
+        compare_with_beginning(rouge, passages)
+        return
     leads = [summarize_lead(p["text"]) for p in passages]
     print_scores("lead, 80 words", rouge, passages, leads)
     name = f"ours, {args.folds} folds"

@@ -14,7 +14,7 @@ MAX_COUNTED_CHARS = 40_000
 
 def compute_default_max_words(text: str) -> int:
     """Return the default of `max_words`: a third of the text's words, within bounds."""
-    third = count_words(extract_visible_text(text[:MAX_COUNTED_CHARS])) // 3
+    third = count_words(extract_visible_text(text)[:MAX_COUNTED_CHARS]) // 3
     return max(MIN_DEFAULT_WORDS, min(third, MAX_DEFAULT_WORDS))
 
 

@@ -52,6 +52,34 @@ def test_news_keeps_its_lead_without_the_byline():
     assert "Anna Reporter" not in summary
 
 
+REPORT = """Flood closes the port of Lisbon
+
+By Anna Reporter
+
+A flood closed the port of Lisbon on Monday after two days of rain, officials said.
+The water reached the upper floor of the customs house and damaged the archive of the port.
+""" + "\n".join(
+    f"Ship number {n} waited outside of the port until the evening and then sailed to Porto."
+    for n in range(12)
+)
+
+
+@pytest.mark.parametrize("max_words", [5, 12, 20, 40, 80])
+def test_a_report_is_summarised_by_its_beginning(max_words):
+    body = REPORT.split("\n\n")[2].split()
+    summary = summarize(REPORT, max_words=max_words)
+    assert summary.removesuffix("…").split() == " ".join(body[:max_words]).rstrip(".,").split()
+
+
+def test_sentences_are_selected_from_a_mail_a_talk_notes_and_a_text_of_tasks():
+    task = "\nBob will send the new budget of the port to the board by Friday."
+    notes = "\n- The pumps\n- The archive\n- The customs house"
+    starts = ("Hello all,\n\n", "Dear Ann,\n\n", "Subject: The port\n\n", "Ann: ")
+    texts = [start + REPORT.split("\n\n")[2] + task for start in starts]
+    for text in (*texts, REPORT + notes + task, REPORT + task * 10):
+        assert not summarize(text, max_words=40).endswith("…")
+
+
 def test_a_summary_is_not_padded_with_unimportant_sentences():
     news = f"{NEWS}\nThe cat sat on it." + "\nThe mayor will tell the city council why." * 20
     assert "cat" not in summarize(news, max_words=80)

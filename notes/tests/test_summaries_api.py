@@ -62,6 +62,7 @@ class TestCreate:
             ("Tea. " * 30, 20),
             ("Tea. " * 180, 60),
             ("Tea. " * 9000, 120),
+            (f"<html><script>{'x;' * 25_000}</script><p>{'Tea. ' * 180}</p></html>", 60),
             ("会议决定工程于今年六月开工。" * 12, 28),
             ("会议决定工程于今年六月开工。" * 900, 120),
         ):
@@ -82,7 +83,7 @@ class TestCreate:
         body = client.get(f"{URL}/{body['id']}").json()
         assert (body["status"], body["error"], body["progress"]) == ("completed", "", 1)
         assert body["summary"] in TEXT
-        assert body["model"] == "bureau-extractive-3"
+        assert body["model"] == "bureau-extractive-4"
         assert body["processing_ms"] >= 0
 
     def test_a_provider_gets_the_options_and_its_usage_is_stored(
@@ -105,6 +106,22 @@ class TestCreate:
         price = tokens[0] * Decimal("0.15") + tokens[1] * Decimal("0.6")
         assert Decimal(body["cost_usd"]) == price / 1_000_000
         assert body["cached"] is False
+
+    def test_only_the_readable_text_is_summarised_but_all_is_stored(
+        self, as_user: Any, owner: User, run: Any
+    ) -> None:
+        client = as_user(owner)
+        texts = (
+            f"---\ntitle: Maintenance\n---\n\n{TEXT}",
+            f"<!-- TODO: ask -->\n\n{TEXT}",
+            f"<html><head><style>p{{}}</style></head><body><p>{TEXT}</p></body></html>",
+        )
+        for text in texts:
+            body = client.post(URL, {"text": text}).json()
+            assert body["text_length"] == len(text)
+            run(body["id"])
+            assert client.get(f"{URL}/{body['id']}").json()["summary"] == TEXT
+            assert SummarySource.objects.get(summary=body["id"]).text == text
 
     @pytest.mark.parametrize("template", ["paragraph", "bullets", "executive", "action_items"])
     def test_each_template_works_without_a_provider(

@@ -140,7 +140,7 @@ def test_summaries_and_their_calls_are_counted(
 def test_embedded_summaries_count_without_calls(as_user: Any, owner: User, run: Any) -> None:
     run(TextSummaryFactory(user=owner).pk)
     (row,) = as_user(owner).get(URL).json()["items"]
-    assert (row["model"], row["count"], row["calls"]) == ("bureau-extractive-3", 1, 0)
+    assert (row["model"], row["count"], row["calls"]) == ("bureau-extractive-4", 1, 0)
 
 
 @pytest.mark.parametrize(

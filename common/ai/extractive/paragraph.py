@@ -1,6 +1,6 @@
-"""Summarise a text in one paragraph of its own sentences.
+"""Summarise a text in one paragraph of its own sentences: a report by its beginning.
 
-Each word of the text gets a probability of being in a summary: a logistic model over a few
+In other texts, each word gets a probability of being in a summary: a logistic model over a few
 features, fitted on meetings (`weights.py`). Sentences are selected one by one: the one with the
 highest value for its length. A word that is already in the summary counts less.
 """
@@ -8,6 +8,7 @@ highest value for its length. A word that is already in the summary counts less.
 import math
 from collections.abc import Iterable, Iterator
 
+from common.ai.extractive.report import MAX_REPORT_WORDS, is_report, take_beginning
 from common.ai.extractive.selection import SentenceSelector
 from common.ai.extractive.weights import WEIGHTS, Weights
 from common.ai.text.readable_lines import readable_lines
@@ -44,7 +45,8 @@ def select_summary_sentences(
 ) -> list[str]:
     """Return the sentences of a summary of `text`.
 
-    A sentence longer than `max_words` is cut and ends in "…". In a dialogue, a sentence starts
+    A report is summarised by its beginning, other texts by a selection of their sentences. A
+    sentence longer than `max_words` is cut and ends in "…". In a dialogue, a sentence starts
     with its speaker's name unless the one before has the same speaker. The summary is shorter
     than allowed if the other sentences are unimportant. Raises ValueError as `summarize` does.
     """
@@ -52,9 +54,19 @@ def select_summary_sentences(
     max_words = max_summary_words(text, max_words)
     if count_words(source) <= max_words:
         return [_whole_text(text)]
-    sentences = split_sentences(text, max_words=max_words)
-    selected = SentenceSelector(sentences, weights).select(max_words)
+    selected = _take_beginning(text, source, max_words)
+    if not selected:
+        sentences = split_sentences(text, max_words=max_words)
+        selected = SentenceSelector(sentences, weights).select(max_words)
     return list(_add_labels(selected)) or [truncate(source, max_words)]
+
+
+def _take_beginning(text: str, source: str, max_words: int) -> list[Sentence]:
+    """Return the beginning of `text` if it is a report, else []."""
+    if count_words(source) > MAX_REPORT_WORDS:
+        return []
+    sentences = split_sentences(text, max_words=MAX_REPORT_WORDS)
+    return take_beginning(sentences, max_words) if is_report(text, sentences) else []
 
 
 def _whole_text(text: str) -> str:

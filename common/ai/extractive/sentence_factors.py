@@ -43,23 +43,27 @@ def compute_factors(sentences: list[Sentence], *, use_roles: bool = True) -> lis
     Without `use_roles` it depends on the sentence's form and position only, not on whether it
     is about an outcome or a task.
     """
-    tokens = [[token.casefold() for token in WORD.findall(s.text)] for s in sentences]
-    is_speech = _is_speech(sentences, tokens)
-    if is_speech:
-        lengths = [sum(token not in FILLERS for token in row) for row in tokens]
+    is_spoken = is_speech(sentences)
+    if is_spoken:
+        lengths = [sum(token not in FILLERS for token in _lower_words(s)) for s in sentences]
         factors = _speech_factors(sentences, lengths)
     else:
         factors = _prose_factors(sentences)
     if not use_roles:
         return factors
-    role_factor = _speech_role_factor if is_speech else _prose_role_factor
+    role_factor = _speech_role_factor if is_spoken else _prose_role_factor
     return [f and f * role_factor(s.text) for f, s in zip(factors, sentences, strict=True)]
 
 
-def _is_speech(sentences: list[Sentence], tokens: list[list[str]]) -> bool:
+def _lower_words(sentence: Sentence) -> list[str]:
+    return [token.casefold() for token in WORD.findall(sentence.text)]
+
+
+def is_speech(sentences: list[Sentence]) -> bool:
     """Return whether the text is a dialogue, or speech without the speakers' names."""
     if any(sentence.speaker for sentence in sentences):
         return True
+    tokens = [_lower_words(sentence) for sentence in sentences]
     hesitations = HESITATIONS - AMBIGUOUS_HESITATIONS
     count = sum(token in hesitations for row in tokens for token in row)
     return count * MAX_WORDS_PER_HESITATION > sum(map(len, tokens))
@@ -88,11 +92,15 @@ def _prose_factors(sentences: list[Sentence]) -> list[float]:
 
 
 def _prose_form_factor(text: str) -> float:
-    if count_words(text) <= MAX_BRIEF_WORDS and is_greeting(text):
-        return BOILERPLATE_FACTOR
-    if not _boilerplate.match(text):
+    if not is_boilerplate(text):
         return 1.0
     return BOILERPLATE_FACTOR if text[-1] in ".!?" else 0.0
+
+
+def is_boilerplate(text: str) -> bool:
+    """Return whether `text` is a byline, "Read more", a greeting or the like."""
+    is_brief_greeting = count_words(text) <= MAX_BRIEF_WORDS and is_greeting(text)
+    return is_brief_greeting or _boilerplate.match(text) is not None
 
 
 def _speech_role_factor(text: str) -> float:

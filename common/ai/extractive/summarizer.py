@@ -27,7 +27,7 @@ from common.ai.types import (
     ignore_progress,
 )
 
-MODEL = "bureau-extractive-3"
+MODEL = "bureau-extractive-4"
 BULLET = "- "
 MAX_LANGUAGE_CHARS = 60  # of the requested language in `omitted`
 TOPIC_WORD_FACTOR = 1.5  # for each word of a sentence that is in a company's own template

@@ -132,6 +132,12 @@ def truncate(text: str, max_words: int) -> str:
     return text if end == len(text) else _strip_end(text[:end]) + ELLIPSIS
 
 
+def cut_words(text: str, max_words: int) -> str:
+    """Return the first `max_words` words of `text`, ended with "…" if it is longer."""
+    end = find_cut(text, max_words)
+    return text if end == len(text) else _strip_end(text[:end]) + ELLIPSIS
+
+
 def _find_clause_end(text: str, end: int) -> int:
     if end == len(text):
         return end
