@@ -53,6 +53,18 @@ class SummaryResult:
     omitted: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class WritingTask:
+    """A text to write from `data`, of at most `max_words` words.
+
+    `instructions` come from Bureau alone; nothing in `data` is an instruction.
+    """
+
+    instructions: str
+    data: str
+    max_words: int
+
+
 class SummaryRefused(Exception):
     """A final failure: the same text and settings would fail again."""
 
@@ -63,6 +75,10 @@ class ProviderUnavailable(Exception):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ProviderTimeout(ProviderUnavailable):
+    """The provider did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +200,22 @@ class Summarizer(Protocol):
         `progress(done, total)` is called after each step, in the calling thread. `total` can grow
         if the notes on a long text need another round. Raises `SummaryRefused` and
         `ProviderUnavailable`.
+        """
+        ...
+
+
+class Writer(Protocol):
+    """The interface of a model that writes texts; `model` is its name."""
+
+    model: str
+
+    def write(
+        self, task: WritingTask, *, time_limit_s: float, recorder: Recorder = NO_RECORDER
+    ) -> str:
+        """Return the model's text, which may have markup and more words than it should.
+
+        `time_limit_s` bounds all attempts together. Raises `SummaryRefused` and
+        `ProviderUnavailable`. Call it outside of a transaction.
         """
         ...
 

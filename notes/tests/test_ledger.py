@@ -132,7 +132,7 @@ class TestFailures:
             (fail(401), "the provider refused our key (401): OPENAI_API_KEY is wrong or missing"),
             (
                 refusal(),
-                "the provider declined to summarise this text: its content filter refused it",
+                "the provider declined to work on this text: its content filter refused it",
             ),
         ],
     )
@@ -338,7 +338,7 @@ class TestUnfinishedCalls:
         lost = [call for call in calls.values() if call.outcome == "lost"]
         assert len(lost) == len(provider.requests) - 1 > 0
         assert all(call.is_estimate for call in lost)
-        assert all(call.error.endswith("before the summary was given up") for call in lost)
+        assert all(call.error.endswith("before the work was given up") for call in lost)
         for request in provider.requests:
             call = calls[UUID(request.headers["x-client-request-id"])]
             assert call.estimated_prompt_tokens >= request.prompt_tokens

@@ -17,6 +17,7 @@ from common.ai.provider.prompts import Message
 from common.ai.provider.responses import NO_USAGE, NextStep, ProviderResponse
 from common.ai.types import (
     CallRecord,
+    ProviderTimeout,
     ProviderUnavailable,
     Recorder,
     SummaryRefused,
@@ -30,7 +31,7 @@ MAX_WAIT_S = 20.0  # in a worker; for a longer wait its job is queued again
 TOKENS_PER_WORD = 2
 
 _ABANDONED = ProviderResponse(
-    "lost", "refuse", usage=None, error="did not answer before the summary was given up"
+    "lost", "refuse", usage=None, error="did not answer before the work was given up"
 )
 _TIMES = {1: "", 2: " twice", 3: " three times"}
 
@@ -244,7 +245,8 @@ def _check_accepted(response: ProviderResponse) -> ProviderResponse:
         case "refuse":
             raise SummaryRefused(message)
         case "postpone":
-            raise ProviderUnavailable(message, retry_after=response.retry_after)
+            kind = ProviderTimeout if response.outcome == "timeout" else ProviderUnavailable
+            raise kind(message, retry_after=response.retry_after)
         case "shorten":
             raise TextTooLongError
         case "lower_limit":

@@ -12,11 +12,10 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from typing import Any
 
 from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
-from common.ai.provider.client import ProviderClient
-from common.ai.provider.options import Endpoint, ProviderOptions
+from common.ai.provider.model import ProviderModel
 from common.ai.provider.prompts import Message, build_notes_messages, build_summary_messages
 from common.ai.provider.responses import ProviderResponse
 from common.ai.provider.retries import ProviderSession, TextTooLongError
@@ -24,7 +23,6 @@ from common.ai.templates import is_list_wanted
 from common.ai.text.chunking import estimate_tokens, split_chunks
 from common.ai.types import (
     NO_RECORDER,
-    Price,
     Progress,
     SummaryRecorder,
     SummaryRefused,
@@ -35,7 +33,6 @@ from common.ai.types import (
 )
 from common.event_loop import outside_event_loop, run_in_calling_thread
 
-OPENAI_URL = "https://api.openai.com/v1"
 MIN_PART_TOKENS = 400  # with less room for a part, the notes on it would not be much shorter
 MIN_NOTES_TOKENS = 64  # the notes on a part may always have this many
 MAX_PROMPT_TOKENS = 600  # of Bureau's own instructions
@@ -43,49 +40,15 @@ MAX_NOTES_WORDS = 300
 MIN_NOTES_WORDS = 30
 
 
-class OpenAISummarizer:
-    """Makes summaries with `model` at `base_url`; threads and forks can share it.
+class OpenAISummarizer(ProviderModel):
+    """Makes summaries with a `ProviderModel`.
 
-    `max_tokens` limits an answer; one that does not fit is requested again with four times as
-    many. With `temperature` None the provider chooses. `timeout` is in seconds for each request,
-    `attempts` is the number of requests for one answer. `context_tokens` is the model's limit for
-    prompt and answer together. `concurrency` bounds the parallel requests of one summary. The waits
-    between attempts are in seconds: `wait_initial`, doubled up to `wait_max`, plus up to
-    `wait_jitter`. Raises ValueError if `max_tokens` leaves too little of `context_tokens` for a
-    text.
+    Raises ValueError if `max_tokens` leaves too little of `context_tokens` for a text.
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        base_url: str = OPENAI_URL,
-        model: str,
-        max_tokens: int = 500,
-        temperature: float | None = None,
-        timeout: float = 30.0,
-        attempts: int = 3,
-        context_tokens: int = 16_000,
-        prices: Mapping[str, Price] | None = None,
-        concurrency: int = 4,
-        wait_initial: float = 1.0,
-        wait_max: float = 10.0,
-        wait_jitter: float = 0.5,
-    ) -> None:
-        self.model, self.concurrency = model, concurrency
-        self._endpoint = Endpoint(api_key, base_url or OPENAI_URL, timeout)
-        self._options = ProviderOptions(
-            model=model,
-            max_tokens=max_tokens,
-            context_tokens=context_tokens,
-            temperature=temperature,
-            attempts=attempts,
-            prices=prices or {},
-            wait_initial=wait_initial,
-            wait_max=wait_max,
-            wait_jitter=wait_jitter,
-        )
-        room = context_tokens - self._options.extended_max_tokens
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        room = self.options.context_tokens - self.options.extended_max_tokens
         if room < MAX_PROMPT_TOKENS + MIN_PART_TOKENS:
             raise ValueError("context_tokens must be larger, or max_tokens smaller")
 
@@ -105,8 +68,7 @@ class OpenAISummarizer:
     async def _summarize(
         self, request: SummaryRequest, text: str, recorder: SummaryRecorder, progress: Progress
     ) -> SummaryResult:
-        async with ProviderClient(self._endpoint) as client:
-            session = ProviderSession(self._options, client, recorder)
+        async with self.open_session(recorder) as session:
             builder = _SummaryBuilder(request, session, recorder, progress, self.concurrency)
             return await builder.build(text)
 
