@@ -16,7 +16,7 @@ from catalog import services
 from catalog.descriptions import Description, ProductFacts, generate_description
 from catalog.models import Product
 from catalog.permissions import ProductPermission
-from catalog.serializers import DescriptionRequestSerializer, DescriptionSerializer
+from catalog.serializers import DescriptionOptionsSerializer, DescriptionSerializer
 from catalog.views import render
 from common import ai
 from common.ai.ledger import Purpose, open_ledger
@@ -42,7 +42,7 @@ class DescriptionViewSet(ScopedViewSet):
     """Descriptions of products, written from their own facts."""
 
     queryset = Product.objects.with_public_fields()
-    serializer_class = DescriptionRequestSerializer
+    serializer_class = DescriptionOptionsSerializer
     permission_classes = (ProductPermission,)
     throttle_classes = (AiThrottle,)
     filter_backends = ()

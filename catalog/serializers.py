@@ -44,7 +44,7 @@ class ProductSerializer(ModelSerializer):
         return product_to_json(instance)
 
 
-class DescriptionRequestSerializer(Serializer):
+class DescriptionOptionsSerializer(Serializer):
     """What to do with the description that is generated."""
 
     save = serializers.BooleanField(  # type: ignore[assignment]
