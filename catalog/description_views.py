@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.http import Http404
@@ -100,7 +100,7 @@ def describe_product(product: Product, *, by: User) -> Description:
         purpose=Purpose.DESCRIPTION, company_id=product.company_id, user_id=by.pk
     )
     try:
-        with provider_slot():
+        with provider_slot() if ai.writer() else nullcontext():
             return generate_description(ProductFacts.of(product), recorder=recorder)
     except ai.SummaryRefused as error:
         raise BadGateway(_to_sentence(error), code="provider_refused") from None

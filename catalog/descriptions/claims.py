@@ -26,6 +26,13 @@ _connector = re.compile(
     r"\s*(?:to|by|x|×|\*|-|\u2013|\u2014|/|,|and|or|bis|mal|auf|und|oder|à|et|ou|y|o|\.{2,3})\s*",
     re.IGNORECASE,
 )
+# "Weight (kg): 12"
+_label_unit = re.compile(rf"(?<![A-Za-zÀ-ÿ])(?P<unit>{UNIT_PATTERN})[)\]]?\s?[:=]\s{{0,3}}\Z")
+MAX_LABEL_CHARS = 24
+_inches = re.compile(r"(?<=\d)[ ]?(?:''|\u2033|\u2032\u2032|in\.)")
+# Signs that mean a unit only in data: in prose they are also quotation marks and words.
+_inches_in_data = re.compile(r"(?<=\d)[ ]?(?:\"|in\b)", re.IGNORECASE)
+_feet_in_data = re.compile(r"(?<=\d)[ ]?['\u2032](?![\d'])")
 _word = re.compile(r"[^\W\d_]+")
 _separators = re.compile(r"[\s_-]+")
 _thousands = re.compile(r"\d{1,3}([.,])\d{3}(?:\1\d{3})*")
@@ -52,6 +59,7 @@ def find_invented_claims(text: str, facts: str, *, language: str) -> list[str]:
     A number with a unit must have the same unit there: "160" is no "160 cm".
     """
     text, facts = (_normalize(source, language) for source in (text, facts))
+    facts = _feet_in_data.sub(" foot", _inches_in_data.sub(" inch", facts))
     known, said = _parse_claims(facts), _parse_claims(text)
     squashed = _squash(facts)
     invented = [claim.text for claim in said.numbers if not _is_known(claim, known, squashed)]
@@ -70,7 +78,7 @@ def _is_known(claim: Claim, known: Claims, squashed_facts: str) -> bool:
 
 def _normalize(text: str, language: str) -> str:
     """Return `text` with digits instead of number words, and one form of each character."""
-    text = unicodedata.normalize("NFKC", text)
+    text = _inches.sub(" inch", unicodedata.normalize("NFKC", text))
     pattern, words = _compile_number_words(language)
     text = pattern.sub(lambda match: str(words[match[0].casefold()]), text)
     return ARTICLES.sub("1", text)
@@ -87,7 +95,7 @@ def _compile_number_words(language: str) -> tuple[re.Pattern[str], dict[str, int
 
 def _parse_claims(text: str) -> Claims:
     matches = list(_claim.finditer(text))
-    units = [_find_unit(match) for match in matches]
+    units = [_find_unit(match) or _find_label_unit(text, match.start()) for match in matches]
     # From the end, so that a list of numbers gets the unit that is written once.
     for n in range(len(matches) - 2, -1, -1):
         between = text[matches[n].end() : matches[n + 1].start()]
@@ -103,7 +111,16 @@ def _parse_claims(text: str) -> Claims:
 
 def _find_unit(match: re.Match[str]) -> str:
     name = match["unit"] or match["currency"] or match["letters"]
-    return UNITS.get(name if len(name) == 1 else name.casefold(), "") if name else ""
+    return _get_unit(name) if name else ""
+
+
+def _find_label_unit(text: str, start: int) -> str:
+    label = _label_unit.search(text[max(0, start - MAX_LABEL_CHARS) : start])
+    return _get_unit(label["unit"]) if label else ""
+
+
+def _get_unit(name: str) -> str:
+    return UNITS.get(name if len(name) == 1 else name.casefold(), "")
 
 
 def _parse_values(number: str) -> frozenset[str]:

@@ -56,13 +56,12 @@ class Phrases:
     """The fixed parts of a description in one language."""
 
     range: str
-    only_name: str
     sku: str
 
 
 PHRASES = {
-    "en": Phrases("{name} from our range “{category}”.", "{name}.", "Article number: {sku}."),
-    "de": Phrases("{name} aus unserem Sortiment „{category}“.", "{name}.", "Artikelnummer: {sku}."),
+    "en": Phrases("{name} from our range “{category}”.", "Article number: {sku}."),
+    "de": Phrases("{name} aus unserem Sortiment „{category}“.", "Artikelnummer: {sku}."),
 }
 
 
@@ -71,8 +70,7 @@ def write_description(facts: ProductFacts) -> str:
     language = _choose_language(facts)
     phrases, labels = PHRASES[language], LABELS[language]
     category = _path_separator.split(facts.category.strip())[-1]
-    opening = phrases.range if category else phrases.only_name
-    opening = opening.format(name=facts.name.strip(), category=category)
+    opening = (phrases.range if category else "{name}.").format(name=facts.name, category=category)
     number = phrases.sku.format(sku=facts.sku) if facts.sku else ""
     sentences = _split_facts(facts.description, without=(opening, number))
     plain = [text for text in sentences if not _has_digit(text)]

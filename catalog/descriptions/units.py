@@ -8,7 +8,7 @@ mm millimeter millimetre millimeters millimetres millimetern
 cm centimeter centimetre centimeters centimetres zentimeter zentimetern
 m meter metre meters metres metern
 km kilometer kilometre kilometers kilometres kilometern
-inch inches zoll ″ ′′
+inch inches zoll
 foot feet ft fuß
 mile miles meile meilen
 m2 sqm qm quadratmeter

@@ -73,6 +73,24 @@ class TestClaims:
     def test_long_words_take_linear_time(self) -> None:
         assert find_invented_claims("a" * 100_000 + "1" * 20_000, FACTS, language="en")
 
+    @pytest.mark.parametrize(
+        ("facts", "text"),
+        [
+            ("Weight (kg): 12", "It weighs 12 kg."),
+            ("Width in cm: 160, weight_kg=12", "160 cm wide, 12 kilograms"),
+            ("35'' w x 24\" d x 6' h", "35 inches wide, 24 inches deep and 6 feet high"),
+            ("12 in wide", "12 inches, 12″, 12 in."),
+            ("1,5 l", "1.5 litres"),
+            ("Größe ½ m", "1⁄2 m"),
+            ("重量5kg", "重量5kgです"),
+        ],
+    )
+    def test_facts_write_units_in_many_ways(self, facts: str, text: str) -> None:
+        assert find_invented_claims(text, facts, language="en") == []
+
+    def test_a_quotation_mark_is_no_unit(self) -> None:
+        assert find_invented_claims('The "Desk 160" by us', FACTS, language="en") == []
+
 
 class TestPlainText:
     @pytest.mark.parametrize(

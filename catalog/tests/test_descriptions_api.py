@@ -191,7 +191,6 @@ class TestByProvider:
             (no_content(), 502, "provider_refused"),
             (server_error(), 503, "provider_unavailable"),
             (rate_limited(120), 503, "provider_unavailable"),
-            (slow(5), 504, "provider_timeout"),
         ],
     )
     def test_a_failure_is_a_problem_and_a_row(
@@ -199,14 +198,11 @@ class TestByProvider:
         client: APIClient,
         product: Product,
         provider: FakeProvider,
-        settings: Any,
         failure: Any,
         status: int,
         code: str,
     ) -> None:
         provider.default = failure
-        settings.OPENAI = settings.OPENAI | {"timeout": 0.2}
-        description_views.ai.writer.cache_clear()
         response = generate(client, product, {"save": True}, **{"Idempotency-Key": "k"})
         assert code_of(response) == (status, code)
         assert ("Retry-After" in response) == (status == 503)
@@ -216,6 +212,15 @@ class TestByProvider:
         provider.default = answer(GOOD)
         again = generate(client, product, {"save": True}, **{"Idempotency-Key": "k"})
         assert again.status_code == 200
+
+    def test_a_provider_that_does_not_answer_in_time_is_a_504(
+        self, client: APIClient, product: Product, provider: FakeProvider, settings: Any
+    ) -> None:
+        settings.OPENAI = settings.OPENAI | {"timeout": 0.2}
+        provider.default = slow(5)
+        assert code_of(generate(client, product)) == (504, "provider_timeout")
+        call = ProviderCall.objects.get()
+        assert (call.outcome, call.is_estimate) == ("timeout", True)
 
 
 class TestSave:
@@ -308,9 +313,12 @@ class TestAccess:
         assert generate(client, product).status_code == 200
         assert code_of(generate(client, product)) == (429, "throttled")
 
-    def test_open_requests_are_bounded(self, client: APIClient, product: Product) -> None:
+    def test_open_requests_to_the_provider_are_bounded(
+        self, client: APIClient, product: Product, provider: FakeProvider
+    ) -> None:
         with description_views.provider_slot(), description_views.provider_slot():
             assert code_of(generate(client, product)) == (503, "busy")
+        assert provider.requests == []
         assert generate(client, product).status_code == 200
 
 
