@@ -22,6 +22,7 @@ TIME_LIMIT_S = 45.0  # for all attempts; a client waits for the answer
 MAX_ATTEMPTS = 2
 MAX_WORDS = 150
 MAX_CHARS = 5_000
+MAX_ANSWER_CHARS = 20_000  # with markup
 MAX_NAMED_CLAIMS = 5
 INSTRUCTIONS = (
     "The data is all that is known of one product. Write a description of it for the buyers of a "
@@ -58,7 +59,7 @@ def _write_by_model(model: ai.Writer, facts: ProductFacts, recorder: Recorder) -
         remaining_s = deadline - time.monotonic()
         task = _build_task(facts, complaint)
         answer = model.write(task, time_limit_s=remaining_s, recorder=recorder)
-        text = _shorten(to_plain_text(answer))
+        text = _shorten(to_plain_text(answer[:MAX_ANSWER_CHARS]))
         if not (complaint := find_fault(text, facts)):
             return text
     log.warning("description_refused", model=model.model, hint="A template wrote it instead.")
@@ -84,7 +85,7 @@ def find_fault(text: str, facts: ProductFacts) -> str:
         return "Your last answer had no text."
     if INSTRUCTIONS[:60] in text or "<document " in text:
         return "Your last answer repeated this message."
-    if any(link not in source for link in _link.findall(text)):
+    if any(link.rstrip(".,;:!?)") not in source for link in _link.findall(text)):
         return "Your last answer had an address that is not in the data. Name no addresses."
     if claims := find_invented_claims(text, source, language=facts.language):
         named = "; ".join(claims[:MAX_NAMED_CLAIMS])
