@@ -63,7 +63,8 @@ RULES = {
     # The content of a file.
     "empty": {"file"},
     "unsupported": {"file"},
-    # A user stays in their company. The first day is not after the last. Paths without `..`, globs, names of languages, domains by IDNA.
+    # A user stays in their company. The first day is not after the last. Paths without `..`, globs,
+    # names of languages, domains by IDNA.
     "invalid": {
         "company_id",
         "contact_email",
