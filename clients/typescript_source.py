@@ -19,7 +19,7 @@ SERIALIZERS = {
 
 
 def build_typescript(schema: Schema, calls: list[Call]) -> str:
-    imports = f'import {{ {", ".join(NAMES.split())} }} from "./support.js";\n'
+    imports = f'import {{ {", ".join(NAMES)} }} from "./support.js";\n'
     return imports + "".join(_build_call(schema, c, number) for number, c in enumerate(calls))
 
 
