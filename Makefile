@@ -64,7 +64,7 @@ attack-tests: $(VENV)/test.stamp ## Hostile texts and documents, and clients tha
 schemathesis: $(VENV)/contract.stamp ## Test a server against its schema, in all roles (SHORT=1)
 	$(BIN)/python -m clients.check_contract $(if $(SHORT),--short)
 
-clients: $(VENV)/contract.stamp ## Generate Python and TypeScript clients, compile them, make calls
+clients: $(VENV)/contract.stamp ## Generate Python and TypeScript clients, compile them, make all calls
 	$(BIN)/python -m clients.check_clients
 
 chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, and 5 GB of disk

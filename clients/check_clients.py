@@ -1,6 +1,8 @@
-"""Generate a Python and a TypeScript client from the schema, compile both, and make calls.
+"""Generate a Python and a TypeScript client from the schema, compile both, and make all calls.
 
-Both are made in `var/clients`, by openapi-python-client and by openapi-typescript.
+Both are made in `var/clients`, by openapi-python-client and by openapi-typescript, and for each
+a program that makes the calls of `clients/calls.py`. Types are checked strictly, and every answer
+is one that the schema describes.
 """
 
 import os
@@ -9,7 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clients.calls import CALLS
+from clients.operations import Schema
+from clients.python_source import build_python
 from clients.server import PASSWORD, USERNAMES, run_server
+from clients.typescript_source import build_typescript
 from config.environment import BASE_DIR
 
 PORT = 8963
@@ -34,26 +40,26 @@ def write_schema(file: Path) -> None:
     run(*command, folder=BASE_DIR)
 
 
-def generate_python(schema: Path, folder: Path) -> None:
-    """Generate the package `bureau_client`, and check its types."""
+def generate_python(file: Path, folder: Path, calls: str) -> None:
+    """Generate the package `bureau_client`, and check its types and those of the calls."""
     config = folder / "config.yaml"
     config.write_text(PYTHON_CONFIG)
     options = ["--config", config, "--output-path", folder / "package", "--fail-on-warning"]
-    run("openapi-python-client", "generate", "--path", schema, *options, folder=folder)
+    run("openapi-python-client", "generate", "--path", file, *options, folder=folder)
     package = folder / "package"
-    run("mypy", "--strict", "--config-file", os.devnull, "bureau_client", folder=package)
-    modules = sorted(package.rglob("*.py"))
-    names = [".".join(file.relative_to(package).with_suffix("").parts) for file in modules]
-    program = "import importlib, sys; [importlib.import_module(n) for n in sys.argv[1:]]"
-    run(sys.executable, "-c", program, *names, folder=package)
+    shutil.copy(SOURCES / "python" / "support.py", package)
+    (package / "calls.py").write_text(calls)
+    mypy = ["mypy", "--strict", "--config-file", os.devnull]
+    run(*mypy, "bureau_client", "support.py", "calls.py", folder=package)
 
 
-def generate_typescript(schema: Path, folder: Path) -> None:
+def generate_typescript(file: Path, folder: Path, calls: str) -> None:
     """Generate the types, and compile them with the calls."""
-    for name in ("package.json", "package-lock.json", "tsconfig.json", "calls.ts"):
+    for name in ("package.json", "package-lock.json", "tsconfig.json", "support.ts"):
         shutil.copy(SOURCES / "typescript" / name, folder)
+    (folder / "calls.ts").write_text(calls)
     run("npm", "ci", "--no-audit", "--no-fund", "--silent", folder=folder)
-    run("npx", "openapi-typescript", schema, "--output", "schema.ts", folder=folder)
+    run("npx", "openapi-typescript", file, "--output", "schema.ts", folder=folder)
     run("npx", "tsc", folder=folder)
 
 
@@ -62,20 +68,20 @@ def main() -> int:
     python, typescript = FOLDER / "python", FOLDER / "typescript"
     for folder in (python, typescript):
         folder.mkdir(parents=True)
-    schema = FOLDER / "openapi.json"
-    write_schema(schema)
-    generate_python(schema, python)
-    generate_typescript(schema, typescript)
-    accounts = {
-        "CHECK_PASSWORD": PASSWORD,
-        "CHECK_AGENT": USERNAMES["agent"],
-        "CHECK_ADMIN": USERNAMES["admin"],
-    }
+    file = FOLDER / "openapi.json"
+    write_schema(file)
+    schema = Schema(file)
+    schema.check_calls(CALLS)
+    calls = list(schema.add_parameters(CALLS))
+    generate_python(file, python, build_python(schema, calls))
+    generate_typescript(file, typescript, build_typescript(schema, calls))
+    variables = {f"CHECK_{role.upper()}": name for role, name in USERNAMES.items()}
+    variables |= {"CHECK_PASSWORD": PASSWORD, "CHECK_SCHEMA": str(file)}
     with run_server(FOLDER / "server", port=PORT) as server:
-        calls = [sys.executable, SOURCES / "python_calls.py", server.url]
-        run(*calls, folder=python / "package", PYTHONPATH=str(python / "package"), **accounts)
-        run("node", "out/calls.js", server.url, folder=typescript, **accounts)
-    print("Both clients compile, and their calls succeed.")
+        variables["CHECK_URL"] = server.url
+        run(sys.executable, "calls.py", folder=python / "package", **variables)
+        run("node", "out/calls.js", folder=typescript, **variables)
+    print(f"Both clients compile, and make {len(calls)} calls: all operations.")
     return 0
 
 

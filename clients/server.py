@@ -77,11 +77,12 @@ def run_server(folder: Path, *, port: int) -> Iterator[Server]:
 
 
 def build_environment(folder: Path, services: LocalServices, port: int) -> dict[str, str]:
-    """Return the environment of the server: as in production, without rate limits."""
+    """Return the environment of the server: without rate limits, everyone may sign up."""
     return {
         **os.environ,
         **PRODUCTION,
         **dict.fromkeys(RATE_LIMITS, "off"),
+        "SIGNUP": "company",
         "ENV_FILE": os.devnull,
         "VAR_DIR": str(folder),
         "DATABASE_URL": services.database_url,

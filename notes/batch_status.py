@@ -18,24 +18,27 @@ class BatchStatus:
     counts: dict[str, int]
     started_at: datetime | None
     last_finished_at: datetime | None
-    updated_at: datetime | None
+    updated_at: datetime
 
     @classmethod
     def of(cls, batch: Any) -> Self:
         """Return the status of a batch that was read by `with_items` or `with_counts`."""
         if hasattr(batch, "items"):
-            return cls._from_items(batch.items)
+            return cls._from_items(batch)
         counts = {status.value: getattr(batch, status) for status in JobStatus}
-        return cls(counts, batch.first_started_at, batch.last_finished_at, batch.last_updated_at)
+        # The maximum is null once all summaries are deleted.
+        updated_at = batch.last_updated_at or batch.updated_at
+        return cls(counts, batch.first_started_at, batch.last_finished_at, updated_at)
 
     @classmethod
-    def _from_items(cls, items: list[Summary]) -> Self:
+    def _from_items(cls, batch: Any) -> Self:
+        items: list[Summary] = batch.items
         counts = Counter(item.status for item in items)
         return cls(
             {status.value: counts[status] for status in JobStatus},
             min(_without_none(item.started_at for item in items), default=None),
             max(_without_none(item.finished_at for item in items), default=None),
-            max((item.updated_at for item in items), default=None),
+            max((item.updated_at for item in items), default=batch.updated_at),
         )
 
     @property

@@ -133,8 +133,7 @@ class AutoSchema(BaseAutoSchema):
     def get_override_parameters(self) -> list[Any]:
         parameters = [*super().get_override_parameters(), *self._header_parameters()]
         if self.method == "GET" and isinstance(self.view, SparseFieldsMixin):
-            text = sparse_fields.DESCRIPTION
-            parameters.append(OpenApiParameter(sparse_fields.PARAMETER, str, description=text))
+            parameters.append(sparse_fields.build_parameter(self.view))
         return parameters
 
     def get_extensions(self) -> dict[str, Any]:

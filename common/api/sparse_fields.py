@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -35,7 +36,7 @@ class SparseFieldsMixin(APIView, GenericAPIView):
         super().initial(request, *args, **kwargs)
         names = _parse_names(request)
         if request.method in ("GET", "HEAD") and names:
-            _check_names(names, self._known_names())
+            _check_names(names, self.get_field_names())
             self.requested_fields = names
 
     def finalize_response(
@@ -49,9 +50,17 @@ class SparseFieldsMixin(APIView, GenericAPIView):
                 response.data = _pick(response.data, names)
         return super().finalize_response(request, response, *args, **kwargs)
 
-    def _known_names(self) -> list[str]:
+    def get_field_names(self) -> list[str]:
+        """Return the names that `?fields=` may have."""
         fields: Any = self.get_serializer().fields  # type: ignore[attr-defined]
         return [name for name, field in fields.items() if not field.write_only]
+
+
+def build_parameter(view: SparseFieldsMixin) -> OpenApiParameter:
+    """Describe `?fields=`: an array, which clients send as `a,b` or as `fields=a&fields=b`."""
+    names = {"type": "string", "enum": view.get_field_names()}
+    schema = {"type": "array", "items": names}
+    return OpenApiParameter(PARAMETER, schema, explode=False, description=DESCRIPTION)
 
 
 def _pick(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

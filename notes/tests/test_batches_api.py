@@ -179,6 +179,16 @@ class TestProgress:
         assert client.delete(f"/api/v1/summaries/{batch['items'][0]['id']}").status_code == 204
         assert get_batch(batch)["total"] == 2
 
+    def test_a_batch_without_texts_keeps_its_times(
+        self, client: APIClient, batch: Json, get_batch: Any
+    ) -> None:
+        for item in batch["items"]:
+            client.delete(f"/api/v1/summaries/{item['id']}")
+        in_list = client.get(URL).json()["items"][0]
+        for body in (get_batch(batch), in_list):
+            assert (body["total"], body["status"]) == (0, "completed")
+            assert body["updated_at"] >= body["created_at"]
+
 
 class TestVisibility:
     def statuses(self, client: APIClient, batch: Json) -> list[int]:
