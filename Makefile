@@ -58,8 +58,8 @@ attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with thos
 	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
 	$(BIN)/python -m benchmarks.fairness $(if $(SHORT),--queued 200 --rounds 7 --max-ratio 4)
 
-attack-tests: $(VENV)/test.stamp ## Hostile documents, and clients that fill the memory of Valkey: a minute
-	$(BIN)/pytest common/tests/attack_documents.py common/tests/attack_memory.py --quiet
+attack-tests: $(VENV)/test.stamp ## Hostile texts and documents, and clients that fill the memory of Valkey: a minute
+	$(BIN)/pytest common/tests/attack_*.py --quiet
 
 schemathesis: $(VENV)/contract.stamp ## Test a server against its schema, in all roles (SHORT=1)
 	$(BIN)/python -m clients.check_contract $(if $(SHORT),--short)
@@ -73,8 +73,8 @@ chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, 
 chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes are summarised: a minute
 	$(BIN)/pytest notes/tests/chaos.py notes/tests/chaos_ledger.py --quiet
 
-chaos-servers: $(VENV)/test.stamp ## Kill and stop the servers of a clone, workers of jobs and brokers: a minute
-	$(BIN)/pytest config/tests/chaos_local_services.py common/tests/chaos_jobs.py --quiet
+chaos-servers: $(VENV)/test.stamp ## Kill and stop the servers of a clone, workers, brokers and restores: a minute
+	$(BIN)/pytest config/tests/chaos_*.py common/tests/chaos_*.py --quiet
 
 chaos-ai: $(VENV)/test.stamp ## Check the AI cost ledger over 1,000 calls while workers are killed
 	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/chaos_ledger.py --quiet --capture=no

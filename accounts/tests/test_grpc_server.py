@@ -215,14 +215,6 @@ class TestValidateToken:
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def get_database_sessions() -> set[tuple]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pid, backend_start FROM pg_stat_activity WHERE datname = current_database()"
-        )
-        return set(cursor.fetchall())
-
-
 class TestDatabase:
     def test_many_calls_share_one_connection_per_thread(
         self, validate: Any, token: AccessToken
@@ -230,11 +222,8 @@ class TestDatabase:
         pool = connection.pool
         opened = pool.get_stats().get("connections_num", 0)
         with ThreadPoolExecutor(8) as clients:
-            responses = list(clients.map(validate, [token] * 500))
-            before = get_database_sessions()
-            responses += clients.map(validate, [token] * 500)
+            responses = list(clients.map(validate, [token] * 1000))
         assert all(response.valid for response in responses)
-        assert get_database_sessions() <= before
         stats = pool.get_stats()
         assert stats["connections_num"] - opened <= THREADS
         assert stats["pool_size"] - stats["pool_available"] == 1  # the connection of this thread

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -6,9 +7,12 @@ from django.db import OperationalError
 from django.http import HttpRequest
 from django.urls import clear_url_caches, path
 
+from common.backup import write_backup
 from common.ratelimit import throttles
 from common.ratelimit.limiter import RateLimiter
+from common.tests.support.texts import SPECIAL_TEXT
 from config import urls
+from notes.tests.factories import NoteFactory
 
 
 def _raise_zero_division(request: HttpRequest) -> None:
@@ -50,3 +54,23 @@ def limiter(monkeypatch: pytest.MonkeyPatch) -> RateLimiter:
     limiter = RateLimiter()
     monkeypatch.setattr(throttles, "limiter", limiter)
     return limiter
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, settings: Any) -> Path:
+    """The folder of uploaded files, with one non-ASCII name and one incomplete file."""
+    folder = tmp_path / "uploads"
+    (folder / "acme" / "bucket").mkdir(parents=True)
+    (folder / "acme" / "bucket" / "bild größe.png").write_bytes(bytes(range(256)) * 5000)
+    (folder / ".incoming").mkdir()
+    (folder / ".incoming" / "incomplete").write_bytes(b"half")
+    settings.BACKUP_FOLDERS = {"uploads": folder}
+    return folder
+
+
+@pytest.fixture
+def small_backup(uploads: Path, tmp_path: Path) -> Path:
+    """A backup of a few rows, which are still in the database."""
+    NoteFactory(user__full_name="Zoë", raw_text=SPECIAL_TEXT)
+    write_backup(tmp_path / "backup.tar.gz")
+    return tmp_path / "backup.tar.gz"

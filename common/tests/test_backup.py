@@ -5,7 +5,6 @@ import gzip
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -31,27 +30,14 @@ from common.backup import write_backup
 from common.backup.tables import read_tables, tables_with_rows
 from common.models import PendingRestore
 from common.startup import prepare_database
-from common.tests.support.worker import database_url
+from common.tests.support.texts import SPECIAL_TEXT
 from config.environment import BASE_DIR
 from notes.tests.factories import NoteFactory
 from posts.models import Post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SPECIAL_TEXT = "tab\t, line\n, backslash \\ and \\N, quote ' \" and \\. or Ünïcödé 🐘"
 NEW_DATABASE = "bureau_restored"
-
-
-@pytest.fixture
-def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of uploaded files, with one non-ASCII name and one incomplete file."""
-    folder = tmp_path / "uploads"
-    (folder / "acme" / "bucket").mkdir(parents=True)
-    (folder / "acme" / "bucket" / "bild größe.png").write_bytes(bytes(range(256)) * 5000)
-    (folder / ".incoming").mkdir()
-    (folder / ".incoming" / "incomplete").write_bytes(b"half")
-    monkeypatch.setattr(settings, "BACKUP_FOLDERS", {"uploads": folder})
-    return folder
 
 
 @pytest.fixture
@@ -76,14 +62,6 @@ def rows_of_all_apps(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signup = {"email": "late@example.org", "password": PASSWORD}
     monkeypatch.setattr(settings, "SIGNUP", "open")
     assert client.post("/api/v1/auth/signup", signup, "application/json", **key).status_code == 201
-
-
-@pytest.fixture
-def small_backup(uploads: Path, tmp_path: Path) -> Path:
-    """A backup of a few rows, which are still in the database."""
-    NoteFactory(user__full_name="Zoë", raw_text=SPECIAL_TEXT)
-    write_backup(tmp_path / "backup.tar.gz")
-    return tmp_path / "backup.tar.gz"
 
 
 @pytest.fixture
@@ -245,57 +223,6 @@ def remove_format(manifest: Any) -> None:
 
 def remove_schema(manifest: Any) -> None:
     del manifest["schema"]
-
-
-# Restores a backup, and kills itself before the given file operation of the restore.
-KILLED_RESTORE = """
-import os, signal, sys
-path, event, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-def kill_before(name, arguments):
-    global count
-    if name == event and ".restore-" in repr(arguments):
-        count -= 1
-        if count == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(kill_before)
-import django
-django.setup()
-from django.core.management import call_command
-call_command("restore", path, replace=True)
-"""
-
-
-@pytest.mark.parametrize(
-    ("event", "count", "is_restored"),
-    [
-        ("open", 1, False),
-        ("os.rename", 1, True),
-        ("os.rename", 2, True),
-        ("shutil.rmtree", 1, True),
-    ],
-    ids=["before the commit", "after it", "between the renames", "after them"],
-)
-def test_a_killed_restore_leaves_the_old_or_the_new_state(
-    small_backup: Path, uploads: Path, event: str, count: int, is_restored: bool
-) -> None:
-    picture = uploads / "acme" / "bucket" / "bild größe.png"
-    User.objects.update(full_name="Later")
-    picture.write_bytes(b"later")
-    environment = {
-        **os.environ,
-        "ENV_FILE": os.devnull,
-        "DJANGO_SETTINGS_MODULE": "config.settings_for_tests",
-        "DATABASE_URL": database_url(),
-        "REDIS_URL": settings.REDIS_URL,
-        "UPLOAD_ROOT": str(uploads),
-    }
-    command = [sys.executable, "-c", KILLED_RESTORE, str(small_backup), event, str(count)]
-    assert subprocess.run(command, cwd=BASE_DIR, env=environment).returncode == -signal.SIGKILL
-    prepare_database()  # what the next server does
-    assert User.objects.get().full_name == ("Zoë" if is_restored else "Later")
-    assert picture.read_bytes() == (bytes(range(256)) * 5000 if is_restored else b"later")
-    assert [path.name for path in uploads.parent.glob(".*")] == []
-    assert not PendingRestore.objects.exists()
 
 
 def test_a_restore_whose_files_are_elsewhere_is_left_to_another_machine(uploads: Path) -> None:

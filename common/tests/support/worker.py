@@ -176,6 +176,15 @@ class Worker(CeleryProgram):
         assert self.is_running, self.read_log()
         return self
 
+    def wait_whole(self) -> Self:
+        """Wait until all processes that died are replaced."""
+        eventually(self._is_whole, f"{self.name} has replaced its dead processes")
+        return self
+
+    def _is_whole(self) -> bool:
+        states = [child.status() for child in self.children]
+        return len(states) >= self.concurrency and psutil.STATUS_ZOMBIE not in states
+
     def find_child_by_port(self, port: int) -> psutil.Process | None:
         """Return the child whose end of a TCP connection has this port, if it still lives."""
         return next((child for child in self.children if _has_port(child, port)), None)
