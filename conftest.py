@@ -20,7 +20,9 @@ from accounts import services
 from accounts.models import Company, Role, User
 from accounts.tests.factories import CompanyFactory, UserFactory
 from accounts.tokens import AccessToken
+from common import ai
 from common.tests.support import Beat, Broker
+from common.tests.support.ai_provider import FakeProvider
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -117,6 +119,27 @@ def count_queries() -> Callable[[Callable[[], Any]], int]:
         return len(captured)
 
     return count
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[FakeProvider]:
+    """An AI provider for what is written in this process."""
+    with FakeProvider() as provider:
+        settings.OPENAI = settings.OPENAI | {
+            "api_key": "sk-test",
+            "base_url": provider.url,
+            "model": "gpt-4o-mini",
+            "wait_initial": 0.01,
+            "wait_jitter": 0.01,
+        }
+        _forget_models()
+        yield provider
+    _forget_models()
+
+
+def _forget_models() -> None:
+    ai.summarizer.cache_clear()
+    ai.writer.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
 
-from accounts.admin import ScopedAdmin
 from catalog import services
+from catalog.description_admin import DraftDescriptionAdmin
 from catalog.models import Product
 
 LOW_STOCK = 5
@@ -32,7 +32,7 @@ class DeletedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Product)
-class ProductAdmin(ScopedAdmin):
+class ProductAdmin(DraftDescriptionAdmin):
     list_display = (
         "display_product",
         "company",

@@ -6,7 +6,7 @@ from accounts.serializers import CompanySummarySerializer
 from catalog import services
 from catalog.models import Product
 from catalog.public_fields import FIELD_NAMES, product_to_json
-from common.api.serializers import ModelSerializer
+from common.api.serializers import ModelSerializer, Serializer
 
 
 class ProductSerializer(ModelSerializer):
@@ -42,6 +42,25 @@ class ProductSerializer(ModelSerializer):
 
     def to_representation(self, instance: Product) -> dict[str, Any]:
         return product_to_json(instance)
+
+
+class DescriptionOptionsSerializer(Serializer):
+    """What to do with the description that is generated."""
+
+    save = serializers.BooleanField(  # type: ignore[assignment]
+        default=False,
+        help_text="Whether to store the description. Otherwise it is a draft, and nothing changes.",
+    )
+
+
+class DescriptionSerializer(serializers.Serializer):
+    """A description that was written from the product's own facts."""
+
+    description = serializers.CharField(help_text="The description, in plain text.")
+    model = serializers.CharField(
+        help_text="The model that wrote it. `bureau-template-1` is a template: there is no AI "
+        "provider, or its answers said what is not in the product's data."
+    )
 
 
 def _reload(product: Product) -> Product:

@@ -26,6 +26,24 @@ def update_product(product: Product, *, fields: Iterable[str], by: User) -> None
 
 
 @transaction.atomic
+def replace_description(
+    product: Product, description: str, *, unchanged: Iterable[str], by: User
+) -> bool:
+    """Store a description that was written from `product` as it was read.
+
+    Returns `False`, and stores nothing, if the product is deleted or one of the fields `unchanged`
+    has another value by now.
+    """
+    rows = Product.objects.live().filter(
+        pk=product.pk, **{name: getattr(product, name) for name in unchanged}
+    )
+    replaced = rows.update(description=description, updated_at=Now()) == 1
+    if replaced:
+        record("product.updated", by=by, target=product)
+    return replaced
+
+
+@transaction.atomic
 def delete_product(product: Product, *, by: User) -> bool:
     """Mark a product as deleted; returns `False` if it is deleted already."""
     deleted = Product.objects.filter(pk=product.pk).soft_delete() == 1

@@ -19,6 +19,7 @@ from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
 from common.api.renderers import check_response_size
 from common.api.request_body import DEFAULT_MAX_BODY_BYTES
+from common.ratelimit.ai_throttle import AiThrottle
 from notes import services, summary_templates, usage
 from notes.filters import BatchFilter, NoteFilter, SummaryFilter, TemplateFilter
 from notes.models import MAX_NOTE_CHARS, Batch, Note, Summary, SummaryTemplate
@@ -33,7 +34,6 @@ from notes.serializers import (
     SummarySerializer,
     TemplateSerializer,
 )
-from notes.throttles import SummaryThrottle
 from notes.usage_serializers import (
     UsageQuerySerializer,
     UsageSerializer,
@@ -93,7 +93,7 @@ class SummaryRequestMixin:
 
     def get_throttles(self) -> list[BaseThrottle]:
         if self.action in self.throttled_actions:  # type: ignore[attr-defined]
-            return [SummaryThrottle()]
+            return [AiThrottle()]
         return super().get_throttles()  # type: ignore[misc]
 
     @idempotent
@@ -145,7 +145,7 @@ class SummaryViewSet(
         query_parameters=tuple(UsageQuerySerializer().fields),
     )
     def usage(self, request: Request) -> Response:
-        """List the number, cost and duration of summaries per day and model, newest first.
+        """List summaries and the cost of all AI calls per day and model, newest first.
 
         `totals` are the sums over all requested days, not only over the page.
         """

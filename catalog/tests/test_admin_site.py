@@ -6,6 +6,7 @@ from django.test import Client
 from accounts.models import User
 from catalog.models import Product
 from catalog.tests.factories import ProductFactory
+from common.tests.support.ai_provider import FakeProvider, answer, fail
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/catalog/product/"
@@ -85,3 +86,38 @@ def test_staff_only_see_the_products_of_their_company(admin: User, product: Prod
     assert b"Oak desk" in page
     assert b"Foreign thing" not in page
     assert client.get(f"{URL}{other.pk}/change/").status_code == 302
+
+
+def test_a_description_is_drafted_and_not_saved(operator: Client, product: Product) -> None:
+    page = f"{URL}{product.pk}/change/"
+    draft = "Oak desk from our range “Things”."
+    assert f"{URL}{product.pk}/draft-description/".encode() in operator.get(page).content
+    response = operator.post(f"{URL}{product.pk}/draft-description/", follow=True)
+    assert response.redirect_chain == [(page, 302)]
+    assert draft in response.content.decode()
+    assert b"a draft by bureau-template-1" in response.content
+    product.refresh_from_db()
+    assert product.description == ""
+    assert draft not in operator.get(page).content.decode()
+
+
+def test_a_draft_calls_the_provider_outside_of_a_transaction(
+    operator: Client, product: Product, provider: FakeProvider
+) -> None:
+    url = f"{URL}{product.pk}/draft-description/"
+    provider.then(answer("A desk."), fail(401))
+    assert b"A desk." in operator.post(url, follow=True).content
+    assert b"The provider refused our key" in operator.post(url, follow=True).content
+
+
+def test_only_who_may_change_a_product_drafts_its_description(
+    outsider: User, owner: User, product: Product
+) -> None:
+    client = Client()
+    url = f"{URL}{product.pk}/draft-description/"
+    for user, status in ((owner, 302), (outsider, 404)):
+        user.is_staff = user == outsider
+        user.save()
+        client.force_login(user)
+        assert client.post(url).status_code == status
+    assert client.get(url).status_code == 405

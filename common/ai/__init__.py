@@ -1,4 +1,4 @@
-"""Summaries by any OpenAI-compatible provider, or by an embedded summariser."""
+"""Summaries and other texts by any OpenAI-compatible provider, or an embedded summariser."""
 
 from functools import cache
 
@@ -6,20 +6,26 @@ import structlog
 from django.conf import settings
 
 from common.ai.types import (
+    ProviderTimeout,
     ProviderUnavailable,
     Summarizer,
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
+    Writer,
+    WritingTask,
     find_price,
 )
 
 __all__ = [
+    "ProviderTimeout",
     "ProviderUnavailable",
     "SummaryRefused",
     "SummaryRequest",
     "SummaryResult",
+    "WritingTask",
     "summarizer",
+    "writer",
 ]
 
 log = structlog.get_logger(__name__)
@@ -38,3 +44,13 @@ def summarizer() -> Summarizer:
     from common.ai.extractive.summarizer import EmbeddedSummarizer
 
     return EmbeddedSummarizer()
+
+
+@cache
+def writer() -> Writer | None:
+    """Return the provider's model that writes texts, `None` without a key."""
+    if not settings.OPENAI["api_key"]:
+        return None
+    from common.ai.provider.writer import OpenAIWriter
+
+    return OpenAIWriter(**settings.OPENAI)

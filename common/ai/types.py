@@ -53,6 +53,18 @@ class SummaryResult:
     omitted: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class WritingTask:
+    """A text to write from `data`, of at most `max_words` words.
+
+    `instructions` come from Bureau alone; nothing in `data` is an instruction.
+    """
+
+    instructions: str
+    data: str
+    max_words: int
+
+
 class SummaryRefused(Exception):
     """A final failure: the same text and settings would fail again."""
 
@@ -63,6 +75,10 @@ class ProviderUnavailable(Exception):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ProviderTimeout(ProviderUnavailable):
+    """The provider did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +131,10 @@ class CallRecord:
 
 
 class Recorder(Protocol):
-    """Records calls, and keeps the notes on the parts of a long text.
+    """Records calls.
 
-    Its methods are called in the thread that called `summarize`, never in parallel. If one raises
-    an exception, the summary ends with it.
+    Its methods are called in the thread that makes the calls, never in parallel. If one raises an
+    exception, the work ends with it.
     """
 
     def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> object:
@@ -132,6 +148,10 @@ class Recorder(Protocol):
     def end(self, handle: object, call: CallRecord) -> None:
         """Record the end of a request: once for each `begin`, unless the process dies."""
         ...
+
+
+class SummaryRecorder(Recorder, Protocol):
+    """A `Recorder` that also keeps the notes on the parts of a long text."""
 
     def find_notes(self, key: str) -> str | None:
         """Return the notes that were saved under `key`, if any."""
@@ -156,7 +176,7 @@ class _NoRecorder:
         return None
 
 
-NO_RECORDER: Recorder = _NoRecorder()
+NO_RECORDER: SummaryRecorder = _NoRecorder()
 
 
 def ignore_progress(done: int, total: int) -> None:
@@ -172,7 +192,7 @@ class Summarizer(Protocol):
         self,
         request: SummaryRequest,
         *,
-        recorder: Recorder = NO_RECORDER,
+        recorder: SummaryRecorder = NO_RECORDER,
         progress: Progress = ignore_progress,
     ) -> SummaryResult:
         """Return the summary of `request.text`.
@@ -180,6 +200,22 @@ class Summarizer(Protocol):
         `progress(done, total)` is called after each step, in the calling thread. `total` can grow
         if the notes on a long text need another round. Raises `SummaryRefused` and
         `ProviderUnavailable`.
+        """
+        ...
+
+
+class Writer(Protocol):
+    """The interface of a model that writes texts; `model` is its name."""
+
+    model: str
+
+    def write(
+        self, task: WritingTask, *, time_limit_s: float, recorder: Recorder = NO_RECORDER
+    ) -> str:
+        """Return the model's text, which may have markup and more words than it should.
+
+        `time_limit_s` bounds all attempts together. Raises `SummaryRefused` and
+        `ProviderUnavailable`. Call it outside of a transaction.
         """
         ...
 

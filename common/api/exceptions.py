@@ -21,6 +21,22 @@ class ServiceUnavailable(APIException):
     wait = 2
 
 
+class BadGateway(APIException):
+    """502: another server refused what we asked for; a repeated request would fail again."""
+
+    status_code = status.HTTP_502_BAD_GATEWAY
+    default_detail = "Another server refused the request."
+    default_code = "bad_gateway"
+
+
+class GatewayTimeout(APIException):
+    """504: another server did not answer in time."""
+
+    status_code = status.HTTP_504_GATEWAY_TIMEOUT
+    default_detail = "Another server did not answer in time. Try again."
+    default_code = "gateway_timeout"
+
+
 class RequestTimeout(APIException):
     """408: the client sent the request body too slowly."""
 

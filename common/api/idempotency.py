@@ -2,19 +2,22 @@
 
 The response is stored in the transaction that does the work, under an advisory lock on the key
 that lasts as long as that transaction. So the work is never committed without its response, and
-a process that dies leaves nothing behind.
+a process that dies leaves nothing behind. Only a handler that calls another server, during which no
+transaction may be open, reserves its key by a row.
 """
 
 import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
-from functools import wraps
-from typing import Any
+from datetime import timedelta
+from functools import partial, wraps
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,6 +30,8 @@ from common.ratelimit.addresses import client_address
 HEADER = "Idempotency-Key"
 STORED_HEADERS = ("Location", "ETag")
 MAX_KEY_CHARS = 255
+RUNNING = 102  # the status (Processing) of a reserved key
+RESERVATION = timedelta(minutes=3)  # longer than any such request
 MAX_SCOPE_CHARS = 200
 
 Handler = Callable[..., Response]
@@ -43,30 +48,82 @@ class IdempotencyKeyInUse(Conflict):
     default_code = "idempotency_key_in_use"
 
 
+class RepeatableRequest(NamedTuple):
+    """A request with an `Idempotency-Key`; `run` calls its handler."""
+
+    scope: str
+    key: str
+    fingerprint: str
+    run: Callable[[], Response]
+
+
 def idempotent(handler: Handler) -> Handler:
     """Decorate a POST handler so that a repeated `Idempotency-Key` gets the first response.
 
     Same key and body: the stored response, marked `Idempotency-Replayed: true`. Another body: 422.
     Still running: 409. Only successful responses are stored, so a failed request can be retried.
     """
+    return _accept_key(handler, _run_in_transaction)
 
+
+def idempotent_outside_transaction(handler: Handler) -> Handler:
+    """Decorate like `idempotent` a handler that calls another server, which may take long.
+
+    A committed row reserves the key instead of a transaction. If the process dies, the key is free
+    again after `RESERVATION`.
+    """
+    return _accept_key(handler, _run_with_reservation)
+
+
+def _accept_key(handler: Handler, run: Callable[[RepeatableRequest], Response]) -> Handler:
     @wraps(handler)
     def wrapper(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get(HEADER)
         if key is None:
             return handler(view, request, *args, **kwargs)
         _validate_key(key)
-        scope, fingerprint = _scope(request), _compute_fingerprint(request)
-        with transaction.atomic():
-            _acquire_lock(scope, key)
-            if record := IdempotencyRecord.objects.filter(scope=scope, key=key).first():
-                return _replay_response(record, fingerprint)
-            response = handler(view, request, *args, **kwargs)
-            _store_response(response, scope=scope, key=key, fingerprint=fingerprint)
-        return response
+        call_handler = partial(handler, view, request, *args, **kwargs)
+        fingerprint = _compute_fingerprint(request)
+        return run(RepeatableRequest(_scope(request), key, fingerprint, call_handler))
 
     wrapper.accepts_idempotency_key = True  # type: ignore[attr-defined]
     return wrapper
+
+
+@transaction.atomic
+def _run_in_transaction(request: RepeatableRequest) -> Response:
+    _acquire_lock(request.scope, request.key)
+    if record := IdempotencyRecord.objects.filter(scope=request.scope, key=request.key).first():
+        return _replay_response(record, request.fingerprint)
+    response = request.run()
+    if response.status_code < 400:
+        IdempotencyRecord.objects.create(
+            scope=request.scope,
+            key=request.key,
+            fingerprint=request.fingerprint,
+            **_build_columns(response),
+        )
+    return response
+
+
+def _run_with_reservation(request: RepeatableRequest) -> Response:
+    records = IdempotencyRecord.objects.filter(scope=request.scope, key=request.key)
+    records.filter(status=RUNNING, created_at__lt=Now() - RESERVATION).delete()
+    record, is_new = records.get_or_create(
+        scope=request.scope,
+        key=request.key,
+        defaults={"fingerprint": request.fingerprint, "status": RUNNING, "body": b""},
+    )
+    if not is_new:
+        return _replay_response(record, request.fingerprint)
+    reserved = IdempotencyRecord.objects.filter(pk=record.pk)
+    try:
+        response = request.run()
+    except BaseException:
+        reserved.delete()
+        raise
+    reserved.update(**_build_columns(response))
+    return response
 
 
 def _validate_key(key: str) -> None:
@@ -110,17 +167,16 @@ def _acquire_lock(scope: str, key: str) -> None:
 def _replay_response(record: IdempotencyRecord, fingerprint: str) -> Response:
     if not hmac.compare_digest(record.fingerprint, fingerprint):
         raise IdempotencyKeyReused
+    if record.status == RUNNING:
+        raise IdempotencyKeyInUse
     headers = record.headers | {"Idempotency-Replayed": "true"}
     return Response(json.loads(bytes(record.body)), status=record.status, headers=headers)
 
 
-def _store_response(response: Response, *, scope: str, key: str, fingerprint: str) -> None:
-    if response.status_code < 400:
-        IdempotencyRecord.objects.create(
-            scope=scope,
-            key=key,
-            fingerprint=fingerprint,
-            status=response.status_code,
-            body=json.dumps(response.data, cls=JSONEncoder).encode(),
-            headers={name: response[name] for name in STORED_HEADERS if name in response},
-        )
+def _build_columns(response: Response) -> dict[str, Any]:
+    """Return the columns that store a response."""
+    return {
+        "status": response.status_code,
+        "body": json.dumps(response.data, cls=JSONEncoder).encode(),
+        "headers": {name: response[name] for name in STORED_HEADERS if name in response},
+    }

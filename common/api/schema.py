@@ -207,8 +207,9 @@ class AutoSchema(BaseAutoSchema):
         return self.method == "POST" and accepts_key
 
     def _supports_if_match(self) -> bool:
-        is_update = self.method in ("PUT", "PATCH", "DELETE")
-        return is_update and getattr(self.view, "supports_if_match", False)
+        """Return whether the operation changes a row of a view with `supports_if_match`."""
+        is_write = self.method not in SAFE_METHODS and "{" in self.path
+        return is_write and getattr(self.view, "supports_if_match", False)
 
     def _is_cached(self) -> bool:
         route = self.path.replace("{id}", "<uuid:pk>")

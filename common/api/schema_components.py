@@ -41,8 +41,16 @@ PROBLEM_TYPES = {
         "idempotency_key_reused",
     ),
     429: ProblemType("TooManyRequests", "Wait for `Retry-After` seconds.", "throttled"),
+    502: ProblemType(
+        "ProviderRefused",
+        "The AI provider refused the request, which would fail again.",
+        "provider_refused",
+    ),
     503: ProblemType(
         "Unavailable", "A required service is unavailable; try again soon.", "service_unavailable"
+    ),
+    504: ProblemType(
+        "ProviderTimeout", "The AI provider did not answer in time.", "provider_timeout"
     ),
 }
 PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}

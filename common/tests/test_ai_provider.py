@@ -415,10 +415,10 @@ def test_every_form_of_retry_after_is_parsed(headers, seconds):
         (fail(403), "does not allow our key"),
         (fail(404, code="model_not_found"), "does not know the model 'gpt-local'"),
         (fail(422, message=TEXT), "refused the request (422)"),
-        (fail(400, code="content_filter"), "declined to summarise this text"),
+        (fail(400, code="content_filter"), "declined to work on this text"),
         (fail(307, headers={"Location": "http://127.0.0.1:1/"}), "refused the request (307)"),
-        (refusal(), "declined to summarise this text"),
-        (answer("", refusal="I won't."), "declined to summarise this text"),
+        (refusal(), "declined to work on this text"),
+        (answer("", refusal="I won't."), "declined to work on this text"),
     ],
 )
 def test_a_refusal_is_final(provider, recorder, failure, reason):

@@ -115,7 +115,7 @@ def test_a_content_filter_is_final(error: Any) -> None:
     response = parse_failure(status, json.dumps({"error": error}).encode(), {}, SENT)
     assert (response.next, response.error) == (
         "refuse",
-        "declined to summarise this text: its content filter refused it",
+        "declined to work on this text: its content filter refused it",
     )
 
 

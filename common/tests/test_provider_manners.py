@@ -244,7 +244,7 @@ def test_a_declined_text_is_final_after_one_call(
     provider: FakeProvider, summarize: Any, declined: Any
 ) -> None:
     provider.default = declined
-    with pytest.raises(SummaryRefused, match="declined to summarise this text"):
+    with pytest.raises(SummaryRefused, match="declined to work on this text"):
         summarize()
     assert len(provider.requests) == 1
 

@@ -34,7 +34,7 @@ def fit_answer(answer: str, request: SummaryRequest) -> tuple[str, str]:
     if count_words(text) <= request.max_words:
         return text, ""
     fitting = _take_bullets(text, request.max_words) if is_list else ""
-    fitting = fitting or _take_sentences(text, request.max_words)
+    fitting = fitting or take_sentences(text, request.max_words)
     return fitting, f"the end of an answer that was longer than {request.max_words} words"
 
 
@@ -65,7 +65,7 @@ def _take_bullets(text: str, max_words: int) -> str:
     return "\n".join(lines[: sum(1 for _ in takewhile(lambda size: size <= max_words, sizes))])
 
 
-def _take_sentences(text: str, max_words: int) -> str:
+def take_sentences(text: str, max_words: int) -> str:
     """Return the first sentences that fit as a whole, or the start of the first one."""
     end = find_cut(text, max_words)
     after = _space.match(text, end)  # a sentence ends where the next one begins

@@ -3,8 +3,9 @@
 It uses Chat Completions, which every compatible server has. It never retries, and it returns a
 provider's failure as a `ProviderResponse` instead of raising it.
 
-Importing this module imports openai, which takes 50 MB: only `common.ai.summarizer()` does it, so
-that processes without AI work stay small and a worker's children share the memory.
+Importing this module imports openai, which takes 50 MB: only `summarizer()` and `writer()` of
+`common.ai` do it, so that processes without AI work stay small and a worker's children share the
+memory.
 """
 
 import asyncio

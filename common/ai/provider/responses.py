@@ -29,7 +29,7 @@ NextStep = Literal[
 
 NO_USAGE = Usage()
 
-_DECLINED = "declined to summarise this text: its content filter refused it"
+_DECLINED = "declined to work on this text: its content filter refused it"
 _REASONS: Mapping[ErrorKind, tuple[NextStep, str]] = {
     ErrorKind.DECLINED: ("refuse", _DECLINED),
     ErrorKind.TOO_LONG: ("shorten", "says that the text is too long for its model"),

@@ -1,8 +1,6 @@
 """Get answers from a provider: retry temporary failures, and record every request."""
 
 import asyncio
-import hashlib
-import json
 import random
 import time
 from collections import Counter
@@ -19,6 +17,7 @@ from common.ai.provider.prompts import Message
 from common.ai.provider.responses import NO_USAGE, NextStep, ProviderResponse
 from common.ai.types import (
     CallRecord,
+    ProviderTimeout,
     ProviderUnavailable,
     Recorder,
     SummaryRefused,
@@ -32,7 +31,7 @@ MAX_WAIT_S = 20.0  # in a worker; for a longer wait its job is queued again
 TOKENS_PER_WORD = 2
 
 _ABANDONED = ProviderResponse(
-    "lost", "refuse", usage=None, error="did not answer before the summary was given up"
+    "lost", "refuse", usage=None, error="did not answer before the work was given up"
 )
 _TIMES = {1: "", 2: " twice", 3: " three times"}
 
@@ -54,7 +53,7 @@ class _RetryableError(Exception):
 
 
 class ProviderSession:
-    """Requests the answers for one summary; `calls` are the requests that have ended."""
+    """Requests the answers for one text; `calls` are the requests that have ended."""
 
     def __init__(
         self, options: ProviderOptions, client: ProviderClient, recorder: Recorder
@@ -92,20 +91,6 @@ class ProviderSession:
             if truncated.text:
                 return truncated
             raise
-
-    async def request_notes(self, messages: list[Message], *, max_words: int) -> ProviderResponse:
-        """Return the notes on a part: saved by an earlier run, or from the provider."""
-        content = json.dumps([self.options.model, messages]).encode()
-        key = hashlib.sha256(content).hexdigest()
-        with outside_event_loop():
-            saved = self._recorder.find_notes(key)
-        if saved is not None:
-            return ProviderResponse("ok", "accept", text=saved)
-        response = await self.request_answer(messages, max_words=max_words)
-        if not (response.is_truncated or response.is_prompt_cut):
-            with outside_event_loop():
-                self._recorder.save_notes(key, response.text)
-        return response
 
     async def _request_with_retries(
         self, messages: list[Message], max_tokens: int
@@ -260,7 +245,8 @@ def _check_accepted(response: ProviderResponse) -> ProviderResponse:
         case "refuse":
             raise SummaryRefused(message)
         case "postpone":
-            raise ProviderUnavailable(message, retry_after=response.retry_after)
+            kind = ProviderTimeout if response.outcome == "timeout" else ProviderUnavailable
+            raise kind(message, retry_after=response.retry_after)
         case "shorten":
             raise TextTooLongError
         case "lower_limit":

@@ -9,22 +9,22 @@ outlives the call or reaches a forked process.
 """
 
 import asyncio
+import hashlib
+import json
 import math
-from collections.abc import Mapping
+from typing import Any
 
 from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
-from common.ai.provider.client import ProviderClient
-from common.ai.provider.options import Endpoint, ProviderOptions
-from common.ai.provider.prompts import build_notes_messages, build_summary_messages
+from common.ai.provider.model import ProviderModel
+from common.ai.provider.prompts import Message, build_notes_messages, build_summary_messages
 from common.ai.provider.responses import ProviderResponse
 from common.ai.provider.retries import ProviderSession, TextTooLongError
 from common.ai.templates import is_list_wanted
 from common.ai.text.chunking import estimate_tokens, split_chunks
 from common.ai.types import (
     NO_RECORDER,
-    Price,
     Progress,
-    Recorder,
+    SummaryRecorder,
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
@@ -33,7 +33,6 @@ from common.ai.types import (
 )
 from common.event_loop import outside_event_loop, run_in_calling_thread
 
-OPENAI_URL = "https://api.openai.com/v1"
 MIN_PART_TOKENS = 400  # with less room for a part, the notes on it would not be much shorter
 MIN_NOTES_TOKENS = 64  # the notes on a part may always have this many
 MAX_PROMPT_TOKENS = 600  # of Bureau's own instructions
@@ -41,49 +40,15 @@ MAX_NOTES_WORDS = 300
 MIN_NOTES_WORDS = 30
 
 
-class OpenAISummarizer:
-    """Makes summaries with `model` at `base_url`; threads and forks can share it.
+class OpenAISummarizer(ProviderModel):
+    """Makes summaries with a `ProviderModel`.
 
-    `max_tokens` limits an answer; one that does not fit is requested again with four times as
-    many. With `temperature` None the provider chooses. `timeout` is in seconds for each request,
-    `attempts` is the number of requests for one answer. `context_tokens` is the model's limit for
-    prompt and answer together. `concurrency` bounds the parallel requests of one summary. The waits
-    between attempts are in seconds: `wait_initial`, doubled up to `wait_max`, plus up to
-    `wait_jitter`. Raises ValueError if `max_tokens` leaves too little of `context_tokens` for a
-    text.
+    Raises ValueError if `max_tokens` leaves too little of `context_tokens` for a text.
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        base_url: str = OPENAI_URL,
-        model: str,
-        max_tokens: int = 500,
-        temperature: float | None = None,
-        timeout: float = 30.0,
-        attempts: int = 3,
-        context_tokens: int = 16_000,
-        prices: Mapping[str, Price] | None = None,
-        concurrency: int = 4,
-        wait_initial: float = 1.0,
-        wait_max: float = 10.0,
-        wait_jitter: float = 0.5,
-    ) -> None:
-        self.model, self.concurrency = model, concurrency
-        self._endpoint = Endpoint(api_key, base_url or OPENAI_URL, timeout)
-        self._options = ProviderOptions(
-            model=model,
-            max_tokens=max_tokens,
-            context_tokens=context_tokens,
-            temperature=temperature,
-            attempts=attempts,
-            prices=prices or {},
-            wait_initial=wait_initial,
-            wait_max=wait_max,
-            wait_jitter=wait_jitter,
-        )
-        room = context_tokens - self._options.extended_max_tokens
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        room = self.options.context_tokens - self.options.extended_max_tokens
         if room < MAX_PROMPT_TOKENS + MIN_PART_TOKENS:
             raise ValueError("context_tokens must be larger, or max_tokens smaller")
 
@@ -91,7 +56,7 @@ class OpenAISummarizer:
         self,
         request: SummaryRequest,
         *,
-        recorder: Recorder = NO_RECORDER,
+        recorder: SummaryRecorder = NO_RECORDER,
         progress: Progress = ignore_progress,
     ) -> SummaryResult:
         """See `Summarizer.summarize`. Don't call it in a thread with a running event loop."""
@@ -101,11 +66,11 @@ class OpenAISummarizer:
         return run_in_calling_thread(self._summarize(request, text, recorder, progress))
 
     async def _summarize(
-        self, request: SummaryRequest, text: str, recorder: Recorder, progress: Progress
+        self, request: SummaryRequest, text: str, recorder: SummaryRecorder, progress: Progress
     ) -> SummaryResult:
-        async with ProviderClient(self._endpoint) as client:
-            session = ProviderSession(self._options, client, recorder)
-            return await _SummaryBuilder(request, session, progress, self.concurrency).build(text)
+        async with self.open_session(recorder) as session:
+            builder = _SummaryBuilder(request, session, recorder, progress, self.concurrency)
+            return await builder.build(text)
 
 
 class _SummaryBuilder:
@@ -115,10 +80,11 @@ class _SummaryBuilder:
         self,
         request: SummaryRequest,
         session: ProviderSession,
+        recorder: SummaryRecorder,
         progress: Progress,
         concurrency: int,
     ) -> None:
-        self._request, self._session = request, session
+        self._request, self._session, self._recorder = request, session, recorder
         self._progress, self._concurrency = progress, concurrency
         self._steps_done = self._steps = 0
         self._notes = self._incomplete_notes = self._partly_read = 0
@@ -172,7 +138,7 @@ class _SummaryBuilder:
                 self._request, part, number=number, total=len(parts), max_words=max_words
             )
             await slots.acquire()
-            response = await self._session.request_notes(messages, max_words=max_words)
+            response = await self._find_or_request_notes(messages, max_words)
             slots.release()  # not after a failure, so that no other request begins
             self._report_step()
             return self._shorten_notes(response, part)
@@ -189,6 +155,22 @@ class _SummaryBuilder:
         for failure in failures:
             raise failure
         return [task.result() for task in tasks]
+
+    async def _find_or_request_notes(
+        self, messages: list[Message], max_words: int
+    ) -> ProviderResponse:
+        """Return the notes on a part: saved by an earlier run, or from the provider."""
+        content = json.dumps([self._session.options.model, messages]).encode()
+        key = hashlib.sha256(content).hexdigest()
+        with outside_event_loop():
+            saved = self._recorder.find_notes(key)
+        if saved is not None:
+            return ProviderResponse("ok", "accept", text=saved)
+        response = await self._session.request_answer(messages, max_words=max_words)
+        if not (response.is_truncated or response.is_prompt_cut):
+            with outside_event_loop():
+                self._recorder.save_notes(key, response.text)
+        return response
 
     def _shorten_notes(self, response: ProviderResponse, part: str) -> str:
         """Return the notes, at most a third as long as the part, so that the rounds end."""

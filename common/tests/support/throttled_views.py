@@ -5,8 +5,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from common.ratelimit.ai_throttle import AiThrottle
 from common.ratelimit.throttles import AuthThrottle, get_first_value, remember_address
-from notes.throttles import SummaryThrottle
 
 
 class PublicView(APIView):
@@ -38,7 +38,7 @@ class LoginView(PublicView):
 
 
 class SummariesView(PublicView):
-    throttle_classes = (SummaryThrottle,)
+    throttle_classes = (AiThrottle,)
 
     def post(self, request: Request) -> Response:
         return Response({}, status=202)

@@ -7,8 +7,11 @@ from common.ratelimit.throttles import ApiThrottle, client_key, make_windows
 from common.ratelimit.windows import Window
 
 
-class SummaryThrottle(ApiThrottle):
-    """Throttle that also applies `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` to POSTs."""
+class AiThrottle(ApiThrottle):
+    """Also applies `RATE_LIMIT_PER_MINUTE` and `RATE_LIMIT_PER_HOUR` to POSTs.
+
+    All routes that use AI share the counts.
+    """
 
     def get_windows(self, request: Request, view: APIView) -> list[Window]:
         windows = super().get_windows(request, view)
@@ -18,4 +21,4 @@ class SummaryThrottle(ApiThrottle):
             *parse_requests_per(settings.RATE_LIMIT_PER_MINUTE, "minute"),
             *parse_requests_per(settings.RATE_LIMIT_PER_HOUR, "hour"),
         )
-        return windows + make_windows(f"summaries:{client_key(request)}", rates)
+        return windows + make_windows(f"ai:{client_key(request)}", rates)
