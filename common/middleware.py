@@ -97,13 +97,13 @@ def _route(request: HttpRequest) -> str | None:
 
 
 class AllowedHostMiddleware:
-    """Refuses a `Host` that is not in `ALLOWED_HOSTS`, except for `/health`.
+    """Refuses a `Host` that is not in `ALLOWED_HOSTS`, except for probes, which use an address.
 
     It replaces Django's `CommonMiddleware`, which checks the host after cached responses and static
     files were served. `CanonicalPathMiddleware` takes care of slashes.
     """
 
-    EXCLUDED_PATHS = ("/health", "/api/v1/health")
+    EXCLUDED_PATHS = ("/health", "/api/v1/health", "/ready")
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -9,6 +9,7 @@ from common import documents
 from common.api.serializers import ListField, ModelSerializer, Serializer
 from common.api.validation import collect_errors
 from common.jobs.status import JobStatus
+from common.normalization import to_nfc
 from notes import services
 from notes.batch_status import BatchStatus
 from notes.file_names import clean_file_name
@@ -352,6 +353,9 @@ class TemplateSerializer(StringFieldsMixin, ModelSerializer):
         # The serializer has no company to check uniqueness with. The database constraint does it,
         # and `common.api.db_errors` turns its error into a 400 for `name`.
         validators = ()
+
+    def validate_name(self, name: str) -> str:
+        return to_nfc(name)
 
     def create(self, validated_data: dict[str, Any]) -> SummaryTemplate:
         return services.create_template(by=self.context["request"].user, **validated_data)

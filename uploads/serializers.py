@@ -7,6 +7,7 @@ from rest_framework.exceptions import ErrorDetail, PermissionDenied
 
 from accounts.viewsets import CompanyRelatedField
 from common.api.serializers import ModelSerializer, Serializer
+from common.normalization import to_nfc
 from uploads import services
 from uploads.completion import complete_session
 from uploads.counters import COUNTER_FIELDS
@@ -75,6 +76,9 @@ class ProjectSerializer(CompanyRowSerializer):
         )
         # The database constraint checks unique names; its error becomes a 400 for the field.
         validators = ()
+
+    def validate_name(self, name: str) -> str:
+        return to_nfc(name)
 
     def validate_bucket_name(self, bucket: str) -> str:
         if self.instance and self.instance.bucket_name == bucket:

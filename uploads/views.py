@@ -153,7 +153,7 @@ class SessionFileViewSet(mixins.ListModelMixin, ScopedViewSet):
     serializer_class = SessionFileSerializer
     permission_classes = (CollectionPermission,)
     filterset_class = FileFilter
-    ordering_fields = ("key", "size", "status", "updated_at")
+    ordering_fields = ("key", "size", "status", "created_at", "updated_at")
     ordering = "key"
 
     def get_queryset(self) -> QuerySet:

@@ -367,7 +367,7 @@ class TestEtags:
             write(detail_url(product), {"stock": 2}, headers={"if-match": etag}).status_code < 300
         )
 
-    @pytest.mark.parametrize("suffix", ["-gzip", "-zstd", "-br", ";gzip"])
+    @pytest.mark.parametrize("suffix", ["-gzip", "-zstd", "-br", ";gzip", "/gzip"])
     def test_if_match_accepts_the_tag_of_a_compressed_response(
         self, as_user: Any, admin: User, product: Product, suffix: str
     ) -> None:

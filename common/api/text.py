@@ -24,5 +24,7 @@ def shorten_message(text: str) -> str:
 
 def find_nearest(name: str, known: Iterable[str], *, min_similarity: float = 0) -> str | None:
     """Return the known name that is most similar (0 to 100) to `name`, or None."""
-    match = extractOne(shorten(name), sorted(known), score_cutoff=min_similarity)
+    match = extractOne(
+        shorten(name), sorted(known), processor=str.lower, score_cutoff=min_similarity
+    )
     return match[0] if match else None

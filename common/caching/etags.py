@@ -6,7 +6,9 @@ import re
 from django.utils.http import parse_etags
 
 # What compressing proxies append to a tag: Caddy and Apache `-gzip`, others `--gzip` or `;gzip`.
-ENCODING_SUFFIX = re.compile(r'[-;:+.]{1,2}(x-gzip|gzip|br|zstd|deflate|compress)"$', re.IGNORECASE)
+ENCODING_SUFFIX = re.compile(
+    r'[-;:+./]{1,2}(x-gzip|gzip|br|zstd|deflate|compress)"$', re.IGNORECASE
+)
 
 
 def etag_of(body: bytes) -> str:

@@ -41,9 +41,9 @@ _hidden_attribute = re.compile(
 )
 _hidden_name = re.compile(
     r"""\s(?:class|id)\s*=\s*(?:["'](?:[^"'<>]{0,500}\s)?|)
-    (?:(?:site|page|main|global|top)[-_]?)?
+    (?:(?:site|page|main|global|top|mw|wp|app|primary|secondary)[-_]?)?
     (?:cookie|consent|gdpr|navbar|navigation|nav|menu|breadcrumb|sidebar|footer|popup|modal|advert|
-    newsletter|share|social|skip-?link)s?(?:[-_A-Z\d"'\s>]|(?:banner|bar|notice)\b)""",
+    newsletter|share|social|skip-?link|toc)s?(?:[-_A-Z\d"'\s>]|(?:banner|bar|notice)\b)""",
     re.VERBOSE,
 )
 _html_page = re.compile(

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from ctypes import byref
+from ctypes import POINTER, byref, c_ushort, cast, create_string_buffer
 from itertools import groupby
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ MIN_TEXT_WIDTH = 0.01  # points; PDFium leaves out narrower texts
 SHEAR = 0.001
 MAX_FORM_DEPTH = 8
 MAX_UNICODE = 0x10FFFF
+NOT_SHOWN_FLAGS = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 MAX_SKEW = 0.05  # of a quarter turn
 
 
@@ -50,6 +51,7 @@ class PageContent(NamedTuple):
 def read_page(document: pypdfium2.PdfDocument, number: int) -> PageContent:
     """Return the content of a page, with the values of forms and notes drawn on it."""
     page = document[number]
+    notes = list(_read_undrawn_notes(page))
     if pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY) == pdfium.FLATTEN_SUCCESS:
         page.close()
         page = document[number]
@@ -62,6 +64,7 @@ def read_page(document: pypdfium2.PdfDocument, number: int) -> PageContent:
     finally:
         text_page.close()
         page.close()
+    words += notes
     direction = _find_direction(words)
     straight = [_turn(word, direction) for word in words if word.quarter_turns == direction]
     return PageContent(
@@ -72,6 +75,37 @@ def read_page(document: pypdfium2.PdfDocument, number: int) -> PageContent:
         is_incomplete=unreadable > len(words),
         is_picture=has_picture and not words,
     )
+
+
+def _read_undrawn_notes(page: pypdfium2.PdfPage) -> Iterator[Word]:
+    """Yield the texts of FreeText notes without an appearance.
+
+    PDFium creates appearances only in a document with a form.
+    """
+    for index in range(pdfium.FPDFPage_GetAnnotCount(page)):
+        note = pdfium.FPDFPage_GetAnnot(page, index)
+        try:
+            if _is_undrawn_note(note) and (text := " ".join(_read_contents(note).split())):
+                box = pdfium.FS_RECTF()
+                pdfium.FPDFAnnot_GetRect(note, byref(box))
+                yield Word(text, box.left, box.bottom, box.right, box.top, 0)
+        finally:
+            pdfium.FPDFPage_CloseAnnot(note)
+
+
+def _is_undrawn_note(note: pdfium.FPDF_ANNOTATION) -> bool:
+    return (
+        pdfium.FPDFAnnot_GetSubtype(note) == pdfium.FPDF_ANNOT_FREETEXT
+        and not pdfium.FPDFAnnot_HasKey(note, b"AP")
+        and not pdfium.FPDFAnnot_GetFlags(note) & NOT_SHOWN_FLAGS
+    )
+
+
+def _read_contents(note: pdfium.FPDF_ANNOTATION) -> str:
+    size = pdfium.FPDFAnnot_GetStringValue(note, b"Contents", None, 0)
+    buffer = create_string_buffer(size)
+    pdfium.FPDFAnnot_GetStringValue(note, b"Contents", cast(buffer, POINTER(c_ushort)), size)
+    return buffer.raw.decode("utf-16-le", "replace").rstrip("\0")
 
 
 def _read_box(page: pypdfium2.PdfPage) -> Word:

@@ -16,6 +16,7 @@ MAX_PAGE_NUMBER_WORDS = 4  # "Page 3 of 12"
 MAX_CHARS = 200
 
 PAGE_KEY = 1_000_000  # larger than the number of any page
+SAME_NUMBERS_KEY = -1
 
 _NUMBER = r"\d+|\b[ivxlc]+\b"
 _number = re.compile(_NUMBER)
@@ -120,10 +121,17 @@ def _select_repeated(cluster: list[_Candidate], min_pages: int) -> list[_Candida
             groups[key].append(candidate)
     return [
         candidate
-        for group in groups.values()
+        for key, group in groups.items()
         if len({candidate.page for candidate in group}) >= min_pages
+        and any(_is_clear(candidate, key) for candidate in group)
         for candidate in group
     ]
+
+
+def _is_clear(candidate: _Candidate, key: tuple[int, ...]) -> bool:
+    """Return whether a row is apart from the text, or its key alone tells that it is a head."""
+    has_equal_numbers = key[0] == SAME_NUMBERS_KEY and len(key) > 1
+    return candidate.is_apart or not has_equal_numbers
 
 
 def _list_number_keys(candidate: _Candidate) -> list[tuple[int, ...]]:
@@ -131,7 +139,7 @@ def _list_number_keys(candidate: _Candidate) -> list[tuple[int, ...]]:
     text = candidate.box.text.lower()
     numbers = [_parse_number(number) for number in _number.findall(text)]
     is_short = len(text.split()) <= MAX_PAGE_NUMBER_WORDS
-    keys = [(-1, *sorted(numbers))] if candidate.is_apart or not numbers else []
+    keys: list[tuple[int, ...]] = [(SAME_NUMBERS_KEY, *sorted(numbers))]
     if candidate.is_apart or is_short:
         matches = filter(None, (pattern.search(text) for pattern in _page_numbers))
         for number in {_parse_number(match[1]) for match in matches}:

@@ -175,6 +175,17 @@ def test_values_of_forms_and_notes_are_read_in_their_place():
     ]
 
 
+def test_notes_in_a_file_without_a_form_are_read():
+    data = build_form_pdf(
+        ["Plan:"],
+        [
+            build_annotation("FreeText", 500, "/Contents (Move the boiler\\rto Ghent)", x=50),
+            build_annotation("FreeText", 400, "/Contents (secret)", flags=2),
+        ],
+    )
+    assert read(data.replace(b"/AcroForm", b"/NoFormxx")) == "Plan:\n\nMove the boiler to Ghent"
+
+
 def test_hidden_values_and_comments_are_left_out():
     data = build_form_pdf(
         ["Name:"],
@@ -290,6 +301,23 @@ def test_running_heads_and_page_numbers_are_left_out(name):
         f"had dropped to {number + 1} bar in hall"
         for number in range(1, 6)
     )
+
+
+def test_a_head_with_a_date_close_to_the_text_is_left_out():
+    """As browsers print it: only on the first page a gap divides it from the text."""
+    data = make_pages_pdf(
+        [
+            [
+                (30, 775, "12/1/26, 6:10 AM"),
+                (300, 775, "Acme Quarterly"),
+                (50, 735 if number == 1 else 761, f"The technician checked pump number {number}."),
+                (50, 600, "It was in order."),
+            ]
+            for number in range(1, 5)
+        ]
+    )
+    assert "Acme" not in read(data)
+    assert "6:10" not in read(data)
 
 
 def test_text_between_two_pages_is_one_sentence_without_the_page_number():

@@ -104,7 +104,6 @@ class TestHost:
         "path",
         [
             "/",
-            "/ready",
             "/metrics",
             "/docs",
             "/admin/",
@@ -129,6 +128,10 @@ class TestHost:
         for host in ("evil.example", "a b", "", "10.0.0.7:8000"):
             for extra in ({}, {"HTTP_ORIGIN": "https://evil.example"}):
                 assert api.get(path, HTTP_HOST=host, **extra).json() == {"status": "ok"}
+
+    @pytest.mark.parametrize("host", ["10.0.0.7:8000", ""])
+    def test_probes_by_address_learn_whether_it_is_ready(self, api: APIClient, host: str) -> None:
+        assert api.get("/ready", HTTP_HOST=host).json()["checks"]["database"] == "ok"
 
     def test_a_known_host_is_served(self, api: APIClient) -> None:
         assert api.get("/api/v1/products", HTTP_HOST="testserver:8000").status_code == 200

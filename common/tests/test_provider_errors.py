@@ -211,7 +211,7 @@ def test_any_bytes_can_be_an_error(content: bytes) -> None:
         ("declined", ["content_filter", "content-filter", "ContentFilter", "SAFETY", "RECITATION",
                       "content_filter: PROHIBITED_CONTENT", "refusal", "PROHIBITED_CONTENT",
                       "BLOCKLIST", "SPII", "content_filtered", "guardrail_intervened",
-                      "sensitive", "ERROR_TOXIC", "blocked"]),
+                      "sensitive", "ERROR_TOXIC", "blocked", "LANGUAGE"]),
         ("failed", ["error", "ERROR", "abort", "cancelled", "timeout", "network_error", "OTHER",
                     "insufficient_system_resource", "MALFORMED_RESPONSE", "unknown"]),
     ],

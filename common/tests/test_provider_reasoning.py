@@ -9,6 +9,8 @@ from common.ai.provider.reasoning import extract_answer
 ANSWER = "The cooling pump failed on Monday. A new spare has to be ordered."
 WRAPPED = [
     "{}",
+    "{}</answer>",
+    "{}[|endofturn|]",
     "Okay, a summary.\n</think>\n\n{}",
     "Okay.</think>{}",
     "Okay. </think> {}",

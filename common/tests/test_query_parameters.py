@@ -71,10 +71,11 @@ def test_authentication_comes_first(api: APIClient) -> None:
 
 
 def test_the_message_has_the_nearest_name(client: APIClient) -> None:
-    response = client.get("/api/v1/notes", {"statu": "failed", "pagesize": "5"})
+    response = client.get("/api/v1/notes", {"statu": "failed", "pagesize": "5", "PAGE": "2"})
     messages = {error["field"]: error["message"] for error in response.json()["errors"]}
     assert messages == {
         "statu": "Unknown parameter. Did you mean `status`?",
+        "PAGE": "Unknown parameter. Did you mean `page`?",
         "pagesize": "Unknown parameter. Did you mean `page_size`?",
     }
 

@@ -89,6 +89,22 @@ def test_a_fragment_of_html_is_read():
     assert extract_visible_text("<div>\n<p>One.</p>\n<p>Two.</p></div>") == "One.\n\nTwo."
 
 
+@pytest.mark.parametrize("name", ["mw-navigation", "toc", "wp-sidebar", "footer"])
+def test_the_menus_of_a_wiki_are_left_out(name):
+    page = f'<html><body><div id="{name}"><ul><li>Menu</ul></div><p>Pump</p></body></html>'
+    assert extract_visible_text(page) == "Pump"
+
+
+@pytest.mark.parametrize("hyphen", ["&shy;", "&#173;", "\u00ad"])
+def test_soft_hyphens_are_left_out(hyphen):
+    page = f"<p>Unter{hyphen}nehmens{hyphen}leitung</p>\n<p>x</p>"
+    assert extract_visible_text(page) == "Unternehmensleitung\n\nx"
+
+
+def test_soft_hyphens_of_a_plain_text_are_left_out():
+    assert extract_visible_text("Unter\u00adnehmen") == "Unternehmen"
+
+
 def test_a_page_of_nothing_but_a_menu_is_kept():
     page = "<html><body><nav><a>Home</a></nav></body></html>"
     assert extract_visible_text(page) == "Home"
@@ -108,6 +124,10 @@ IOS = ("\u200e[{date}] Pump team: \u200e{notice}", "[{date}] {name}: {words}")
         (ANDROID, "2/11/26, 10:00 a. m."),
         (ANDROID, "2026-11-02, 10:00"),
         (ANDROID, "2026/11/2 下午10:00"),
+        (ANDROID, "02/11/2026 à 10:00"),
+        (ANDROID, "2/11/2026 a las 10:00"),
+        (ANDROID, "2.11.2026 klo 10.00"),
+        (ANDROID, "02/11/26 10.00"),
         (IOS, "02.11.26, 10:00:00"),
         (IOS, "11/2/26, 10:00:00 AM"),
     ],

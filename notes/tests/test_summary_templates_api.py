@@ -182,6 +182,11 @@ class TestWrite:
         assert response.status_code == 400
         assert [(e["field"], e["code"]) for e in response.json()["errors"]] == [("name", "unique")]
 
+    def test_a_name_is_unique_in_each_spelling(self, as_user: Any, admin: User) -> None:
+        client, body = as_user(admin), {"name": "Gr\u00f6\u00dfe", "instructions": "x"}
+        assert client.post(URL, body).status_code == 201
+        assert client.post(URL, body | {"name": "Gro\u0308\u00dfe"}).status_code == 400
+
     def test_two_companies_can_use_the_same_name(
         self, as_user: Any, outsider: User, template: SummaryTemplate
     ) -> None:

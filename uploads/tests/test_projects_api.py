@@ -69,6 +69,13 @@ class TestCreate:
         assert errors(client.post(URL, BODY)) == [("name", "unique")]
         assert outsider_client.post(URL, BODY).status_code == 201
 
+    def test_a_name_is_unique_in_each_spelling(self, client: APIClient, errors: Any) -> None:
+        assert (
+            client.post(URL, BODY | {"name": "Gro\u0308\u00dfe"}).json()["name"]
+            == "Gr\u00f6\u00dfe"
+        )
+        assert errors(client.post(URL, BODY | {"name": "Gr\u00f6\u00dfe"})) == [("name", "unique")]
+
     def test_missing_fields_are_named(self, client: APIClient, errors: Any) -> None:
         assert errors(client.post(URL, {})) == [("name", "required"), ("bucket_name", "required")]
 

@@ -534,6 +534,14 @@ class TestStatistics:
 
 
 class TestFiles:
+    def test_files_can_be_ordered_by_their_creation(
+        self, client: APIClient, session: Session
+    ) -> None:
+        for key in "ba":
+            SessionFileFactory(session=session, key=key)
+        response = client.get(url_of(session, "/files"), {"ordering": "-created_at"})
+        assert [file["key"] for file in response.json()["items"]] == ["a", "b"]
+
     def test_files_are_paged_by_key(self, client: APIClient, session: Session) -> None:
         files = SessionFileFactory.create_batch(12, session=session, sha256="a" * 64)
         SessionFileFactory(session__cycle=session.cycle)

@@ -62,7 +62,9 @@ _refused = re.compile(
 )
 _allowed_roles = re.compile(
     r"roles? must alternate|only .{0,30}\b(user|assistant)\b.{0,40}\b(role|message)|"
-    r"(should be|must be|one of|expected|must (be|come) from)\W*(a |the )?\W*(user|assistant)\b"
+    r"(should be|must be|one of|expected|allowed|must (be|come) from)\W*(a |the )?\W*"
+    r"(user|assistant)\b|"
+    r"\brole\W{1,3}(user|assistant)\b|\bgot (a |an )?\W?(system|developer)\b"
 )
 _answer_limit = re.compile(
     r"\bmax_?(completion_|new_|output_)?tokens\b|maxoutputtokens|"
@@ -88,6 +90,7 @@ _too_long = re.compile(
     r"request (is |was |entity |body )?too (large|long|big)|payload too large|"
     r"(text|content|string|body|document|conversation) (is |was )?too (large|long|big)|"
     r"too many (input |prompt )?(tokens|characters)|string above max length|"
+    r"exceeds? .{0,10}\bmodel len\b|\bn ctx\b|"
     r"context ?(window|length|size) ?(limit )?exceed|longer than (the )?max|"
     r"(shorten|reduce) (the|your) (prompt|input|message|text|request|content)|"
     r"exceed\w* .{0,30}\btoken (count|limit)|token (count|limit).{0,20}(exceed|too)"

@@ -14,7 +14,7 @@ _complete = re.compile(
 )
 _declined = re.compile(
     r"contentfilter|filtered|safety|recitation|refus|prohibited|block|spii|moderat|policy|"
-    r"guardrail|sensitive|toxic|declin|harm|censor|inappropriate"
+    r"guardrail|sensitive|toxic|declin|harm|censor|inappropriate|language"
 )
 _cut = re.compile(r"length|token|limit|truncat|incomplete|contextwindow|budget|cutoff|maxed")
 

@@ -72,7 +72,8 @@ _answer_block = re.compile(
 _MARK = (
     r"<\|[\w ]{1,40}\|>|<\uff5c[^\uff5c<>]{1,40}\uff5c>|</?s>|<(?:start|end)_of_\w{1,20}>|"
     r"<(?:bos|eos|eos_token|pad|unk|eot|eod|end|stop|turn\||\|turn)>|<\w{1,9}:(?:eos|bos)>|"
-    r"\[/?(?:INST|SYSTEM_PROMPT|EOS|BOS|END)\]|<</?SYS>>|\[e~\[|<unused\d{1,4}>|<0x[0-9A-F]{2}>|<\|\w{1,40}\|?\Z"
+    r"\[/?(?:INST|SYSTEM_PROMPT|EOS|BOS|END)\]|<</?SYS>>|\[e~\[|\[\|\w{1,20}\|\]|"
+    r"</answer>|<unused\d{1,4}>|<0x[0-9A-F]{2}>|<\|\w{1,40}\|?\Z"
 )
 _tokens_at_start = re.compile(
     rf"\A(?:\s*(?:{_MARK})\s*(?:(?:assistant|model|bot)\b:?\s*(?=\S))?)+", re.IGNORECASE

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 _CLOCK = r"(?:\d{1,2}:)?\d{1,2}:\d{2}"
+_DOTTED_CLOCK = r"(?:\d{1,2}[:.])?\d{1,2}[:.]\d{2}"
 _clock_time = re.compile(r"\d:\d\d")
 _cue_timing = re.compile(r"(?:\d+:)?\d\d:\d\d[.,]\d{3} --> ")
 _voice_tag = re.compile(r"<v(?:\.[\w.]{1,60})? ([^>]{1,100})>")
@@ -20,10 +21,11 @@ _name_line = re.compile(
     rf"\s+[\[(]?{_CLOCK}(?: [AP]M)?[\])]?:?$"
 )
 _timed_name = re.compile(rf"{_NAME}\s*[\[(]{_CLOCK}[\])]\s?:\s+")
-# WhatsApp writes "[03/03/2025, 09:10:11] Anna: " or "03.03.25, 09:10 - Anna: ".
+# WhatsApp writes "[03/03/2025, 09:10:11] Anna: ", "03.03.25, 09:10 - Anna: ", in some languages
+# with words or dots, "3.3.2025 klo 9.10 - Anna: ".
 MESSAGE_DATE = re.compile(
-    r"\[?\d{1,4}[./-]\s?\d{1,2}[./-]\s?\d{1,4}\.?,?\s+(?:(?:上午|下午|午前|午後|오전|오후)\s?)?"
-    rf"{_CLOCK}(?: ?[AaPp]\.? ?[Mm]\.?)?(?:\]|,(?=\s\S))?\s+(?:[-–]\s+)?(?=\S)"
+    r"\[?\d{1,4}[./-]\s?\d{1,2}[./-]\s?\d{1,4}\.?,?\s+(?:[^\W\d_]{1,4}\.?\s+){0,2}(?:(?:上午|下午|午前|午後|오전|오후)\s?)?"
+    rf"{_DOTTED_CLOCK}(?: ?[AaPp]\.? ?[Mm]\.?)?(?:\]|,(?=\s\S))?\s+(?:[-–]\s+)?(?=\S)"
 )
 
 

@@ -10,6 +10,8 @@ from common.documents.html_text import extract_html_text, is_html
 _link_comment = re.compile(
     r"^\[(?://|comment)[^\]\n]{0,40}\]:[ ](?:#|<>)[ ].{0,500}$", re.MULTILINE
 )
+SOFT_HYPHEN = "\u00ad"  # where a word may be broken; not shown within a line
+
 _mark = re.compile(r"(?P<fence>^[ ]{0,3}(?:```|~~~).*$)|(?P<code>`+)|<!--", re.MULTILINE)
 
 
@@ -23,7 +25,7 @@ def extract_visible_text(text: str) -> str:
         visible = extract_html_text(visible)
     else:
         visible = _strip_comments(_link_comment.sub("", visible))
-    visible = strip_notices(visible).strip("\n")
+    visible = strip_notices(visible.replace(SOFT_HYPHEN, "")).strip("\n")
     return visible if visible.strip() else text
 
 

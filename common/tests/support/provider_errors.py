@@ -108,6 +108,8 @@ TOO_LONG = [
     "The total number of tokens exceeds 4096",
     "token limit exceeded",
     "Conversation is too big for the model",
+    "n_keep: 6000 >= n_ctx: 4096",
+    "exceeds model len 4096",
 ]
 RATE_LIMITS_FOR_GOOD = [
     (
@@ -163,6 +165,10 @@ SYSTEM_ROLE_REFUSALS = [
     'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter.',
     "messages.0.role: Input should be 'user' or 'assistant'",
     "invalid role: system",
+    "Invalid role in message 0; allowed: user, assistant",
+    "First message must have role user",
+    "First content should be with role 'user', got system",
+    "Expected last role User or Tool but got system",
     "unknown role 'system'",
     "\u6a21\u578b\u4e0d\u652f\u6301\u7684 message role: system",
     "message role is 'system', not one of ['assistant', 'user']",
