@@ -145,6 +145,7 @@ CATALOG = [
     Call("products_retrieve", by=ANYONE, id=X("product.id")),
     Call("products_update", id=X("product.id"), body={"sku": "PUMPS-{run}"}),
     Call("products_partial_update", id=X("product.id"), body={"sku": None}),
+    Call("products_generate_description", id=X("product.id")),
     Call("products_destroy", id=X("product.id")),
 ]
 CYCLE = {"project_id": X("project.id")}
