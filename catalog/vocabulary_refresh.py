@@ -24,43 +24,29 @@ MAX_PRODUCTS_BEFORE_SEARCH = 20_000
 LOCK_ID = 0x766F636162
 START_OF_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 
-_CATEGORY = words_of("category")
 _ALL_TEXTS = "name || ' ' || category || ' ' || description"
 _TEXT = f"{words_of(_ALL_TEXTS)} || ' ' || {joined_words_of(_ALL_TEXTS)}"
 
-# ts_stat takes a query as text and returns in how many of its rows each word is. There are few
-# categories, so each is parsed once and not with each of its products.
+# ts_stat takes a query as text and returns in how many of its rows each word is.
 COUNT_WORDS = f"""
     CREATE TEMP TABLE fresh_word ON COMMIT DROP AS
-    WITH grouped AS (
-        SELECT category, count(*) AS products FROM catalog_product
-        WHERE deleted_at IS NULL AND updated_at > %(since)s GROUP BY category
-    ), named AS (
-        SELECT word, sum(products) AS category_count
-        FROM grouped, unnest(tsvector_to_array(to_tsvector('{PLAIN_CONFIG}', {_CATEGORY}))) word
-        GROUP BY word
-    )
-    SELECT word, (ts_lexize('{CONFIG}_stem', word))[1] AS lexeme, ndoc AS product_count,
-           coalesce(named.category_count, 0) AS category_count
-    FROM ts_stat(format(%(texts)s, %(since)s)) LEFT JOIN named USING (word)
-    WHERE length(word) <= 100
+    SELECT word, (ts_lexize('{CONFIG}_stem', word))[1] AS lexeme, ndoc AS product_count
+    FROM ts_stat(format(%(texts)s, %(since)s)) WHERE length(word) <= 100
 """  # noqa: S608
 TEXTS = f"""
     SELECT to_tsvector('{PLAIN_CONFIG}', {_TEXT}) FROM catalog_product
     WHERE deleted_at IS NULL AND updated_at > %L
 """  # noqa: S608
 INSERT_WORDS = """
-    INSERT INTO catalog_word AS word (word, lexeme, product_count, category_count)
-    SELECT word, lexeme, product_count, category_count
-    FROM fresh_word WHERE lexeme IS NOT NULL
+    INSERT INTO catalog_word AS word (word, lexeme, product_count)
+    SELECT word, lexeme, product_count FROM fresh_word WHERE lexeme IS NOT NULL
     ON CONFLICT (word) DO
 """
 ADD_NEW_WORDS = INSERT_WORDS + "NOTHING"
 ADD_OR_UPDATE_WORDS = f"""
     {INSERT_WORDS}
-    UPDATE SET product_count = EXCLUDED.product_count, category_count = EXCLUDED.category_count
-    WHERE (word.product_count, word.category_count)
-        <> (EXCLUDED.product_count, EXCLUDED.category_count)
+    UPDATE SET product_count = EXCLUDED.product_count
+    WHERE word.product_count <> EXCLUDED.product_count
 """
 REMOVE_UNUSED_WORDS = """
     DELETE FROM catalog_word word
