@@ -24,8 +24,8 @@ from catalog.querysets import ProductQuerySet
 from catalog.row_counts import count_or_estimate, estimate_rows, max_counted_rows
 from catalog.search_terms import Term, join_all, join_any
 
-# If more products may match, only those with the rarer words or, if all are common, the search sample
-# (one product in 32) are ranked. All others follow.
+# If more products may match, only those with the rarer words are ranked or, if all words are
+# common, the search sample (one product in 32). All others follow, newest first.
 MAX_RANKED_ROWS = 20_000
 # A sample of fewer products is too small; because of the request's filters there are few matches.
 MIN_SAMPLE_ROWS = 40
@@ -152,10 +152,14 @@ class _Query:
         return len(self.terms) > 1 and not self.first and not self.is_full_sampled
 
     @property
+    def is_sampled(self) -> bool:
+        return self.is_full_sampled or (self.has_parts and self.is_part_sampled)
+
+    @property
     def is_bounded(self) -> bool:
         """Whether some matches are not ranked."""
-        has_unranked_parts = self.is_part_sampled or len(self.ranked_terms) < len(self.terms)
-        return self.is_full_sampled or (self.has_parts and has_unranked_parts)
+        has_unranked_words = len(self.ranked_terms) < len(self.terms)
+        return self.is_sampled or (self.has_parts and has_unranked_words)
 
     @property
     def ranked(self) -> str:
@@ -214,7 +218,7 @@ class Candidates:
         start = min(max(0, offset - len(first)), MAX_OFFSET_ROWS)
         size = limit - len(first[offset : offset + limit])
         ids, full, part, counted = self._fetch_page(query, start, size)
-        if query.is_bounded and full + part < MIN_SAMPLE_ROWS:
+        if query.is_sampled and full + part < MIN_SAMPLE_ROWS:
             query = query.without_bounds()
             ids, full, part, counted = self._fetch_page(query, start, size)
         if query.is_bounded and len(ids) < size:
@@ -222,7 +226,7 @@ class Candidates:
         ranked = len(first) + full + part
         total, is_exact = ranked, True
         if query.is_bounded or (counted is not None and counted > max_counted_rows()):
-            total, is_exact = max(ranked, counted or 0, self._estimate(query)), False
+            total, is_exact = max(ranked, start + len(ids), self._estimate(query)), False
         elif counted is not None:
             total = counted
         return RankedPage([*first[offset : offset + limit], *ids], total, is_exact, full > 0)

@@ -387,12 +387,12 @@ def test_only_a_sample_of_many_matches_is_ranked(make_product: MakeProduct, text
         ]
         found = [product.pk for product in find(text, limit=60).products]
     assert found == [pk for page in pages for pk in page]
-    if "beech" in text:
-        assert found.pop(0).int == 100 << 8 | 200
-    elif "desk" in text:
-        found.pop()
+    if text == "oak beech":
+        # The only product with the rare word comes first.
+        assert found[0].int == 100 << 8 | 200
+        return
     assert set(found[:30]) == sample
-    assert sorted(found) == ids
+    assert {*ids} <= {*found}
 
 
 def test_a_sku_also_finds_products_with_all_of_its_words(make_product: MakeProduct) -> None:
