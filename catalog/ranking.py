@@ -52,7 +52,16 @@ SCORE = """
         + ts_rank('{{0.65, 1, 0, 0}}', heading_vector, typed_{i})
     )
 """
-COVERAGE = "weight_{i} * (search_vector @@ any_form_{i})::int"
+# The heading is tried first: the longer vector is compressed.
+COVERAGE = """
+    weight_{i} * (heading_vector @@ any_form_{i} OR search_vector @@ any_form_{i})::int
+"""
+# Without all words, a product has one of two.
+COVERAGE_OF_TWO = """
+    CASE WHEN heading_vector @@ any_form_0 THEN weight_0
+        WHEN heading_vector @@ any_form_1 THEN weight_1
+        WHEN search_vector @@ any_form_0 THEN weight_0 ELSE weight_1 END
+"""
 TERM_COLUMNS = """
     %s::float8 AS weight_{i}, %s::tsquery AS typed_{i}, %s::tsquery AS any_form_{i},
     %s::tsquery AS in_name_{i}, %s::text AS inflections_{i}
@@ -71,7 +80,8 @@ PAGE = """
     ), part_match AS MATERIALIZED (
         SELECT id, {coverage} AS coverage, {score} AS score FROM product, query
         WHERE {has_parts} AND (SELECT count(*) FROM full_match) < %s
-            AND search_vector @@ ranked_words AND NOT search_vector @@ all_words {part_sample}
+            AND search_vector @@ ranked_words AND id NOT IN (SELECT id FROM full_match)
+            {part_sample}
     ), ranked AS (
         SELECT id, 'infinity'::float8 AS coverage, score FROM full_match
         UNION ALL SELECT id, coverage, score FROM part_match
@@ -112,15 +122,11 @@ WITH_SKU = """
 
 @dataclass(frozen=True, slots=True)
 class RankedPage:
-    """The ids of a page and the number of all results, counted (`is_exact`) or estimated.
-
-    has_full_match: whether any product has all words.
-    """
+    """The ids of a page and the number of all results, counted (`is_exact`) or estimated."""
 
     ids: list[UUID]
     total: int
     is_exact: bool = True
-    has_full_match: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +235,7 @@ class Candidates:
             total, is_exact = max(ranked, start + len(ids), self._estimate(query)), False
         elif counted is not None:
             total = counted
-        return RankedPage([*first[offset : offset + limit], *ids], total, is_exact, full > 0)
+        return RankedPage([*first[offset : offset + limit], *ids], total, is_exact)
 
     def rank_by_name_part(self, text: str, *, offset: int, limit: int) -> RankedPage:
         """Return the products whose name contains the text, within words too, newest first."""
@@ -276,6 +282,6 @@ def _format(template: str, terms: int, **fragments: str) -> str:
         products="{products}",
         terms=repeat(TERM_COLUMNS, ", "),
         score=repeat(SCORE, " + "),
-        coverage=repeat(COVERAGE, " + "),
+        coverage=COVERAGE_OF_TWO if terms == 2 else repeat(COVERAGE, " + "),
         **fragments,
     )

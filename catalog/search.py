@@ -95,31 +95,32 @@ class _Interpreter:
             use_name = _has_unindexed_sign(text) and not with_sku
             name = _without_variants(text)
             return (self._rank_by_name(name) if use_name else self._list(with_sku)), ""
-        page = self._rank(terms, with_sku)
-        if with_sku or page.has_full_match or all(term.product_count for term in terms):
-            return page, ""
+        if with_sku or all(term.product_count for term in terms) or self._has_full_match(terms):
+            return self._rank(terms, with_sku), ""
         # An unknown word may be one of a new product.
         if vocabulary_refresh.refresh_before_search():
             terms = _to_terms(text)
-            page = self._rank(terms)
-        return self._correct(text, terms, page)
+            if all(term.product_count for term in terms) or self._has_full_match(terms):
+                return self._rank(terms), ""
+        return self._correct(text, terms)
 
-    def _correct(self, text: str, terms: list[Term], page: RankedPage) -> tuple[RankedPage, str]:
-        """Return the page of a correction or prefix if that is better than `page`."""
-        corrections = [] if page.has_full_match else self._corrections(text, terms)
-        full = self.candidates.find_matching([_all_words(c.terms) for c in corrections])
-        if full:
-            best = corrections[full[0]]
+    def _has_full_match(self, terms: list[Term]) -> bool:
+        return bool(self.candidates.find_matching([_all_words(terms)]))
+
+    def _correct(self, text: str, terms: list[Term]) -> tuple[RankedPage, str]:
+        """Return the page of a correction, of some of the words, of a prefix or part of a name."""
+        corrections = self._corrections(text, terms)
+        queries = [Correction("", terms), *corrections]
+        queries.append(Correction("", [*terms[:-1], terms[-1].as_prefix()]))
+        full = [_all_words(query.terms) for query in corrections]
+        part = [_any_word(query.terms) for query in queries]
+        matching = self.candidates.find_matching(full + part)
+        if matching:
+            best = [*corrections, *queries][matching[0]]
             return self._rank(best.terms), best.text
-        if page.total:
-            return page, ""
-        others = [*corrections, Correction("", [*terms[:-1], terms[-1].as_prefix()])]
-        part = self.candidates.find_matching([_any_word(other.terms) for other in others])
-        if part:
-            best = others[part[0]]
-            return self._rank(best.terms), best.text
-        use_name = len(text) >= MIN_NAME_PART_CHARS or _has_unindexed_sign(text)
-        return (self._rank_by_name(text) if use_name else page), ""
+        if len(text) >= MIN_NAME_PART_CHARS or _has_unindexed_sign(text):
+            return self._rank_by_name(text), ""
+        return RankedPage([], 0), ""
 
     def _corrections(self, text: str, terms: list[Term]) -> list[Correction]:
         """Return corrections of the words that no product has, the likeliest first."""

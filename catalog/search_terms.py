@@ -11,6 +11,8 @@ from catalog.vocabulary import Word, WordStats
 
 # Shorter words are parts of too many others.
 MIN_PART_CHARS = 4
+# If at least this share of a stem's products has the typed word, the others are not told apart.
+MIN_STEM_SHARE = 0.9
 
 # British and American spellings that the stemmer keeps apart.
 VARIANTS = {
@@ -146,11 +148,12 @@ def _to_term(word: QueryWord, stats: dict[str, WordStats], variants: tuple[str, 
     )
 
 
-def _inflections(word: str, same_stem: frozenset[str]) -> tuple[str, ...]:
-    """Return the inflections of a word, if the stemmer also takes other words for some."""
+def _inflections(word: str, same_stem: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """Return the inflections of a word if many products have another word with the same stem."""
     ending_removed = _ENDING.sub("", word)
-    inflections = {other for other in same_stem if _ENDING.sub("", other) == ending_removed}
-    return tuple(sorted(inflections)) if inflections < same_stem else ()
+    counts = {w: count for w, count in same_stem if _ENDING.sub("", w) == ending_removed}
+    is_clear = sum(counts.values()) >= MIN_STEM_SHARE * sum(count for _, count in same_stem)
+    return () if is_clear else tuple(sorted(counts))
 
 
 def _code_stats(word: QueryWord, stats: dict[str, WordStats]) -> WordStats:

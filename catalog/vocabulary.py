@@ -17,7 +17,8 @@ MAX_COMPOUNDS = 20
 LOOK_UP = f"""
     SELECT form, phraseto_tsquery('{CONFIG}', phrase)::text,
            sum(word.product_count)::int,
-           (SELECT max(product_count) FROM catalog_vocabularystate), array_agg(word.word)
+           (SELECT max(product_count) FROM catalog_vocabularystate),
+           array_agg(word.word), array_agg(word.product_count)
     FROM unnest(%s::text[], %s::text[]) requested(form, phrase)
     LEFT JOIN catalog_word word
         ON word.lexeme = ANY(tsvector_to_array(to_tsvector('{CONFIG}', phrase)))
@@ -42,14 +43,14 @@ COMPOUNDS = f"""
 class WordStats(NamedTuple):
     """How common a form of a word is, and the query (tsquery) that PostgreSQL runs for it.
 
-    Of `total_products` products, `product_count` have the word. `words` are its inflections and
-    other words with the same stem.
+    Of `total_products` products, `product_count` have the word. `words` has its inflections and
+    other words with the same stem, with their numbers of products.
     """
 
     lexemes: str
     product_count: int
     total_products: int
-    words: frozenset[str] = frozenset()
+    words: tuple[tuple[str, int], ...] = ()
 
 
 class WordQuerySet(models.QuerySet):
@@ -62,8 +63,13 @@ class WordQuerySet(models.QuerySet):
             cursor.execute(LOOK_UP, [list(phrases), list(phrases.values())])
             rows = cursor.fetchall()
         return {
-            form: WordStats(text, count or 0, total or 0, frozenset(filter(None, words)))
-            for form, text, count, total, words in rows
+            form: WordStats(
+                text,
+                count or 0,
+                total or 0,
+                tuple(zip(words, counts, strict=True)) if count else (),
+            )
+            for form, text, count, total, words, counts in rows
         }
 
     def look_up_compounds(self, forms: list[str]) -> dict[str, list[WordStats]]:

@@ -48,6 +48,13 @@ ADD_OR_UPDATE_WORDS = f"""
     UPDATE SET product_count = EXCLUDED.product_count
     WHERE word.product_count <> EXCLUDED.product_count
 """
+COUNT_CHANGED = f"""
+    SELECT count(*) FROM (
+        SELECT FROM catalog_product WHERE updated_at > coalesce(
+            (SELECT max(read_until) FROM catalog_vocabularystate), '-infinity'
+        ) LIMIT {MAX_PRODUCTS_BEFORE_SEARCH + 1}
+    ) AS changed
+"""  # noqa: S608
 REMOVE_UNUSED_WORDS = """
     DELETE FROM catalog_word word
     WHERE NOT EXISTS (SELECT 1 FROM fresh_word WHERE fresh_word.word = word.word)
@@ -75,9 +82,7 @@ def refresh() -> bool:
 
 def refresh_before_search() -> bool:
     """Refresh if products have changed, but not so many that a search would wait too long."""
-    state = VocabularyState.objects.first()
-    changed = _changed_since(state.read_until if state else START_OF_TIME)
-    count = changed[: MAX_PRODUCTS_BEFORE_SEARCH + 1].count()
+    count = _fetch_value(COUNT_CHANGED)
     return 0 < count <= MAX_PRODUCTS_BEFORE_SEARCH and refresh()
 
 
