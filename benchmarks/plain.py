@@ -13,7 +13,8 @@ from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.urls import include, path
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.routers import SimpleRouter
@@ -57,7 +58,8 @@ class ProductViewSet(ModelViewSet):
         text = self.request.query_params.get("search")
         if not text:
             return super().get_queryset()
-        return self.queryset.extra(where=["name ILIKE %s"], params=[f"%{text}%"]).order_by("-id")
+        condition = RawSQL("catalog_product.name ILIKE %s", [f"%{text}%"], BooleanField())
+        return self.queryset.filter(condition).order_by("-id")
 
 
 router = SimpleRouter(trailing_slash=False)

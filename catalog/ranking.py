@@ -43,13 +43,13 @@ BREVITY = "(5 / (1 + ln(1 + length(name) / 10::float8)))"
 SCORE = """
     weight_{i} * CASE
         WHEN inflections_{i} = '' OR name ~* inflections_{i} OR category ~* inflections_{i} THEN 1
-        ELSE 0.5::float8
+        ELSE 0.8::float8
     END * (
         greatest(
             ts_rank('{{0, 0, 0, 1}}', heading_vector, typed_{i}),
             0.3::float8 * (heading_vector @@ in_name_{i})::int
         ) * {brevity}
-        + ts_rank('{{0.65, 1, 0, 0}}', heading_vector, typed_{i})
+        + ts_rank('{{0.6, 1, 0, 0}}', heading_vector, typed_{i})
     )
 """
 # The heading is tried first: the longer vector is compressed.

@@ -28,7 +28,7 @@ _APOSTROPHES_SQL = APOSTROPHES.replace("'", "''")
 JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015\u2044"
 
 # A description says first what the product is; later words are often about its attributes.
-LEAD_WORDS = 10
+LEAD_WORDS = 8
 
 # Only words with letters beyond ASCII can have accents.
 _ASCII = "asciiword, asciihword, hword_asciipart"
