@@ -102,11 +102,23 @@ REST = """
         ORDER BY search_vector @@ all_words DESC, id DESC OFFSET %s LIMIT %s
     )
 """
-MATCHING = """
+FIRST_MATCHING = """
     WITH product AS NOT MATERIALIZED ({products})
     SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS query(text, number)
     WHERE EXISTS (SELECT FROM product WHERE search_vector @@ text::tsquery)
-    ORDER BY number
+    ORDER BY number LIMIT 1
+"""
+# Which words do any live products have? The vocabulary may not know them yet.
+CHECK_UNKNOWN = """
+    WITH product AS NOT MATERIALIZED ({products})
+    SELECT EXISTS (SELECT FROM product WHERE search_vector @@ %s::tsquery),
+        ARRAY(
+            SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS query(text, number)
+            WHERE EXISTS (
+                SELECT FROM catalog_product
+                WHERE deleted_at IS NULL AND search_vector @@ text::tsquery
+            )
+        )
 """
 # The expression of the index `product_by_sku_code`.
 SKU_CODE = "regexp_replace(upper({text}), '[^[:alnum:]]+', '', 'g')"
@@ -248,9 +260,17 @@ class Candidates:
         text = text[: MAX_SKU_CHARS + 1]
         return [pk for (pk,) in self._execute(WITH_SKU, [text, text, text])]
 
-    def find_matching(self, queries: Sequence[str]) -> list[int]:
-        """Return the indexes of those of the tsqueries that match any product."""
-        return [number - 1 for (number,) in self._execute(MATCHING, [list(queries)])]
+    def check_unknown(self, terms: list[Term], unknown: list[Term]) -> tuple[bool, list[Term]]:
+        """Return whether any product has all terms, and which unknown ones any live one has."""
+        all_words = join_all(term.lexemes for term in terms)
+        values = [all_words, [term.lexemes for term in unknown]]
+        has_all, numbers = self._execute(CHECK_UNKNOWN, values)[0]
+        return has_all, [unknown[number - 1] for number in numbers]
+
+    def find_first_matching(self, queries: Sequence[str]) -> int | None:
+        """Return the index of the first of the tsqueries that matches any product."""
+        rows = self._execute(FIRST_MATCHING, [list(queries)])
+        return rows[0][0] - 1 if rows else None
 
     def _fetch_page(self, query: _Query, start: int, size: int) -> Any:
         end = start + size

@@ -95,48 +95,31 @@ class _Interpreter:
             use_name = _has_unindexed_sign(text) and not with_sku
             name = _without_variants(text)
             return (self._rank_by_name(name) if use_name else self._list(with_sku)), ""
-        if with_sku or all(term.product_count for term in terms) or self._has_full_match(terms):
+        if with_sku or all(term.product_count for term in terms):
             return self._rank(terms, with_sku), ""
         # An unknown word may be one of a new product.
         if vocabulary_refresh.refresh_before_search():
             terms = _to_terms(text)
-            if all(term.product_count for term in terms) or self._has_full_match(terms):
-                return self._rank(terms), ""
-        return self._correct(text, terms)
+        unknown = [term for term in terms if not term.product_count]
+        has_full_match, in_use = self.candidates.check_unknown(terms, unknown)
+        if has_full_match:
+            return self._rank(terms), ""
+        return self._correct(text, terms, [term for term in unknown if term not in in_use])
 
-    def _has_full_match(self, terms: list[Term]) -> bool:
-        return bool(self.candidates.find_matching([_all_words(terms)]))
-
-    def _correct(self, text: str, terms: list[Term]) -> tuple[RankedPage, str]:
+    def _correct(self, text: str, terms: list[Term], unknown: list[Term]) -> tuple[RankedPage, str]:
         """Return the page of a correction, of some of the words, of a prefix or part of a name."""
-        corrections = self._corrections(text, terms)
+        corrections = _correct_spelling(text, terms, unknown)
         queries = [Correction("", terms), *corrections]
         queries.append(Correction("", [*terms[:-1], terms[-1].as_prefix()]))
         full = [_all_words(query.terms) for query in corrections]
         part = [_any_word(query.terms) for query in queries]
-        matching = self.candidates.find_matching(full + part)
-        if matching:
-            best = [*corrections, *queries][matching[0]]
+        first = self.candidates.find_first_matching(full + part)
+        if first is not None:
+            best = [*corrections, *queries][first]
             return self._rank(best.terms), best.text
         if len(text) >= MIN_NAME_PART_CHARS or _has_unindexed_sign(text):
             return self._rank_by_name(text), ""
         return RankedPage([], 0), ""
-
-    def _corrections(self, text: str, terms: list[Term]) -> list[Correction]:
-        """Return corrections of the words that no product has, the likeliest first."""
-        unknown = [t for t in terms if not t.product_count and spelling.can_correct(t.word)]
-        # The vocabulary may not know a word yet that a product has.
-        live = Candidates(Product.objects.live())
-        in_use = live.find_matching([term.lexemes for term in unknown])
-        texts = list(
-            spelling.corrections(
-                text,
-                [term.word for i, term in enumerate(unknown) if i not in in_use],
-                has_known_words=any(term.product_count for term in terms),
-            )
-        )
-        queries = to_terms(map(parse_query, texts)) if texts else []
-        return list(map(Correction, texts, queries))
 
     def _rank(self, terms: list[Term], first: list[UUID] | None = None) -> RankedPage:
         return self.candidates.rank(terms, offset=self.offset, limit=self.limit, first=first or [])
@@ -146,6 +129,18 @@ class _Interpreter:
 
     def _list(self, ids: list[UUID]) -> RankedPage:
         return RankedPage(ids[self.offset : self.offset + self.limit], len(ids))
+
+
+def _correct_spelling(text: str, terms: list[Term], unknown: list[Term]) -> list[Correction]:
+    """Return the text with its unknown words corrected, the likeliest first."""
+    texts = list(
+        spelling.corrections(
+            text,
+            [term.word for term in unknown],
+            has_known_words=any(term.product_count for term in terms),
+        )
+    )
+    return list(map(Correction, texts, to_terms(map(parse_query, texts)))) if texts else []
 
 
 def _to_terms(text: str) -> list[Term]:
