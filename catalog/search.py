@@ -96,7 +96,9 @@ class _Interpreter:
             name = _without_variants(text)
             return (self._rank_by_name(name) if use_name else self._list(with_sku)), ""
         if with_sku or all(term.product_count for term in terms):
-            return self._rank(terms, with_sku), ""
+            page = self._rank(terms, with_sku)
+            if page.total:
+                return page, ""
         unknown, has_full_match = self._check_unknown(terms)
         # An unknown word may be one of a new product.
         if not has_full_match and vocabulary_refresh.refresh_before_search():

@@ -241,6 +241,16 @@ def test_prefixes_and_parts_of_a_name_match(make_product: MakeProduct) -> None:
     assert names("holster") == ["Upholstered headboard"]
 
 
+def test_a_word_that_only_deleted_products_have_is_searched_for_as_a_part(
+    make_product: MakeProduct,
+) -> None:
+    gone = make_product("Head")
+    make_product("Headboard")
+    vocabulary_refresh.rebuild()
+    Product.objects.filter(pk=gone.pk).soft_delete()
+    assert names("head") == ["Headboard"]
+
+
 @pytest.mark.parametrize(
     ("left", "right", "distance"),
     [
