@@ -58,6 +58,7 @@ DECLARE
     name text;
     definition text;
 BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;
     FOR name IN SELECT indexname FROM pg_indexes
         WHERE tablename = 'catalog_product' AND indexname NOT LIKE '%_pkey'
     LOOP EXECUTE format('DROP INDEX %I', name); END LOOP;
