@@ -20,6 +20,7 @@ UNOWNED_MODELS = {
     "accounts.Login": "belongs to its user",
     "accounts.EmailChange": "belongs to its user and is never shown",
     "accounts.PasswordReset": "is requested before the user is known",
+    "catalog.EmbeddingModel": "is the progress of embedding public products",
     "catalog.Word": "is a word of public products",
     "catalog.VocabularyState": "is the progress of collecting these words",
     "posts.Post": "is a post of a public feed",
