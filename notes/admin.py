@@ -218,6 +218,7 @@ class SummaryTemplateAdmin(ScopedAdmin):
 class ProviderCallAdmin(ReadOnlyAdmin):
     list_display = (
         "started_at",
+        "purpose",
         "model",
         "display_outcome",
         "status",
@@ -226,7 +227,7 @@ class ProviderCallAdmin(ReadOnlyAdmin):
         "user",
         "error",
     )
-    list_filter = ("outcome", "is_estimate", "model", "company", "started_at")
+    list_filter = ("purpose", "outcome", "is_estimate", "model", "company", "started_at")
     list_select_related = ("user",)
     search_fields = ("=id", "user__email")
     show_full_result_count = False

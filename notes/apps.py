@@ -29,6 +29,13 @@ class NotesConfig(AppConfig):
         "Template.name": "Minutes",
     }
 
+    def ready(self) -> None:
+        """Register the ledger for the AI calls of all apps."""
+        from common.ai.ledger import register_ledger
+        from notes.ledger import CallLedger
+
+        register_ledger(CallLedger)
+
     def dashboard(self, user: Any) -> list[Any]:
         from notes.dashboard import build_sections
 

@@ -1,4 +1,4 @@
-"""The ledger: each request to the AI provider is a row, committed before the request leaves."""
+"""The ledger: each request to an AI provider is a row, committed before the request leaves."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from common.ai.ledger import Purpose
 from common.ai.metrics import record_usage
 from common.ai.types import CallRecord, CostEstimate, Usage, compute_cost
 from common.postgres.retries import retry_on_disconnect
@@ -20,22 +21,29 @@ NO_USAGE = Usage()
 
 
 class CallLedger:
-    """The `Recorder` of one run of a summary.
+    """The `Recorder` of calls for one purpose, registered as the ledger of all apps.
 
-    Each write is committed at once. No request leaves without its row, and none leaves for a run
-    that has lost its lease (`LostLease`) because the summary was cancelled, changed, deleted or
-    claimed by another worker.
+    Each row is committed before its request leaves: `begin` raises `RuntimeError` in a transaction.
     """
 
-    def __init__(self, job: Summary) -> None:
-        self.job = job
+    def __init__(
+        self,
+        *,
+        purpose: Purpose,
+        company_id: UUID | None,
+        user_id: UUID | None,
+        summary_id: UUID | None = None,
+    ) -> None:
+        self.purpose, self.company_id = purpose, company_id
+        self.user_id, self.summary_id = user_id, summary_id
 
+    @transaction.atomic(durable=True)
     def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> UUID:
-        self.job.renew()
         call = ProviderCall.objects.create(
-            company_id=self.job.company_id,
-            user_id=self.job.user_id,
-            summary_id=self.job.pk,
+            purpose=self.purpose,
+            company_id=self.company_id,
+            user_id=self.user_id,
+            summary_id=self.summary_id,
             model=model,
             attempt=attempt,
             cost_usd=None if estimate.cost_usd is None else Decimal(0),
@@ -49,6 +57,27 @@ class CallLedger:
         """Store the outcome and usage of a call; `handle` is its row's id."""
         row = ProviderCall.objects.filter(pk=handle)
         retry_on_disconnect(lambda: row.update(**asdict(call), updated_at=Now()))
+
+
+class SummaryLedger(CallLedger):
+    """The `SummaryRecorder` of one run of a summary.
+
+    No request leaves for a run that has lost its lease (`LostLease`) because the summary was
+    cancelled, changed, deleted or claimed by another worker.
+    """
+
+    def __init__(self, job: Summary) -> None:
+        super().__init__(
+            purpose=Purpose.SUMMARY,
+            company_id=job.company_id,
+            user_id=job.user_id,
+            summary_id=job.pk,
+        )
+        self.job = job
+
+    def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> UUID:
+        self.job.renew()
+        return super().begin(model=model, attempt=attempt, estimate=estimate)
 
     def find_notes(self, key: str) -> str | None:
         """Return the notes that any unfinished summary of the company has stored under `key`."""

@@ -7,7 +7,8 @@ from django.db.models.functions import Lower, Now
 from django.utils.functional import cached_property
 
 from accounts.identifiers import validate_one_line
-from accounts.models import CompanyOwned
+from accounts.models import Company, CompanyOwned
+from common.ai.ledger import Purpose
 from common.ai.templates import TEMPLATES
 from common.jobs import Job
 from common.jobs.status import ACTIVE, JobStatus
@@ -294,7 +295,7 @@ class PartNotes(CompanyOwned):
 
 
 class ProviderCall(CompanyOwned):
-    """A request to the AI provider: a row of the ledger, which outlives its summary.
+    """A request to an AI provider, of any app: a row of the ledger, which outlives its summary.
 
     Tokens and `cost_usd` are the usage that the provider reported. The `estimated_*` columns are
     upper bounds, stored before the request leaves. `is_estimate` is set if only these are known:
@@ -312,7 +313,12 @@ class ProviderCall(CompanyOwned):
         INVALID = "invalid"
         LOST = "lost"
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    # Without a company the operator pays; without a user the system made the call by itself.
+    company = models.ForeignKey(  # type: ignore[assignment]
+        Company, models.PROTECT, null=True, related_name="+", editable=False
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    purpose = models.CharField(max_length=20, choices=Purpose.choices, db_default=Purpose.SUMMARY)
     summary = models.ForeignKey(Summary, models.SET_NULL, null=True, related_name="calls")
     model = models.CharField(max_length=100)
     outcome = models.CharField(max_length=16, choices=Outcome.choices, default=Outcome.OPEN)

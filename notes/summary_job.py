@@ -14,7 +14,7 @@ from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.status import JobStatus
 from common.postgres.retries import retry_on_disconnect
 from notes import deduplication
-from notes.ledger import CallLedger, update_summary_sums
+from notes.ledger import SummaryLedger, update_summary_sums
 from notes.models import PartNotes, Summary, SummaryOutcome, SummarySource
 from notes.private_reuse import describe_usage
 from notes.reused_usage import ReusedUsage
@@ -118,7 +118,7 @@ def _extract_file(job: Summary, source: SummarySource, file: bytes | memoryview)
 def _call_summarizer(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResult:
     try:
         return ai.summarizer().summarize(
-            request, recorder=CallLedger(job), progress=partial(_report_progress, job)
+            request, recorder=SummaryLedger(job), progress=partial(_report_progress, job)
         )
     except ai.SummaryRefused as error:
         raise JobFailed(str(error)) from None

@@ -1,4 +1,4 @@
-"""The cost, number and duration of summaries per day and model."""
+"""The cost of AI calls, and the number and duration of summaries, per day and model."""
 
 from collections import defaultdict
 from datetime import date
@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from accounts.models import User
+from common.ai.ledger import Purpose
 from notes import reused_usage
 from notes.models import ProviderCall, SummaryOutcome
 from notes.querysets import ESTIMATE_FIELDS, USAGE_FIELDS, sees_colleagues_rows
@@ -24,18 +25,22 @@ Rows = list[dict[str, Any]]
 UsageByDay = defaultdict[tuple[date, str], dict[str, Any]]
 
 
-def list_usage(user: User, *, first: date, last: date, model: str = "") -> Rows:
+def list_usage(user: User, *, first: date, last: date, model: str = "", purpose: str = "") -> Rows:
     """Return a row for each day (UTC) and model, of what `user` may see; newest day first.
 
     `first` and `last` are included. `count`, `failures`, `reused` and the durations describe
     summaries by the day on which they ended; durations leave out failed and reused summaries. All
-    other columns describe calls by the day on which they began. Only `estimated_*` contain upper
+    other columns describe the calls for all purposes, or for `purpose`, by the day on which they
+    began. Only `estimated_*` contain upper
     estimates, for the calls whose usage is unknown. The cost of a model without a price is None.
     """
     rows: UsageByDay = defaultdict(lambda: {**NO_SUMMARIES, **NO_CALLS})
     outcomes, calls = SummaryOutcome.objects.visible_to(user), ProviderCall.objects.visible_to(user)
     if model:
         outcomes, calls = outcomes.filter(model=model), calls.filter(model=model)
+    if purpose:
+        calls = calls.filter(purpose=purpose)
+        outcomes = outcomes if purpose == Purpose.SUMMARY else outcomes.none()
     per_day = outcomes.per_day(first, last, "model", viewer=user)
     for row in (*per_day, *calls.per_day(first, last, "model")):
         columns = {name.removeprefix("sum_"): value for name, value in row.items()}

@@ -6,6 +6,8 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from common.ai.ledger import Purpose
+
 DEFAULT_DAYS = 30
 
 
@@ -24,6 +26,13 @@ class UsageQuerySerializer(serializers.Serializer):
     model = serializers.CharField(
         required=False, allow_blank=True, default="", help_text="Only this model."
     )
+    purpose = serializers.ChoiceField(
+        Purpose.choices,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="Only calls for this purpose. By default, calls for all purposes.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field]:
         texts = {"from": "The first day, in UTC.", "to": "The last day, in UTC."}
@@ -37,7 +46,7 @@ class UsageQuerySerializer(serializers.Serializer):
         if first > last:
             end = "the last day, `to`" if "to" in attrs else f"today, {today} in UTC"
             raise serializers.ValidationError({"from": [f"This must not be after {end}."]})
-        return {"first": first, "last": last, "model": attrs["model"]}
+        return {"first": first, "last": last, "model": attrs["model"], "purpose": attrs["purpose"]}
 
 
 class UsageTotalsSerializer(serializers.Serializer):

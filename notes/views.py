@@ -145,7 +145,7 @@ class SummaryViewSet(
         query_parameters=tuple(UsageQuerySerializer().fields),
     )
     def usage(self, request: Request) -> Response:
-        """List the number, cost and duration of summaries per day and model, newest first.
+        """List summaries and the cost of all AI calls per day and model, newest first.
 
         `totals` are the sums over all requested days, not only over the page.
         """

@@ -115,10 +115,10 @@ class CallRecord:
 
 
 class Recorder(Protocol):
-    """Records calls, and keeps the notes on the parts of a long text.
+    """Records calls.
 
-    Its methods are called in the thread that called `summarize`, never in parallel. If one raises
-    an exception, the summary ends with it.
+    Its methods are called in the thread that makes the calls, never in parallel. If one raises an
+    exception, the work ends with it.
     """
 
     def begin(self, *, model: str, attempt: int, estimate: CostEstimate) -> object:
@@ -132,6 +132,10 @@ class Recorder(Protocol):
     def end(self, handle: object, call: CallRecord) -> None:
         """Record the end of a request: once for each `begin`, unless the process dies."""
         ...
+
+
+class SummaryRecorder(Recorder, Protocol):
+    """A `Recorder` that also keeps the notes on the parts of a long text."""
 
     def find_notes(self, key: str) -> str | None:
         """Return the notes that were saved under `key`, if any."""
@@ -156,7 +160,7 @@ class _NoRecorder:
         return None
 
 
-NO_RECORDER: Recorder = _NoRecorder()
+NO_RECORDER: SummaryRecorder = _NoRecorder()
 
 
 def ignore_progress(done: int, total: int) -> None:
@@ -172,7 +176,7 @@ class Summarizer(Protocol):
         self,
         request: SummaryRequest,
         *,
-        recorder: Recorder = NO_RECORDER,
+        recorder: SummaryRecorder = NO_RECORDER,
         progress: Progress = ignore_progress,
     ) -> SummaryResult:
         """Return the summary of `request.text`.

@@ -18,7 +18,7 @@ from common.jobs import Job, LostLease, runner
 from common.jobs.status import JobStatus
 from common.tests.support.ai_provider import Exchange, FakeProvider, answer, fail, rate_limited
 from notes import deduplication, services
-from notes.ledger import CallLedger
+from notes.ledger import SummaryLedger
 from notes.models import PartNotes, ProviderCall, Summary, SummaryOutcome, SummarySource
 from notes.tests.factories import NoteFactory, TextSummaryFactory
 
@@ -258,7 +258,7 @@ class TestSummaryInFlight:
             is None
         )
         estimate = CostEstimate(100, 500, Decimal(1))
-        CallLedger(dead_run).begin(model="gpt-4o-mini", attempt=1, estimate=estimate)
+        SummaryLedger(dead_run).begin(model="gpt-4o-mini", attempt=1, estimate=estimate)
         runner.run(Summary, second.pk)
         Summary.objects.filter(pk=first.pk).update(lease_until=Now() - timedelta(seconds=1))
         runner.run(Summary, first.pk)
@@ -384,7 +384,7 @@ class TestPartNotes:
         dead_run = Summary.objects.claim(summary.pk)
         Summary.objects.filter(pk=summary.pk).update(run_id=None)
         with pytest.raises(LostLease):
-            CallLedger(dead_run).save_notes("a" * 64, "It failed.")
+            SummaryLedger(dead_run).save_notes("a" * 64, "It failed.")
         assert not summary.part_notes.exists()
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts.models import User
 from common import ai
+from common.ai.ledger import Purpose, open_ledger
 from common.ai.types import CallRecord, CostEstimate, Usage
 from common.ids import uuid7
 from common.jobs import LostLease
@@ -32,7 +33,7 @@ from common.tests.support.ai_provider import (
     server_error,
     slow,
 )
-from notes.ledger import CallLedger, reconcile
+from notes.ledger import SummaryLedger, reconcile
 from notes.models import ProviderCall, Summary
 from notes.tasks import close_lost_calls
 from notes.tests.factories import TextSummaryFactory
@@ -63,6 +64,39 @@ def has_usage_of(provider: FakeProvider) -> bool:
             assert call.prompt_tokens == usage["prompt_tokens"]
             assert call.completion_tokens == usage["completion_tokens"]
     return True
+
+
+class TestOtherPurposes:
+    def test_a_call_of_another_app_is_a_row_of_its_company(self, admin: User) -> None:
+        ledger = open_ledger(
+            purpose=Purpose.EMBEDDING, company_id=admin.company_id, user_id=admin.pk
+        )
+        handle = ledger.begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        call = ProviderCall.objects.get(pk=handle)
+        assert (call.purpose, call.company, call.user) == ("embedding", admin.company, admin)
+        assert (call.outcome, call.estimated_cost_usd) == ("open", ESTIMATE.cost_usd)
+        ledger.end(handle, CallRecord("gpt-4o-mini", "ok", 200, 1, prompt_tokens=7))
+        call.refresh_from_db()
+        assert (call.outcome, call.prompt_tokens, call.summary) == ("ok", 7, None)
+
+    def test_no_call_leaves_in_a_transaction_that_can_roll_its_row_back(self) -> None:
+        ledger = open_ledger(purpose=Purpose.EMBEDDING, company_id=None)
+        with transaction.atomic(), pytest.raises(RuntimeError):
+            ledger.begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        assert not ProviderCall.objects.exists()
+
+    def test_lost_calls_are_closed_and_reconciled(self, admin: User) -> None:
+        ledger = open_ledger(purpose=Purpose.DESCRIPTION, company_id=admin.company_id)
+        handle = ledger.begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        ProviderCall.objects.update(started_at=Now() - timedelta(hours=1))
+        assert close_lost_calls() == 1
+        assert reconcile({handle: Usage(1000, 100)}) == (1, 0)
+        call = ProviderCall.objects.get()
+        assert (call.outcome, call.is_estimate, call.cost_usd) == (
+            "lost",
+            False,
+            Decimal("0.00021"),
+        )
 
 
 class TestFailures:
@@ -228,7 +262,7 @@ class TestBegin:
         job = Summary.objects.claim(summary.pk)
         Summary.objects.get(pk=summary.pk).cancel()
         with pytest.raises(LostLease):
-            CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+            SummaryLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         assert not ProviderCall.objects.exists()
 
     def test_a_cancelled_run_sends_no_more_requests(
@@ -236,14 +270,14 @@ class TestBegin:
     ) -> None:
         job = Summary.objects.claim(summary.pk)
         provider.then(server_error())
-        end = CallLedger.end
+        end = SummaryLedger.end
 
-        def end_then_cancel(ledger: CallLedger, handle: object, call: Any) -> None:
+        def end_then_cancel(ledger: SummaryLedger, handle: object, call: Any) -> None:
             end(ledger, handle, call)
             Summary.objects.get(pk=summary.pk).cancel()
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(CallLedger, "end", end_then_cancel)
+            patch.setattr(SummaryLedger, "end", end_then_cancel)
             with pytest.raises(LostLease):
                 perform(job)
         assert len(provider.requests) == 1
@@ -255,7 +289,7 @@ class TestLost:
         self, summary: Summary
     ) -> None:
         job = Summary.objects.claim(summary.pk)
-        CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        SummaryLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         job.fail("Its worker died.")
         assert outcomes() == [("lost", None, 1)]
         call = ProviderCall.objects.get()
@@ -267,9 +301,9 @@ class TestLost:
         self, summary: Summary, provider: FakeProvider
     ) -> None:
         job = Summary.objects.claim(summary.pk)
-        handle = CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        handle = SummaryLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         ProviderCall.objects.close_as_lost()
-        CallLedger(job).end(handle, CallRecord("gpt-4o-mini", "ok", 200, 1, prompt_tokens=7))
+        SummaryLedger(job).end(handle, CallRecord("gpt-4o-mini", "ok", 200, 1, prompt_tokens=7))
         call = ProviderCall.objects.get()
         assert (call.outcome, call.prompt_tokens, call.error) == ("ok", 7, "")
         assert not call.is_estimate
@@ -278,7 +312,7 @@ class TestLost:
         self, summary: Summary
     ) -> None:
         job = Summary.objects.claim(summary.pk)
-        CallLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
+        SummaryLedger(job).begin(model="gpt-4o-mini", attempt=1, estimate=ESTIMATE)
         summary.delete()
         assert close_lost_calls() == 0
         ProviderCall.objects.update(started_at=Now() - timedelta(hours=1))

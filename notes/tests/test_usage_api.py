@@ -112,6 +112,29 @@ def test_days_are_in_utc_with_the_newest_first(as_user: Any, owner: User, days: 
     assert only["totals"]["count"] == 1
 
 
+def test_calls_for_all_purposes_are_counted_or_those_for_one(
+    as_user: Any, owner: User, superuser: User, days: dict
+) -> None:
+    create_outcomes(owner, 1)
+    create_call(owner, prompt_tokens=1)
+    create_call(owner, prompt_tokens=2, purpose="description")
+    ProviderCall.objects.create(
+        model="m", attempt=1, purpose="embedding", prompt_tokens=4, started_at=NOON
+    )
+
+    def usage(user: User, **query: str) -> tuple[int, int, int]:
+        totals = as_user(user).get(URL, days | query).json()["totals"]
+        return totals["count"], totals["calls"], totals["prompt_tokens"]
+
+    assert usage(owner) == (1, 2, 3)
+    assert usage(owner, purpose="summary") == (1, 1, 1)
+    assert usage(owner, purpose="description") == (0, 1, 2)
+    assert usage(owner, purpose="embedding") == (0, 0, 0)
+    assert usage(superuser) == (1, 3, 7)
+    response = as_user(owner).get(URL, {"purpose": "lunch"})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (400, "purpose")
+
+
 def test_a_time_in_the_query_means_its_day(as_user: Any, owner: User) -> None:
     create_outcomes(owner, 1)
     for at, found in (("2026-11-20T23:00:00Z", 1), ("2026-11-20T23:00:00-05:00", 0)):

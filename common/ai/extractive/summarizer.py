@@ -20,7 +20,7 @@ from common.ai.text.sentences import Sentence, count_words, split_sentences, tru
 from common.ai.types import (
     NO_RECORDER,
     Progress,
-    Recorder,
+    SummaryRecorder,
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
@@ -65,7 +65,7 @@ class EmbeddedSummarizer:
         self,
         request: SummaryRequest,
         *,
-        recorder: Recorder = NO_RECORDER,
+        recorder: SummaryRecorder = NO_RECORDER,
         progress: Progress = ignore_progress,
     ) -> SummaryResult:
         """Return the summary of `request.text`. Raises `SummaryRefused` if it has no text."""

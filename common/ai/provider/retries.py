@@ -1,8 +1,6 @@
 """Get answers from a provider: retry temporary failures, and record every request."""
 
 import asyncio
-import hashlib
-import json
 import random
 import time
 from collections import Counter
@@ -54,7 +52,7 @@ class _RetryableError(Exception):
 
 
 class ProviderSession:
-    """Requests the answers for one summary; `calls` are the requests that have ended."""
+    """Requests the answers for one text; `calls` are the requests that have ended."""
 
     def __init__(
         self, options: ProviderOptions, client: ProviderClient, recorder: Recorder
@@ -92,20 +90,6 @@ class ProviderSession:
             if truncated.text:
                 return truncated
             raise
-
-    async def request_notes(self, messages: list[Message], *, max_words: int) -> ProviderResponse:
-        """Return the notes on a part: saved by an earlier run, or from the provider."""
-        content = json.dumps([self.options.model, messages]).encode()
-        key = hashlib.sha256(content).hexdigest()
-        with outside_event_loop():
-            saved = self._recorder.find_notes(key)
-        if saved is not None:
-            return ProviderResponse("ok", "accept", text=saved)
-        response = await self.request_answer(messages, max_words=max_words)
-        if not (response.is_truncated or response.is_prompt_cut):
-            with outside_event_loop():
-                self._recorder.save_notes(key, response.text)
-        return response
 
     async def _request_with_retries(
         self, messages: list[Message], max_tokens: int

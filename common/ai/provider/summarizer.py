@@ -9,13 +9,15 @@ outlives the call or reaches a forked process.
 """
 
 import asyncio
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 
 from common.ai.provider.answer_format import clean_text, fit_answer, remove_unfinished_end
 from common.ai.provider.client import ProviderClient
 from common.ai.provider.options import Endpoint, ProviderOptions
-from common.ai.provider.prompts import build_notes_messages, build_summary_messages
+from common.ai.provider.prompts import Message, build_notes_messages, build_summary_messages
 from common.ai.provider.responses import ProviderResponse
 from common.ai.provider.retries import ProviderSession, TextTooLongError
 from common.ai.templates import is_list_wanted
@@ -24,7 +26,7 @@ from common.ai.types import (
     NO_RECORDER,
     Price,
     Progress,
-    Recorder,
+    SummaryRecorder,
     SummaryRefused,
     SummaryRequest,
     SummaryResult,
@@ -91,7 +93,7 @@ class OpenAISummarizer:
         self,
         request: SummaryRequest,
         *,
-        recorder: Recorder = NO_RECORDER,
+        recorder: SummaryRecorder = NO_RECORDER,
         progress: Progress = ignore_progress,
     ) -> SummaryResult:
         """See `Summarizer.summarize`. Don't call it in a thread with a running event loop."""
@@ -101,11 +103,12 @@ class OpenAISummarizer:
         return run_in_calling_thread(self._summarize(request, text, recorder, progress))
 
     async def _summarize(
-        self, request: SummaryRequest, text: str, recorder: Recorder, progress: Progress
+        self, request: SummaryRequest, text: str, recorder: SummaryRecorder, progress: Progress
     ) -> SummaryResult:
         async with ProviderClient(self._endpoint) as client:
             session = ProviderSession(self._options, client, recorder)
-            return await _SummaryBuilder(request, session, progress, self.concurrency).build(text)
+            builder = _SummaryBuilder(request, session, recorder, progress, self.concurrency)
+            return await builder.build(text)
 
 
 class _SummaryBuilder:
@@ -115,10 +118,11 @@ class _SummaryBuilder:
         self,
         request: SummaryRequest,
         session: ProviderSession,
+        recorder: SummaryRecorder,
         progress: Progress,
         concurrency: int,
     ) -> None:
-        self._request, self._session = request, session
+        self._request, self._session, self._recorder = request, session, recorder
         self._progress, self._concurrency = progress, concurrency
         self._steps_done = self._steps = 0
         self._notes = self._incomplete_notes = self._partly_read = 0
@@ -172,7 +176,7 @@ class _SummaryBuilder:
                 self._request, part, number=number, total=len(parts), max_words=max_words
             )
             await slots.acquire()
-            response = await self._session.request_notes(messages, max_words=max_words)
+            response = await self._find_or_request_notes(messages, max_words)
             slots.release()  # not after a failure, so that no other request begins
             self._report_step()
             return self._shorten_notes(response, part)
@@ -189,6 +193,22 @@ class _SummaryBuilder:
         for failure in failures:
             raise failure
         return [task.result() for task in tasks]
+
+    async def _find_or_request_notes(
+        self, messages: list[Message], max_words: int
+    ) -> ProviderResponse:
+        """Return the notes on a part: saved by an earlier run, or from the provider."""
+        content = json.dumps([self._session.options.model, messages]).encode()
+        key = hashlib.sha256(content).hexdigest()
+        with outside_event_loop():
+            saved = self._recorder.find_notes(key)
+        if saved is not None:
+            return ProviderResponse("ok", "accept", text=saved)
+        response = await self._session.request_answer(messages, max_words=max_words)
+        if not (response.is_truncated or response.is_prompt_cut):
+            with outside_event_loop():
+                self._recorder.save_notes(key, response.text)
+        return response
 
     def _shorten_notes(self, response: ProviderResponse, part: str) -> str:
         """Return the notes, at most a third as long as the part, so that the rounds end."""
