@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from catalog import similarity_scale
 from catalog.models import EmbeddingModel, Product, ProductEmbedding
 from common.ai import embeddings
 from common.ai.embeddings import TextRefused, Vector
@@ -34,7 +35,7 @@ EMBED_BATCH_SIZE = 32
 MAX_RUN_S = 5.0
 # How long a model waits that has failed in all its attempts.
 FAILURE_PAUSE = timedelta(minutes=10)
-MAX_DESCRIPTION_CHARS = 300
+MAX_DESCRIPTION_CHARS = 100
 # A refused text is cut in half until it is accepted, but not below this length.
 MIN_TEXT_CHARS = 200
 
@@ -88,6 +89,8 @@ def embed_products(job: EmbeddingModel) -> JobResult:
     started, deadline = timezone.now(), time.monotonic() + MAX_RUN_S
     while products := _read_changed(job):
         try:
+            if job.dimensions is None:
+                _measure_model(job)
             _embed(job, products)
         except (TextRefused, embeddings.ProviderUnavailable) as error:
             raise RetryLater(str(error), delay=getattr(error, "retry_after", None)) from None
@@ -98,6 +101,18 @@ def embed_products(job: EmbeddingModel) -> JobResult:
     return EmbeddingResult(
         read_until=min(job.read_until, started - COMMIT_DELAY),
         completed_at=job.completed_at or started,
+    )
+
+
+def _measure_model(job: EmbeddingModel) -> None:
+    """Store the dimensions of a new model and the scale of its similarities."""
+    recorder = open_ledger(purpose=Purpose.EMBEDDING, company_id=None)
+    vectors = embeddings.embedder(job.name).embed(similarity_scale.TEXTS, recorder=recorder)
+    job.dimensions, scale = len(vectors[0]), similarity_scale.measure_scale(vectors)
+    job.renew(
+        dimensions=job.dimensions,
+        similarity_floor=scale.floor,
+        similarity_ceiling=scale.ceiling,
     )
 
 
@@ -170,8 +185,7 @@ def _embed_accepted(job: EmbeddingModel, texts: list[str], company_id: UUID) -> 
     try:
         return [*embeddings.embedder(job.name).embed(texts, recorder=recorder)]
     except TextRefused:
-        if job.dimensions is None and len(texts) == 1:
-            raise  # So far every text was refused: the reason may be the model.
+        pass
     if len(texts) > 1:
         half = len(texts) // 2
         parts = texts[:half], texts[half:]
@@ -182,9 +196,6 @@ def _embed_accepted(job: EmbeddingModel, texts: list[str], company_id: UUID) -> 
 
 
 def _check_dimensions(job: EmbeddingModel, vector: Vector) -> None:
-    if job.dimensions is None:
-        job.renew(dimensions=len(vector))
-        job.dimensions = len(vector)
     if len(vector) != job.dimensions:
         raise RetryLater(
             f"The model sent a vector of {len(vector)} dimensions, before that of {job.dimensions}."
