@@ -92,7 +92,9 @@ def measure_meaning() -> None:
             first += bool(wanted & set(skus[:1]))
             top_three += bool(wanted & set(skus[:3]))
             misses[query["language"]] += not wanted & set(skus[:3])
-        print(f"meaning, {name:<6} first {first}  in three {top_three}  of {len(queries)}", end="  ")
+        print(
+            f"meaning, {name:<6} first {first}  in three {top_three}  of {len(queries)}", end="  "
+        )
         print("not in three:", dict(misses))
 
 

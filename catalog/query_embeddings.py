@@ -34,6 +34,13 @@ def embed_query(text: str, *, model: str) -> array | None:
         return None
 
 
+def resume() -> None:
+    """Ask the provider again with the next query, and forget the vectors of earlier ones."""
+    global _paused_until
+    _paused_until = 0.0
+    _embed.cache_clear()
+
+
 @lru_cache(maxsize=MAX_REMEMBERED_QUERIES)
 def _embed(text: str, model: str) -> array:
     recorder = open_ledger(purpose=Purpose.EMBEDDING, company_id=None)

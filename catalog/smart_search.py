@@ -70,7 +70,7 @@ def smart_search(
     products: ProductQuerySet, text: str, *, offset: int = 0, limit: int = 10
 ) -> SmartResult:
     """Return the products among `products` that match `text`, best first, from `offset` on."""
-    candidates = products.only("pk")
+    candidates = products.select_related(None).only("pk")
     words = search(candidates, text, limit=MAX_WORD_HITS)
     meaning = _find_by_meaning(candidates, text)
     if words.corrected:

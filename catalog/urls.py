@@ -1,8 +1,10 @@
 from rest_framework.routers import SimpleRouter
 
+from catalog.search_views import SmartSearchViewSet
 from catalog.views import ProductViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("products", ProductViewSet, basename="product")
+router.register("search", SmartSearchViewSet, basename="search")
 
 urlpatterns = router.urls

@@ -51,6 +51,7 @@ PUBLIC_ROUTES = {
     "api/v1/openapi.json",
     "api/v1/posts",
     "api/v1/posts/<int:pk>",
+    "api/v1/search/smart",
     "api/v1/auth/signup",
     "api/v1/auth/register",
     "api/v1/auth/login",

@@ -64,7 +64,6 @@ def _load_embedded() -> Embedder:
     return EmbeddedEmbedder(settings.VAR_DIR / "models")
 
 
-@cache
 def _by_provider(model: str, is_for_queries: bool) -> Embedder:
     from common.ai.embeddings.provider import ProviderEmbedder
     from common.ai.provider.options import Endpoint

@@ -86,6 +86,7 @@ class ProviderEmbedder:
             timeout=None,
             wait_initial=self._wait_initial,
             wait_max=10.0,
+            wait_jitter=self._wait_initial / 2,
         )
         try:
             async for attempt in retries:
