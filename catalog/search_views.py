@@ -37,6 +37,7 @@ class SmartSearchViewSet(FilteringMixin, GenericViewSet):
         return self.queryset.all().public()
 
     @extend_schema(
+        tags=["products"],
         responses=SmartSearchItemSerializer(many=True),
         parameters=[
             OpenApiParameter("q", QUERY_SCHEMA, required=True, description="The search query.")
@@ -59,11 +60,14 @@ class SmartSearchViewSet(FilteringMixin, GenericViewSet):
         return self._search(products, text, page)
 
     @extend_schema(
+        tags=["products"],
         request=SmartSearchSerializer,
         responses=SmartSearchItemSerializer(many=True),
+        filters=False,
+        parameters=[OpenApiParameter(name, exclude=True) for name in ("page", "page_size")],
     )
     @smart.mapping.post
-    def smart_by_body(self, request: Request) -> Response:
+    def by_body(self, request: Request) -> Response:
         """The same search, with its parameters in the body."""
         serializer = SmartSearchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)

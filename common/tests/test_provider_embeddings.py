@@ -125,7 +125,7 @@ def test_an_invalid_answer_is_requested_again(
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
-        (400, {"error": {"message": "This model's context is 512 tokens, you sent 600"}}, TextRefused),
+        (400, {"error": {"message": "Your input has more than 512 tokens"}}, TextRefused),
         (413, {}, TextRefused),
         (400, {"error": {"message": "input is invalid"}}, TextRefused),
         (401, {"error": {"message": "bad key"}}, ProviderUnavailable),
