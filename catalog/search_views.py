@@ -72,7 +72,8 @@ class SmartSearchViewSet(FilteringMixin, GenericViewSet):
         serializer = SmartSearchSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
-        products = _filter(self.get_queryset(), values)
+        filters = {name: value for name, value in values.items() if value is not None}
+        products = _filter(self.get_queryset(), filters)
         return self._search(products, values["q"], (values["page"], values["page_size"]))
 
     def _search(self, products: Any, text: str, page: tuple[int, int]) -> Response:
@@ -81,7 +82,7 @@ class SmartSearchViewSet(FilteringMixin, GenericViewSet):
         result = smart_search(products, text, offset=(number - 1) * size, limit=size)
         paginator.set_page(number, size, result.total, is_exact=result.is_exact)
         items = [
-            product_to_json(product) | {"matched_by": hit.matched_by, "score": hit.score}
+            product_to_json(product) | {"matched_by": hit.matched_by, "score": round(hit.score, 4)}
             for product, hit in result.items
         ]
         response = paginator.get_paginated_response(items)

@@ -69,16 +69,32 @@ class SmartSearchSerializer(Serializer):
     """The parameters of a smart search in a body."""
 
     q = serializers.CharField(help_text="The search query.")
-    name = serializers.CharField(required=False, help_text="Part of the name.")
-    category = serializers.CharField(required=False, help_text="The exact category.")
+    name = serializers.CharField(required=False, allow_null=True, help_text="Part of the name.")
+    category = serializers.CharField(
+        required=False, allow_null=True, help_text="The exact category."
+    )
     min_price = serializers.DecimalField(
-        12, 2, min_value=0, max_value=MAX_PRICE, required=False, help_text="The lowest price."
+        12,
+        2,
+        min_value=0,
+        max_value=MAX_PRICE,
+        required=False,
+        allow_null=True,
+        help_text="The lowest price.",
     )
     max_price = serializers.DecimalField(
-        12, 2, min_value=0, max_value=MAX_PRICE, required=False, help_text="The highest price."
+        12,
+        2,
+        min_value=0,
+        max_value=MAX_PRICE,
+        required=False,
+        allow_null=True,
+        help_text="The highest price.",
     )
-    in_stock_only = serializers.BooleanField(required=False, help_text="Exclude sold out products.")
-    company = serializers.CharField(required=False, help_text="A company's code.")
+    in_stock_only = serializers.BooleanField(
+        required=False, allow_null=True, help_text="Exclude sold out products."
+    )
+    company = serializers.CharField(required=False, allow_null=True, help_text="A company's code.")
     page = serializers.IntegerField(default=1, min_value=1, help_text="The page number, from 1.")
     page_size = serializers.IntegerField(
         default=DEFAULT_PAGE_SIZE,

@@ -28,6 +28,9 @@ MIN_SHARE_OF_NEAREST = 0.6
 WORDS_WEIGHT, PLACE_WEIGHT, MEANING_WEIGHT = 0.55, 0.28, 0.17
 # A product with half of the words counts far less than half: its words may be there by chance.
 COVERAGE_EXPONENT = 3
+# The same for some words of a corrected query: the correction may be wrong, as for a query in a
+# language that the products don't have.
+COVERAGE_EXPONENT_IF_CORRECTED = 6
 
 
 class Hit(NamedTuple):
@@ -128,23 +131,20 @@ def _merge(words: SearchResult, meaning: Meaning, later: set[UUID], query: str) 
     """Return the results of both, the highest score first."""
     places = {product.pk: i / MAX_WORD_HITS for i, product in enumerate(words.products)}
     places |= dict.fromkeys(later, 1.0)
-    coverage = compute_coverage(places, query)
+    exponent = COVERAGE_EXPONENT_IF_CORRECTED if words.corrected else COVERAGE_EXPONENT
+    by_words = {
+        pk: share**exponent * (WORDS_WEIGHT + PLACE_WEIGHT * (1 - places[pk]))
+        for pk, share in compute_coverage(places, query).items()
+    }
     hits = [
-        _score(pk, coverage.get(pk, 0.0), places.get(pk), meaning.strengths.get(pk))
-        for pk in places.keys() | meaning.strengths.keys()
+        _combine(pk, by_words.get(pk), meaning.strengths.get(pk))
+        for pk in by_words.keys() | meaning.strengths.keys()
     ]
     return sorted(hits, key=lambda hit: (-hit.score, -hit.id.int))
 
 
-def _score(pk: UUID, coverage: float, place: float | None, strength: float | None) -> Hit:
-    """Return a product with its score.
-
-    `place` is that among the results of words, from 0 to 1; None if words don't find it. Likewise
-    `strength` for meaning.
-    """
-    ways: dict[Way, bool] = {"words": place is not None, "meaning": strength is not None}
-    by_words = 0.0
-    if place is not None:
-        by_words = coverage**COVERAGE_EXPONENT * (WORDS_WEIGHT + PLACE_WEIGHT * (1 - place))
-    score = by_words + MEANING_WEIGHT * (strength or 0.0)
-    return Hit(pk, [way for way, applies in ways.items() if applies], round(score, 4))
+def _combine(pk: UUID, by_words: float | None, strength: float | None) -> Hit:
+    """Return a product with its score; None for the way that does not find it."""
+    ways: dict[Way, float | None] = {"words": by_words, "meaning": strength}
+    score = (by_words or 0.0) + MEANING_WEIGHT * (strength or 0.0)
+    return Hit(pk, [way for way, found in ways.items() if found is not None], score)
