@@ -96,7 +96,7 @@ def embed_products(job: EmbeddingModel) -> JobResult:
             raise RetryLater(str(error), delay=getattr(error, "retry_after", None)) from None
         job.read_until, job.read_until_id = products[-1].updated_at, products[-1].pk
         job.renew(read_until=job.read_until, read_until_id=job.read_until_id)
-        if time.monotonic() > deadline:
+        if len(products) == READ_BATCH_SIZE and time.monotonic() > deadline:
             raise Postponed(delay=0)
     return EmbeddingResult(
         read_until=min(job.read_until, started - COMMIT_DELAY),

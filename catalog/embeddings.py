@@ -21,6 +21,8 @@ MAX_COMPARED_PRODUCTS = 50_000
 INDEX_SCAN = """
     SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
            set_config('hnsw.max_scan_tuples', '200000', true),
+           set_config('hnsw.scan_mem_multiplier', '8', true),
+           set_config('hnsw.ef_search', '400', true),
            set_config('enable_sort', 'off', true),
            set_config('enable_hashjoin', 'off', true),
            set_config('enable_mergejoin', 'off', true),

@@ -31,7 +31,7 @@ class SmartSearchViewSet(FilteringMixin, GenericViewSet):
     pagination_class = SmartSearchPagination
     filter_backends = (DjangoFilterBackend,)
     filterset_class = ProductFilter
-    read_parameters = (*FilteringMixin.read_parameters, "q")
+    read_parameters: tuple[str, ...] = (*FilteringMixin.read_parameters, "q")
 
     def get_queryset(self) -> QuerySet:
         return self.queryset.all().public()
