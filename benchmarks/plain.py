@@ -1,7 +1,8 @@
 """A plain API over the same table: ModelViewSet, ModelSerializer and PageNumberPagination.
 
-It has Django's default middleware, django-filter with declared fields, and no cache.
-`benchmarks/catalog.py` compares the catalogue's uncached lists with it.
+It has Django's default middleware, django-filter with declared fields, a search of the names by
+`ILIKE`, and no cache. `benchmarks/catalog.py` compares the catalogue's uncached lists with it, and
+`benchmarks/search_quality.py` its search.
 """
 
 import os
@@ -12,6 +13,8 @@ from django.core.wsgi import get_wsgi_application
 
 application = get_wsgi_application()
 
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.urls import include, path
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.routers import SimpleRouter
@@ -50,6 +53,13 @@ class ProductViewSet(ModelViewSet):
     serializer_class = ProductSerializer
     pagination_class = ProductPagination
     filterset_fields = {"category": ["exact"], "price": ["gte", "lte"]}
+
+    def get_queryset(self) -> QuerySet:
+        text = self.request.query_params.get("search")
+        if not text:
+            return super().get_queryset()
+        condition = RawSQL("catalog_product.name ILIKE %s", [f"%{text}%"], BooleanField())
+        return self.queryset.filter(condition).order_by("-id")
 
 
 router = SimpleRouter(trailing_slash=False)

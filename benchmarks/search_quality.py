@@ -1,349 +1,290 @@
-"""Measure how well search ranks a synthetic catalogue with relevance judgements (NDCG@10).
+"""Measure how well and how fast search ranks a real catalogue with human judgements.
 
-A product has a class and attributes, and a query names a class and some attributes. Judgements
-compare classes and attributes, not words. The words differ: names use synonyms of the class, omit
-attributes and contain the nouns of other classes ("Sofa Cover"), and descriptions mention other
-furniture. Search is compared with `websearch_to_tsquery` and `ts_rank_cd`, and with a ranking in
-three tiers.
+The data are not part of the project: `products.jsonl.gz`, `queries.tsv`, `queries_misspelt.tsv` and
+`judgements.tsv` in one folder (`--data`). The products are created by the service that the API
+calls, and the queries are asked through the API.
 
-    python -m benchmarks.search_quality [products [seed]]
+    python -m benchmarks.search_quality [--data FOLDER] [--copies 50] [--only quality]
 """
 
-import math
-import os
-import random
-import sys
-import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import argparse
+import csv
+import gzip
+import json
+import statistics
+import urllib.parse
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from math import log2
+from pathlib import Path
+from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+import psycopg
 
-import django
+from benchmarks.catalog import (
+    BUREAU_PORT,
+    OTHER_PORT,
+    VAR,
+    compare,
+    is_goal_met,
+    make_environment,
+    print_results,
+    run_manage,
+    run_server,
+)
+from benchmarks.load import distinct_paths, measure_median_ms
+from config.environment import BASE_DIR
+from config.local import LocalServices
 
-django.setup()
+DATA = BASE_DIR.parent / "shared" / "data" / "search"
+FILES = ("products.jsonl.gz", "queries.tsv", "queries_misspelt.tsv", "judgements.tsv")
+MAX_NAME_CHARS = 200
+FOLDS = 5
+# The best product's copies have the same score. So a large catalogue is read until ten different
+# products are found, but not further than this.
+MAX_PAGES = 15
 
-from django.db import connection, transaction
+Judgements = dict[str, dict[str, int]]
 
-from accounts.models import Company
-from catalog import vocabulary_refresh
-from catalog.models import Product
-from catalog.search import search
-
-# Label | nouns in names | family, whose classes are related | names of attributes
-CLASSES = """
-Accent Chairs|accent chair,armchair,side chair,barrel chair|seating|color,fabric,style
-Dining Chairs|dining chair,side chair,parsons chair|seating|color,wood,style
-Office Chairs|office chair,task chair,desk chair,executive chair|seating|color,fabric,feature
-Recliners|recliner,reclining chair,rocker recliner|seating|color,fabric,feature
-Bar Stools|bar stool,counter stool,swivel stool|seating|color,metal,style
-Sofas|sofa,couch,settee,chesterfield|sofas|color,fabric,style
-Sectionals|sectional,sectional sofa,l-shaped couch|sofas|color,fabric,style
-Loveseats|loveseat,settee|sofas|color,fabric,style
-Sleeper Sofas|sleeper sofa,sofa bed,futon|sofas|color,fabric,feature
-Sofa Slipcovers|sofa cover,sofa slipcover,couch cover|covers|color,fabric
-Chair Pads & Cushions|chair cushion,chair pad,seat cushion|covers|color,fabric,shape
-Coffee Tables|coffee table,cocktail table|tables|wood,shape,style
-End Tables|end table,side table,accent table|tables|wood,shape,style
-Console Tables|console table,sofa table,entry table|tables|wood,metal,style
-Dining Tables|dining table,kitchen table,trestle table|tables|wood,shape,size
-Nightstands|nightstand,bedside table|bedroom|wood,color,style
-Desks|desk,writing desk,computer desk,standing desk|office|wood,color,feature
-Bookcases|bookcase,bookshelf,etagere|storage|wood,color,size
-Storage Cabinets|storage cabinet,accent cabinet,cupboard|storage|wood,color,feature
-TV Stands|tv stand,media console,entertainment center|storage|wood,color,size
-Beds|bed,platform bed,panel bed,poster bed|bedroom|wood,bedsize,style
-Headboards|headboard,panel headboard|bedroom|fabric,bedsize,color
-Mattresses|mattress,foam mattress|bedroom|bedsize,feature
-Bed Skirts|bed skirt,dust ruffle|bedding|color,bedsize
-Dressers|dresser,chest of drawers,double dresser|bedroom|wood,color,style
-Wardrobes|wardrobe,armoire|bedroom|wood,color
-Comforters|comforter set,quilt set,duvet cover|bedding|color,bedsize,pattern
-Throw Pillows|throw pillow,pillow cover,lumbar pillow|textiles|color,pattern,shape
-Area Rugs|area rug,rug,runner|textiles|color,pattern,rugsize
-Curtains|curtain panel,curtains,drapes|textiles|color,pattern,size
-Table Lamps|table lamp,bedside lamp|lighting|color,metal,style
-Desk Lamps|desk lamp,task lamp|lighting|color,metal,feature
-Floor Lamps|floor lamp,arc lamp,torchiere|lighting|metal,style
-Chandeliers|chandelier,pendant chandelier|lighting|metal,style,shape
-Vanity Lights|vanity light,bath light|lighting|metal,size
-Wall Mirrors|wall mirror,mirror,vanity mirror|decor|metal,shape,style
-Wall Art|wall art,canvas print,framed print|decor|color,motif
-Vases|vase,table vase,floor vase|decor|color,shape
-Picture Frames|picture frame,photo frame|decor|wood,color
-Wall Clocks|wall clock,clock|decor|metal,shape
-Cabinet Hardware|drawer pull,cabinet knob,dresser knob|hardware|metal,size
-Bathroom Vanities|bathroom vanity,single vanity|bath|wood,color,size
-Shower Curtains|shower curtain|bath|color,pattern
-Towel Bars|towel bar,towel rack|bath|metal,size
-Patio Chairs|patio chair,adirondack chair,outdoor chair|outdoor|color,wood
-Patio Tables|patio table,bistro table,outdoor table|outdoor|metal,shape
-Fire Pits|fire pit,fire pit table|outdoor|metal,shape
-Planters|planter,plant pot,planter box|outdoor|color,shape
-Shoe Racks|shoe rack,shoe cabinet,shoe storage bench|entry|wood,feature
-Benches|bench,storage bench,entryway bench|entry|wood,fabric
-Coat Racks|coat rack,hall tree|entry|wood,metal
-Kitchen Islands|kitchen island,kitchen cart|kitchen|wood,color
-Faucets|kitchen faucet,faucet|kitchen|metal,feature
-Dinnerware|dinnerware set,plate set|kitchen|color,pattern
-Pet Beds|dog bed,cat bed,pet bed|pets|color,size
+# The copies take over the search vectors: computing those of a million products takes an hour.
+COPY_PRODUCTS = """
+DO $$
+DECLARE
+    definitions text[] := ARRAY(
+        SELECT indexdef FROM pg_indexes
+        WHERE tablename = 'catalog_product' AND indexname NOT LIKE '%_pkey'
+    );
+    name text;
+    definition text;
+BEGIN
+    FOR name IN SELECT indexname FROM pg_indexes
+        WHERE tablename = 'catalog_product' AND indexname NOT LIKE '%_pkey'
+    LOOP EXECUTE format('DROP INDEX %I', name); END LOOP;
+    ALTER TABLE catalog_product ALTER COLUMN search_vector DROP EXPRESSION;
+    ALTER TABLE catalog_product ALTER COLUMN heading_vector DROP EXPRESSION;
+    INSERT INTO catalog_product
+        (id, created_at, updated_at, company_id, name, description, price, stock, category, sku,
+         search_vector, heading_vector)
+    SELECT overlay(gen_random_uuid()::text PLACING '7' FROM 15 FOR 1)::uuid, created_at, updated_at,
+        company_id, product.name, description, price, stock, category, sku || '-' || copy,
+        search_vector, heading_vector
+    FROM catalog_product AS product, generate_series(2, {copies}) AS copy;
+    FOREACH definition IN ARRAY definitions LOOP EXECUTE definition; END LOOP;
+    UPDATE catalog_word SET product_count = product_count * {copies};
+    UPDATE catalog_vocabularystate SET product_count = product_count * {copies};
+END $$
 """
-VALUES = {
-    "color": "white black gray navy beige turquoise burgundy ivory teal charcoal blush sage",
-    "fabric": "velvet,leather,linen,faux leather,upholstered,tufted,boucle",
-    "wood": "oak walnut pine mango acacia cherry espresso driftwood bamboo",
-    "metal": "brass,chrome,brushed nickel,iron,gold,copper,matte black",
-    "style": "modern,mid-century,farmhouse,rustic,industrial,traditional,coastal,scandinavian",
-    "feature": "swivel,adjustable,with storage,folding,with wheels,memory foam,lift top,massage",
-    "shape": "round,square,rectangular,oval,hexagon",
-    "size": '36",48",60",72",18"',
-    "bedsize": "twin,full,queen,king,california king",
-    "rugsize": "5' x 7',8' x 10',2' x 3',9' x 12'",
-    "pattern": "floral,striped,geometric,plaid,abstract,ombre,paisley",
-    "motif": "sunflower,rooster,dinosaur,botanical,mountain,elephant,beach",
-}
-VALUES = {k: v.split("," if "," in v else " ") for k, v in VALUES.items()}
-ROOMS = "living room,bedroom,dining room,office,kitchen,patio,entryway,nursery,bathroom".split(",")
-BRANDS = [
-    a + b
-    for a in "Al Bran Cor Del El Fair Gar Hol Ken Lang Mar Nor Os Pem Rand Sut Thorn Wal".split()
-    for b in "ton ford ley wick dale ville more by land".split()
-]
-FILLER_SENTENCES = (
-    "Bring comfort to your {room} with this piece.|Crafted with care for everyday use.|"
-    "It pairs well with your {other} and {other}.|Perfect for small spaces and any {room}.|"
-    "Assembly required.|Easy to clean with a damp cloth.|Ideal next to a {other} or {other}.|"
-    "The neutral look works with {value} or {value} decor.|Backed by a one year warranty."
-).split("|")
 
 
-class ProductClass(NamedTuple):
-    label: str
-    nouns: list[str]
-    family: str
-    attributes: list[str]
+def load_products(folder: str) -> None:
+    """Create the products; runs in a process of its own, with Django."""
+    from accounts.models import User
+    from catalog import services
+    from catalog.models import Product
+
+    admin = User.objects.get(is_superuser=True)
+    with gzip.open(Path(folder) / "products.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    valid = [row for row in rows if len(row["name"]) <= MAX_NAME_CHARS]
+    print(f"{len(valid):,} of {len(rows):,} products; the names of the others are too long")
+    for row in valid:
+        del row["id"]
+        product = Product(company=admin.company, stock=5, **row)
+        services.create_product(product, by=admin)
 
 
-class JudgedProduct(NamedTuple):
-    product_class: ProductClass
-    values: dict[str, str]
-    brand: str
-    fields: dict[str, Any]
+def prepare_database(services: LocalServices, folder: Path, copies: int) -> dict[str, str]:
+    """Create a database with this many copies of each product, unless it exists."""
+    name = f"search_{copies}"
+    env = make_environment(name, services)
+    with psycopg.connect(services.database_url, autocommit=True) as server:
+        if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            return env
+        if copies > 1:
+            prepare_database(services, folder, 1)
+            server.execute(f"CREATE DATABASE {name} TEMPLATE search_1")
+        else:
+            server.execute(f"CREATE DATABASE {name}")
+    if copies > 1:
+        with psycopg.connect(env["DATABASE_URL"], autocommit=True) as database:
+            database.execute("SET maintenance_work_mem = '1GB'")
+            database.execute(COPY_PRODUCTS.replace("{copies}", str(copies)))
+            database.execute("VACUUM ANALYZE")
+        return env
+    run_manage(env, "migrate", "--verbosity", "0")
+    run_manage(env, "seed_admin")
+    load = f"from benchmarks import search_quality; search_quality.load_products({str(folder)!r})"
+    run_manage(env, "shell", "--command", load)
+    # In production a scheduled task does this.
+    run_manage(env, "shell", "--command", "from catalog import tasks; tasks.refresh_vocabulary()")
+    run_manage(env, "collectstatic", "--no-input", "--verbosity", "0")
+    return env
 
 
-class Query(NamedTuple):
-    text: str
-    product_class: ProductClass
-    values: dict[str, str]
+def read_rows(file: Path) -> list[dict[str, str]]:
+    with file.open() as lines:
+        return list(csv.DictReader(lines, delimiter="\t"))
 
 
-def load_classes() -> list[ProductClass]:
-    rows = [line.split("|") for line in CLASSES.strip().splitlines()]
-    return [ProductClass(a, b.split(","), c, d.split(",")) for a, b, c, d in rows]
+def read_judgements(folder: Path) -> Judgements:
+    ratings: Judgements = defaultdict(dict)
+    for row in read_rows(folder / "judgements.tsv"):
+        ratings[row["query_id"]][row["product_id"]] = int(row["rating"])
+    return ratings
 
 
-def make_product(rng: random.Random, classes: list[ProductClass], number: int) -> JudgedProduct:
-    product_class = rng.choice(classes)
-    values = {name: rng.choice(VALUES[name]) for name in product_class.attributes}
-    brand = rng.choice(BRANDS)
-    noun = rng.choice([product_class.nouns[0], rng.choice(product_class.nouns)])
-    named = [v for v in values.values() if rng.random() < 0.45]
-    rng.shuffle(named)
-    after = [v for v in named if v.startswith("with")]
-    name = " ".join([brand, *(v for v in named if v not in after), noun, *after])
-    if rng.random() < 0.1:
-        name += rng.choice([", set of 2", " with lamp", " in box", f" for {rng.choice(ROOMS)}"])
-    sentences = [f"This {noun} is {v}." for v in values.values() if rng.random() < 0.75]
-    sentences += [
-        part.format_map(_FillerValues(rng, classes))
-        for part in rng.sample(FILLER_SENTENCES, rng.randint(2, 6))
+def read_queries(file: Path, judgements: Judgements) -> dict[str, str]:
+    """Return the queries that have a relevant product, by their ids."""
+    queries = {row["query_id"]: row["query"] for row in read_rows(file)}
+    return {key: query for key, query in queries.items() if any(judgements[key].values())}
+
+
+def ask(query: str, page: int = 1) -> list[str]:
+    """Return the SKUs of a page of 100 results."""
+    parameters = urllib.parse.urlencode({"q": query, "page": page, "page_size": 100})
+    url = f"http://127.0.0.1:{BUREAU_PORT}/api/v1/products/search?{parameters}"
+    with urllib.request.urlopen(url) as response:
+        return [item["sku"] for item in json.load(response)["items"]]
+
+
+def find_originals(query: str, copies: int) -> list[str]:
+    """Return the first results, each product once, however many copies it has."""
+    originals: dict[str, None] = {}
+    for page in range(1, MAX_PAGES + 1 if copies > 1 else 2):
+        skus = ask(query, page)
+        originals |= dict.fromkeys(sku.split("-")[0] for sku in skus)
+        if len(skus) < 100 or len(originals) >= 100:
+            break
+    return list(originals)
+
+
+def ndcg(found: Iterable[str], ratings: dict[str, int]) -> float:
+    ideal = sorted(ratings.values(), reverse=True)
+    return _gain(ratings.get(sku, 0) for sku in found) / _gain(ideal)
+
+
+def _gain(ratings: Iterable[int]) -> float:
+    best = list(ratings)[:10]
+    return sum((2**rating - 1) / log2(rank + 2) for rank, rating in enumerate(best))
+
+
+def recall(found: list[str], ratings: dict[str, int]) -> float:
+    relevant = {sku for sku, rating in ratings.items() if rating}
+    return len(relevant.intersection(found[:100])) / len(relevant)
+
+
+def measure_quality(
+    queries: dict[str, str], judgements: Judgements, copies: int
+) -> dict[str, float]:
+    found = {key: find_originals(query, copies) for key, query in queries.items()}
+    scores = [ndcg(found[key], judgements[key]) for key in queries]
+    judged = [
+        ndcg([sku for sku in found[key] if sku in judgements[key]], judgements[key])
+        for key in queries
     ]
-    rng.shuffle(sentences)
-    return JudgedProduct(
-        product_class,
-        values,
-        brand,
-        {
-            "name": name.title()[:200],
-            "category": product_class.label,
-            "description": " ".join(sentences),
-            "price": rng.randint(10, 3000),
-            "stock": rng.randint(0, 50),
-            "sku": f"{brand[:3].upper()}-{number:06d}",
-        },
-    )
+    folds = [statistics.mean(scores[fold::FOLDS]) for fold in range(FOLDS)]
+    return {
+        "NDCG@10": statistics.mean(scores),
+        "judged only": statistics.mean(judged),
+        "recall@100": statistics.mean(recall(found[key], judgements[key]) for key in queries),
+        "empty": sum(not found[key] for key in queries),
+        "lowest fold": min(folds),
+        "highest fold": max(folds),
+    }
 
 
-class _FillerValues(dict):
-    def __init__(self, rng: random.Random, classes: list[ProductClass]) -> None:
-        self.rng, self.classes = rng, classes
-
-    def __missing__(self, key: str) -> str:
-        if key == "room":
-            return self.rng.choice(ROOMS)
-        if key == "other":
-            return self.rng.choice(self.rng.choice(self.classes).nouns)
-        return self.rng.choice(self.rng.choice(list(VALUES.values())))
+def print_quality(folder: Path, copies: int) -> None:
+    judgements = read_judgements(folder)
+    for name in ("queries", "queries_misspelt"):
+        queries = read_queries(folder / f"{name}.tsv", judgements)
+        results = measure_quality(queries, judgements, copies)
+        figures = "  ".join(f"{what} {value:.3f}" for what, value in results.items())
+        print(f"{name} ({len(queries)}): {figures}")
 
 
-def make_query(rng: random.Random, classes: list[ProductClass]) -> Query:
-    product_class = rng.choice(classes)
-    attributes = rng.sample(
-        product_class.attributes,
-        min(len(product_class.attributes), rng.choice([0, 1, 1, 1, 2, 2, 3])),
-    )
-    values = {name: rng.choice(VALUES[name]) for name in attributes}
-    noun = rng.choice(
-        [product_class.nouns[0], product_class.label.lower(), rng.choice(product_class.nouns)]
-    )
-    before = [v for v in values.values() if not v.startswith("with")]
-    after = [v for v in values.values() if v.startswith("with")]
-    if before and rng.random() < 0.2:
-        moved = before.pop()
-        after.append(rng.choice(["in ", "with ", ""]) + moved)
-    words = " ".join([*before, noun, *after])
-    extra = rng.random()
-    if extra < 0.12:
-        words += f" for {rng.choice(ROOMS)}"
-    elif extra < 0.22:
-        words = f"{rng.choice(['cute', 'best', 'cheap', 'unique', 'comfortable'])} {words}"
-    elif extra < 0.3:
-        words = words.replace('"', " inch").replace("-", "")
-    return Query(words, product_class, values)
-
-
-def grade(query: Query, product: JudgedProduct) -> float:
-    """Return 1 for a full match, 0.5 for a near one, otherwise 0."""
-    matching = sum(product.values.get(name) == value for name, value in query.values.items())
-    if product.product_class == query.product_class:
-        return 1.0 if matching == len(query.values) else 0.5
-    related = product.product_class.family == query.product_class.family
-    return 0.5 if related and query.values and matching == len(query.values) else 0.0
-
-
-def misspell(rng: random.Random, text: str) -> str:
-    """Return the text with one or two wrong letters in one of its longer words."""
-    words = text.split()
-    long = [i for i, word in enumerate(words) if len(word) >= 4 and word.isalpha()]
-    if not long:
-        return text
-    at = rng.choice(long)
-    for _ in range(1 if len(words[at]) < 7 else rng.choice([1, 1, 2])):
-        words[at] = _add_typo(rng, words[at])
-    return " ".join(words)
-
-
-def _add_typo(rng: random.Random, word: str) -> str:
-    i = rng.randrange(1, len(word) - 1)
-    letter = rng.choice("abcdefghijklmnopqrstuvwxyz")
-    return rng.choice(
-        [
-            word[:i] + word[i + 1 :],
-            word[:i] + word[i] + word[i:],
-            word[:i] + letter + word[i + 1 :],
-            word[:i] + word[i + 1] + word[i] + word[i + 2 :],
-        ]
-    )
-
-
-def ndcg(grades: list[float], ideal: list[float]) -> float:
-    def gain(values: list[float]) -> float:
-        return sum(value / math.log2(i + 2) for i, value in enumerate(values[:10]))
-
-    return gain(grades) / gain(ideal) if ideal and ideal[0] else 1.0
-
-
-Ranker = Callable[[str], list[Any]]
-
-
-def bureau_search(text: str) -> list[Any]:
-    return [product.pk for product in search(Product.objects.public(), text, limit=10).products]
-
-
-CREATE_BASELINE = """
-    CREATE TEMP TABLE baseline AS SELECT id,
-      to_tsvector('english', name) n, to_tsvector('english', name || ' ' || category) nc,
-      to_tsvector('english', name || ' ' || category || ' ' || description) d,
-      setweight(to_tsvector('english', name), 'A') || setweight(to_tsvector('english', category),
-        'B') || setweight(to_tsvector('english', description), 'C') v
-    FROM catalog_product WHERE deleted_at IS NULL"""
-
-
-def websearch_rank(text: str) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM baseline, websearch_to_tsquery('english', %s) q WHERE v @@ q"
-            " ORDER BY ts_rank_cd(v, q) DESC, id DESC LIMIT 10",
-            [text],
-        )
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-def tier_rank(text: str) -> list[Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT id FROM baseline, plainto_tsquery('english', %s) q,
-              nullif(replace(q::text, '&', '|'), '') o
-            WHERE v @@ o::tsquery
-            ORDER BY n @@ q DESC, nc @@ q DESC, d @@ q DESC, ts_rank_cd(v, o::tsquery) DESC,
-              id DESC LIMIT 10""",
-            [text],
-        )
-        return [pk for (pk,) in cursor.fetchall()]
-
-
-_ideal_grades: dict[tuple[Any, ...], list[float]] = {}
-
-
-def ideal_grades(query: Query, products: dict[Any, JudgedProduct]) -> list[float]:
-    key = (query.product_class.label, *query.values.items())
-    if key not in _ideal_grades:
-        grades = (grade(query, product) for product in products.values())
-        _ideal_grades[key] = sorted(grades, reverse=True)[:10]
-    return _ideal_grades[key]
-
-
-def evaluate(ranker: Ranker, queries: list[Query], products: dict[Any, JudgedProduct]) -> float:
-    total = 0.0
-    for query in queries:
-        ideal = ideal_grades(query, products)
-        grades = [grade(query, products[pk]) for pk in ranker(query.text)]
-        total += ndcg(grades, ideal)
-    return total / len(queries)
-
-
-def main(number: int = 10_000, seed: int = 7) -> None:
-    """Replace the catalogue, print the results, and roll back."""
-    rng = random.Random(seed)
-    classes = load_classes()
-    products = [make_product(rng, classes, i) for i in range(number)]
-    queries = [make_query(rng, classes) for _ in range(300)]
-    misspelled = [query._replace(text=misspell(rng, query.text)) for query in queries]
-    with transaction.atomic():
-        company = Company.objects.get_or_create(code="quality", defaults={"name": "Quality"})[0]
-        Product.objects.all().delete()
-        rows = Product.objects.bulk_create(
-            [Product(company=company, **product.fields) for product in products], batch_size=1000
-        )
-        by_id = {row.pk: product for row, product in zip(rows, products, strict=True)}
-        with connection.cursor() as cursor:
-            cursor.execute(CREATE_BASELINE)
-            cursor.execute("ANALYZE catalog_product")
-        vocabulary_refresh.rebuild()
-        for name, ranker in {
-            "websearch": websearch_rank,
-            "tiers": tier_rank,
-            "search": bureau_search,
-        }.items():
-            started = time.perf_counter()
-            scores = [evaluate(ranker, group, by_id) for group in (queries, misspelled)]
-            seconds = (time.perf_counter() - started) / 2 / len(queries)
-            print(
-                f"{name:<10} {scores[0]:.3f}  misspelled {scores[1]:.3f}"
-                f"  {1000 * seconds:.1f} ms a query"
+def compare_speed(folder: Path, services: LocalServices, copies: int) -> Iterator[dict[str, Any]]:
+    """Compare the median time of uncached searches with an `ILIKE` search over the names."""
+    env = prepare_database(services, folder, copies)
+    plain = env | {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
+    with (
+        run_server("config.asgi:application", BUREAU_PORT, env),
+        run_server("benchmarks.plain:application", OTHER_PORT, plain),
+    ):
+        for what, queries in group_queries(folder, env).items():
+            ours = _paths("/api/v1/products/search?page={n}&page=1&q={q}", queries)
+            other = _paths("/products?n={n}&search={q}", queries)
+            result = compare(
+                lambda other=other: measure_median_ms(OTHER_PORT, other, requests=40),
+                lambda ours=ours: measure_median_ms(BUREAU_PORT, ours, requests=40),
             )
-        transaction.set_rollback(True)
+            # The ratio is how many times as long the ILIKE search takes.
+            result["ours"], result["other"] = result["other"], result["ours"]
+            yield {"what": f"{what} queries: ILIKE search against ours", "goal": 2.0, **result}
+
+
+def compare_growth(folder: Path, services: LocalServices, copies: int) -> Iterator[dict[str, Any]]:
+    """Compare the median time of uncached searches with and without copies of the products."""
+    small = prepare_database(services, folder, 1)
+    large = prepare_database(services, folder, copies)
+    with LocalServices(VAR / "small", postgres=False) as other:
+        small["REDIS_URL"] = other.redis_url
+        with (
+            run_server("config.asgi:application", BUREAU_PORT, large),
+            run_server("config.asgi:application", OTHER_PORT, small),
+        ):
+            for what, queries in group_queries(folder, small).items():
+                paths = _paths("/api/v1/products/search?page={n}&page=1&q={q}", queries)
+                result = compare(
+                    lambda paths=paths: measure_median_ms(BUREAU_PORT, paths, requests=60),
+                    lambda paths=paths: measure_median_ms(OTHER_PORT, paths, requests=60),
+                )
+                name = f"{what} queries: time with {copies} copies of each product against one"
+                yield {"what": name, "goal": -1.5, **result}
+
+
+def group_queries(folder: Path, env: dict[str, str]) -> dict[str, list[str]]:
+    """Return common, rare and misspelt queries: by how many products have all of the words."""
+    judgements = read_judgements(folder)
+    queries = read_queries(folder / "queries.tsv", judgements)
+    misspelt = read_queries(folder / "queries_misspelt.tsv", judgements)
+    count = (
+        "SELECT count(*) FROM catalog_product WHERE search_vector @@ plainto_tsquery('bureau', %s)"
+    )
+    with psycopg.connect(env["DATABASE_URL"]) as database:
+        counts = {q: database.execute(count, [q]).fetchone()[0] for q in queries.values()}
+    by_count = sorted(counts, key=lambda query: counts[query])
+    return {"common": by_count[-15:], "rare": by_count[:15], "misspelt": list(misspelt.values())}
+
+
+def _paths(template: str, queries: list[str]) -> Iterator[str]:
+    return distinct_paths(
+        lambda n: template.format(n=n, q=urllib.parse.quote(queries[n % len(queries)]))
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--copies", type=int, default=1)
+    parser.add_argument("--only", choices=["", "quality", "speed"], default="")
+    options = parser.parse_args()
+    missing = [name for name in FILES if not (options.data / name).is_file()]
+    if missing:
+        parser.error(f"{options.data} lacks {', '.join(missing)}; name the folder with --data.")
+    VAR.mkdir(parents=True, exist_ok=True)
+    with LocalServices(VAR) as services:
+        if options.only != "speed":
+            env = prepare_database(services, options.data.resolve(), options.copies)
+            with run_server("config.asgi:application", BUREAU_PORT, env):
+                print_quality(options.data, options.copies)
+        if options.only != "quality":
+            compare_times = compare_growth if options.copies > 1 else compare_speed
+            results = list(compare_times(options.data.resolve(), services, options.copies))
+            print_results(results)
+            if not all(map(is_goal_met, results)):
+                raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

@@ -20,6 +20,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, QuerySet, TextField
 from django_filters.constants import EMPTY_VALUES
 from psycopg import ClientCursor
+from psycopg.abc import Loader
 from psycopg.types.datetime import TimestamptzLoader
 from psycopg.types.string import TextLoader
 
@@ -145,7 +146,7 @@ def fetch_page(
         size=size,
         start=start,
     )
-    with _cursor(psycopg.Cursor if reuse_plan else ClientCursor) as cursor:
+    with open_cursor(psycopg.Cursor if reuse_plan else ClientCursor) as cursor:
         cursor.execute(statement, [*query.matches.parameters, *query.rows.parameters])
         rows = cursor.fetchall()
     return [to_json(row[1:]) for row in rows if row[1] is not None], rows[0][0]
@@ -154,13 +155,16 @@ def fetch_page(
 def fetch_rows(queryset: QuerySet) -> list[dict[str, Any]]:
     """Return the rows of a queryset over `COLUMNS` as JSON objects."""
     query = CompiledQuery.from_queryset(queryset)
-    with _cursor() as cursor:
+    with open_cursor() as cursor:
         cursor.execute(query.sql, query.parameters)
         return [to_json(row) for row in cursor.fetchall()]
 
 
 @contextmanager
-def _cursor(factory: Callable[..., psycopg.Cursor] = ClientCursor) -> Iterator[CursorWrapper]:
+def open_cursor(
+    factory: Callable[..., psycopg.Cursor] = ClientCursor,
+    loaders: Mapping[str, type[Loader]] = LOADERS,
+) -> Iterator[CursorWrapper]:
     """Open a cursor of Django's with faster loaders.
 
     Ids and prices stay the text that JSON needs. Times are read by psycopg's C code: Django's own
@@ -168,7 +172,7 @@ def _cursor(factory: Callable[..., psycopg.Cursor] = ClientCursor) -> Iterator[C
     """
     connection.ensure_connection()
     cursor: Any = factory(connection.connection)
-    for type_name, loader in LOADERS.items():
+    for type_name, loader in loaders.items():
         cursor.adapters.register_loader(type_name, loader)
     wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrap(cursor) as wrapped:

@@ -87,24 +87,12 @@ class Product(CachedModel, CompanyOwned, SoftDeleteModel):
             models.Index(fields=["updated_at"], name="product_by_updated_at"),
             # Without `fastupdate`: each search would have to read the whole pending list.
             GinIndex(
-                fields=["heading_vector"],
-                condition=LIVE,
-                name="product_heading_vector",
-                fastupdate=False,
-            ),
-            GinIndex(
                 fields=["search_vector"],
                 condition=LIVE,
                 name="product_search_vector",
                 fastupdate=False,
             ),
             # Reading all rows with a common word takes too long; a sample also has good matches.
-            GinIndex(
-                fields=["heading_vector"],
-                condition=LIVE & SEARCH_SAMPLE,
-                name="product_heading_vector_sample",
-                fastupdate=False,
-            ),
             GinIndex(
                 fields=["search_vector"],
                 condition=LIVE & SEARCH_SAMPLE,

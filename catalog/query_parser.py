@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from catalog.search_vectors import APOSTROPHES, JOINERS, NOUN_ENDS, OPTIONAL, UNSPACED
+from catalog.search_vectors import APOSTROPHES, JOINERS, OPTIONAL, UNSPACED
 
 # Each further word costs time, and people type fewer.
 MAX_WORDS = 16
@@ -23,7 +23,6 @@ STOP_WORDS = frozenset(
 # Units after a number are ignored: people write `36"`, `36 in` and `36 inches`.
 UNITS = frozenset("x in inch inches ft foot feet cm mm".split())
 
-_NOUN_ENDS = re.compile(NOUN_ENDS, re.IGNORECASE)
 _APOSTROPHE = re.compile(rf"(?<=[^\W\d_])(?:{APOSTROPHES})(?=[^\W\d_])")
 _OPTIONAL = re.compile(f"[{OPTIONAL}]")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -55,25 +54,11 @@ class QueryWord:
         return self.joined if self.parts else self.text
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedQuery:
-    """The words of a query, in their order, each once.
-
-    `noun_phrase` is the words before "with", "for" and the like; its last word names the product.
-    """
-
-    words: tuple[QueryWord, ...]
-    noun_phrase: tuple[str, ...] = ()
-
-
-def parse_query(text: str) -> ParsedQuery:
-    """Return the words of a query, without stop words and units if others remain."""
+def parse_query(text: str) -> list[QueryWord]:
+    """Return the words of a query, each once, without stop words and units if others remain."""
     tokens = _split(text)
     words = [word for i, word in enumerate(tokens) if not _is_ignored(tokens, i)] or tokens
-    unique = tuple({word.text: word for word in words}.values())[:MAX_WORDS]
-    before_preposition = _split(_NOUN_ENDS.split(text.strip()[:MAX_TEXT_CHARS])[0])
-    noun_phrase = tuple(word.text for word in unique if word in before_preposition)
-    return ParsedQuery(unique, noun_phrase or tuple(word.text for word in unique))
+    return list({word.text: word for word in words}.values())[:MAX_WORDS]
 
 
 def _split(text: str) -> list[QueryWord]:

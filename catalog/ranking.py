@@ -1,185 +1,307 @@
-"""The order of search results, computed tier by tier and only as far as a page needs it."""
+"""The order of search results: a page is ranked by one statement.
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+Products with all words come first, then those with the words of the most weight (the sum of their
+inverse document frequencies). Among these, a product's score is the sum over the words of
+
+- how often the name has the word, as `ts_rank` counts it, more for a short name,
+- whether it is the last word of the category or among the first words of the description.
+
+The constants were chosen on the data of `benchmarks/search_quality.py`; results hardly depend on
+them (docs/adr/0037-ranking-by-one-statement.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Expression, Q, Value, When
-from django.db.models.lookups import Exact
+import psycopg
 
-from catalog.models import SEARCH_SAMPLE
+from catalog.list_query import CompiledQuery, open_cursor
 from catalog.querysets import ProductQuerySet
-from catalog.row_counts import (
-    LARGE_TABLE_ROWS,
-    MAX_COUNTED_ROWS_IN_LARGE_TABLE,
-    count_or_estimate,
-    estimate_count,
-)
-from catalog.search_terms import Term, all_of, any_of, score, some_of
-from catalog.search_vectors import SkuCode
+from catalog.row_counts import count_or_estimate, estimate_rows, max_counted_rows
+from catalog.search_terms import Term, join_all, join_any
 
-# The most rows of a tier that are ranked: the first that the index returns. This limits the cost of
-# a search for a common word. All rows of a tier match well enough to be good results.
-MAX_RANKED_ROWS = 500
-# Where only some of the words must match, only this many words count: those of the most weight.
-MAX_COMBINED_TERMS = 6
-# If more rows may match, only the search sample is ranked, provided that it has enough rows.
-MAX_ROWS_WITHOUT_SAMPLE = 20_000
+# If more products may match, only those with the rarer words are ranked or, if all words are
+# common, the search sample (one product in 32). All others follow, newest first.
+MAX_RANKED_ROWS = 20_000
+# A sample of fewer products is too small; because of the request's filters there are few matches.
 MIN_SAMPLE_ROWS = 40
 MAX_SKU_CHARS = 64
+# An offset past the end of any table that PostgreSQL still accepts.
+MAX_OFFSET_ROWS = 10**15
+COLUMNS = ("id", "name", "category", "sku", "heading_vector", "search_vector")
+
+# The index of the sample has this condition (`models.SEARCH_SAMPLE`).
+IN_SAMPLE = "right(id::varchar, 2) < '08'"
+# A name of 10 characters counts 1.8 times as much as one of 90.
+BREVITY = "(5 / (1 + ln(1 + length(name) / 10::float8)))"
+# The weights are those of `ts_rank`: for D (first words of the description), C (last word of the
+# category), B (category) and A (name). A variant in the name counts half of the typed word.
+SCORE = """
+    weight_{i} * CASE
+        WHEN inflections_{i} = '' OR name ~* inflections_{i} OR category ~* inflections_{i} THEN 1
+        ELSE 0.8::float8
+    END * (
+        greatest(
+            ts_rank('{{0, 0, 0, 1}}', heading_vector, typed_{i}),
+            0.3::float8 * (heading_vector @@ in_name_{i})::int
+        ) * {brevity}
+        + ts_rank('{{0.6, 1, 0, 0}}', heading_vector, typed_{i})
+    )
+"""
+# The heading is tried first: the longer vector is compressed.
+COVERAGE = """
+    weight_{i} * (heading_vector @@ any_form_{i} OR search_vector @@ any_form_{i})::int
+"""
+# Without all words, a product has one of two.
+COVERAGE_OF_TWO = """
+    CASE WHEN heading_vector @@ any_form_0 THEN weight_0
+        WHEN heading_vector @@ any_form_1 THEN weight_1
+        WHEN search_vector @@ any_form_0 THEN weight_0 ELSE weight_1 END
+"""
+TERM_COLUMNS = """
+    %s::float8 AS weight_{i}, %s::tsquery AS typed_{i}, %s::tsquery AS any_form_{i},
+    %s::tsquery AS in_name_{i}, %s::text AS inflections_{i}
+"""
+QUERY = """
+    WITH product AS NOT MATERIALIZED ({products}),
+    query AS NOT MATERIALIZED (
+        SELECT %s::tsquery AS all_words, %s::tsquery AS ranked_words, %s::tsquery AS any_word,
+            %s::uuid[] AS first, {terms}
+    )
+"""
+PAGE = """
+    , full_match AS MATERIALIZED (
+        SELECT id, {score} AS score FROM product, query
+        WHERE search_vector @@ all_words AND id <> ALL(first) {full_sample}
+    ), part_match AS MATERIALIZED (
+        SELECT id, {coverage} AS coverage, {score} AS score FROM product, query
+        WHERE {has_parts} AND (SELECT count(*) FROM full_match) < %s
+            AND search_vector @@ ranked_words AND id NOT IN (SELECT id FROM full_match)
+            {part_sample}
+    ), ranked AS (
+        SELECT id, 'infinity'::float8 AS coverage, score FROM full_match
+        UNION ALL SELECT id, coverage, score FROM part_match
+    )
+    SELECT
+        ARRAY(SELECT id FROM ranked ORDER BY coverage DESC, score DESC, id DESC OFFSET %s LIMIT %s),
+        (SELECT count(*) FROM full_match), (SELECT count(*) FROM part_match),
+        CASE WHEN {has_parts} AND (SELECT count(*) FROM full_match) >= %s THEN (
+            SELECT count(*) FROM (
+                SELECT FROM product, query WHERE search_vector @@ any_word LIMIT %s
+            ) AS counted
+        ) END
+"""
+REST = """
+    SELECT ARRAY(
+        SELECT id FROM product, query
+        WHERE search_vector @@ any_word AND id <> ALL(first) AND NOT ({ranked})
+        ORDER BY search_vector @@ all_words DESC, id DESC OFFSET %s LIMIT %s
+    )
+"""
+FIRST_MATCHING = """
+    WITH product AS NOT MATERIALIZED ({products})
+    SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS query(text, number)
+    WHERE EXISTS (SELECT FROM product WHERE search_vector @@ text::tsquery)
+    ORDER BY number LIMIT 1
+"""
+# Which words do any live products have? The vocabulary may not know them yet.
+CHECK_UNKNOWN = """
+    WITH product AS NOT MATERIALIZED ({products})
+    SELECT EXISTS (SELECT FROM product WHERE search_vector @@ %s::tsquery),
+        ARRAY(
+            SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS query(text, number)
+            WHERE EXISTS (
+                SELECT FROM catalog_product
+                WHERE deleted_at IS NULL AND search_vector @@ text::tsquery
+            )
+        )
+"""
+# The expression of the index `product_by_sku_code`.
+SKU_CODE = "regexp_replace(upper({text}), '[^[:alnum:]]+', '', 'g')"
+WITH_SKU = """
+    WITH product AS NOT MATERIALIZED ({products})
+    SELECT id FROM product
+    WHERE sku <> '' AND (upper(sku) = upper(%s) OR {code} = nullif({typed_code}, ''))
+    ORDER BY upper(sku) = upper(%s) DESC, id DESC LIMIT 500
+""".replace("{code}", SKU_CODE.format(text="sku")).replace(
+    "{typed_code}", SKU_CODE.format(text="%s")
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
-    """Rows that come before those of later tiers.
+class RankedPage:
+    """The ids of a page and the number of all results, counted (`is_exact`) or estimated."""
 
-    score: orders the rows.
-    max_rows: an upper bound of their number.
+    ids: list[UUID]
+    total: int
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A query, and which of its matches are ranked.
+
+    ranked_terms: rows with some of the words are only ranked if they have one of these.
     """
 
-    condition: Q
-    score: Expression
-    max_rows: int
+    terms: list[Term]
+    first: list[UUID]
+    ranked_terms: list[Term]
+    is_full_sampled: bool
+    is_part_sampled: bool
+
+    @classmethod
+    def of(cls, terms: list[Term], first: list[UUID]) -> "_Query":
+        by_rarity = sorted(terms, key=lambda term: term.max_products)
+        totals = accumulate(term.max_products for term in by_rarity)
+        rare = [
+            term for term, total in zip(by_rarity, totals, strict=True) if total <= MAX_RANKED_ROWS
+        ]
+        is_full_sampled = by_rarity[0].max_products > MAX_RANKED_ROWS
+        return cls(terms, first, rare or terms, is_full_sampled, is_part_sampled=not rare)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether products with some of the words are ranked."""
+        return len(self.terms) > 1 and not self.first and not self.is_full_sampled
+
+    @property
+    def is_sampled(self) -> bool:
+        return self.is_full_sampled or (self.has_parts and self.is_part_sampled)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether some matches are not ranked."""
+        has_unranked_words = len(self.ranked_terms) < len(self.terms)
+        return self.is_sampled or (self.has_parts and has_unranked_words)
+
+    @property
+    def ranked(self) -> str:
+        """Return SQL for the condition of the products that are ranked."""
+        if self.is_full_sampled:
+            return f"search_vector @@ all_words AND {IN_SAMPLE}"
+        part = f"search_vector @@ ranked_words {self._part_sample}" if self.has_parts else "false"
+        return f"search_vector @@ all_words OR ({part})"
+
+    @property
+    def _part_sample(self) -> str:
+        return f"AND {IN_SAMPLE}" if self.is_part_sampled else ""
+
+    def without_bounds(self) -> "_Query":
+        """Return the query that ranks all matches."""
+        return replace(self, ranked_terms=self.terms, is_full_sampled=False, is_part_sampled=False)
+
+    @property
+    def any_word(self) -> str:
+        return join_any(term.lexemes for term in self.terms)
+
+    @property
+    def values(self) -> list[Any]:
+        all_words = join_all(term.lexemes for term in self.terms)
+        ranked_words = join_any(term.lexemes for term in self.ranked_terms)
+        any_word = all_words if self.first else self.any_word
+        values: list[Any] = [all_words, ranked_words, any_word, self.first]
+        for term in self.terms:
+            values += [term.weight, term.typed, term.lexemes, term.in_name, term.inflection_pattern]
+        return values
+
+    def format(self, template: str) -> str:
+        """Return a statement's SQL; it is the same for all queries of this many words."""
+        return _format(
+            template,
+            len(self.terms),
+            full_sample=f"AND {IN_SAMPLE}" if self.is_full_sampled else "",
+            part_sample=self._part_sample,
+            has_parts="true" if self.has_parts else "false",
+            ranked=self.ranked,
+        )
 
 
-@dataclass(slots=True)
-class Ranking:
-    """The ids of the matches, best first: tiers in their order, then the rest, newest first.
+class Candidates:
+    """The products that a search may return, and its statements over them."""
 
-    A tier with more rows than are ranked is the last: all further matches are ordered by age.
-    """
+    def __init__(self, products: ProductQuerySet) -> None:
+        self.products = products.order_by()
+        self._compiled = CompiledQuery.from_queryset(self.products.values(*COLUMNS))
 
-    products: ProductQuerySet
-    tiers: Iterator[Tier]
-    matches: Q
-    ids: list[UUID] = field(default_factory=list)
-    # Whether the table is so large that counting all matches would take too long.
-    is_large: bool = False
-    # Whether `ids` contains all matches; None while there are tiers to rank.
-    is_complete: bool | None = None
+    def rank(
+        self, terms: list[Term], *, offset: int, limit: int, first: Sequence[UUID] = ()
+    ) -> RankedPage:
+        """Rank the products with any of the terms, or with all of them after the ids `first`."""
+        query = _Query.of(terms, list(first))
+        start = min(max(0, offset - len(first)), MAX_OFFSET_ROWS)
+        size = limit - len(first[offset : offset + limit])
+        ids, full, part, counted = self._fetch_page(query, start, size)
+        if query.is_sampled and full + part < MIN_SAMPLE_ROWS:
+            query = query.without_bounds()
+            ids, full, part, counted = self._fetch_page(query, start, size)
+        if query.is_bounded and len(ids) < size:
+            ids += self._fetch_rest(query, max(0, start - full - part), size - len(ids))
+        ranked = len(first) + full + part
+        total, is_exact = ranked, True
+        if query.is_bounded or (counted is not None and counted > max_counted_rows()):
+            total, is_exact = max(ranked, start + len(ids), self._estimate(query)), False
+        elif counted is not None:
+            total = counted
+        return RankedPage([*first[offset : offset + limit], *ids], total, is_exact)
 
-    def page(self, offset: int, limit: int) -> list[UUID]:
-        while len(self.ids) < offset + limit and self.is_complete is None:
-            self.rank_next_tier()
-        ids = self.ids[offset : offset + limit]
-        if len(ids) == limit or self.is_complete is not False:
-            return ids
-        return ids + self._unranked(max(0, offset - len(self.ids)), limit - len(ids))
+    def rank_by_name_part(self, text: str, *, offset: int, limit: int) -> RankedPage:
+        """Return the products whose name contains the text, within words too, newest first."""
+        matches = self.products.filter(name__icontains=text)
+        ids = matches.order_by("-pk").values_list("pk", flat=True)[offset : offset + limit]
+        return RankedPage(list(ids), *count_or_estimate(matches))
 
-    def has_matches(self) -> bool:
-        """Whether any product matches, by one query instead of one for each tier."""
-        return bool(self.ids) or has_match(self.products, self.matches)
+    def with_sku(self, text: str) -> list[UUID]:
+        """Return the products with this SKU, compared without signs; the same signs come first."""
+        text = text[: MAX_SKU_CHARS + 1]
+        return [pk for (pk,) in self._execute(WITH_SKU, [text, text, text])]
 
-    def total(self) -> tuple[int, bool]:
-        """Return how many products match, and whether that is exact or an estimate."""
-        if self.is_complete:
-            return len(self.ids), True
-        matches = self.products.filter(self.matches)
-        if not self.is_large:
-            return count_or_estimate(matches)
-        # Collecting the rows of a common word takes far longer than reading ten of them.
-        estimate = estimate_count(matches)
-        if estimate > MAX_ROWS_WITHOUT_SAMPLE:
-            return estimate, False
-        counted = matches.order_by()[: MAX_COUNTED_ROWS_IN_LARGE_TABLE + 1].count()
-        if counted <= MAX_COUNTED_ROWS_IN_LARGE_TABLE:
-            return counted, True
-        return max(counted, estimate), False
+    def check_unknown(self, terms: list[Term], unknown: list[Term]) -> tuple[bool, list[Term]]:
+        """Return whether any product has all terms, and which unknown ones any live one has."""
+        all_words = join_all(term.lexemes for term in terms)
+        values = [all_words, [term.lexemes for term in unknown]]
+        has_all, numbers = self._execute(CHECK_UNKNOWN, values)[0]
+        return has_all, [unknown[number - 1] for number in numbers]
 
-    def rank_next_tier(self) -> None:
-        tier = next(self.tiers, None)
-        if tier is None:
-            self.is_complete = True
-            return
-        rows, self.is_complete = self._scored_rows(tier)
-        seen = set(self.ids)
-        self.ids += [pk for _, pk in sorted(rows, reverse=True) if pk not in seen]
+    def find_first_matching(self, queries: Sequence[str]) -> int | None:
+        """Return the index of the first of the tsqueries that matches any product."""
+        rows = self._execute(FIRST_MATCHING, [list(queries)])
+        return rows[0][0] - 1 if rows else None
 
-    def _scored_rows(self, tier: Tier) -> tuple[list[tuple[float, UUID]], bool | None]:
-        """Return rows of a tier with their scores, and the new `is_complete`.
+    def _fetch_page(self, query: _Query, start: int, size: int) -> Any:
+        end = start + size
+        values = [*query.values, end, start, size, end, max_counted_rows() + 1]
+        return self._execute(query.format(QUERY + PAGE), values)[0]
 
-        It is False if the tier may have more rows, else None.
-        """
-        scored = self.products.filter(tier.condition).order_by().annotate(score=tier.score)
-        rows = scored.values_list("score", "pk")
-        if self.is_large and tier.max_rows > MAX_ROWS_WITHOUT_SAMPLE:
-            sample = list(rows.filter(SEARCH_SAMPLE)[:MAX_RANKED_ROWS])
-            if len(sample) >= MIN_SAMPLE_ROWS:
-                return sample, False
-        first_rows = list(rows[:MAX_RANKED_ROWS])
-        return first_rows, False if len(first_rows) == MAX_RANKED_ROWS else None
+    def _fetch_rest(self, query: _Query, start: int, size: int) -> list[UUID]:
+        return self._execute(query.format(QUERY + REST), [*query.values, start, size])[0][0]
 
-    def _unranked(self, offset: int, limit: int) -> list[UUID]:
-        rows = self.products.filter(self.matches).exclude(pk__in=self.ids).order_by("-pk")
-        return list(rows.values_list("pk", flat=True)[offset : offset + limit])
+    def _estimate(self, query: _Query) -> int:
+        sql = f"SELECT FROM ({self._compiled.sql}) AS product WHERE search_vector @@ %s::tsquery"
+        return estimate_rows(CompiledQuery(sql, (*self._compiled.parameters, query.any_word)))
 
-
-def rank(products: ProductQuerySet, terms: list[Term]) -> Ranking:
-    """Rank the products with any of the terms: first those with all in name and category."""
-    is_large = terms[0].total_products > LARGE_TABLE_ROWS
-    return Ranking(products, _tiers(terms), Q(search_vector=any_of(terms)), is_large=is_large)
+    def _execute(self, sql: str, values: list[Any]) -> list[Any]:
+        with open_cursor(psycopg.Cursor, loaders={}) as cursor:
+            cursor.execute(
+                sql.replace("{products}", self._compiled.sql),
+                [*self._compiled.parameters, *values],
+            )
+            return cursor.fetchall()
 
 
-def _tiers(terms: list[Term]) -> Iterator[Tier]:
-    """Yield tiers from rows that match the whole query to rows that match one word of it.
+@lru_cache(maxsize=256)
+def _format(template: str, terms: int, **fragments: str) -> str:
+    def repeat(sql: str, separator: str) -> str:
+        return separator.join(sql.format(i=i, brevity=BREVITY) for i in range(terms))
 
-    If the noun is a type of product, rows that have all words but mention the noun only in their
-    description rank no higher than rows that lack a word: a search for a pine desk should not
-    return a pine shelf that "goes well with your desk" first.
-    """
-    best = score(terms)
-    max_of_all = min(term.max_products for term in terms)
-    max_of_any = sum(term.max_products for term in terms)
-    yield Tier(Q(heading_vector=all_of(terms)), best, max_of_all)
-    noun = Q(heading_vector=any_of(term for term in terms if term.is_noun))
-    heaviest = sorted(terms, key=lambda term: (term.is_noun, term.weight))[-MAX_COMBINED_TERMS:]
-    words = len(heaviest)
-    has_product_type = any(term.is_product_type for term in terms)
-    # The tier of rows that have all words, the noun anywhere, follows that of this many words.
-    words_before_noun_anywhere = max(1, words - 1) if has_product_type else words
-    for number in range(words, 0, -1):
-        yield Tier(noun & Q(search_vector=some_of(heaviest, number)), best, max_of_any)
-        if number == words_before_noun_anywhere:
-            yield Tier(Q(search_vector=all_of(terms)), best, max_of_all)
-    yield Tier(Q(heading_vector=any_of(terms)), best, max_of_any)
-    yield Tier(Q(search_vector=any_of(terms)), best, max_of_any)
-
-
-def rank_all(products: ProductQuerySet, terms: list[Term], first: Iterable[UUID]) -> Ranking:
-    """Rank the products with all of the terms after the ids `first`."""
-    condition = Q(search_vector=all_of(terms))
-    tier = Tier(condition, score(terms), min(term.max_products for term in terms))
-    is_large = terms[0].total_products > LARGE_TABLE_ROWS
-    return Ranking(products, iter([tier]), condition, list(first), is_large=is_large)
-
-
-def rank_by_name_part(products: ProductQuerySet, text: str) -> Ranking:
-    """Rank the products whose name contains the text, within words too."""
-    condition = Q(name__icontains=text)
-    return Ranking(products, iter([Tier(condition, _equal_score(), MAX_RANKED_ROWS)]), condition)
-
-
-def rank_by_sku(products: ProductQuerySet, text: str) -> Ranking:
-    """Rank the products with this SKU, compared without signs; the same signs come first."""
-    text = text[: MAX_SKU_CHARS + 1]
-    is_exact = Q(sku__iexact=text)
-    has_code = any(char.isalnum() for char in text)
-    has_same_code = Q(Exact(SkuCode("sku"), SkuCode(Value(text)))) if has_code else Q()
-    condition = (is_exact | has_same_code) & ~Q(sku="")
-    exact_first = Case(When(is_exact, then=Value(1.0)), default=Value(0.0))
-    return Ranking(products, iter([Tier(condition, exact_first, MAX_RANKED_ROWS)]), condition)
-
-
-def has_all(products: ProductQuerySet, terms: Iterable[Term]) -> bool:
-    """Whether any product has all of the terms."""
-    return has_match(products, Q(search_vector=all_of(terms)))
-
-
-def has_match(products: ProductQuerySet, condition: Q) -> bool:
-    """Whether any product matches; of many matches the sample finds one fastest."""
-    matches = products.filter(condition).order_by().values_list("pk")
-    return bool(matches.filter(SEARCH_SAMPLE)[:1].union(matches[:1], all=True)[:1])
-
-
-def _equal_score() -> Expression:
-    return Value(0.0)
+    return template.format(
+        products="{products}",
+        terms=repeat(TERM_COLUMNS, ", "),
+        score=repeat(SCORE, " + "),
+        coverage=COVERAGE_OF_TWO if terms == 2 else repeat(COVERAGE, " + "),
+        **fragments,
+    )

@@ -1,36 +1,18 @@
-"""The words of a query as conditions on the search vectors, each with its weight."""
+"""The words of a query as tsqueries, each with its weight."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
-from itertools import chain, combinations, pairwise
+from itertools import chain, pairwise
 from math import log
-from operator import add
-from typing import Any
 
-from django.contrib.postgres.search import SearchQuery
-from django.db.models import Case, Expression, Q, Value, When
-from django.db.models.functions import Greatest, Length
-
-from catalog.query_parser import ParsedQuery, QueryWord, to_phrase
+from catalog.query_parser import QueryWord, to_phrase
 from catalog.vocabulary import Word, WordStats
 
-# The factors of a term's weight where a product has it in its name, in its category, or only in
-# its description or SKU.
-NAME_FACTOR, CATEGORY_FACTOR, ELSEWHERE_FACTOR = 1.0, 0.8, 0.5
-# The same for the noun of the query: such a product is usually an accessory of what is wanted.
-NOUN_ELSEWHERE_FACTOR = 0.1
-# The factor where the product has another word with the same stem.
-OTHER_WORD_FACTOR = 0.5
-# Added where the term is also the noun of the name or category, and more if these are short.
-NOUN_BONUS, BREVITY_BONUS = 0.5, 0.3
-# Added to the weight of a word that names categories, and of the last one before "with" or "for".
-PRODUCT_TYPE_BONUS, LAST_WORD_BONUS = 1.5, 1.0
-# A word names a type of product if this share of its products has it in the category.
-MIN_PRODUCT_TYPE_SHARE = 0.25
 # Shorter words are parts of too many others.
 MIN_PART_CHARS = 4
+# If at least this share of a stem's products has the typed word, the others are not told apart.
+MIN_STEM_SHARE = 0.9
 
 # British and American spellings that the stemmer keeps apart.
 VARIANTS = {
@@ -51,43 +33,21 @@ _ENDING = re.compile(r"(ies|y|es|e|(?<!s)s|ing|ed|ers?)$")
 _LAST_LEXEME = re.compile(r"('(?:[^']|'')*')(?=\))")
 
 
-class LexemeQuery(SearchQuery):
-    """A tsquery in PostgreSQL's own notation, which is not parsed again."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        super().__init__(text)
-
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, list[Any]]:
-        return "%s::tsquery", [self.text]
-
-
 @dataclass(frozen=True, slots=True)
 class Term:
     """A word of the query, with its statistics from the vocabulary.
 
-    lexemes: a tsquery for the word and its variants.
+    typed: a tsquery for the word as typed; `lexemes` also matches its variants.
     product_count: how many of all `total_products` products have the word.
-    category_share: the share of these that have it in their category (0 to 1).
     inflections: its inflections, if products also have other words with the same stem.
     """
 
     word: str
+    typed: str
     lexemes: str
     product_count: int
-    category_share: float
     total_products: int
-    is_last: bool = False
     inflections: tuple[str, ...] = ()
-
-    @property
-    def is_product_type(self) -> bool:
-        return self.category_share >= MIN_PRODUCT_TYPE_SHARE
-
-    @property
-    def is_noun(self) -> bool:
-        """Whether it names the product, like "desk" in "oak desk", instead of describing it."""
-        return self.is_last or self.is_product_type
 
     @property
     def max_products(self) -> int:
@@ -96,59 +56,67 @@ class Term:
 
     @property
     def weight(self) -> float:
-        """Return its weight: rare words weigh more, unknown ones as much as the rarest."""
-        rarity = 1 + log(1 + self.total_products / (1 + self.product_count))
-        bonus = PRODUCT_TYPE_BONUS * self.category_share + LAST_WORD_BONUS * self.is_last
-        return rarity * (1 + bonus)
+        """Return its inverse document frequency; an unknown word is as rare as the rarest."""
+        return log(1 + (self.total_products + 1) / (self.product_count + 1))
+
+    @property
+    def in_name(self) -> str:
+        """Return a tsquery for products that have it in their name (weight A)."""
+        return _LEXEME.sub(r"\1:\2A", self.lexemes)
+
+    @property
+    def inflection_pattern(self) -> str:
+        """Return a regular expression that tells it from others of its stem, or nothing.
+
+        The stem of both "university" and "universal" is "univers".
+        """
+        return rf"\m({'|'.join(self.inflections)})\M" if self.inflections else ""
 
     def as_prefix(self) -> "Term":
         """Return a term for all words that begin with this one."""
         return replace(self, lexemes=_LAST_LEXEME.sub(r"\1:*", self.lexemes))
 
-    def with_weights(self, weights: str) -> LexemeQuery:
-        """Return a query for this word where the vector has one of the weights."""
-        return LexemeQuery(_LEXEME.sub(rf"\1:\2{weights}", self.lexemes))
 
-
-def to_terms(query: ParsedQuery) -> list[Term]:
-    """Return a term for each word that PostgreSQL can search for."""
-    variants = _all_variants(query.words)
-    forms = {*chain.from_iterable(variants.values())}
-    for word in query.words:
+def to_terms(queries: Iterable[list[QueryWord]]) -> list[list[Term]]:
+    """Return for each query a term for each word that PostgreSQL can search for."""
+    queries = list(queries)
+    variants = [_all_variants(words) for words in queries]
+    forms = {form for group in variants for form in chain.from_iterable(group.values())}
+    for word in chain.from_iterable(queries):
         forms |= {word.text, *filter(None, [word.joined]), *word.parts}
     stats = Word.objects.look_up({form: to_phrase(form) for form in forms})
-    terms = [_to_term(word, stats, variants[word.text]) for word in query.words]
+    terms = [
+        [_to_term(word, stats, group[word.text]) for word in words]
+        for words, group in zip(queries, variants, strict=True)
+    ]
+    compounds = _look_up_compounds(chain.from_iterable(terms))
     return [
-        replace(term, is_last=term.word == query.noun_phrase[-1])
-        for term in _with_compounds(terms)
-        if term.lexemes
+        [_widen(term, compounds.get(term.word, [])) for term in group if term.lexemes]
+        for group in terms
     ]
 
 
-def _with_compounds(terms: list[Term]) -> list[Term]:
-    """Let each unknown word match the words that it is a part of: "Reifen" a "Winterreifen"."""
-    parts = [
+def _look_up_compounds(terms: Iterable[Term]) -> dict[str, list[WordStats]]:
+    """Return the words that each unknown word is a part of: "Winterreifen" for "Reifen"."""
+    parts = {
         term.word
         for term in terms
         if not term.product_count and term.word.isalpha() and len(term.word) >= MIN_PART_CHARS
-    ]
-    compounds = Word.objects.look_up_compounds(parts) if parts else {}
-    return [_widen(term, compounds.get(term.word, [])) for term in terms]
+    }
+    return Word.objects.look_up_compounds(list(parts)) if parts else {}
 
 
 def _widen(term: Term, compounds: list[WordStats]) -> Term:
     if not compounds:
         return term
-    products = sum(compound.product_count for compound in compounds)
     return replace(
         term,
         lexemes=join_any([term.lexemes, *(compound.lexemes for compound in compounds)]),
-        product_count=products,
-        category_share=sum(compound.category_count for compound in compounds) / products,
+        product_count=sum(compound.product_count for compound in compounds),
     )
 
 
-def _all_variants(words: tuple[QueryWord, ...]) -> dict[str, tuple[str, ...]]:
+def _all_variants(words: list[QueryWord]) -> dict[str, tuple[str, ...]]:
     """Return other forms of each word, among them "headphones" for both of "head phones"."""
     variants = {word.text: _variants(word.text) for word in words}
     for word in words:
@@ -169,18 +137,23 @@ def _to_term(word: QueryWord, stats: dict[str, WordStats], variants: tuple[str, 
     whole = [stats[word.joined]] if word.parts and word.joined else []
     others = (stats[form] for form in variants if stats[form].product_count)
     forms = list(dict.fromkeys([own, *whole, *others]))
-    products = sum(form.product_count for form in forms)
-    category_share = sum(form.category_count for form in forms) / (products or 1)
     lexemes = join_any(form.lexemes for form in forms if form.lexemes)
-    term = Term(word.text, lexemes, products, category_share, own.total_products)
-    return replace(term, inflections=_inflections(word.text, own.words))
+    return Term(
+        word.text,
+        own.lexemes or lexemes,
+        lexemes,
+        sum(form.product_count for form in forms),
+        own.total_products,
+        _inflections(word.text, own.words),
+    )
 
 
-def _inflections(word: str, same_stem: frozenset[str]) -> tuple[str, ...]:
-    """Return the inflections of a word, if the stemmer also takes other words for some."""
+def _inflections(word: str, same_stem: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """Return the inflections of a word if many products have another word with the same stem."""
     ending_removed = _ENDING.sub("", word)
-    inflections = {other for other in same_stem if _ENDING.sub("", other) == ending_removed}
-    return tuple(sorted(inflections)) if inflections < same_stem else ()
+    counts = {w: count for w, count in same_stem if _ENDING.sub("", w) == ending_removed}
+    is_clear = sum(counts.values()) >= MIN_STEM_SHARE * sum(count for _, count in same_stem)
+    return () if is_clear else tuple(sorted(counts))
 
 
 def _code_stats(word: QueryWord, stats: dict[str, WordStats]) -> WordStats:
@@ -190,7 +163,6 @@ def _code_stats(word: QueryWord, stats: dict[str, WordStats]) -> WordStats:
     return WordStats(
         operator.join(part.lexemes for part in parts if part.lexemes) if len(parts) > 1 else "",
         min(part.product_count for part in parts) if len(parts) > 1 else 0,
-        min(part.category_count for part in parts) if len(parts) > 1 else 0,
         parts[0].total_products,
     )
 
@@ -211,61 +183,3 @@ def join_all(queries: Iterable[str]) -> str:
 
 def join_any(queries: Iterable[str]) -> str:
     return " | ".join(f"({query})" for query in queries)
-
-
-def all_of(terms: Iterable[Term]) -> LexemeQuery:
-    return LexemeQuery(join_all(term.lexemes for term in terms))
-
-
-def any_of(terms: Iterable[Term]) -> LexemeQuery:
-    return LexemeQuery(join_any(term.lexemes for term in terms))
-
-
-def some_of(terms: list[Term], number: int) -> LexemeQuery:
-    """Return a query for any `number` of the terms together."""
-    groups = combinations([term.lexemes for term in terms], number)
-    return LexemeQuery(join_any(join_all(group) for group in groups))
-
-
-def score(terms: list[Term]) -> Expression:
-    """Return an expression for how well a product matches the terms."""
-    return reduce(add, [_score(term) for term in terms])
-
-
-def _score(term: Term) -> Expression:
-    total = reduce(add, [_term_score(term), *_noun_scores(term)])
-    return total * _exactness(term) if term.inflections else total
-
-
-def _exactness(term: Term) -> Expression:
-    """Return a factor for products that have only another word with the same stem.
-
-    The stem of both "university" and "universal" is "univers".
-    """
-    pattern = rf"\m({'|'.join(term.inflections)})\M"
-    is_exact = Q(name__iregex=pattern) | Q(category__iregex=pattern)
-    return Case(When(is_exact, then=Value(1.0)), default=Value(OTHER_WORD_FACTOR))
-
-
-def _term_score(term: Term) -> Expression:
-    elsewhere = NOUN_ELSEWHERE_FACTOR if term.is_noun else ELSEWHERE_FACTOR
-    return Case(
-        When(heading_vector=term.with_weights("AB"), then=Value(NAME_FACTOR * term.weight)),
-        When(heading_vector=term.with_weights("CD"), then=Value(CATEGORY_FACTOR * term.weight)),
-        # Read last: a long vector is stored outside the row.
-        When(search_vector=LexemeQuery(term.lexemes), then=Value(elsewhere * term.weight)),
-        default=Value(0.0),
-    )
-
-
-def _noun_scores(term: Term) -> list[Expression]:
-    if not term.is_noun:
-        return []
-    scores: list[Expression] = []
-    chars = len(term.word)
-    for weight, column in (("A", "name"), ("D", "category")):
-        brevity = Value(BREVITY_BONUS * chars) / Greatest(Length(column), chars)
-        bonus = Value(term.weight) * (Value(NOUN_BONUS) + brevity)
-        is_noun = When(heading_vector=term.with_weights(weight), then=bonus)
-        scores.append(Case(is_noun, default=Value(0.0)))
-    return scores

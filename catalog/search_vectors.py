@@ -27,8 +27,8 @@ _APOSTROPHES_SQL = APOSTROPHES.replace("'", "''")
 # its joined form. Zero-width spaces are among them, and the slash of a normalized "½".
 JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015\u2044"
 
-# The text after one of these does not name the product, but what it has or is for.
-NOUN_ENDS = "(,| - |[(]| (with|without|for|in|by|from|of|and|&) )"
+# A description says first what the product is; later words are often about its attributes.
+LEAD_WORDS = 8
 
 # Only words with letters beyond ASCII can have accents.
 _ASCII = "asciiword, asciihword, hword_asciipart"
@@ -95,10 +95,13 @@ def _weighted(text: str, weight: str) -> str:
     return f"setweight(to_tsvector('{CONFIG}'::regconfig, {words}), '{weight}')"
 
 
-def _noun_of(column: str) -> str:
-    """Return SQL for the noun of a text: in "Oak Desk with Lamp" it is "Desk"."""
-    phrase = rf"regexp_replace({column}, '{NOUN_ENDS}.*$', '', 'i')"
-    return rf"coalesce(substring({phrase} from '[[:alnum:]]+[^[:alnum:]]*$'), '')"
+def _last_word_of(column: str) -> str:
+    """Return SQL for the last word of a text: a "gaming chair" is a chair."""
+    return rf"coalesce(substring({column} from '[[:alnum:]]+[^[:alnum:]]*$'), '')"
+
+
+def _first_words_of(column: str, number: int) -> str:
+    return rf"coalesce(substring({column} from '(?:\S+\s+){{0,{number - 1}}}\S+'), '')"
 
 
 class SkuCode(Func):
@@ -117,17 +120,18 @@ class _SearchVector(Func):
 
 
 class HeadingVector(_SearchVector):
-    """The vector of name (B), its noun (A), category (C) and its noun (D).
+    """The vector of what names a product, by which search ranks.
 
-    It is short enough to be stored in the row itself, where reading it is cheap.
+    It has the name (A), the category (B), its last word (C) and the first words of the description
+    (D). It is short enough to be stored in the row itself, where reading it is cheap.
     """
 
     template = " || ".join(
         [
-            _weighted(_noun_of('"name"'), "A"),
-            _weighted('"name"', "B"),
-            _weighted('"category"', "C"),
-            _weighted(_noun_of('"category"'), "D"),
+            _weighted('"name"', "A"),
+            _weighted('"category"', "B"),
+            _weighted(_last_word_of('"category"'), "C"),
+            _weighted(_first_words_of('"description"', LEAD_WORDS), "D"),
         ]
     )
 

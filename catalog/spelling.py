@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from django.db import connection
 from rapidfuzz.distance import OSA
@@ -29,12 +29,14 @@ KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 MAX_CHOICES_PER_WORD = 3
 MAX_CORRECTIONS = 6
 
-# Words with similar trigrams; the session's `pg_trgm.similarity_threshold` applies to `%%`.
-SIMILAR = """
-    SELECT word, product_count FROM catalog_word
-    WHERE word %% %s AND word !~ '[0-9]' ORDER BY similarity(word, %s) DESC LIMIT 50
-"""
 EXACT = "SELECT word, product_count FROM catalog_word WHERE word = ANY(%s)"
+# Or words with similar trigrams; the session's `pg_trgm.similarity_threshold` applies to `%%`.
+SIMILAR = f"""
+    {EXACT} UNION (
+        SELECT word, product_count FROM catalog_word
+        WHERE word %% %s AND word !~ '[0-9]' ORDER BY similarity(word, %s) DESC LIMIT 50
+    )
+"""  # noqa: S608
 # PostgreSQL's stemmers have lists of stop words, and return no lexeme for one.
 STOP_WORDS = """
     SELECT word FROM unnest(%s::text[]) word WHERE EXISTS (
@@ -93,15 +95,14 @@ def _candidates(word: str) -> dict[str, tuple[float, int]]:
     """
     swaps = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
     splits = [(word[:i], word[i:]) for i in range(MIN_PART_CHARS, len(word) - MIN_PART_CHARS + 1)]
+    exact = [*swaps, *chain.from_iterable(splits)]
     with connection.cursor() as cursor:
-        cursor.execute(SIMILAR, [word, word])
-        similar = dict(cursor.fetchall())
-    exact = _known(list(swaps.union(*splits)))
-    counts = similar | {swap: exact[swap] for swap in swaps & exact.keys()}
+        cursor.execute(SIMILAR, [exact, word, word])
+        counts = dict(cursor.fetchall())
     candidates = {other: (_distance(word, other), count) for other, count in counts.items()}
     for left, right in splits:
-        if left in exact and right in exact:
-            candidates[f"{left} {right}"] = (0.0, min(exact[left], exact[right]))
+        if left in counts and right in counts:
+            candidates[f"{left} {right}"] = (0.0, min(counts[left], counts[right]))
     return candidates
 
 

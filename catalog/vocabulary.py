@@ -16,8 +16,9 @@ MAX_COMPOUNDS = 20
 
 LOOK_UP = f"""
     SELECT form, phraseto_tsquery('{CONFIG}', phrase)::text,
-           sum(word.product_count)::int, sum(word.category_count)::int,
-           (SELECT max(product_count) FROM catalog_vocabularystate), array_agg(word.word)
+           sum(word.product_count)::int,
+           (SELECT max(product_count) FROM catalog_vocabularystate),
+           array_agg(word.word), array_agg(word.product_count)
     FROM unnest(%s::text[], %s::text[]) requested(form, phrase)
     LEFT JOIN catalog_word word
         ON word.lexeme = ANY(tsvector_to_array(to_tsvector('{CONFIG}', phrase)))
@@ -27,7 +28,7 @@ LOOK_UP = f"""
 # Words that end or begin with the form. Another part of a compound has three letters or more: a
 # chair is not a compound of "hair". The beginning of a word is a part of it only if it is long.
 COMPOUNDS = f"""
-    SELECT form, compound.lexeme, compound.product_count, compound.category_count
+    SELECT form, compound.lexeme, compound.product_count
     FROM unnest(%s::text[]) form,
         unnest(tsvector_to_array(to_tsvector('{PLAIN_CONFIG}', form))) part,
         LATERAL (
@@ -42,15 +43,14 @@ COMPOUNDS = f"""
 class WordStats(NamedTuple):
     """How common a form of a word is, and the query (tsquery) that PostgreSQL runs for it.
 
-    Of `total_products` products, `product_count` have the word, and `category_count` have it in
-    their category. `words` are its inflections and other words with the same stem.
+    Of `total_products` products, `product_count` have the word. `words` has its inflections and
+    other words with the same stem, with their numbers of products.
     """
 
     lexemes: str
     product_count: int
-    category_count: int
     total_products: int
-    words: frozenset[str] = frozenset()
+    words: tuple[tuple[str, int], ...] = ()
 
 
 class WordQuerySet(models.QuerySet):
@@ -63,8 +63,13 @@ class WordQuerySet(models.QuerySet):
             cursor.execute(LOOK_UP, [list(phrases), list(phrases.values())])
             rows = cursor.fetchall()
         return {
-            form: WordStats(text, n or 0, c or 0, of or 0, frozenset(filter(None, words)))
-            for form, text, n, c, of, words in rows
+            form: WordStats(
+                text,
+                count or 0,
+                total or 0,
+                tuple(zip(words, counts, strict=True)) if count else (),
+            )
+            for form, text, count, total, words, counts in rows
         }
 
     def look_up_compounds(self, forms: list[str]) -> dict[str, list[WordStats]]:
@@ -72,8 +77,8 @@ class WordQuerySet(models.QuerySet):
         compounds: dict[str, list[WordStats]] = defaultdict(list)
         with connection.cursor() as cursor:
             cursor.execute(COMPOUNDS, [forms])
-            for form, lexeme, products, categories in cursor.fetchall():
-                compounds[form].append(WordStats(f"'{lexeme}'", products, categories, 0))
+            for form, lexeme, products in cursor.fetchall():
+                compounds[form].append(WordStats(f"'{lexeme}'", products, 0))
         return compounds
 
 
@@ -86,7 +91,8 @@ class Word(models.Model):
     word = models.CharField(max_length=100, primary_key=True)
     lexeme = models.CharField(max_length=100, db_index=True)
     product_count = models.PositiveIntegerField()
-    category_count = models.PositiveIntegerField(default=0)
+    # Not used any more; release 1.1 still runs beside this one while it is deployed.
+    category_count = models.PositiveIntegerField(default=0, db_default=0)
 
     objects = WordQuerySet.as_manager()
 

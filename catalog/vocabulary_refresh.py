@@ -24,44 +24,37 @@ MAX_PRODUCTS_BEFORE_SEARCH = 20_000
 LOCK_ID = 0x766F636162
 START_OF_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 
-_CATEGORY = words_of("category")
 _ALL_TEXTS = "name || ' ' || category || ' ' || description"
 _TEXT = f"{words_of(_ALL_TEXTS)} || ' ' || {joined_words_of(_ALL_TEXTS)}"
 
-# ts_stat takes a query as text and returns in how many of its rows each word is. There are few
-# categories, so each is parsed once and not with each of its products.
+# ts_stat takes a query as text and returns in how many of its rows each word is.
 COUNT_WORDS = f"""
     CREATE TEMP TABLE fresh_word ON COMMIT DROP AS
-    WITH grouped AS (
-        SELECT category, count(*) AS products FROM catalog_product
-        WHERE deleted_at IS NULL AND updated_at > %(since)s GROUP BY category
-    ), named AS (
-        SELECT word, sum(products) AS category_count
-        FROM grouped, unnest(tsvector_to_array(to_tsvector('{PLAIN_CONFIG}', {_CATEGORY}))) word
-        GROUP BY word
-    )
-    SELECT word, (ts_lexize('{CONFIG}_stem', word))[1] AS lexeme, ndoc AS product_count,
-           coalesce(named.category_count, 0) AS category_count
-    FROM ts_stat(format(%(texts)s, %(since)s)) LEFT JOIN named USING (word)
-    WHERE length(word) <= 100
+    SELECT word, (ts_lexize('{CONFIG}_stem', word))[1] AS lexeme, ndoc AS product_count
+    FROM ts_stat(format(%(texts)s, %(since)s)) WHERE length(word) <= 100
 """  # noqa: S608
 TEXTS = f"""
     SELECT to_tsvector('{PLAIN_CONFIG}', {_TEXT}) FROM catalog_product
     WHERE deleted_at IS NULL AND updated_at > %L
 """  # noqa: S608
 INSERT_WORDS = """
-    INSERT INTO catalog_word AS word (word, lexeme, product_count, category_count)
-    SELECT word, lexeme, product_count, category_count
-    FROM fresh_word WHERE lexeme IS NOT NULL
+    INSERT INTO catalog_word AS word (word, lexeme, product_count)
+    SELECT word, lexeme, product_count FROM fresh_word WHERE lexeme IS NOT NULL
     ON CONFLICT (word) DO
 """
 ADD_NEW_WORDS = INSERT_WORDS + "NOTHING"
 ADD_OR_UPDATE_WORDS = f"""
     {INSERT_WORDS}
-    UPDATE SET product_count = EXCLUDED.product_count, category_count = EXCLUDED.category_count
-    WHERE (word.product_count, word.category_count)
-        <> (EXCLUDED.product_count, EXCLUDED.category_count)
+    UPDATE SET product_count = EXCLUDED.product_count
+    WHERE word.product_count <> EXCLUDED.product_count
 """
+COUNT_CHANGED = f"""
+    SELECT count(*) FROM (
+        SELECT FROM catalog_product WHERE updated_at > coalesce(
+            (SELECT max(read_until) FROM catalog_vocabularystate), '-infinity'
+        ) LIMIT {MAX_PRODUCTS_BEFORE_SEARCH + 1}
+    ) AS changed
+"""  # noqa: S608
 REMOVE_UNUSED_WORDS = """
     DELETE FROM catalog_word word
     WHERE NOT EXISTS (SELECT 1 FROM fresh_word WHERE fresh_word.word = word.word)
@@ -89,9 +82,7 @@ def refresh() -> bool:
 
 def refresh_before_search() -> bool:
     """Refresh if products have changed, but not so many that a search would wait too long."""
-    state = VocabularyState.objects.first()
-    changed = _changed_since(state.read_until if state else START_OF_TIME)
-    count = changed[: MAX_PRODUCTS_BEFORE_SEARCH + 1].count()
+    count = _fetch_value(COUNT_CHANGED)
     return 0 < count <= MAX_PRODUCTS_BEFORE_SEARCH and refresh()
 
 
