@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_email_changes'),
-        ('catalog', '0003_joined_words'),
+        ('catalog', '0004_rank_by_name_and_lead'),
     ]
 
     operations = [
