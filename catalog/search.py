@@ -97,14 +97,20 @@ class _Interpreter:
             return (self._rank_by_name(name) if use_name else self._list(with_sku)), ""
         if with_sku or all(term.product_count for term in terms):
             return self._rank(terms, with_sku), ""
+        unknown, has_full_match = self._check_unknown(terms)
         # An unknown word may be one of a new product.
-        if vocabulary_refresh.refresh_before_search():
+        if not has_full_match and vocabulary_refresh.refresh_before_search():
             terms = _to_terms(text)
-        unknown = [term for term in terms if not term.product_count]
-        has_full_match, in_use = self.candidates.check_unknown(terms, unknown)
+            unknown, has_full_match = self._check_unknown(terms)
         if has_full_match:
             return self._rank(terms), ""
-        return self._correct(text, terms, [term for term in unknown if term not in in_use])
+        return self._correct(text, terms, unknown)
+
+    def _check_unknown(self, terms: list[Term]) -> tuple[list[Term], bool]:
+        """Return the terms that no live product has, and whether any product has all terms."""
+        unknown = [term for term in terms if not term.product_count]
+        has_full_match, in_use = self.candidates.check_unknown(terms, unknown)
+        return [term for term in unknown if term not in in_use], has_full_match
 
     def _correct(self, text: str, terms: list[Term], unknown: list[Term]) -> tuple[RankedPage, str]:
         """Return the page of a correction, of some of the words, of a prefix or part of a name."""

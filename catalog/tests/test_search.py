@@ -416,6 +416,20 @@ def test_the_query_count_does_not_grow_with_the_products(
     assert count_queries(lambda: find(" ".join(f"word{i}" for i in range(500)))) < 60
 
 
+@pytest.mark.parametrize(
+    ("text", "statements"), [("oak", 8), ("oak desk", 8), ("oka dsek", 20), ("zzyzx", 20)]
+)
+def test_a_search_runs_few_statements(
+    make_product: MakeProduct,
+    count_queries: Callable[[Callable[[], Any]], int],
+    text: str,
+    statements: int,
+) -> None:
+    make_product("Oak desk", "Desks")
+    vocabulary_refresh.rebuild()
+    assert count_queries(lambda: find(text)) <= statements
+
+
 # Unusual input
 
 
