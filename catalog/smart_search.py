@@ -25,12 +25,14 @@ MAX_MEANING_HITS = 100
 # A product counts as found by meaning if it is at least this near, compared with the nearest.
 MIN_SHARE_OF_NEAREST = 0.6
 # The most that words, the place among their results, and meaning add to a score of 0 to 1.
-WORDS_WEIGHT, PLACE_WEIGHT, MEANING_WEIGHT = 0.55, 0.28, 0.17
-# A product with half of the words counts far less than half: its words may be there by chance.
-COVERAGE_EXPONENT = 3
+WORDS_WEIGHT, PLACE_WEIGHT, MEANING_WEIGHT = 0.3, 0.65, 0.05
+# What meaning adds besides, the more of it the more words are missing.
+MISSING_WORDS_WEIGHT = 0.3
+# A product with half of the words counts less than half: its words may be there by chance.
+COVERAGE_EXPONENT = 2
 # The same for some words of a corrected query: the correction may be wrong, as for a query in a
 # language that the products don't have.
-COVERAGE_EXPONENT_IF_CORRECTED = 6
+COVERAGE_EXPONENT_IF_CORRECTED = 4
 
 
 class Hit(NamedTuple):
@@ -132,19 +134,23 @@ def _merge(words: SearchResult, meaning: Meaning, later: set[UUID], query: str) 
     places = {product.pk: i / MAX_WORD_HITS for i, product in enumerate(words.products)}
     places |= dict.fromkeys(later, 1.0)
     exponent = COVERAGE_EXPONENT_IF_CORRECTED if words.corrected else COVERAGE_EXPONENT
-    by_words = {
-        pk: share**exponent * (WORDS_WEIGHT + PLACE_WEIGHT * (1 - places[pk]))
-        for pk, share in compute_coverage(places, query).items()
-    }
+    shares = {pk: share**exponent for pk, share in compute_coverage(places, query).items()}
     hits = [
-        _combine(pk, by_words.get(pk), meaning.strengths.get(pk))
-        for pk in by_words.keys() | meaning.strengths.keys()
+        _combine(pk, shares.get(pk), places.get(pk, 1.0), meaning.strengths.get(pk))
+        for pk in shares.keys() | meaning.strengths.keys()
     ]
     return sorted(hits, key=lambda hit: (-hit.score, -hit.id.int))
 
 
-def _combine(pk: UUID, by_words: float | None, strength: float | None) -> Hit:
-    """Return a product with its score; None for the way that does not find it."""
-    ways: dict[Way, float | None] = {"words": by_words, "meaning": strength}
-    score = (by_words or 0.0) + MEANING_WEIGHT * (strength or 0.0)
+def _combine(pk: UUID, share: float | None, place: float, strength: float | None) -> Hit:
+    """Return a product with its score.
+
+    share: how much of the query its words are; None if words don't find it.
+    place: where they find it, from 0 (first) to 1.
+    strength: how near its meaning is; None if meaning does not find it.
+    """
+    ways: dict[Way, float | None] = {"words": share, "meaning": strength}
+    by_words, by_meaning = share or 0.0, strength or 0.0
+    score = by_words * (WORDS_WEIGHT + PLACE_WEIGHT * (1 - place))
+    score += by_meaning * (MEANING_WEIGHT + MISSING_WORDS_WEIGHT * (1 - by_words))
     return Hit(pk, [way for way, found in ways.items() if found is not None], score)
