@@ -84,7 +84,8 @@ def smart_search(
     later = _find_later_word_hits(candidates, query, words, meaning)
     hits = _merge(words, meaning, later, query)
     page = hits[offset : offset + limit]
-    if len(page) < limit and words.total > MAX_WORD_HITS:
+    has_more = len(words.products) == MAX_WORD_HITS
+    if len(page) < limit and has_more:
         start = MAX_WORD_HITS + max(0, offset - len(hits))
         others = candidates.exclude(pk__in=later)
         rest = search(others, text, offset=start, limit=limit - len(page))
@@ -92,8 +93,9 @@ def smart_search(
     rows = products.order_by().in_bulk([hit.id for hit in page])
     return SmartResult(
         items=[(rows[hit.id], hit) for hit in page if hit.id in rows],
-        total=words.total + sum(hit.matched_by == ["meaning"] for hit in hits),
-        is_exact=words.is_exact,
+        total=sum(hit.matched_by == ["meaning"] for hit in hits)
+        + (words.total if has_more else len(words.products)),
+        is_exact=words.is_exact or not has_more,
         corrected=words.corrected,
         is_complete=meaning.is_known,
     )
@@ -123,7 +125,7 @@ def _find_later_word_hits(
 ) -> set[UUID]:
     """Return the products found by meaning that words find too, but after `MAX_WORD_HITS`."""
     others = meaning.strengths.keys() - {product.pk for product in words.products}
-    if words.total <= MAX_WORD_HITS or not others:
+    if len(words.products) < MAX_WORD_HITS or not others:
         return set()
     found = search(products.filter(pk__in=others), query, limit=MAX_MEANING_HITS)
     return {product.pk for product in found.products}
