@@ -33,6 +33,7 @@ from catalog.models import EmbeddingModel, Product, ProductEmbedding
 from catalog.search import search
 from catalog.smart_search import smart_search
 from common.ai.embeddings import current_model
+from config.settings import local
 
 QUERIES = Path(__file__).with_name("meaning_queries.tsv")
 PAGE_SIZE = 100
@@ -128,8 +129,8 @@ def prepare() -> None:
 
 
 def main(folder: str = "") -> None:
-    """Replace the catalogue, print the results, and roll back."""
-    with transaction.atomic():
+    """Replace the catalogue, print the results, and roll back; only for the embedded model."""
+    with local, transaction.atomic():
         ProductEmbedding.objects.all().delete()
         Product.objects.all().delete()
         measure_meaning()
