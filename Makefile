@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode files every process compiles the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run dev shell test t fast lint format hooks bench bench-search bench-uploads bench-fairness attack attack-tests \
+.PHONY: run dev shell test t fast lint format hooks bench bench-smart bench-search bench-uploads bench-fairness attack attack-tests \
 	schemathesis clients chaos chaos-ai chaos-notes chaos-servers screenshots coverage smoke-test secrets backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
@@ -50,6 +50,9 @@ bench: $(VENV)/bench.stamp ## Speed as ratios, side by side; see benchmarks/READ
 
 bench-search: $(VENV)/bench.stamp ## Quality and speed of search on a real catalogue (BENCH="--data FOLDER")
 	$(BIN)/python -m benchmarks.search_quality $(BENCH)
+
+bench-smart: $(VENV)/bench.stamp ## Quality of search by meaning, and of smart search on a catalogue (BENCH=FOLDER)
+	$(BIN)/python -m benchmarks.smart_search $(BENCH)
 
 bench-uploads: $(VENV)/bench.stamp ## Upload sessions side by side with rclone, which must be installed
 	$(BIN)/python -m benchmarks.uploads $(BENCH)

@@ -56,6 +56,19 @@ class ReadOnlyAdmin(ScopedAdmin):
         return False
 
 
+class SuperuserReadOnlyAdmin(ReadOnlyAdmin):
+    """Rows that belong to no company; only superusers see them."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return self.model._default_manager.all()
+
+    def has_view_permission(self, request: HttpRequest, *_: Any) -> bool:
+        return request.user.is_superuser
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+
 @admin.register(Company)
 class CompanyAdmin(ScopedAdmin):
     list_display = (

@@ -7,9 +7,11 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
 
+from accounts.admin import SuperuserReadOnlyAdmin
 from catalog import services
 from catalog.description_admin import DraftDescriptionAdmin
-from catalog.models import Product
+from catalog.models import EmbeddingModel, Product
+from common.jobs.admin import STATUS_COLOURS
 
 LOW_STOCK = 5
 
@@ -118,3 +120,28 @@ class ProductAdmin(DraftDescriptionAdmin):
                 f"{product} can't be restored: another live product has the SKU {product.sku}.",
             )
             return False
+
+
+@admin.register(EmbeddingModel)
+class EmbeddingModelAdmin(SuperuserReadOnlyAdmin):
+    """The progress of embedding, and what is wrong with a provider."""
+
+    list_display = ("name", "display_status", "read_until", "completed_at", "error")
+    fields = (
+        "name",
+        "dimensions",
+        "similarity_floor",
+        "similarity_ceiling",
+        "read_until",
+        "completed_at",
+        "status",
+        "attempts",
+        "error",
+        "run_after",
+        "started_at",
+        "finished_at",
+    )
+
+    @display(description="Status", label=STATUS_COLOURS)
+    def display_status(self, model: EmbeddingModel) -> str:
+        return model.status

@@ -68,6 +68,20 @@ class CatalogPagination(Pagination):
         return envelope
 
 
+class SmartSearchPagination(CatalogPagination):
+    """The envelope of product lists, and `complete`: whether meaning was searched too."""
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        envelope = super().get_paginated_response_schema(schema)
+        envelope["properties"]["complete"] = {
+            "type": "boolean",
+            "description": "False if the results are those of words alone: the provider of "
+            "embeddings did not answer in time, or no product has an embedding yet.",
+        }
+        envelope["required"] += ["corrected", "complete"]
+        return envelope
+
+
 def _read_page(query: ListQuery, start: int, size: int) -> tuple[list[Any], int, bool]:
     """Return the rows from `start` on, the total, and whether it is exact."""
     limit, compiled = max_counted_rows(), query.compile()

@@ -4,8 +4,10 @@ from rest_framework import serializers
 
 from accounts.serializers import CompanySummarySerializer
 from catalog import services
+from catalog.filters import MAX_PRICE
 from catalog.models import Product
 from catalog.public_fields import FIELD_NAMES, product_to_json
+from common.api.pagination import DEFAULT_PAGE_SIZE, MAX_NUMBER_DIGITS, MAX_PAGE_SIZE
 from common.api.serializers import ModelSerializer, Serializer
 
 
@@ -61,6 +63,69 @@ class DescriptionSerializer(serializers.Serializer):
         help_text="The model that wrote it. `bureau-template-1` is a template: there is no AI "
         "provider, or its answers said what is not in the product's data."
     )
+
+
+class SmartSearchItemSerializer(ProductSerializer):
+    """A product as smart search found it."""
+
+    matched_by = serializers.ListField(
+        child=serializers.ChoiceField(choices=["words", "meaning"]),
+        read_only=True,
+        help_text="How the product was found.",
+    )
+    score = serializers.FloatField(
+        read_only=True,
+        min_value=0,
+        max_value=1,
+        help_text="How well it matches the query, from 0 to 1.",
+    )
+
+    class Meta(ProductSerializer.Meta):
+        fields = (*FIELD_NAMES, "matched_by", "score")
+
+
+class SmartSearchSerializer(Serializer):
+    """The parameters of a smart search in a body."""
+
+    q = serializers.CharField(help_text="The search query.")
+    name = serializers.CharField(required=False, allow_null=True, help_text="Part of the name.")
+    category = serializers.CharField(
+        required=False, allow_null=True, help_text="The exact category."
+    )
+    min_price = serializers.DecimalField(
+        12,
+        2,
+        min_value=0,
+        max_value=MAX_PRICE,
+        required=False,
+        allow_null=True,
+        help_text="The lowest price.",
+    )
+    max_price = serializers.DecimalField(
+        12,
+        2,
+        min_value=0,
+        max_value=MAX_PRICE,
+        required=False,
+        allow_null=True,
+        help_text="The highest price.",
+    )
+    in_stock_only = serializers.BooleanField(
+        required=False, allow_null=True, help_text="Exclude sold out products."
+    )
+    company = serializers.CharField(required=False, allow_null=True, help_text="A company's code.")
+    page = serializers.IntegerField(default=1, min_value=1, help_text="The page number, from 1.")
+    page_size = serializers.IntegerField(
+        default=DEFAULT_PAGE_SIZE,
+        min_value=1,
+        help_text=f"Rows per page; a larger number than {MAX_PAGE_SIZE} gives {MAX_PAGE_SIZE}.",
+    )
+
+    def validate_page(self, page: int) -> int:
+        return min(page, 10**MAX_NUMBER_DIGITS)
+
+    def validate_page_size(self, size: int) -> int:
+        return min(size, MAX_PAGE_SIZE)
 
 
 def _reload(product: Product) -> Product:

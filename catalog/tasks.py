@@ -1,7 +1,9 @@
 import structlog
 from celery import shared_task
 
-from catalog import vocabulary_refresh
+from catalog import embedding_job, vocabulary_refresh
+from catalog.models import EmbeddingModel
+from common.jobs import JobResult, handles, on_end
 
 log = structlog.get_logger(__name__)
 
@@ -11,3 +13,19 @@ def refresh_vocabulary() -> None:
     """Read the words of the products that have changed."""
     if vocabulary_refresh.refresh():
         log.info("vocabulary_refreshed")
+
+
+@shared_task(ignore_result=True)
+def request_embeddings() -> None:
+    """Queue the embedding of products that have changed."""
+    embedding_job.request_embeddings()
+
+
+@handles(EmbeddingModel)
+def embed_products(model: EmbeddingModel) -> JobResult:
+    return embedding_job.embed_products(model)
+
+
+@on_end(EmbeddingModel)
+def use_completed_model(model: EmbeddingModel) -> None:
+    embedding_job.use_completed_model(model)

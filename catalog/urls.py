@@ -2,10 +2,12 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from catalog.description_views import DescriptionViewSet
+from catalog.search_views import SmartSearchViewSet
 from catalog.views import ProductViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("products", ProductViewSet, basename="product")
+router.register("search", SmartSearchViewSet, basename="search")
 
 urlpatterns = [
     *router.urls,

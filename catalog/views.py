@@ -7,7 +7,6 @@ from django_filters.utils import translate_validation
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import action
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -22,6 +21,7 @@ from catalog.pagination import CatalogPagination
 from catalog.permissions import ProductPermission
 from catalog.public_fields import product_to_json
 from catalog.search import search
+from catalog.search_queries import QUERY_SCHEMA, read_search_text
 from catalog.serializers import ProductSerializer
 from common.api.exceptions import PreconditionFailed
 from common.api.problems import wants_html
@@ -71,7 +71,7 @@ class ProductViewSet(CompanyOwnedViewSet):
         parameters=[
             OpenApiParameter(
                 "q",
-                {"type": "string", "pattern": r"\S"},
+                QUERY_SCHEMA,
                 required=True,
                 description="The search query.",
             )
@@ -90,7 +90,7 @@ class ProductViewSet(CompanyOwnedViewSet):
         """
         paginator: Any = self.paginator
         text, (page, size), products = collect_errors(
-            lambda: _search_text(request),
+            lambda: read_search_text(request),
             lambda: paginator.parse_page_parameters(request),
             lambda: self.filter_queryset(self.get_queryset()),
         )
@@ -158,13 +158,3 @@ def _valid_filters(request: Request) -> ProductListFilter:
     if filters.errors:
         raise translate_validation(filters.errors)
     return filters
-
-
-def _search_text(request: Request) -> str:
-    text = request.query_params.get("q", "")
-    if not text.strip():
-        raise ValidationError({"q": [ErrorDetail("This parameter is required.", "required")]})
-    if "\0" in text:
-        error = ErrorDetail("Null characters are not allowed.", "null_characters_not_allowed")
-        raise ValidationError({"q": [error]})
-    return text

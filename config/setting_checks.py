@@ -102,6 +102,8 @@ def find_notices(env: Environment) -> Iterator[str]:
     yield from env.former_notices()
     if "openai_model" in env.model_fields_set and not env.provider_key:
         yield "OPENAI_MODEL is not used: without OPENAI_API_KEY, the embedded summariser is used."
+    if env.embedding_model and not env.provider_key:
+        yield "EMBEDDING_MODEL is not used: without OPENAI_API_KEY, the embedded model is used."
     if env.provider_key and not env.openai_api_key.get_secret_value():
         host = env.provider_host
         yield f"Requests to the AI provider {host} have no key: OPENAI_API_KEY is not set."

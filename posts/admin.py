@@ -5,24 +5,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import action, display
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.admin import SuperuserReadOnlyAdmin
 from common.jobs.admin import STATUS_COLOURS
 from posts import services
 from posts.errors import NoFeed
 from posts.models import Feed, Post
-
-
-class SuperuserReadOnlyAdmin(ReadOnlyAdmin):
-    """Rows that belong to no company; only superusers see them."""
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return self.model._default_manager.all()
-
-    def has_view_permission(self, request: HttpRequest, *_: Any) -> bool:
-        return request.user.is_superuser
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return request.user.is_superuser
 
 
 @admin.register(Post)

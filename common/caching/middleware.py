@@ -39,7 +39,8 @@ class ByteCacheMiddleware:
 
     `BYTE_CACHE` maps routes to namespaces. Only JSON is cached; a request for HTML passes through.
     A view may set `response.cache_metadata`, a string that is stored with the bytes. On each hit
-    the namespace's function in `BYTE_CACHE_HEADERS` computes headers from it, such as `Age`.
+    the namespace's function in `BYTE_CACHE_HEADERS` computes headers from it, such as `Age`. With
+    `response.is_cacheable = False` the response is not stored.
 
     Hit or miss, the middlewares after this one (sessions, users and so on) are skipped, because
     public responses do not need them. Their security and CORS headers are added here.
@@ -122,6 +123,7 @@ class ByteCacheMiddleware:
             response = self.view_chain(request)
             if response.status_code == 200:
                 response["ETag"] = etag_of(response.content)
+            if response.status_code == 200 and getattr(response, "is_cacheable", True):
                 metadata = getattr(response, "cache_metadata", "")
                 stored = f"{response['ETag']} {metadata}\n".encode() + response.content
         finally:

@@ -57,7 +57,7 @@ def rows(admin: User, settings: Any, httpserver: Any) -> dict[str, str]:
 
 def read(client: APIClient, path: str, **query: str) -> Any:
     """Read a path, with a search query for the route that requires one."""
-    required = {"q": "product"} if path.endswith("/products/search") else {}
+    required = {"q": "product"} if path.endswith(("/products/search", "/search/smart")) else {}
     return client.get(path, required | query)
 
 

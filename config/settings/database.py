@@ -27,6 +27,7 @@ BYTE_CACHE = {
     "/api/v1/products": "products",
     "/api/v1/products/search": "products",
     "/api/v1/products/<uuid:pk>": "products",
+    "/api/v1/search/smart": "products",
     "/api/v1/posts": "posts",
     "/api/v1/posts/<int:pk>": "posts",
 }

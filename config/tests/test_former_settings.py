@@ -126,10 +126,9 @@ def test_only_the_algorithm_of_the_tokens_is_accepted(environment: Any, algorith
 
 
 def test_settings_without_an_effect_are_named_at_the_start(environment: Any) -> None:
-    env = environment(**SUMMARIES, EMBEDDING_MODEL="text-embedding-ada-002")
+    env = environment(**SUMMARIES)
     assert list(env.notices()) == [
         "CELERY_RESULT_BACKEND is not used: results of tasks are rows of the database.",
-        "EMBEDDING_MODEL is not used: Bureau asks no provider for embeddings.",
     ]
     assert list(environment(**SUMMARIES | {"CELERY_RESULT_BACKEND": "django-db"}).notices()) == []
 
