@@ -7,9 +7,9 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
 
-from accounts.admin import ScopedAdmin
+from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from catalog import services
-from catalog.models import Product
+from catalog.models import Product, ProductView
 
 LOW_STOCK = 5
 
@@ -118,3 +118,12 @@ class ProductAdmin(ScopedAdmin):
                 f"{product} can't be restored: another live product has the SKU {product.sku}.",
             )
             return False
+
+
+@admin.register(ProductView)
+class ProductViewAdmin(ReadOnlyAdmin):
+    list_display = ("product", "user", "company", "day")
+    list_filter = ("company", "day")
+    list_select_related = ("product", "user", "company")
+    search_fields = ("product__name", "user__email")
+    show_full_result_count = False

@@ -27,7 +27,7 @@ class SparseFieldsMixin(APIView, GenericAPIView):
     The names are those of the view's serializer. Pages keep their envelope.
     """
 
-    read_parameters = (PARAMETER,)
+    read_parameters: tuple[str, ...] = (PARAMETER,)
     # None: all fields.
     requested_fields: tuple[str, ...] | None = None
 
