@@ -60,6 +60,8 @@ class EmbeddingModel(Job):
     """A model and the job that embeds products with it: one row, requeued after changes.
 
     dimensions: the length of its vectors; null before the first.
+    similarity_floor, similarity_ceiling: between these the similarity of a query and a product says
+    how well they match: below the floor not at all; see `catalog.similarity_scale`.
     read_until, read_until_id: the last product that was read, by `updated_at` and id.
     completed_at: when all products had a vector for the first time. Until then the vectors of the
     model before are used.
@@ -70,6 +72,8 @@ class EmbeddingModel(Job):
 
     name = models.CharField(max_length=100, unique=True, editable=False)
     dimensions = models.PositiveSmallIntegerField(null=True, editable=False)
+    similarity_floor = models.FloatField(null=True, editable=False)
+    similarity_ceiling = models.FloatField(null=True, editable=False)
     read_until = models.DateTimeField(default=START_OF_TIME, editable=False)
     read_until_id = models.UUIDField(null=True, editable=False)
     completed_at = models.DateTimeField(null=True, editable=False)

@@ -1,8 +1,10 @@
 import structlog
 from celery import shared_task
 
-from catalog import vocabulary_refresh
+from catalog import embedding_job, vocabulary_refresh
+from catalog.models import EmbeddingModel
 from catalog.recommendations import counting, view_recording
+from common.jobs import JobResult, handles, on_end
 
 log = structlog.get_logger(__name__)
 
@@ -27,3 +29,19 @@ def refresh_recommendations() -> None:
     deleted = view_recording.delete_old_views()
     counted = counting.refresh_counts()
     log.info("recommendations_refreshed", deleted_views=deleted, counted_products=counted)
+
+
+@shared_task(ignore_result=True)
+def request_embeddings() -> None:
+    """Queue the embedding of products that have changed."""
+    embedding_job.request_embeddings()
+
+
+@handles(EmbeddingModel)
+def embed_products(model: EmbeddingModel) -> JobResult:
+    return embedding_job.embed_products(model)
+
+
+@on_end(EmbeddingModel)
+def use_completed_model(model: EmbeddingModel) -> None:
+    embedding_job.use_completed_model(model)

@@ -70,9 +70,13 @@ def _serve_metrics(**_: Any) -> None:
 def _preload_before_fork(sender: Any, **_: Any) -> None:
     """Load what jobs need before the fork, so that the children share its memory."""
     from common import ai
+    from common.ai import embeddings
 
-    if "jobs" in sender.app.amqp.queues.consume_from:
+    queues = sender.app.amqp.queues.consume_from
+    if "jobs" in queues:
         ai.summarizer()
+    if "control" in queues:
+        embeddings.embedder(embeddings.current_model())
     freeze_loaded_objects()
 
 

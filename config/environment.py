@@ -170,6 +170,7 @@ class Environment(FormerSettings):
     openai_context_tokens: int = Field(16_000, ge=4_000, le=100_000_000)
     openai_prices: Prices = {}
     openai_concurrency: int = Field(4, ge=1, le=50)
+    embedding_model: str = Field("", max_length=100)
 
     document_max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000)
     document_max_unpacked_bytes: int = Field(100_000_000, ge=100_000, le=10_000_000_000)

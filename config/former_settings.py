@@ -31,7 +31,6 @@ class FormerSettings(BaseSettings):
     ai_model: str = ""
     jwt_algorithm: str = "HS256"
     celery_result_backend: str = "django-db"
-    embedding_model: str = ""
 
     @field_validator("jwt_algorithm")
     @classmethod
@@ -45,9 +44,6 @@ class FormerSettings(BaseSettings):
         unused = {
             "CELERY_RESULT_BACKEND is not used: results of tasks are rows of the database.": (
                 self.celery_result_backend != "django-db"
-            ),
-            "EMBEDDING_MODEL is not used: Bureau asks no provider for embeddings.": (
-                bool(self.embedding_model)
             ),
         }
         overridden = [

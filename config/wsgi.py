@@ -11,9 +11,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 def create_application() -> WSGIHandler:
     """Return the WSGI application, or exit if the database does not suit this version."""
     application = get_wsgi_application()
+    from common.ai.embeddings import preload_in_background
     from common.startup import prepare_database
 
     prepare_database()
+    preload_in_background()
     return application
 
 

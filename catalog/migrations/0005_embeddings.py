@@ -57,6 +57,8 @@ class Migration(migrations.Migration):
                 ('request_id', models.CharField(blank=True, editable=False, max_length=128)),
                 ('name', models.CharField(editable=False, max_length=100, unique=True)),
                 ('dimensions', models.PositiveSmallIntegerField(editable=False, null=True)),
+                ('similarity_floor', models.FloatField(editable=False, null=True)),
+                ('similarity_ceiling', models.FloatField(editable=False, null=True)),
                 ('read_until', models.DateTimeField(default=datetime.datetime(1000, 1, 1, 0, 0, tzinfo=datetime.UTC), editable=False)),
                 ('read_until_id', models.UUIDField(editable=False, null=True)),
                 ('completed_at', models.DateTimeField(editable=False, null=True)),

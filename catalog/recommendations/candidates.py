@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import F
 
-from catalog.embeddings import nearest_products
+from catalog.embeddings import find_serving_model, nearest_products
 from catalog.models import CoView, Product
 from catalog.querysets import ProductQuerySet
 
@@ -20,7 +20,6 @@ from catalog.querysets import ProductQuerySet
 SEED_DECAY = 0.9
 # Finding the neighbours of a vector takes much longer than the other sources.
 MAX_NEIGHBOUR_SEEDS = 3
-MIN_SIMILARITY = 0.3
 MAX_CATEGORIES = 3
 # Of a large category, only the newest products are ordered by popularity.
 MAX_CATEGORY_PRODUCTS = 1_000
@@ -78,9 +77,11 @@ def _find_neighbours(
     seeds: Sequence[Product], pool: ProductQuerySet, limit: int
 ) -> Iterator[Candidate]:
     """Yield the products whose descriptions mean nearly the same as those of the first seeds."""
+    model = find_serving_model()
+    floor = (model and model.similarity_floor) or 0.0
     for seed in seeds[:MAX_NEIGHBOUR_SEEDS]:
         neighbours = nearest_products(seed, limit=limit, products=pool)
-        near = [n.id for n in neighbours if n.similarity >= MIN_SIMILARITY]
+        near = [n.id for n in neighbours if n.similarity >= floor]
         yield from _load(pool, dict.fromkeys(near, f"Similar to “{seed.name}”."))
 
 

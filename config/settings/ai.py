@@ -26,6 +26,9 @@ MODEL_PRICES = {
     "gpt-5.4": ("2.50", "15.00", "0.25"),
     "gpt-5.4-mini": ("0.75", "4.50", "0.075"),
     "gpt-5.4-nano": ("0.20", "1.25", "0.02"),
+    "text-embedding-3-large": ("0.13", "0", "0.13"),
+    "text-embedding-3-small": ("0.02", "0", "0.02"),
+    "text-embedding-ada-002": ("0.10", "0", "0.10"),
 } | env.openai_prices
 
 OPENAI: dict[str, Any] = {
@@ -40,3 +43,6 @@ OPENAI: dict[str, Any] = {
     "concurrency": env.openai_concurrency,
     "prices": {name: Price(*map(Decimal, price)) for name, price in MODEL_PRICES.items()},
 }
+
+# Without a provider, or without a name, the embedded model makes the embeddings.
+EMBEDDING_MODEL = env.embedding_model if env.provider_key else ""

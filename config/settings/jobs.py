@@ -80,6 +80,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },
+    "request-embeddings": {
+        "task": "catalog.tasks.request_embeddings",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
     "close-lost-calls": {
         "task": "notes.tasks.close_lost_calls",
         "schedule": timedelta(minutes=5),

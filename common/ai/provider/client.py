@@ -1,15 +1,16 @@
 """Send one request to an OpenAI-compatible endpoint, bounded in time and size.
 
-It uses Chat Completions, which every compatible server has. It never retries, and it returns a
-provider's failure as a `ProviderResponse` instead of raising it.
+It uses Chat Completions, which every compatible server has, and Embeddings. It never retries, and
+it returns a provider's failure as a `ProviderResponse` instead of raising it.
 
-Importing this module imports openai, which takes 50 MB: only `common.ai.summarizer()` does it, so
-that processes without AI work stay small and a worker's children share the memory.
+Importing this module imports openai, which takes 50 MB: only `common.ai.summarizer()` and
+`common.ai.embeddings` do it where they need a provider, so that processes without AI work stay
+small and a worker's children share the memory.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import cache
 from ssl import SSLContext
 from types import TracebackType
@@ -21,6 +22,7 @@ import openai
 
 from common.ai.provider.options import Endpoint
 from common.ai.provider.responses import ProviderResponse, parse_answer, parse_failure
+from common.ai.provider.vectors import parse_vectors
 
 CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 2.0
@@ -73,13 +75,28 @@ class ProviderClient:
         await self._client.close()
 
     async def send(self, body: dict[str, Any], *, request_id: str = "") -> ProviderResponse:
+        """Send one request for a chat completion; see `_send`."""
+        create = self._client.chat.completions.with_raw_response.create
+        return await self._send(create, parse_answer, body, request_id)
+
+    async def send_texts(self, body: dict[str, Any], *, request_id: str = "") -> ProviderResponse:
+        """Send one request for the embeddings of texts; see `_send`."""
+        create = self._client.embeddings.with_raw_response.create
+        return await self._send(create, parse_vectors, body, request_id)
+
+    async def _send(
+        self,
+        create: Callable[..., Awaitable[Any]],
+        parse: Callable[[bytes, int, Mapping[str, str], Mapping[str, Any]], ProviderResponse],
+        body: dict[str, Any],
+        request_id: str,
+    ) -> ProviderResponse:
         """Send one request with our `request_id` as a header.
 
         The endpoint's timeout bounds all of it, including the name look-up and a response that
         arrives byte by byte.
         """
         headers = {REQUEST_ID_HEADER: request_id} if request_id else None
-        create = self._client.chat.completions.with_raw_response.create
         try:
             async with asyncio.timeout(self._timeout):
                 raw = await create(**body, extra_headers=headers)
@@ -92,7 +109,7 @@ class ProviderClient:
             return _describe_failure(error.__cause__)
         except (openai.OpenAIError, httpx2.InvalidURL, UnicodeError):
             return _MALFORMED_SETTINGS
-        return parse_answer(raw.http_response.content, raw.status_code, raw.headers, body)
+        return parse(raw.http_response.content, raw.status_code, raw.headers, body)
 
     def _describe_timeout(self, error: Exception) -> ProviderResponse:
         if isinstance(error.__cause__, httpx2.ConnectTimeout):  # nothing was sent

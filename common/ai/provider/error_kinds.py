@@ -173,7 +173,7 @@ def _find_remedy(error: ErrorBody, sent: Mapping[str, Any]) -> ClassifiedError |
 
 
 def _has_system_message(sent: Mapping[str, Any]) -> bool:
-    return any(message["role"] == "system" for message in sent["messages"])
+    return any(message["role"] == "system" for message in sent.get("messages", ()))
 
 
 def _is_system_role_refused(text: str) -> bool:

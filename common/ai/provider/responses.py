@@ -53,7 +53,7 @@ class ProviderResponse:
     `error` is a predicate for "the provider …". `usage` is `None` if the provider may bill the
     request but its usage is unknown. `is_truncated` marks an answer that stopped at the token
     limit, `is_prompt_cut` one to a prompt of which the provider has read only a part. `code` and
-    `param` are those of the provider's error.
+    `param` are those of the provider's error. `vectors` are embeddings, one for each text.
     """
 
     outcome: CallOutcome
@@ -69,6 +69,7 @@ class ProviderResponse:
     is_prompt_cut: bool = False
     code: str = ""
     param: str = ""
+    vectors: tuple[list[float], ...] = ()
 
 
 def parse_failure(
@@ -137,13 +138,13 @@ def parse_answer(
     raw_usage = get_path(payload, "usage")
     usage = parse_usage(raw_usage, body["messages"], text)
     if failure := find_error(payload) or get_path(choice, "error"):
-        return _parse_embedded_error(failure, headers, body, usage if choice else NO_USAGE)
+        return parse_embedded_error(failure, headers, body, usage if choice else NO_USAGE)
     response = _parse_choice(choice, text, bool(raw_text.strip()))
     is_cut = is_prompt_cut(raw_usage, body["messages"])
     return replace(response, status=status, usage=usage, is_prompt_cut=is_cut)
 
 
-def _parse_embedded_error(
+def parse_embedded_error(
     failure: Any, headers: Mapping[str, str], body: Mapping[str, Any], usage: Usage | None
 ) -> ProviderResponse:
     """Return the response for an error in a 200: it means what its own code says."""
