@@ -33,7 +33,7 @@ from django.db import connection, transaction
 from accounts.models import Company, User
 from catalog.models import Product, ProductView
 from catalog.recommendations import counting
-from catalog.recommendations.selection import recommend
+from catalog.recommendations.selection import recommend_products
 from common.ids import uuid7
 from config.settings import local
 
@@ -146,7 +146,9 @@ def recommend_popular(popular: list[UUID], session: Session) -> list[UUID]:
 
 
 def recommend_as_bureau(session: Session) -> list[UUID]:
-    return [UUID(item["id"]) for item in recommend(session.person, product=None, limit=LIMIT)]
+    return [
+        UUID(item["id"]) for item in recommend_products(session.person, product=None, limit=LIMIT)
+    ]
 
 
 def main(people: int = 3_000, products: int = 2_000, seed: int = 7) -> None:

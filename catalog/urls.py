@@ -6,9 +6,13 @@ from catalog.views import ProductViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("products", ProductViewSet, basename="product")
-router.register("recommendations", RecommendationViewSet, basename="recommendation")
+
+recommendations = RecommendationViewSet.as_view(
+    {"get": "recommend", "post": "recommend"}, detail=False
+)
 
 urlpatterns = [
     *router.urls,
     path("products/<uuid:pk>/views", ProductViewViewSet.as_view({"post": "create"}, detail=True)),
+    path("recommendations", recommendations),
 ]

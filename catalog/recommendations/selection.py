@@ -27,7 +27,7 @@ CANDIDATES_PER_PLACE = 3
 Item = dict[str, Any]
 
 
-def recommend(person: User | None, *, product: Product | None, limit: int) -> list[Item]:
+def recommend_products(person: User | None, *, product: Product | None, limit: int) -> list[Item]:
     """Return the public fields of up to `limit` products, each with a `reason`.
 
     They are like `product`, or else like what the person viewed; without both, the popular ones.

@@ -11,7 +11,7 @@ from accounts.viewsets import ScopedViewSet
 from catalog.models import Product
 from catalog.recommendations.pagination import RecommendationPagination
 from catalog.recommendations.permissions import RecommendationPermission
-from catalog.recommendations.selection import recommend
+from catalog.recommendations.selection import recommend_products
 from catalog.recommendations.serializers import (
     RecommendationQuerySerializer,
     RecommendationSerializer,
@@ -67,31 +67,28 @@ class RecommendationViewSet(PublicProductsMixin, ScopedViewSet):
         return query
 
     @extend_schema(
-        parameters=[RecommendationQuerySerializer], responses=RecommendationSerializer(many=True)
+        methods=["GET"],
+        parameters=[RecommendationQuerySerializer],
+        responses=RecommendationSerializer(many=True),
     )
-    def list(self, request: Request) -> Response:
+    @extend_schema(
+        methods=["POST"],
+        request=RecommendationQuerySerializer,
+        responses=RecommendationSerializer(many=True),
+    )
+    def recommend(self, request: Request) -> Response:
         """Recommend products. Each has a `reason`.
 
         With `product_id`, for everyone: products like that one. Without it: products for you, from
         what you and others viewed. Products that you viewed in the last 90 days and products that
         are sold out are left out.
         """
-        return self._recommend()
-
-    @extend_schema(
-        request=RecommendationQuerySerializer, responses=RecommendationSerializer(many=True)
-    )
-    def create(self, request: Request) -> Response:
-        """Recommend products, as GET does."""
-        return self._recommend()
-
-    def _recommend(self) -> Response:
         query = RecommendationQuerySerializer(data=self.sent_parameters)
         query.is_valid(raise_exception=True)
         limit, product_id = query.validated_data["limit"], query.validated_data.get("product_id")
         product = get_object_or_404(self.get_queryset(), pk=product_id) if product_id else None
-        user = self.request.user
+        user = request.user
         person = user if isinstance(user, User) else None
         paginator: Any = self.paginator
-        items = recommend(person, product=product, limit=limit)
+        items = recommend_products(person, product=product, limit=limit)
         return paginator.get_response(items, limit=limit)

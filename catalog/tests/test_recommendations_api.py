@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Company, User
 from accounts.tests.factories import UserFactory
-from catalog.models import Product, ProductView
+from catalog.models import EmbeddingModel, Product, ProductView
 from catalog.public_fields import FIELD_NAMES
 from catalog.recommendations import counting
 from catalog.tests.factories import ProductFactory
@@ -224,3 +224,25 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_products(
     few = count_queries(lambda: get_items(client, limit=1))
     create_products(admin.company, "Desks", 26)
     assert count_queries(lambda: get_items(client, limit=1)) == few
+
+
+def embed(vectors: dict[Product, list[float]]) -> None:
+    EmbeddingModel.objects.create(name="test", dimensions=2, similarity_floor=0.5)
+    for product, vector in vectors.items():
+        product.embeddings.create(
+            company=product.company, model="test", dimensions=2, vector=vector, content_hash="x"
+        )
+
+
+def test_a_new_product_gets_and_is_among_those_of_like_meaning(
+    api: APIClient, as_user: Any, owner: User, desks: list[Product], lamps: list[Product]
+) -> None:
+    add_viewers(2, desks[0], lamps[0], lamps[1], lamps[2])
+    embed({desks[0]: [1, 0], desks[1]: [0.8, 0.6], lamps[3]: [0.9, 0.4], lamps[2]: [0, 1]})
+    items = get_items(api, product_id=desks[1].pk, limit=4)
+    assert names(items) == ["Lamps 3", "Desks 0", "Lamps 2", "Desks 3"]
+    assert items[0]["reason"] == "Similar to “Desks 1”."
+    # Nobody has viewed "Lamps 3" yet, so co-views alone would never show it.
+    add_views(owner, desks[0])
+    third = get_items(as_user(owner), limit=6)[2]
+    assert (third["name"], third["reason"]) == ("Lamps 3", "Similar to “Desks 0”.")
