@@ -18,6 +18,8 @@ from catalog.models import CoView, ProductPopularity
 
 NIGHTLY_HOUR = 2
 BATCH_PRODUCTS = 200
+# For sorting and grouping the pairs of a batch; larger ones go to the disk.
+WORK_MEM_MB = 32
 # The latest views of each person that are counted: who views everything tells little.
 MAX_VIEWS_PER_PERSON = 50
 MAX_CO_VIEWS = 20
@@ -32,6 +34,8 @@ COUNT_PEOPLE = """
     ON CONFLICT (product_id) DO UPDATE SET people = EXCLUDED.people
     WHERE popularity.people <> EXCLUDED.people
 """
+# PostgreSQL has no statistics of a table that was just filled, and chooses slow plans.
+ANALYZE = "ANALYZE catalog_productview, catalog_productpopularity"
 DELETE_UNVIEWED = """
     DELETE FROM catalog_productpopularity popularity WHERE NOT EXISTS (
         SELECT FROM catalog_productview WHERE product_id = popularity.product_id
@@ -44,17 +48,17 @@ DELETE_UNVIEWED_PAIRS = """
 """
 INSERT_CO_VIEWS = f"""
     INSERT INTO catalog_coview (product_id, other_id, score)
-    WITH person AS (
+    WITH person AS MATERIALIZED (
         SELECT DISTINCT user_id FROM catalog_productview WHERE product_id = ANY(%(products)s)
     ), recent AS MATERIALIZED (
-        SELECT DISTINCT user_id, product_id FROM person, LATERAL (
+        SELECT array_agg(DISTINCT product_id) AS products FROM person, LATERAL (
             SELECT product_id FROM catalog_productview view WHERE view.user_id = person.user_id
             ORDER BY created_at DESC LIMIT {MAX_VIEWS_PER_PERSON}
-        ) latest
-    ), pair AS (
-        SELECT one.product_id, two.product_id AS other_id, count(*)::float AS people
-        FROM recent one JOIN recent two USING (user_id)
-        WHERE one.product_id = ANY(%(products)s) AND one.product_id <> two.product_id
+        ) latest GROUP BY user_id
+    ), pair AS MATERIALIZED (
+        SELECT product_id, other_id, count(*)::float AS people
+        FROM recent, unnest(products) product_id, unnest(products) other_id
+        WHERE product_id = ANY(%(products)s) AND product_id <> other_id
         GROUP BY 1, 2 HAVING count(*) >= {MIN_PEOPLE}
     ), scored AS (
         SELECT pair.product_id, other_id, pair.people / sqrt(one.people::float * two.people)
@@ -88,7 +92,7 @@ def refresh_counts() -> int:
 def count_people() -> None:
     """Count who viewed each product, and forget the products that nobody views any more."""
     with connection.cursor() as cursor:
-        for statement in (COUNT_PEOPLE, DELETE_UNVIEWED, DELETE_UNVIEWED_PAIRS):
+        for statement in (COUNT_PEOPLE, DELETE_UNVIEWED, DELETE_UNVIEWED_PAIRS, ANALYZE):
             cursor.execute(statement)
 
 
@@ -105,6 +109,7 @@ def _count_batch() -> int:
     if products:
         CoView.objects.filter(product__in=products).delete()
         with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM_MB}MB'")
             cursor.execute(INSERT_CO_VIEWS, {"products": products})
         ProductPopularity.objects.filter(pk__in=products).update(counted_at=Now())
     return len(products)
