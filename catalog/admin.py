@@ -7,10 +7,10 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
 
-from accounts.admin import SuperuserReadOnlyAdmin
+from accounts.admin import ReadOnlyAdmin, SuperuserReadOnlyAdmin
 from catalog import services
 from catalog.description_admin import DraftDescriptionAdmin
-from catalog.models import EmbeddingModel, Product
+from catalog.models import EmbeddingModel, Product, ProductView
 from common.jobs.admin import STATUS_COLOURS
 
 LOW_STOCK = 5
@@ -145,3 +145,12 @@ class EmbeddingModelAdmin(SuperuserReadOnlyAdmin):
     @display(description="Status", label=STATUS_COLOURS)
     def display_status(self, model: EmbeddingModel) -> str:
         return model.status
+
+
+@admin.register(ProductView)
+class ProductViewAdmin(ReadOnlyAdmin):
+    list_display = ("product", "user", "company", "day")
+    list_filter = ("company", "day")
+    list_select_related = ("product", "user", "company")
+    search_fields = ("product__name", "user__email")
+    show_full_result_count = False

@@ -23,7 +23,7 @@ class CatalogConfig(AppConfig):
         Company.cache_namespaces += ("products",)
 
     def seed_demo(self, people: dict) -> None:
-        """Create products for the demo company."""
+        """Create products and views for the demo company."""
         from catalog.demo import seed
 
-        seed(people["admin"].company)
+        seed(people)

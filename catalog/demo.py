@@ -1,7 +1,11 @@
 from decimal import Decimal
 
-from accounts.models import Company
-from catalog.models import Product
+from django.utils import timezone
+
+from accounts.models import Company, User
+from catalog.models import Product, ProductView
+from catalog.recommendations import counting, view_recording
+from catalog.recommendations.pending_views import PendingView
 
 PRODUCTS = [
     ("Oak desk", "Furniture", "349.00", 12, "DSK-OAK-160", "Solid oak, 160 by 80 cm, oiled."),
@@ -59,8 +63,23 @@ PRODUCTS = [
 ]
 
 
-def seed(company: Company) -> None:
-    """Create the demo products that the company does not have yet."""
+# The SKUs of the products that the demo company's people have viewed.
+VIEWS = {
+    "admin": ("DSK-OAK-160", "CHR-OFF-01", "LMP-DSK-LED", "CLU-500", "FAN-Q-120"),
+    "colleague": ("DSK-OAK-160", "CHR-OFF-01", "LMP-DSK-LED", "SNS-T-10", "BAT-L-AA"),
+    "agent": ("DSK-OAK-160", "SNS-T-10"),
+}
+
+
+def seed(people: dict[str, User]) -> None:
+    """Create the demo products that the company does not have yet, and views of some."""
+    company = people["admin"].company
+    seed_products(company)
+    if not ProductView.objects.filter(company=company).exists():
+        seed_views(people)
+
+
+def seed_products(company: Company) -> None:
     for name, category, price, stock, sku, description in PRODUCTS:
         Product.objects.get_or_create(
             company=company,
@@ -74,3 +93,20 @@ def seed(company: Company) -> None:
                 "description": description,
             },
         )
+
+
+def seed_views(people: dict[str, User]) -> None:
+    """Create views of today, and count them."""
+    company = people["admin"].company
+    products = Product.objects.live().filter(company=company)
+    ids = dict(products.values_list("sku", "pk"))
+    today = timezone.now().date()
+    view_recording.insert_views(
+        [
+            PendingView(company.pk, people[name].pk, ids[sku], today)
+            for name, skus in VIEWS.items()
+            for sku in skus
+            if sku in ids
+        ]
+    )
+    counting.refresh_counts()

@@ -12,13 +12,23 @@ from django.db.models.lookups import LessThan
 from accounts.models import CompanyOwned
 from catalog.embedding_models import EmbeddingModel, ProductEmbedding
 from catalog.querysets import ProductQuerySet
+from catalog.recommendation_models import CoView, ProductPopularity, ProductView
 from catalog.search_vectors import HeadingVector, ProductVector, SkuCode
 from catalog.vocabulary import VocabularyState, Word
 from common.caching.invalidation import CachedModel
 from common.models import SoftDeleteModel
 from common.normalization import NfcCharField
 
-__all__ = ["EmbeddingModel", "Product", "ProductEmbedding", "VocabularyState", "Word"]
+__all__ = [
+    "CoView",
+    "EmbeddingModel",
+    "Product",
+    "ProductEmbedding",
+    "ProductPopularity",
+    "ProductView",
+    "VocabularyState",
+    "Word",
+]
 
 LIVE = Q(deleted_at=None)
 # One product in 32 at random: the last digits of an id are random.

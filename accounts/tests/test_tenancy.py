@@ -21,6 +21,8 @@ UNOWNED_MODELS = {
     "accounts.EmailChange": "belongs to its user and is never shown",
     "accounts.PasswordReset": "is requested before the user is known",
     "catalog.EmbeddingModel": "is the progress of embedding public products",
+    "catalog.ProductPopularity": "counts the people of all companies who viewed a product",
+    "catalog.CoView": "says how often public products are viewed together",
     "catalog.Word": "is a word of public products",
     "catalog.VocabularyState": "is the progress of collecting these words",
     "posts.Post": "is a post of a public feed",

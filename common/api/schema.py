@@ -104,7 +104,8 @@ class AutoSchema(BaseAutoSchema):
     def get_operation_id(self) -> str:
         action = getattr(self.view, "action", "")
         actions = getattr(self.view, "action_map", None) or {}
-        methods = [method for method, name in actions.items() if name == action]
+        # A viewset adds "head" with its first request.
+        methods = [m for m, name in actions.items() if name == action and m != "head"]
         if not action:
             methods = [m for m in self.view.allowed_methods if m not in ("OPTIONS", "HEAD")]
         return build_operation_id(

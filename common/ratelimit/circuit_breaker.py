@@ -11,9 +11,13 @@ RETRY_INTERVAL_S = 2.0
 
 
 class CircuitBreaker:
-    """After a failure allows one call per `RETRY_INTERVAL_S`, so that other requests don't wait."""
+    """After a failure allows one call per `RETRY_INTERVAL_S`, so that other requests don't wait.
 
-    def __init__(self) -> None:
+    store: the name of what is called, for the log.
+    """
+
+    def __init__(self, store: str = "rate_limit_store") -> None:
+        self._store = store
         self._lock = Lock()
         self._is_closed = True
         self._next_attempt = 0.0
@@ -32,9 +36,9 @@ class CircuitBreaker:
             is_first, self._is_closed = self._is_closed, False
             self._next_attempt = time.monotonic() + RETRY_INTERVAL_S
         if is_first:
-            log.warning("rate_limit_store_unavailable", error=redacted_message(error))
+            log.warning(f"{self._store}_unavailable", error=redacted_message(error))
 
     def record_success(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            log.info("rate_limit_store_available")
+            log.info(f"{self._store}_available")

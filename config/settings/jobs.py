@@ -69,6 +69,17 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=30),
         "options": {"expires": 30},
     },
+    "insert-pending-views": {
+        "task": "catalog.tasks.insert_pending_views",
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 10},
+    },
+    # Co-views are counted by the first run after 2:00 UTC.
+    "refresh-recommendations": {
+        "task": "catalog.tasks.refresh_recommendations",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
     "request-embeddings": {
         "task": "catalog.tasks.request_embeddings",
         "schedule": timedelta(seconds=5),

@@ -48,6 +48,7 @@ API_TAGS = {
     "summaries": "Summaries of texts, notes and files.",
     "summary-templates": "Instructions for summaries, built in or your company's own.",
     "products": "The public catalogue of all companies.",
+    "recommendations": "Products for a person, and products like one.",
     "projects": "Projects, which field data belongs to.",
     "cycles": "Rounds of a project.",
     "sessions": "Uploads of a folder to storage.",
