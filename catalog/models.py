@@ -10,6 +10,7 @@ from django.db.models.functions import Cast, Right, Upper
 from django.db.models.lookups import LessThan
 
 from accounts.models import CompanyOwned
+from catalog.import_models import ImportChunk, ImportRow, ProductImport
 from catalog.querysets import ProductQuerySet
 from catalog.search_vectors import HeadingVector, ProductVector, SkuCode
 from catalog.vocabulary import VocabularyState, Word
@@ -17,7 +18,7 @@ from common.caching.invalidation import CachedModel
 from common.models import SoftDeleteModel
 from common.normalization import NfcCharField
 
-__all__ = ["Product", "VocabularyState", "Word"]
+__all__ = ["ImportChunk", "ImportRow", "Product", "ProductImport", "VocabularyState", "Word"]
 
 LIVE = Q(deleted_at=None)
 # One product in 32 at random: the last digits of an id are random.

@@ -22,6 +22,8 @@ UNOWNED_MODELS = {
     "accounts.PasswordReset": "is requested before the user is known",
     "catalog.Word": "is a word of public products",
     "catalog.VocabularyState": "is the progress of collecting these words",
+    "catalog.ImportChunk": "is a part of the file of an import, and never shown",
+    "catalog.ImportRow": "belongs to its import",
     "posts.Post": "is a post of a public feed",
     "posts.Feed": "is the state of that feed's mirror",
     "common.Invalidation": "names a cache namespace",

@@ -60,14 +60,19 @@ class Candidate(NamedTuple):
         return self.encoding in WESTERN
 
 
-def decode_unknown(data: bytes) -> str:
-    """Return the text in `data`. Raises `DocumentRefused` unless its encoding is clear."""
+def detect_encoding(data: bytes) -> str:
+    """Return the encoding of `data`. Raises `DocumentRefused` unless it is clear."""
     candidates = list(_find_candidates(_take_sample(data)))
     best = max(candidates, key=_compute_score, default=None)
     if best is None or not _is_clear(best, candidates):
         raise unknown_encoding_error()
+    return best.encoding
+
+
+def decode_unknown(data: bytes) -> str:
+    """Return the text in `data`. Raises `DocumentRefused` unless its encoding is clear."""
     try:
-        text = data.decode(best.encoding)
+        text = data.decode(detect_encoding(data))
     except UnicodeDecodeError:
         raise unknown_encoding_error() from None
     if not _is_plausible(text):
