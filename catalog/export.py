@@ -116,9 +116,9 @@ def _read_rows(rows: QuerySet) -> Iterator[tuple[Any, ...]]:
 
 def _read_types(rows: QuerySet) -> list[int]:
     """Return the types of the columns; `COPY` does not tell them."""
-    query = CompiledQuery.from_queryset(rows.order_by()[:0])
+    query = CompiledQuery.from_queryset(rows.order_by())
     with connection.cursor() as cursor:
-        cursor.execute(query.sql, query.parameters)
+        cursor.execute(f"{query.sql} LIMIT 0", query.parameters)
         return [column.type_code for column in cursor.description]
 
 

@@ -14,10 +14,9 @@ from catalog.export import FORMATS, ExportFormat
 from catalog.filters import ProductListFilter, ProductOrdering
 from catalog.models import Product
 from catalog.serializers import ProductSerializer
+from common.api.query_parameters import parse_choice
 from common.api.renderers import JSONRenderer
 from common.api.validation import collect_errors
-
-DEFAULT_FORMAT = "csv"
 
 
 class ProductExportViewSet(ScopedViewSet):
@@ -51,7 +50,7 @@ class ProductExportViewSet(ScopedViewSet):
         parameters=[
             OpenApiParameter(
                 "format",
-                {"type": "string", "enum": list(FORMATS), "default": DEFAULT_FORMAT},
+                {"type": "string", "enum": list(FORMATS), "default": "csv"},
                 description="`csv` and `xlsx` have the columns that an import takes, `ndjson` has "
                 "a product in JSON on each line.",
             )
@@ -68,7 +67,8 @@ class ProductExportViewSet(ScopedViewSet):
         an import removes it.
         """
         name, products = collect_errors(
-            lambda: _parse_format(request), lambda: self.filter_queryset(self.get_queryset())
+            lambda: parse_choice(request, "format", tuple(FORMATS)),
+            lambda: self.filter_queryset(self.get_queryset()),
         )
         file_format = FORMATS[name]
         _check_row_count(products, file_format)
@@ -80,14 +80,6 @@ class ProductExportViewSet(ScopedViewSet):
                 "Cache-Control": "no-store",
             },
         )
-
-
-def _parse_format(request: Request) -> str:
-    name = request.query_params.get("format") or DEFAULT_FORMAT
-    if name not in FORMATS:
-        message = f"Must be one of: {', '.join(FORMATS)}."
-        raise ValidationError({"format": [ErrorDetail(message, "invalid_choice")]})
-    return name
 
 
 def _check_row_count(products: QuerySet, file_format: ExportFormat) -> None:

@@ -34,6 +34,7 @@ COUNT = """
         count(*) FILTER (WHERE has_conflict)
     FROM comparison
 """
+DROP_COMPARISON = "DROP TABLE comparison"
 DELETE_DONE_ROWS = f"""
     DELETE FROM catalog_importrow AS row WHERE {STAGED}
 """  # noqa: S608
@@ -44,7 +45,7 @@ def create_comparison(columns: list[str]) -> str:
     values = ", ".join(f'"{name}" {_types()[name]}' for name in IMPORTED_FIELDS)
     changed = _list_columns(columns, 'coalesce("values"."{0}", product."{0}")')
     return f"""
-        CREATE TEMPORARY TABLE comparison ON COMMIT DROP AS
+        CREATE TEMPORARY TABLE comparison AS
         SELECT row.id AS row_id, "values".*, product.id AS product_id, false AS has_conflict,
             ROW({_list_columns(columns, 'product."{0}"')}) IS DISTINCT FROM ROW({changed})
                 AS is_changed

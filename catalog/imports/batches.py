@@ -64,7 +64,9 @@ def compare(batch: Batch) -> None:
     """Count what the batch would do."""
     with transaction.atomic():
         _compare(batch)
-        batch.job.add_counts(_count(batch))
+        counts = _count(batch)
+        _execute(batch_sql.DROP_COMPARISON, batch)
+        batch.job.add_counts(counts)
 
 
 def write(batch: Batch) -> None:
@@ -87,6 +89,7 @@ def _write_once(batch: Batch) -> None:
     if counts["created"]:
         _insert_products(batch, counts["created"])
     _execute(batch_sql.DELETE_DONE_ROWS, batch)
+    _execute(batch_sql.DROP_COMPARISON, batch)
     if counts["created"] or counts["updated"]:
         # Last: until the commit no cached response is used.
         with invalidate_on_commit(CACHE_NAMESPACE):

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -12,12 +13,16 @@ from common.documents import DocumentRefused
 from common.documents.encodings import detect_encoding
 
 CHUNK_BYTES = 1024 * 1024
+SAMPLE_BYTES = 100_000
 SEPARATORS = (",", ";", "\t", "|")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_line_beyond_ascii = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
+# Of the bytes of UTF-8; UTF-16 without a byte order mark has far more.
+MAX_NULL_SHARE = 0.05
 # Longer than any cell that is accepted. A longer one has a quotation mark that is never closed.
 csv.field_size_limit(131_072)
 
@@ -29,20 +34,41 @@ def find_encoding(file: IO[bytes]) -> str:
     for bom, encoding in _BOMS:
         if chunk.startswith(bom):
             return encoding
+    if chunk.count(b"\0") > MAX_NULL_SHARE * len(chunk):
+        return _detect(chunk)
+    return "utf-8" if _is_utf8(file) else _detect(_read_lines_beyond_ascii(file))
+
+
+def _is_utf8(file: IO[bytes]) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        while chunk and b"\0" not in chunk:
+        for chunk in _read_chunks(file):
             decoder.decode(chunk)
-            chunk = file.read(CHUNK_BYTES)
-        decoder.decode(chunk, final=True)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return _detect(chunk)
-    return _detect(chunk) if chunk else "utf-8"
+        return False
+    return True
 
 
-def _detect(chunk: bytes) -> str:
+def _read_lines_beyond_ascii(file: IO[bytes]) -> bytes:
+    """Return lines with letters beyond ASCII, which alone tell encodings apart."""
+    lines: list[bytes] = []
+    for chunk in _read_chunks(file):
+        lines += _line_beyond_ascii.findall(chunk)
+        if sum(map(len, lines)) > SAMPLE_BYTES:
+            break
+    return b"\n".join(lines)[:SAMPLE_BYTES]
+
+
+def _read_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _detect(sample: bytes) -> str:
     try:
-        return detect_encoding(chunk)
+        return detect_encoding(sample)
     except DocumentRefused as error:
         raise FileRefused((error.code, error.message)) from None
 

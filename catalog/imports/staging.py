@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -14,7 +13,7 @@ from catalog.import_models import ProductImport
 from catalog.imports import uploaded_file
 from catalog.imports.errors import FileRefused
 from catalog.imports.uploaded_file import Record
-from catalog.imports.validation import RowValidator, build_error
+from catalog.imports.validation import RowValidator, build_error, to_text
 from common.postgres.retries import retry_on_disconnect
 
 # Rows that are validated and committed together.
@@ -69,15 +68,9 @@ def _validate(
         if not sku and not errors:
             errors = [build_error(job.title_of("sku"), "", "required", "The row has no SKU.")]
         if errors:
-            yield line, "", None, json.dumps(_to_texts(cells)), json.dumps(errors)
+            yield line, "", None, json.dumps([to_text(cell) for cell in cells]), json.dumps(errors)
         else:
             yield line, str(sku), json.dumps(values), None, None
-
-
-def _to_texts(cells: list[Any]) -> list[str]:
-    """Return the cells as texts that JSON columns accept, for the file of failed rows."""
-    texts = [cell["time"] if isinstance(cell, dict) else str(cell) for cell in cells]
-    return [text.replace("\0", "\N{SYMBOL FOR NULL}") for text in texts]
 
 
 def _store(job: ProductImport, staged: list[StagedRow]) -> None:

@@ -68,7 +68,7 @@ class RowValidator:
 
 
 def build_error(title: str, cell: Cell, code: str, message: str) -> Error:
-    return {"column": title, "code": code, "value": shorten(_to_text(cell)), "message": message}
+    return {"column": title, "code": code, "value": shorten(to_text(cell)), "message": message}
 
 
 def _build_extra_cell_error(cells: Sequence[Cell]) -> Error:
@@ -124,7 +124,10 @@ def _type_name(cell: bool | dict[str, str]) -> str:
     return "TRUE or FALSE" if isinstance(cell, bool) else "a date or time"
 
 
-def _to_text(cell: Cell) -> str:
+def to_text(cell: Cell) -> str:
+    """Return a cell as a text that JSON columns accept."""
     if isinstance(cell, dict):
         return cell["time"]
-    return str(cell).upper() if isinstance(cell, bool) else str(cell)
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    return str(cell).replace("\0", "\N{SYMBOL FOR NULL}")

@@ -6,7 +6,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins
 from rest_framework.parsers import MultiPartParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -23,12 +22,15 @@ from catalog.imports.serializers import (
 )
 from common.api.idempotency import idempotent
 from common.api.parsers import JSONParser
+from common.api.query_parameters import parse_choice
+from common.api.renderers import JSONRenderer
 from common.api.request_body import MAX_FORM_OVERHEAD_BYTES
 from common.jobs import runner
 from common.jobs.status import ACTIVE
 
 # Up to this size a file is imported while the client waits.
 MAX_BYTES_IN_ONE_CALL = 1_000_000
+ERROR_FORMATS = ("json", "csv")
 
 
 class ImportFormParser(MultiPartParser):
@@ -37,15 +39,6 @@ class ImportFormParser(MultiPartParser):
     @property
     def max_body_bytes(self) -> int:
         return settings.IMPORT_MAX_BYTES + MAX_FORM_OVERHEAD_BYTES
-
-
-class CsvRenderer(BaseRenderer):
-    """Lets clients ask for CSV; the view streams it."""
-
-    media_type, format = "text/csv", "csv"
-
-    def render(self, data: Any, *_: Any, **__: Any) -> Any:
-        return data
 
 
 class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ScopedViewSet):
@@ -64,6 +57,12 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
         if self.action == "errors":
             return ImportErrorSerializer
         return ProductImportListSerializer if self.action == "list" else ProductImportSerializer
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Answer the errors in JSON: `format` is that of the file."""
+        if self.action == "errors":
+            return JSONRenderer(), JSONRenderer.media_type
+        return super().perform_content_negotiation(request, force)
 
     @extend_schema(responses={202: ProductImportSerializer})
     @idempotent
@@ -116,7 +115,9 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
         operation_id="products_imports_errors",
         parameters=[
             OpenApiParameter(
-                "format", {"type": "string", "enum": ["json", "csv"]}, description="Default: json."
+                "format",
+                {"type": "string", "enum": list(ERROR_FORMATS), "default": ERROR_FORMATS[0]},
+                description="`csv`: the failed rows as a file.",
             )
         ],
         filters=False,
@@ -132,7 +133,7 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
         can be corrected and imported again.
         """
         product_import = self.get_object()
-        if request.accepted_renderer.format == CsvRenderer.format:
+        if parse_choice(request, "format", ERROR_FORMATS) == "csv":
             return _csv_response(product_import)
         page: Any = self.paginate_queryset(product_import.errors)  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 
 import pytest
@@ -170,7 +169,9 @@ def test_a_wrong_value_is_an_error_with_the_codes_of_the_api(
     assert (counts(body), body["status"]) == ((0, 0, 0, 1), "completed")
     assert errors(body) == [(2, column, code, shown.replace("\0", "␀"))]
     if code != "ambiguous":
-        answer = client.post("/api/v1/products", {**row, column: value})
+        data: dict[str, Any] = {**row, column: value}
+        data["stock"] = json.loads(data["stock"])
+        answer = client.post("/api/v1/products", data)
         assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(column, code)]
 
 
@@ -246,7 +247,7 @@ def test_the_failed_rows_are_a_file_that_can_be_corrected(client: APIClient) -> 
         ("sku,name,id,created_at\n", ["unknown_column", "unknown_column"]),
         ("name,price\nDesk,1\n", ["missing_column"]),
         ("sku,qty,stock\n", ["duplicate_column"]),
-        ("%PDF-1.4 \0\1\2", ["unsupported"]),
+        ("\0\1\2" * 30, ["unsupported"]),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1xls", ["unsupported"]),
         (b"PK\x03\x04 no archive", ["broken"]),
     ],
@@ -266,9 +267,7 @@ def test_an_unknown_column_is_named_with_the_nearest_field(client: APIClient) ->
     [error] = send(client, "sku,name,Pricee\n").json()["errors"]
     assert "'Pricee'" in error["message"]
     assert "Did you mean 'price'?" in error["message"]
-    body = send(
-        client, "sku,name,price,Colour\nA,B,1,red\n", ignore_unknown_columns="true"
-    ).json()
+    body = send(client, "sku,name,price,Colour\nA,B,1,red\n", ignore_unknown_columns="true").json()
     assert (counts(body), body["ignored_columns"]) == ((1, 0, 0, 0), ["Colour"])
     assert body["columns"] == ["sku", "name", "price"]
 
@@ -351,9 +350,7 @@ def test_a_list_has_the_same_queries_for_each_number_of_imports(
     assert count_queries(lambda: client.get(URL)) == one
 
 
-def test_invalid_rows_and_their_file_survive_in_json(client: APIClient) -> None:
+def test_null_characters_are_shown_in_the_file_of_failed_rows(client: APIClient) -> None:
     body = send(client, 'sku,name,price\n"A","x\0y",1\n').json()
     text = client.get(f"{URL}/{body['id']}/errors", {"format": "csv"}).getvalue().decode()
     assert "x␀y" in text
-    assert json.dumps(body)
-    assert BytesIO(text.encode())
