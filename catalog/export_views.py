@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from accounts.permissions import AdminOnly
 from accounts.viewsets import ScopedViewSet
 from catalog.export import FORMATS, ExportFormat
+from catalog.file_responses import file_response
 from catalog.filters import ProductListFilter, ProductOrdering
 from catalog.models import Product
 from catalog.serializers import ProductSerializer
@@ -72,13 +73,8 @@ class ProductExportViewSet(ScopedViewSet):
         )
         file_format = FORMATS[name]
         _check_row_count(products, file_format)
-        return StreamingHttpResponse(
-            file_format.export(products),
-            content_type=file_format.content_type,
-            headers={
-                "Content-Disposition": f'attachment; filename="products.{name}"',
-                "Cache-Control": "no-store",
-            },
+        return file_response(
+            file_format.export(products), file_format.content_type, f"products.{name}"
         )
 
 

@@ -10,10 +10,11 @@ from typing import IO
 from catalog.imports.columns import recognize
 from catalog.imports.errors import FileRefused
 from common.documents import DocumentRefused
-from common.documents.encodings import detect_encoding
+from common.documents.encodings import detect_encoding, is_plausible
 
 CHUNK_BYTES = 1024 * 1024
 SAMPLE_BYTES = 100_000
+COMMON_ENCODING = "cp1252"  # of spreadsheets on Windows in Western Europe
 SEPARATORS = (",", ";", "\t", "|")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -70,6 +71,9 @@ def _detect(sample: bytes) -> str:
     try:
         return detect_encoding(sample)
     except DocumentRefused as error:
+        # A table has few words, often too few to be sure.
+        if is_plausible(sample.decode(COMMON_ENCODING, "replace")):
+            return COMMON_ENCODING
         raise FileRefused((error.code, error.message)) from None
 
 

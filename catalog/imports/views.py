@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins
@@ -12,6 +11,7 @@ from rest_framework.serializers import BaseSerializer
 
 from accounts.permissions import AdminOnly
 from accounts.viewsets import ScopedViewSet
+from catalog.file_responses import file_response
 from catalog.import_models import ProductImport
 from catalog.imports import failed_rows, services
 from catalog.imports.filters import ProductImportFilter
@@ -134,15 +134,7 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
         """
         product_import = self.get_object()
         if parse_choice(request, "format", ERROR_FORMATS) == "csv":
-            return _csv_response(product_import)
+            parts = failed_rows.read_csv(product_import)
+            return file_response(parts, "text/csv; charset=utf-8", f"failed-rows-{pk}.csv")
         page: Any = self.paginate_queryset(product_import.errors)  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
-
-
-def _csv_response(product_import: ProductImport) -> StreamingHttpResponse:
-    name = f"failed-rows-{product_import.pk}.csv"
-    return StreamingHttpResponse(
-        failed_rows.read_csv(product_import),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )

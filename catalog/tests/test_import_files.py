@@ -38,6 +38,16 @@ def test_each_encoding_is_detected(encoding: str) -> None:
     assert records == [(2, ROW.split(";"))]
 
 
+@pytest.mark.parametrize("name", ["Müller", "Señal", "Ä", "5 µm – Größe", "Café"])
+def test_a_single_word_is_read_in_the_most_common_encoding(name: str) -> None:
+    assert read(f"sku;name\nA;{name}\n".encode("cp1252"))[1] == [(2, ["A", name])]
+
+
+def test_a_table_in_no_plausible_encoding_is_refused() -> None:
+    data = "sku;name\nA;Krzesło żółte\nB;Półka na książki\n".encode("cp1250")
+    assert refused_code(lambda: read(data)) == "unsupported"
+
+
 def test_a_letter_beyond_ascii_far_from_the_start_decides_the_encoding() -> None:
     rows = "".join(f"{n};Lamp;1;1\n" for n in range(200_000))
     _, records = read(f"{HEADER}\n{rows}{ROW}\n".encode("cp1252"))

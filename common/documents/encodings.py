@@ -75,7 +75,7 @@ def decode_unknown(data: bytes) -> str:
         text = data.decode(detect_encoding(data))
     except UnicodeDecodeError:
         raise unknown_encoding_error() from None
-    if not _is_plausible(text):
+    if not is_plausible(text):
         raise unknown_encoding_error()
     return text
 
@@ -96,7 +96,7 @@ def _find_candidates(sample: bytes) -> Iterator[Candidate]:
     )
     for result in ranking:
         text = _decode_sample(sample, result["encoding"])
-        if text and _is_plausible(text):
+        if text and is_plausible(text):
             letters = filter(str.isalpha, unicodedata.normalize("NFC", text))
             yield Candidate(str(result["encoding"]), result["confidence"], "".join(letters))
 
@@ -123,7 +123,7 @@ def _is_clear(best: Candidate, candidates: list[Candidate]) -> bool:
     return all(best.confidence > _compute_score(other) for other in others)
 
 
-def _is_plausible(text: str) -> bool:
+def is_plausible(text: str) -> bool:
     """Return whether `text` has no characters where only a wrong encoding puts them.
 
     These are control characters, symbols and capitals within words, and letters of an alphabet
