@@ -3,7 +3,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
@@ -116,11 +116,11 @@ class ProductAdmin(ScopedAdmin):
         messages.success(request, f"{restored} products are restored.")
 
     @action(description="Export as CSV")
-    def export_csv(self, request: HttpRequest, products: QuerySet) -> HttpResponse:
+    def export_csv(self, request: HttpRequest, products: QuerySet) -> StreamingHttpResponse:
         return _export(products, "csv")
 
     @action(description="Export as XLSX")
-    def export_xlsx(self, request: HttpRequest, products: QuerySet) -> HttpResponse:
+    def export_xlsx(self, request: HttpRequest, products: QuerySet) -> StreamingHttpResponse:
         return _export(products, "xlsx")
 
     @action(description="Import")
@@ -139,7 +139,7 @@ class ProductAdmin(ScopedAdmin):
             return False
 
 
-def _export(products: QuerySet, name: str) -> HttpResponse:
+def _export(products: QuerySet, name: str) -> StreamingHttpResponse:
     """Return the selected products as a file: with "select all", those of the filtered list."""
     file_format = FORMATS[name]
     parts = file_format.export(products.select_related(None).order_by("-id"))

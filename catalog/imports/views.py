@@ -4,7 +4,7 @@ from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import mixins
-from rest_framework.parsers import MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -46,7 +46,7 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
 
     queryset = ProductImport.objects.all()
     permission_classes = (AdminOnly,)
-    parser_classes = (ImportFormParser, JSONParser)
+    parser_classes = (JSONParser, FormParser, ImportFormParser)
     filterset_class = ProductImportFilter
     handlers_without_body = ("confirm", "cancel")
     ordering_fields = ("created_at", "started_at", "finished_at", "status")
