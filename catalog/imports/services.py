@@ -24,9 +24,14 @@ def create_import(
     file_bytes: int,
     mode: str,
     dry_run: bool,
+    publish: bool = True,
 ) -> ProductImport:
-    """Store a file and queue its import into the products of the company of `by`."""
-    product_import = ProductImport.objects.enqueue(
+    """Store a file and queue its import into the products of the company of `by`.
+
+    Without `publish` the caller runs it; a worker only does if that run does not begin.
+    """
+    add = ProductImport.objects.enqueue if publish else ProductImport.objects.create
+    product_import = add(
         company=by.company,
         user=by,
         file_name=file_name.replace("\0", "")[:MAX_FILE_NAME_CHARS],

@@ -68,7 +68,7 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
     @idempotent
     def create(self, request: Request) -> Response:
         """Queue the import of a file."""
-        return self._accepted_response(self._create(request))
+        return self._accepted_response(self._validate(request).save())
 
     @extend_schema(
         responses={200: ProductImportSerializer, 202: ProductImportSerializer},
@@ -87,12 +87,14 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
 
     @idempotent
     def _create_in_one_call(self, request: Request) -> Response:
-        return self._accepted_response(self._create(request))
+        serializer = self._validate(request)
+        is_small = serializer.validated_data["file"].size <= MAX_BYTES_IN_ONE_CALL
+        return self._accepted_response(serializer.save(publish=not is_small))
 
-    def _create(self, request: Request) -> ProductImport:
+    def _validate(self, request: Request) -> BaseSerializer:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        return serializer.save()
+        return serializer
 
     def _accepted_response(self, product_import: ProductImport) -> Response:
         return Response(self.get_serializer(product_import).data, status=202)
