@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -42,6 +43,13 @@ class ImportForm(forms.ModelForm):
     class Meta:
         model = ProductImport
         fields = ("file", "mode", "ignore_unknown_columns")
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file.size > settings.IMPORT_MAX_BYTES:
+            message = f"The file is larger than {settings.IMPORT_MAX_BYTES:,} bytes."
+            raise ValidationError(message, "too_large")
+        return file
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

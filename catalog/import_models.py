@@ -98,7 +98,7 @@ class ProductImport(CompanyOwned, Job):
     @property
     def errors(self) -> list[dict[str, Any]]:
         """The first errors, in the order of the lines."""
-        rows = self.rows.failed().order_by("line", "id")[:MAX_ERRORS_SHOWN]  # type: ignore[attr-defined]
+        rows = self.rows.failed().order_by("id")[:MAX_ERRORS_SHOWN]  # type: ignore[attr-defined]
         return [error for row in rows for error in row.list_errors()][:MAX_ERRORS_SHOWN]
 
     @property
@@ -149,13 +149,16 @@ class ImportChunk(models.Model):
         return f"Part {self.index} of {self.product_import_id}"
 
 
+FAILED = Q(errors__isnull=False) | Q(conflicts__isnull=False)
+
+
 class ImportRowQuerySet(models.QuerySet):
     def waiting(self) -> Self:
         """Keep the rows that can be imported and are not yet."""
         return self.filter(errors__isnull=True, conflicts__isnull=True)
 
     def failed(self) -> Self:
-        return self.filter(Q(errors__isnull=False) | Q(conflicts__isnull=False))
+        return self.filter(FAILED)
 
 
 class ImportRow(models.Model):
@@ -179,7 +182,12 @@ class ImportRow(models.Model):
     objects = ImportRowQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["product_import", "id"], name="import_row_of_import")]
+        indexes = [
+            models.Index(fields=["product_import", "id"], name="import_row_of_import"),
+            models.Index(
+                fields=["product_import", "id"], condition=FAILED, name="import_row_failed"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Line {self.line} of {self.product_import_id}"

@@ -70,7 +70,13 @@ def _write_all(job: ProductImport) -> None:
         retry_on_disconnect(partial(batches.write, waiting[0]))
     elif waiting:
         _write_in_parallel(waiting, until=time.monotonic() + MAX_WRITING_S)
-    if len(waiting) * batches.BATCH_ROWS >= ANALYZED_FROM_ROWS:
+    _analyze_products(job)
+
+
+def _analyze_products(job: ProductImport) -> None:
+    """Update the planner's statistics after a large import; PostgreSQL itself does it later."""
+    job.refresh_from_db(fields=["created", "updated"])
+    if job.created + job.updated >= ANALYZED_FROM_ROWS:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE catalog_product")
 
@@ -83,10 +89,9 @@ def _write_in_parallel(waiting: Iterable[Batch], *, until: float) -> None:
             if len(running) == WRITERS:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 _raise_errors(done)
-            if time.monotonic() > until:
-                wait(running)
-                _raise_errors(running)
-                raise Postponed(delay=0)
+                if time.monotonic() > until:
+                    _raise_errors(running)
+                    raise Postponed(delay=0)
             running.add(executor.submit(_in_thread, partial(batches.write, batch)))
     _raise_errors(running)
 
