@@ -73,9 +73,8 @@ class ProductExportViewSet(ScopedViewSet):
         )
         file_format = FORMATS[name]
         _check_row_count(products, file_format)
-        return file_response(
-            file_format.export(products), file_format.content_type, f"products.{name}"
-        )
+        parts = file_format.export(products) if request.method == "GET" else ()
+        return file_response(parts, file_format.content_type, f"products.{name}")
 
 
 def _check_row_count(products: QuerySet, file_format: ExportFormat) -> None:

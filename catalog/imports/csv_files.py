@@ -3,8 +3,7 @@
 import codecs
 import csv
 import io
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from catalog.imports.columns import recognize
@@ -21,7 +20,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_line_beyond_ascii = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 # Of the bytes of UTF-8; UTF-16 without a byte order mark has far more.
 MAX_NULL_SHARE = 0.05
 # Longer than any cell that is accepted. A longer one has a quotation mark that is never closed.
@@ -55,7 +53,7 @@ def _read_lines_beyond_ascii(file: IO[bytes]) -> bytes:
     """Return lines with letters beyond ASCII, which alone tell encodings apart."""
     lines: list[bytes] = []
     for chunk in _read_chunks(file):
-        lines += _line_beyond_ascii.findall(chunk)
+        lines += [line for line in chunk.splitlines() if not line.isascii()]
         if sum(map(len, lines)) > SAMPLE_BYTES:
             break
     return b"\n".join(lines)[:SAMPLE_BYTES]
@@ -80,7 +78,7 @@ def _detect(sample: bytes) -> str:
 def read_records(file: IO[bytes], encoding: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank, with the line on which it begins."""
     text = io.TextIOWrapper(file, encoding, newline="")
-    reader = csv.reader(text, delimiter=separator, strict=True)
+    reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=True)
     line = 1
     try:
         for record in reader:
@@ -99,26 +97,22 @@ def read_records(file: IO[bytes], encoding: str, separator: str) -> Iterator[tup
 
 def find_separator(file: IO[bytes], encoding: str) -> tuple[str, list[str]]:
     """Return the separator and the header: those with the most columns that are known."""
-    headers = [
-        (separator, header)
-        for separator in SEPARATORS
-        if (header := _read_header(file, encoding, separator))
-    ]
+    headers = {}
+    refusal = FileRefused(("empty", "The file is empty."))
+    for separator in SEPARATORS:
+        file.seek(0)
+        try:
+            for _, header in read_records(file, encoding, separator):
+                headers[separator] = header
+                break
+        except FileRefused as error:
+            refusal = error
     if not headers:
-        raise FileRefused(("empty", "The file is empty."))
-    return max(headers, key=lambda pair: (_count_known(pair[1]), len(pair[1])))
+        raise refusal
+    return max(headers.items(), key=lambda pair: (_count_known(pair[1]), len(pair[1])))
 
 
-def _read_header(file: IO[bytes], encoding: str, separator: str) -> list[str]:
-    file.seek(0)
-    try:
-        _, header = next(iter(read_records(file, encoding, separator)), (1, []))
-    except FileRefused:
-        return []
-    return header
-
-
-def _count_known(header: Iterable[str]) -> int:
+def _count_known(header: Sequence[str]) -> int:
     return sum(recognize(title) is not None for title in header)
 
 

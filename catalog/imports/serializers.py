@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.http import QueryDict
 from rest_framework import serializers
 
 from catalog.import_models import COUNTERS, ProductImport
@@ -9,6 +10,16 @@ from catalog.imports.errors import FileRefused
 from catalog.imports.uploaded_file import detect_format
 from common.api.exceptions import RequestTooLarge
 from common.api.serializers import ModelSerializer
+from common.api.validation import collect_errors
+
+
+def reject_repeated_fields(data: Any) -> None:
+    """Reject a form with several values for one field, of which only the last would be used."""
+    if isinstance(data, QueryDict):
+        repeated = [name for name, values in data.lists() if len(values) > 1]
+        error = serializers.ErrorDetail("Send this field once.", "repeated_field")
+        if repeated:
+            raise serializers.ValidationError({name: [error] for name in repeated})
 
 
 class ImportErrorSerializer(serializers.Serializer):
@@ -96,6 +107,11 @@ class ProductImportSerializer(ProductImportListSerializer):
             "file",
             "ignore_unknown_columns",
         )
+
+    def to_internal_value(self, data: Any) -> Any:
+        parse = super().to_internal_value
+        attrs, _ = collect_errors(lambda: parse(data), lambda: reject_repeated_fields(data))
+        return attrs
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         file = attrs["file"]

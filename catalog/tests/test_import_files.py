@@ -57,9 +57,9 @@ def test_a_letter_beyond_ascii_far_from_the_start_decides_the_encoding() -> None
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_each_separator_and_line_end_is_read(separator: str, line_end: str) -> None:
-    lines = ["sku,name,price", 'A,"two\nlines, quoted ""x""; |",1', "", ",,", "B,C,2"]
+    lines = ["sku,name,price", 'A, "two\nlines, quoted ""x""; |",1', "", ",,", "B,C,2"]
     text = line_end.join(line if '"' in line else line.replace(",", separator) for line in lines)
-    text = text.replace("A,", f"A{separator}").replace('",1', f'"{separator}1')
+    text = text.replace("A, ", f"A{separator} ").replace('",1', f'"{separator}1')
     file_format, records = read(text.encode())
     assert (file_format.separator, file_format.header) == (separator, ["sku", "name", "price"])
     assert [cells for _, cells in records] == [

@@ -284,6 +284,14 @@ def test_wrong_options_are_refused(client: APIClient) -> None:
     assert [e["code"] for e in response.json()["errors"]] == ["required"]
 
 
+def test_two_files_are_refused(client: APIClient) -> None:
+    files = [SimpleUploadedFile(name, (HEADER + DESK).encode()) for name in ("a.csv", "b.csv")]
+    response = client.post(ONE_CALL, {"file": files}, format="multipart")
+    assert [(e["field"], e["code"]) for e in response.json()["errors"]] == [
+        ("file", "repeated_field")
+    ]
+
+
 def test_a_file_over_the_limit_is_a_413(client: APIClient, settings: Any) -> None:
     settings.IMPORT_MAX_BYTES = 1_000
     assert send(client, HEADER + DESK * 100).status_code == 413
