@@ -13,6 +13,7 @@ from common.documents.encodings import detect_encoding, is_plausible
 
 CHUNK_BYTES = 1024 * 1024
 SAMPLE_BYTES = 100_000
+MAX_LINE_CHARS = 1_000_000
 COMMON_ENCODING = "cp1252"  # of spreadsheets on Windows in Western Europe
 SEPARATORS = (",", ";", "\t", "|")
 _BOMS = (
@@ -41,7 +42,7 @@ def find_encoding(file: IO[bytes]) -> str:
 def _is_utf8(file: IO[bytes]) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for chunk in _read_chunks(file):
+        for chunk in read_chunks(file):
             decoder.decode(chunk)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -52,14 +53,15 @@ def _is_utf8(file: IO[bytes]) -> bool:
 def _read_lines_beyond_ascii(file: IO[bytes]) -> bytes:
     """Return lines with letters beyond ASCII, which alone tell encodings apart."""
     lines: list[bytes] = []
-    for chunk in _read_chunks(file):
+    for chunk in read_chunks(file):
         lines += [line for line in chunk.splitlines() if not line.isascii()]
         if sum(map(len, lines)) > SAMPLE_BYTES:
             break
     return b"\n".join(lines)[:SAMPLE_BYTES]
 
 
-def _read_chunks(file: IO[bytes]) -> Iterator[bytes]:
+def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file from its beginning, in parts."""
     file.seek(0)
     while chunk := file.read(CHUNK_BYTES):
         yield chunk
@@ -78,7 +80,7 @@ def _detect(sample: bytes) -> str:
 def read_records(file: IO[bytes], encoding: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank, with the line on which it begins."""
     text = io.TextIOWrapper(file, encoding, newline="")
-    reader = csv.reader(text, delimiter=separator, strict=True, skipinitialspace=True)
+    reader = csv.reader(_read_lines(text), delimiter=separator, strict=True, skipinitialspace=True)
     line = 1
     try:
         for record in reader:
@@ -93,6 +95,14 @@ def read_records(file: IO[bytes], encoding: str, separator: str) -> Iterator[tup
         raise FileRefused(("invalid_csv", message)) from None
     finally:
         text.detach()
+
+
+def _read_lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(MAX_LINE_CHARS + 1):
+        if len(line) > MAX_LINE_CHARS:
+            message = f"A line of the file has more than {MAX_LINE_CHARS:,} characters."
+            raise FileRefused(("line_too_long", message))
+        yield line
 
 
 def find_separator(file: IO[bytes], encoding: str) -> tuple[str, list[str]]:

@@ -1,5 +1,6 @@
 """Create, confirm and cancel imports; each records an event by `by`."""
 
+from dataclasses import asdict
 from typing import IO
 
 from django.db import transaction
@@ -38,7 +39,7 @@ def create_import(
         file_bytes=file_bytes,
         mode=mode,
         dry_run=dry_run,
-        **uploaded_file.to_columns(file_format),
+        **asdict(file_format),
     )
     uploaded_file.store(product_import, file)
     record("product_import.created", by=by, target=product_import)

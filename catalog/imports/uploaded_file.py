@@ -3,18 +3,20 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from catalog.import_models import ImportChunk, ProductImport
+from django.db import connection
+
+from catalog.import_models import ProductImport
 from catalog.imports import csv_files, xlsx_files
 from catalog.imports.columns import assign_fields
 from catalog.imports.errors import FileRefused
 from catalog.imports.validation import Cell
 
-CHUNK_BYTES = 1024 * 1024
 HEAD_BYTES = 8
+COPY_PARTS = "COPY catalog_importchunk (product_import_id, index, data) FROM STDIN"
 MAX_COLUMNS = 1_000
 MAX_TITLE_CHARS = 200
 Record = tuple[int, list[Cell]]
@@ -75,11 +77,9 @@ def _clean_header(titles: list[Any]) -> list[str]:
 
 def store(product_import: ProductImport, file: IO[bytes]) -> None:
     """Store the file in parts."""
-    file.seek(0)
-    index = 0
-    while data := file.read(CHUNK_BYTES):
-        ImportChunk.objects.create(product_import=product_import, index=index, data=data)
-        index += 1
+    with connection.cursor() as cursor, cursor.copy(COPY_PARTS) as copy:
+        for index, part in enumerate(csv_files.read_chunks(file)):
+            copy.write_row((product_import.pk, index, part))
 
 
 def read_records(product_import: ProductImport) -> Iterator[Record]:
@@ -87,7 +87,7 @@ def read_records(product_import: ProductImport) -> Iterator[Record]:
     stored = StoredFile(product_import)
     if product_import.file_type == ProductImport.FileType.CSV:
         records: Iterator[Any] = csv_files.read_records(
-            io.BufferedReader(stored, CHUNK_BYTES),  # type: ignore[type-var]
+            io.BufferedReader(stored),  # type: ignore[type-var]
             product_import.encoding,
             product_import.separator,
         )
@@ -135,12 +135,7 @@ class StoredFile(io.RawIOBase):
 def _as_real_file(file: IO[bytes]) -> Iterator[IO[bytes]]:
     """Return a file with a descriptor: a small upload is only in memory."""
     with TemporaryFile() as copy:
-        file.seek(0)
-        while data := file.read(CHUNK_BYTES):
-            copy.write(data)
+        for part in csv_files.read_chunks(file):
+            copy.write(part)
         copy.flush()
         yield copy
-
-
-def to_columns(file_format: FileFormat) -> dict[str, Any]:
-    return asdict(file_format)

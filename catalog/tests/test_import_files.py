@@ -79,6 +79,11 @@ def test_wrong_quotation_marks_are_an_error_with_the_line(text: str) -> None:
         read(text.encode())
 
 
+def test_a_file_without_line_ends_is_refused() -> None:
+    assert refused_code(lambda: read(b"sku,name" + b"," * 2_000_000)) == "line_too_long"
+    assert refused_code(lambda: read(b"\xe9" * 2_000_000)) == "line_too_long"
+
+
 @pytest.mark.parametrize(
     ("title", "field"),
     [
