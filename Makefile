@@ -7,8 +7,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode files every process compiles the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run dev shell test t fast lint format hooks bench bench-smart bench-search bench-uploads bench-fairness attack attack-tests \
-	schemathesis clients chaos chaos-ai chaos-notes chaos-servers screenshots coverage smoke-test secrets backup restore proto lock help clean
+.PHONY: run dev shell test t fast lint format hooks bench bench-imports bench-search bench-smart bench-uploads bench-fairness attack \
+	attack-tests schemathesis clients chaos chaos-ai chaos-imports chaos-notes chaos-servers screenshots coverage smoke-test secrets \
+	backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
 	@exec $(BIN)/python -m config.local.run
@@ -57,6 +58,9 @@ bench-smart: $(VENV)/bench.stamp ## Quality of search by meaning, and of smart s
 bench-uploads: $(VENV)/bench.stamp ## Upload sessions side by side with rclone, which must be installed
 	$(BIN)/python -m benchmarks.uploads $(BENCH)
 
+bench-imports: $(VENV)/bench.stamp ## Import and export of products: rows and MB per second, and memory
+	$(BIN)/python -m benchmarks.imports $(BENCH)
+
 bench-fairness: $(VENV)/bench.stamp ## What one company's 1,000 queued jobs cost another, with real workers
 	$(BIN)/python -m benchmarks.fairness --claims $(BENCH)
 
@@ -78,6 +82,9 @@ chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, 
 
 chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes are summarised: a minute
 	$(BIN)/pytest notes/tests/chaos.py notes/tests/chaos_ledger.py --quiet
+
+chaos-imports: $(VENV)/test.stamp ## Kill workers while products are imported and changed: a minute
+	$(BIN)/pytest catalog/tests/chaos_imports.py --quiet
 
 chaos-servers: $(VENV)/test.stamp ## Kill and stop the servers of a clone, workers, brokers and restores: a minute
 	$(BIN)/pytest config/tests/chaos_*.py common/tests/chaos_*.py --quiet

@@ -3,15 +3,21 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import IntegrityError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
 from unfold.contrib.filters.admin import FieldTextFilter, RangeNumericFilter
 from unfold.decorators import action, display
 
 from accounts.admin import ReadOnlyAdmin, SuperuserReadOnlyAdmin
 from catalog import services
 from catalog.description_admin import DraftDescriptionAdmin
+from catalog.export import FORMATS
+from catalog.file_responses import file_response
+from catalog.import_admin import ProductImportAdmin
 from catalog.models import EmbeddingModel, Product, ProductView
 from common.jobs.admin import STATUS_COLOURS
+
+__all__ = ["ProductAdmin", "ProductImportAdmin"]
 
 LOW_STOCK = 5
 
@@ -57,7 +63,8 @@ class ProductAdmin(DraftDescriptionAdmin):
     show_full_result_count = False
     fields = ("name", "sku", "category", "description", "price", "stock", "company")
     readonly_fields = ("company",)
-    actions = ("mark_sold_out", "restore")
+    actions = ("mark_sold_out", "restore", "export_csv", "export_xlsx")
+    actions_list = ("import_products",)
 
     def get_queryset(self, request: Any) -> QuerySet:
         """Return the company's products, deleted ones included; a superuser sees all."""
@@ -110,6 +117,18 @@ class ProductAdmin(DraftDescriptionAdmin):
         restored = sum(self._restore_one(request, product) for product in products)
         messages.success(request, f"{restored} products are restored.")
 
+    @action(description="Export as CSV")
+    def export_csv(self, request: HttpRequest, products: QuerySet) -> StreamingHttpResponse:
+        return _export(products, "csv")
+
+    @action(description="Export as XLSX")
+    def export_xlsx(self, request: HttpRequest, products: QuerySet) -> StreamingHttpResponse:
+        return _export(products, "xlsx")
+
+    @action(description="Import")
+    def import_products(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:catalog_productimport_add")
+
     def _restore_one(self, request: Any, product: Product) -> bool:
         """Restore a product, or show an error if a live product has taken its SKU."""
         try:
@@ -154,3 +173,10 @@ class ProductViewAdmin(ReadOnlyAdmin):
     list_select_related = ("product", "user", "company")
     search_fields = ("product__name", "user__email")
     show_full_result_count = False
+
+
+def _export(products: QuerySet, name: str) -> StreamingHttpResponse:
+    """Return the selected products as a file: with "select all", those of the filtered list."""
+    file_format = FORMATS[name]
+    parts = file_format.export(products.select_related(None).order_by("-id"))
+    return file_response(parts, file_format.content_type, f"products.{name}")

@@ -11,6 +11,7 @@ from django.db.models.lookups import LessThan
 
 from accounts.models import CompanyOwned
 from catalog.embedding_models import EmbeddingModel, ProductEmbedding
+from catalog.import_models import ImportChunk, ImportRow, ProductImport
 from catalog.querysets import ProductQuerySet
 from catalog.recommendation_models import CoView, ProductPopularity, ProductView
 from catalog.search_vectors import HeadingVector, ProductVector, SkuCode
@@ -22,8 +23,11 @@ from common.normalization import NfcCharField
 __all__ = [
     "CoView",
     "EmbeddingModel",
+    "ImportChunk",
+    "ImportRow",
     "Product",
     "ProductEmbedding",
+    "ProductImport",
     "ProductPopularity",
     "ProductView",
     "VocabularyState",

@@ -2,9 +2,11 @@ import structlog
 from celery import shared_task
 
 from catalog import embedding_job, vocabulary_refresh
+from catalog.import_models import ProductImport
+from catalog.imports import job as import_job
 from catalog.models import EmbeddingModel
 from catalog.recommendations import counting, view_recording
-from common.jobs import JobResult, handles, on_end
+from common.jobs import JobResult, handles, on_end, on_postpone
 
 log = structlog.get_logger(__name__)
 
@@ -45,3 +47,24 @@ def embed_products(model: EmbeddingModel) -> JobResult:
 @on_end(EmbeddingModel)
 def use_completed_model(model: EmbeddingModel) -> None:
     embedding_job.use_completed_model(model)
+
+
+@handles(ProductImport)
+def import_products(product_import: ProductImport) -> JobResult:
+    return import_job.run(product_import)
+
+
+@on_end(ProductImport)
+def record_end_of_import(product_import: ProductImport) -> None:
+    import_job.record_end(product_import)
+
+
+@on_postpone(ProductImport)
+def continue_import(product_import: ProductImport) -> None:
+    product_import.publish()
+
+
+@shared_task
+def delete_old_import_rows() -> int:
+    """Delete the rows of imports that nobody needs any more; return how many."""
+    return import_job.delete_old_rows()

@@ -179,6 +179,9 @@ class Environment(FormerSettings):
     document_memory_mb: int = Field(512, ge=128, le=1_000_000)
     document_seconds: int = Field(30, ge=1, le=600)
 
+    import_max_bytes: int = Field(250_000_000, ge=1_000, le=2_000_000_000)
+    import_max_rows: int = Field(2_000_000, ge=1, le=100_000_000)
+
     upload_storage: Literal["folder", "s3"] = "folder"
     upload_source_root: Path = Path("sources")
     upload_root: Path = Path("uploads")

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,8 +47,14 @@ MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads
 MAX_STORED_BYTES = MAX_FORM_OVERHEAD_BYTES + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
 )
-# Files of any size are sent here; see `PresignedUploadView` in uploads/views.py.
-STREAMED_PATH = "/uploads/direct/"
+# Large files are sent here: to `PresignedUploadView` in uploads/views.py, and to the imports of
+# products and their form on the admin site. All check who sends a file before they read it.
+STREAMED_REQUESTS = re.compile(
+    r"PUT .*/uploads/direct/.*"
+    r"|POST /api/(v1/)?products/imports?/?"
+    r"|POST /admin/catalog/productimport/add/",
+    re.DOTALL,
+)
 MAX_DISCARDED_BYTES = 128 * 1024 * 1024
 # A client must read this much of a streamed response in each period.
 PART_BYTES = 64 * 1024
@@ -140,7 +147,10 @@ class WsgiThreads:
         else:
             environ["wsgi.input"] = io.BytesIO()  # every view refuses it by its length
         with environ["wsgi.input"]:
-            response = await threads.run(self._run, environ)
+            if is_truncated(environ):
+                response = refuse(environ, 413)
+            else:
+                response = await threads.run(self._run, environ)
         # Most clients read the response only after they have sent the whole body. One that sent
         # `Expect` waits for the response, and does not send the body of a refused request.
         if environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
@@ -170,9 +180,16 @@ class WsgiThreads:
             response.close()
 
 
+def is_truncated(environ: Environ) -> bool:
+    """Return whether only the beginning of a chunked body was stored."""
+    is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+    return is_chunked and int(environ["CONTENT_LENGTH"]) > MAX_STORED_BYTES
+
+
 def accepts_files(environ: Environ) -> bool:
-    """Return whether the request is sent to the route of files of any size."""
-    return environ["REQUEST_METHOD"] == "PUT" and STREAMED_PATH in environ["PATH_INFO"]
+    """Return whether the request is sent to a route that takes large files."""
+    request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+    return STREAMED_REQUESTS.fullmatch(request) is not None
 
 
 def build_environ(scope: Scope) -> Environ:

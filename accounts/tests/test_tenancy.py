@@ -25,6 +25,8 @@ UNOWNED_MODELS = {
     "catalog.CoView": "says how often public products are viewed together",
     "catalog.Word": "is a word of public products",
     "catalog.VocabularyState": "is the progress of collecting these words",
+    "catalog.ImportChunk": "is a part of the file of an import, and never shown",
+    "catalog.ImportRow": "belongs to its import",
     "posts.Post": "is a post of a public feed",
     "posts.Feed": "is the state of that feed's mirror",
     "common.Invalidation": "names a cache namespace",

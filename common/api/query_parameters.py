@@ -1,5 +1,6 @@
 """The query parameters that each route knows. All others are refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import QueryDict
@@ -68,6 +69,15 @@ def check_parameters(request: Request, view: Any) -> dict[str, str]:
     if renamed:
         request._request.GET = _rename(request.query_params, renamed)  # type: ignore[assignment]
     return renamed
+
+
+def parse_choice(request: Request, name: str, choices: Sequence[str]) -> str:
+    """Return the value of a parameter, or the first choice without it."""
+    value = request.query_params.get(name) or choices[0]
+    if value not in choices:
+        message = f"Must be one of: {', '.join(choices)}."
+        raise ValidationError({name: [ErrorDetail(message, "invalid_choice")]})
+    return value
 
 
 def _list_parameters(view: Any) -> set[str]:

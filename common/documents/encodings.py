@@ -60,17 +60,22 @@ class Candidate(NamedTuple):
         return self.encoding in WESTERN
 
 
-def decode_unknown(data: bytes) -> str:
-    """Return the text in `data`. Raises `DocumentRefused` unless its encoding is clear."""
+def detect_encoding(data: bytes) -> str:
+    """Return the encoding of `data`. Raises `DocumentRefused` unless it is clear."""
     candidates = list(_find_candidates(_take_sample(data)))
     best = max(candidates, key=_compute_score, default=None)
     if best is None or not _is_clear(best, candidates):
         raise unknown_encoding_error()
+    return best.encoding
+
+
+def decode_unknown(data: bytes) -> str:
+    """Return the text in `data`. Raises `DocumentRefused` unless its encoding is clear."""
     try:
-        text = data.decode(best.encoding)
+        text = data.decode(detect_encoding(data))
     except UnicodeDecodeError:
         raise unknown_encoding_error() from None
-    if not _is_plausible(text):
+    if not is_plausible(text):
         raise unknown_encoding_error()
     return text
 
@@ -91,7 +96,7 @@ def _find_candidates(sample: bytes) -> Iterator[Candidate]:
     )
     for result in ranking:
         text = _decode_sample(sample, result["encoding"])
-        if text and _is_plausible(text):
+        if text and is_plausible(text):
             letters = filter(str.isalpha, unicodedata.normalize("NFC", text))
             yield Candidate(str(result["encoding"]), result["confidence"], "".join(letters))
 
@@ -118,7 +123,7 @@ def _is_clear(best: Candidate, candidates: list[Candidate]) -> bool:
     return all(best.confidence > _compute_score(other) for other in others)
 
 
-def _is_plausible(text: str) -> bool:
+def is_plausible(text: str) -> bool:
     """Return whether `text` has no characters where only a wrong encoding puts them.
 
     These are control characters, symbols and capitals within words, and letters of an alphabet

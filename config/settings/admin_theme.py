@@ -45,6 +45,7 @@ ADMIN_ICONS = {
     "notes.SummaryTemplate": "format_list_bulleted",
     "notes.ProviderCall": "network_intelligence",
     "catalog.Product": "inventory_2",
+    "catalog.ProductImport": "upload_file",
     "catalog.ProductView": "visibility",
     "uploads.Project": "folder_special",
     "uploads.Cycle": "cycle",

@@ -85,6 +85,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=5),
         "options": {"expires": 5},
     },
+    "delete-old-import-rows": {
+        "task": "catalog.tasks.delete_old_import_rows",
+        "schedule": timedelta(minutes=10),
+        "options": {"expires": 600},
+    },
     "close-lost-calls": {
         "task": "notes.tasks.close_lost_calls",
         "schedule": timedelta(minutes=5),

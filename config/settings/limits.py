@@ -21,3 +21,6 @@ DOCUMENTS: dict[str, int] = {
     "memory_mb": env.document_memory_mb,
     "seconds": env.document_seconds,
 }
+# Files of products; see docs/imports.md.
+IMPORT_MAX_BYTES = env.import_max_bytes
+IMPORT_MAX_ROWS = env.import_max_rows

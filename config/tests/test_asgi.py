@@ -37,9 +37,13 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(b"%07d\n" % number for number in range(20_000))
 
 
-LARGE = "/uploads/direct/1"
+LARGE, IMPORT = "/uploads/direct/1", "/api/v1/products/imports"
 
-urlpatterns = [path("echo", echo), path(LARGE[1:], read_in_parts), path("stream", stream)]
+urlpatterns = [
+    path("echo", echo),
+    path("stream", stream),
+    *(path(large[1:], read_in_parts) for large in (LARGE, IMPORT, IMPORT.removesuffix("s"))),
+]
 
 
 class Response:
@@ -241,6 +245,19 @@ def test_a_large_body_is_read_while_it_arrives(client: Client) -> None:
     parts = [b"x" * 1_000_000] * 14
     response = asyncio.run(client.send("PUT", LARGE, parts, length(14_000_000)))
     assert response.body == b"14000000"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/products/imports", "/api/products/import/"])
+def test_a_large_file_to_import_is_read_while_it_arrives(client: Client, path: str) -> None:
+    parts = [b"x" * 1_000_000] * 14
+    response = asyncio.run(client.send("POST", path, parts, length(14_000_000)))
+    assert response.body == b"14000000"
+
+
+def test_a_large_file_to_import_without_its_length_is_refused(client: Client) -> None:
+    parts = [b"x" * 1_000_000] * 14
+    response = asyncio.run(client.send("POST", IMPORT, parts, CHUNKED))
+    assert (response.status, client.unsent_parts) == (413, [])
 
 
 def test_a_large_body_that_stalls_ends_the_request(client: Client) -> None:

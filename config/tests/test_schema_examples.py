@@ -17,8 +17,10 @@ from notes.models import SummaryTemplate
 from notes.tests.factories import NoteFactory
 from uploads.tests.factories import CycleFactory, ProjectFactory, SessionFactory
 
-# A code that is mailed, or a token, can't be an example that works.
+# A code that is mailed, a token, or a file can't be an example that works.
 REFUSED = {
+    "/api/v1/products/import": "invalid",
+    "/api/v1/products/imports": "invalid",
     "/api/v1/auth/password/reset/confirm": "unusable",
     "/api/v1/auth/refresh": "invalid_token",
     "/api/v1/profile/email/confirm": "unusable",
