@@ -138,6 +138,7 @@ NOTES = [
     Call("summary_templates_destroy", id=X("template.id")),
     Call("notes_destroy", id=X("note.id")),
 ]
+PRODUCT_FILE = "name,category,price,stock,sku\nPump,Pumps,29.99,5,FILE-{run}\n"
 CATALOG = [
     Call("products_create", body={"sku": "PUMP-{run}"}, saves="product"),
     Call("products_list", by=ANYONE),
@@ -146,6 +147,20 @@ CATALOG = [
     Call("products_update", id=X("product.id"), body={"sku": "PUMPS-{run}"}),
     Call("products_partial_update", id=X("product.id"), body={"sku": None}),
     Call("products_generate_description", id=X("product.id")),
+    Call("products_views_create", by=AGENT, id=X("product.id")),
+    Call("search_smart", by=ANYONE),
+    Call("search_smart_by_body", by=ANYONE),
+    Call("recommendations_list", query={"product_id": X("product.id")}),
+    Call("recommendations_list_by_body", by=ANYONE, body={"product_id": X("product.id")}),
+    Call("products_export"),
+    Call("products_import", body={"file": PRODUCT_FILE}),
+    Call("products_imports_create", body={"file": PRODUCT_FILE}, saves="product_import"),
+    Call("products_imports_list"),
+    Call("products_imports_retrieve", id=X("product_import.id")),
+    Call("products_imports_errors", id=X("product_import.id")),
+    # No worker runs, so there is no trial run to confirm.
+    Call("products_imports_confirm", id=X("product_import.id"), status=409),
+    Call("products_imports_cancel", id=X("product_import.id")),
     Call("products_destroy", id=X("product.id")),
 ]
 CYCLE = {"project_id": X("project.id")}

@@ -67,11 +67,13 @@ class RecommendationViewSet(PublicProductsMixin, ScopedViewSet):
         return query
 
     @extend_schema(
+        operation_id="recommendations_list",
         methods=["GET"],
         parameters=[RecommendationQuerySerializer],
         responses=RecommendationSerializer(many=True),
     )
     @extend_schema(
+        operation_id="recommendations_list_by_body",
         methods=["POST"],
         request=RecommendationQuerySerializer,
         responses=RecommendationSerializer(many=True),
