@@ -194,7 +194,7 @@ def test_bad_parameters_are_errors(api: APIClient, query: str, field: str) -> No
 
 
 def test_without_embeddings_words_alone_answer(api: APIClient, company: Company) -> None:
-    demo.seed(company)
+    demo.seed_products(company)
     body = search(api, "desk lamp")
     assert body["items"][0]["matched_by"] == ["words"]
     assert body["complete"] is False
