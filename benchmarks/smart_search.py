@@ -81,7 +81,7 @@ def embed_all() -> None:
 
 def measure_meaning() -> None:
     company = Company.objects.create(code="bench-demo", name="Demo")
-    demo.seed(company)
+    demo.seed_products(company)
     prepare()
     queries = read_table(QUERIES)
     for name, find in SEARCHES.items():
