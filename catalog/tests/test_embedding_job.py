@@ -50,7 +50,11 @@ def provider(httpserver: HTTPServer, settings: Any) -> Iterator[LocalProvider]:
     provider = LocalProvider()
     httpserver.expect_request("/v1/embeddings").respond_with_handler(provider.respond)
     settings.EMBEDDING_MODEL = "letters"
-    settings.OPENAI |= {"api_key": "k", "base_url": httpserver.url_for("/v1"), "attempts": 1}
+    settings.OPENAI = settings.OPENAI | {
+        "api_key": "k",
+        "base_url": httpserver.url_for("/v1"),
+        "attempts": 1,
+    }
     return provider
 
 

@@ -204,7 +204,7 @@ def test_after_a_failure_the_provider_is_left_alone_for_a_while(
     api: APIClient, catalogue: Company, httpserver: HTTPServer, settings: Any
 ) -> None:
     httpserver.expect_request("/v1/embeddings").respond_with_data("down", status=503)
-    settings.OPENAI |= {"api_key": "k", "base_url": httpserver.url_for("/v1")}
+    settings.OPENAI = settings.OPENAI | {"api_key": "k", "base_url": httpserver.url_for("/v1")}
     EmbeddingModel.objects.update(name="by-a-provider")
     for query in ("desk lamp", "lamp"):
         body = search(api, query)
@@ -240,6 +240,10 @@ def test_a_search_does_not_wait_for_a_provider_that_hangs(
 ) -> None:
     monkeypatch.setattr("common.ai.embeddings.QUERY_TIMEOUT_S", 0.2)
     httpserver.expect_request("/v1/embeddings").respond_with_handler(lambda _: time.sleep(0.5))
-    settings.OPENAI |= {"api_key": "k", "base_url": httpserver.url_for("/v1"), "timeout": 30.0}
+    settings.OPENAI = settings.OPENAI | {
+        "api_key": "k",
+        "base_url": httpserver.url_for("/v1"),
+        "timeout": 30.0,
+    }
     EmbeddingModel.objects.update(name="by-a-provider")
     assert search(api, "desk lamp")["complete"] is False

@@ -31,7 +31,6 @@ from common.api.schema_descriptions import describe_schemas
 from common.api.schema_examples import SchemaExamples
 from common.api.schema_operation_ids import build_operation_id
 from common.api.serializers import ModelSerializer, Serializer, StrictMixin
-from common.api.sparse_fields import SparseFieldsMixin
 
 ACTION_SUMMARIES = {
     "list": "List {plural}",
@@ -133,8 +132,9 @@ class AutoSchema(BaseAutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         parameters = [*super().get_override_parameters(), *self._header_parameters()]
-        if self.method == "GET" and isinstance(self.view, SparseFieldsMixin):
-            parameters.append(sparse_fields.build_parameter(self.view))
+        view: Any = self.view
+        if self.method == "GET" and sparse_fields.PARAMETER in view.read_parameters:
+            parameters.append(sparse_fields.build_parameter(view))
         return parameters
 
     def get_extensions(self) -> dict[str, Any]:

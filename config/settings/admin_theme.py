@@ -44,6 +44,7 @@ ADMIN_ICONS = {
     "notes.Batch": "stacks",
     "notes.SummaryTemplate": "format_list_bulleted",
     "notes.ProviderCall": "network_intelligence",
+    "catalog.EmbeddingModel": "hub",
     "catalog.Product": "inventory_2",
     "catalog.ProductImport": "upload_file",
     "catalog.ProductView": "visibility",
