@@ -12,6 +12,8 @@ from common.api.text import find_nearest
 
 # Parameters of every route: `format` chooses between JSON and the browsable API.
 GENERIC_PARAMETERS = ("format",)
+# Those that may be sent several times. For others, all values but one would be dropped.
+LIST_PARAMETERS = ("fields",)
 # Two names for one parameter. A route that knows one of them also accepts the other.
 ALIASES = (
     ("search", "q"),
@@ -20,7 +22,7 @@ ALIASES = (
     ("created_after", "from"),
     ("created_before", "to"),
 )
-MAX_UNKNOWN_PARAMETERS_NAMED = 20
+MAX_PARAMETERS_NAMED = 20
 
 
 def is_list_request(view: Any, method: str) -> bool:
@@ -55,10 +57,16 @@ def get_accepted_parameters(callback: Any) -> set[str]:
 
 
 def check_parameters(request: Request, view: Any) -> dict[str, str]:
-    """Refuse unknown parameters, and rename aliases; return `{name: alias}` of those sent."""
+    """Refuse unknown and repeated parameters, and rename aliases.
+
+    Return `{name: alias}` of the aliases that were sent.
+    """
     names = get_parameters(view, request.method or "")
     aliases = get_aliases(names)
-    errors = _unknown_parameter_errors(request.query_params, {*names, *aliases})
+    errors = {
+        **_repeated_parameter_errors(request.query_params),
+        **_unknown_parameter_errors(request.query_params, {*names, *aliases}),
+    }
     renamed = {aliases[sent]: sent for sent in request.query_params if sent in aliases}
     for name, alias in renamed.items():
         if name in request.query_params:
@@ -95,13 +103,20 @@ def _list_parameters(view: Any) -> set[str]:
 
 
 def _unknown_parameter_errors(query: QueryDict, known: set[str]) -> dict[str, list[ErrorDetail]]:
-    unknown = sorted(set(query) - known)[:MAX_UNKNOWN_PARAMETERS_NAMED]
+    unknown = sorted(set(query) - known)[:MAX_PARAMETERS_NAMED]
     return {name: [_unknown_parameter_error(name, known)] for name in unknown}
 
 
 def _unknown_parameter_error(name: str, known: set[str]) -> ErrorDetail:
     message = f"Unknown parameter. Did you mean `{find_nearest(name, known)}`?"
     return ErrorDetail(message, "unknown_parameter")
+
+
+def _repeated_parameter_errors(query: QueryDict) -> dict[str, list[ErrorDetail]]:
+    names = {name for name, values in query.lists() if len(values) > 1}
+    repeated = sorted(names.difference(LIST_PARAMETERS))[:MAX_PARAMETERS_NAMED]
+    error = ErrorDetail("Send this parameter once.", "repeated_parameter")
+    return {name: [error] for name in repeated}
 
 
 def _rename(query: QueryDict, aliases: dict[str, str]) -> QueryDict:

@@ -13,8 +13,8 @@ from common.api.unknown_fields import reject_body
 class APIView(BaseAPIView):
     """The base of all views of the API.
 
-    It refuses unknown query parameters and bodies over `max_body_bytes`, and caches may not store
-    its responses. A view adds to `query_parameters` those that its own code reads.
+    It refuses unknown and repeated query parameters and bodies over `max_body_bytes`, and caches
+    may not store its responses. A view adds to `query_parameters` those that its own code reads.
     """
 
     query_parameters: tuple[str, ...] = ()

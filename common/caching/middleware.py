@@ -182,7 +182,7 @@ def parse_query(query: str) -> Query:
 def _parse_query(query: str) -> Query:
     # Decoded as Django does: WSGI presents the bytes of the URL as Latin-1.
     decoded = query.encode("latin-1", "replace").decode(errors="replace")
-    # Values of the same parameter keep their order, because views use the last one.
+    # Values of the same parameter keep their order.
     parameters = sorted(parse_qsl(decoded, keep_blank_values=True), key=itemgetter(0))
     return Query(frozenset(name for name, _ in parameters), urlencode(parameters))
 

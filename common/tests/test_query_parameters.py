@@ -134,6 +134,18 @@ class TestAliases:
         response = client.get("/api/v1/notes", {"search": "a", "q": "b"})
         assert errors(response) == [("q", "repeated_parameter")]
 
+    @pytest.mark.parametrize("name", ["q", "search", "page", "sort_by", "status"])
+    def test_a_parameter_of_one_value_is_refused_if_repeated(
+        self, client: APIClient, name: str
+    ) -> None:
+        response = client.get(f"/api/v1/notes?{name}=1&{name}=2")
+        assert errors(response) == [(name, "repeated_parameter")]
+
+    def test_a_list_may_be_repeated(self, client: APIClient) -> None:
+        client.post("/api/v1/notes", {"raw_text": "A text."})
+        items = client.get("/api/v1/notes?fields=id&fields=title").json()["items"]
+        assert items[0].keys() == {"id", "title"}
+
     def test_an_alias_filters(self, client: APIClient) -> None:
         for text in ("Alpha text.", "Beta text."):
             client.post("/api/v1/notes", {"raw_text": text})
