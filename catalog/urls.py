@@ -17,6 +17,8 @@ record_view = ProductViewViewSet.as_view({"post": "create"}, detail=True)
 recommend = RecommendationViewSet.as_view({"get": "recommend", "post": "recommend"}, detail=False)
 export = ProductExportViewSet.as_view({"get": "export"}, detail=False)
 
+list_errors = ProductImportViewSet.as_view({"get": "errors"}, detail=False, filter_backends=())
+
 IMPORT_PATH = "products/imports/<uuid:pk>"
 
 urlpatterns = [
@@ -30,5 +32,5 @@ urlpatterns = [
     path(IMPORT_PATH, ProductImportViewSet.as_view({"get": "retrieve"}, detail=True)),
     path(f"{IMPORT_PATH}/confirm", ProductImportViewSet.as_view({"post": "confirm"}, detail=True)),
     path(f"{IMPORT_PATH}/cancel", ProductImportViewSet.as_view({"post": "cancel"}, detail=True)),
-    path(f"{IMPORT_PATH}/errors", ProductImportViewSet.as_view({"get": "errors"}, detail=True)),
+    path(f"{IMPORT_PATH}/errors", list_errors),
 ]

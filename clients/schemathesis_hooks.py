@@ -63,6 +63,9 @@ RULES = {
     # The content of a file.
     "empty": {"file"},
     "unsupported": {"file"},
+    "unknown_column": {"file"},
+    "missing_column": {"file"},
+    "duplicate_column": {"file"},
     # A user stays in their company. The first day is not after the last. Paths without `..`, globs,
     # names of languages, domains by IDNA.
     "invalid": {

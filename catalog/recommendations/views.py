@@ -19,6 +19,8 @@ from catalog.recommendations.serializers import (
 from catalog.recommendations.view_recording import record_view
 
 PARAMETERS = tuple(RecommendationQuerySerializer().fields)
+# Products like one product are for everyone.
+AUTH: Any = [{"accessToken": []}, {"passwordLogin": []}, {"cookieAuth": []}, {}]
 
 
 class PublicProductsMixin:
@@ -52,6 +54,7 @@ class RecommendationViewSet(PublicProductsMixin, ScopedViewSet):
     permission_classes = (RecommendationPermission,)
     pagination_class = RecommendationPagination
     filter_backends = ()
+    problem_statuses = (401, 404)
     read_parameters = (*ScopedViewSet.read_parameters, *PARAMETERS)
 
     @property
@@ -69,12 +72,14 @@ class RecommendationViewSet(PublicProductsMixin, ScopedViewSet):
     @extend_schema(
         operation_id="recommendations_list",
         methods=["GET"],
+        auth=AUTH,
         parameters=[RecommendationQuerySerializer],
         responses=RecommendationSerializer(many=True),
     )
     @extend_schema(
         operation_id="recommendations_list_by_body",
         methods=["POST"],
+        auth=AUTH,
         request=RecommendationQuerySerializer,
         responses=RecommendationSerializer(many=True),
     )
