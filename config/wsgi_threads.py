@@ -136,26 +136,26 @@ class WsgiThreads:
         await send_response(response, send, period_s=self._period_s)
 
     async def _respond(self, environ: Environ, receiver: BodyReceiver) -> Response:
-        threads = self._threads
         if int(environ.get("CONTENT_LENGTH") or 0) <= MAX_STORED_BYTES:
             environ |= await self._receive_body(environ, receiver)
+            response = await self._run_in(self._threads, environ)
         elif accepts_files(environ):
-            threads = self._threads_for_large_bodies
-            environ["wsgi.input"] = io.BufferedReader(
-                BodyStream(receiver, asyncio.get_running_loop())
-            )
+            stream = BodyStream(receiver, asyncio.get_running_loop())
+            environ["wsgi.input"] = io.BufferedReader(stream)
+            response = await self._run_in(self._threads_for_large_bodies, environ)
         else:
-            environ["wsgi.input"] = io.BytesIO()  # every view refuses it by its length
-        with environ["wsgi.input"]:
-            if is_truncated(environ):
-                response = refuse(environ, 413)
-            else:
-                response = await threads.run(self._run, environ)
+            response = refuse(environ, 413)
         # Most clients read the response only after they have sent the whole body. One that sent
         # `Expect` waits for the response, and does not send the body of a refused request.
         if environ.get("CONTENT_LENGTH") and "HTTP_EXPECT" not in environ:
             await receiver.discard(max_bytes=MAX_DISCARDED_BYTES)
         return response
+
+    async def _run_in(self, threads: ThreadPool, environ: Environ) -> Response:
+        with environ["wsgi.input"]:
+            if is_truncated(environ):
+                return refuse(environ, 413)
+            return await threads.run(self._run, environ)
 
     async def _receive_body(self, environ: Environ, receiver: BodyReceiver) -> Environ:
         """Store the body; return its entries for the environ, with the length of a chunked one."""

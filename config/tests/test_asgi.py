@@ -266,10 +266,13 @@ def test_a_large_body_that_stalls_ends_the_request(client: Client) -> None:
     assert response.status == 408
 
 
-def test_a_large_body_that_no_view_reads_is_discarded_before_the_answer(client: Client) -> None:
+def test_a_large_body_that_no_route_accepts_is_discarded_before_the_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi_threads, "MAX_UNANSWERED_REQUESTS", 0)
     parts = [b"x" * 1_000_000] * 14
     response = asyncio.run(client.send("PUT", "/unknown", parts, length(14_000_000)))
-    assert (response.status, client.unsent_parts) == (404, [])
+    assert (response.status, client.unsent_parts) == (413, [])
     response = asyncio.run(client.send("POST", "/echo", parts, CHUNKED))
     assert (response.status, client.unsent_parts) == (413, [])
 
@@ -277,7 +280,7 @@ def test_a_large_body_that_no_view_reads_is_discarded_before_the_answer(client: 
 def test_a_client_that_expects_an_answer_first_sends_no_body_for_a_refusal(client: Client) -> None:
     headers = [*length(14_000_000), (b"expect", b"100-continue")]
     response = asyncio.run(client.send("PUT", "/unknown", [NEVER], headers))
-    assert (response.status, client.unsent_parts) == (404, [NEVER])
+    assert (response.status, client.unsent_parts) == (413, [NEVER])
 
 
 def test_large_bodies_that_never_arrive_delay_no_other_request(
