@@ -35,7 +35,7 @@ lint: $(VENV)/test.stamp ## Format, style, imports, types, migrations, deploymen
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
-	$(BIN)/mypy config common accounts catalog notes uploads posts docker
+	$(BIN)/mypy config common accounts catalog notes uploads posts integrations docker
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m config.deploy_check
 

@@ -96,7 +96,7 @@ class CompanyAdmin(ScopedAdmin):
             services.update_company(company, by=request.user)
         else:
             super().save_model(request, company, form, change)
-            record("company.created", by=request.user, target=company, company_id=company.pk)
+            record("company.created", by=request.user, target=company)
 
     @display(description="Users", ordering="user_count")
     def display_user_count(self, company: Any) -> int:

@@ -33,7 +33,7 @@ from accounts.querysets import (
     UserManager,
 )
 from common.caching.invalidation import CachedModel
-from common.events import record
+from common.events import Audience, EventKind, record
 from common.jobs import Job
 from common.jobs.status import JobStatus
 from common.models import BaseModel, SoftDeleteModel
@@ -60,6 +60,10 @@ class Role(models.TextChoices):
 
 class Company(CachedModel, BaseModel):
     """A tenant; every user and every business row belongs to one."""
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="company", actions="created updated", company="id", label="name"
+    )
 
     name = models.CharField(max_length=MAX_NAME_CHARS, validators=[validate_one_line])
     code = models.CharField(
@@ -96,6 +100,19 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
 
     Incrementing `token_version` invalidates all access tokens of the user.
     """
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="user",
+        actions=(
+            "created updated role_changed activated deactivated deleted password_changed"
+            " logins_ended sessions_ended"
+        ),
+        audience=Audience.OWNER,
+        owner="id",
+        person="id",
+        label="email",
+        hidden=["password"],
+    )
 
     email = models.EmailField(max_length=254)
     username = models.CharField(max_length=MAX_USERNAME_CHARS, validators=[validate_username])
@@ -243,6 +260,14 @@ class Login(BaseModel):
     `generation`, which each refresh increments.
     """
 
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="login",
+        actions="started ended",
+        audience=Audience.OWNER,
+        company="user.company_id",
+        person="user_id",
+    )
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="logins")
     generation = models.PositiveIntegerField(default=1, editable=False)
     rotated_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -262,6 +287,14 @@ class Login(BaseModel):
 
 class Invitation(CompanyOwned):
     """An invitation to join a company in a role, sent to an email address."""
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="invitation",
+        actions="created accepted revoked",
+        audience=Audience.ADMINS,
+        label="email",
+        person="id",
+    )
 
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.AGENT)
@@ -322,6 +355,15 @@ class PasswordReset(Job):
 class EmailChange(BaseModel):
     """A user's request to change their email, and the link that is mailed to the new address."""
 
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="email_change",
+        actions="created confirmed",
+        audience=Audience.OWNER,
+        company="user.company_id",
+        person="user_id",
+        label="new_email",
+    )
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     new_email = models.EmailField(max_length=254)
     token_hash = models.CharField(max_length=64, unique=True)
@@ -349,6 +391,10 @@ class MailKind(models.TextChoices):
 
 class Mail(CompanyOwned, Job):
     """A mail to one person; a worker retries it until the mail server accepts it."""
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="mail", actions="requeued", audience=Audience.ADMINS, label="kind"
+    )
 
     # With up to ten minutes between attempts, a mail is retried for about three days.
     max_attempts: ClassVar[int] = 450

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from accounts.models import CompanyOwned
 from accounts.querysets import CompanyOwnedQuerySet
+from common.events import Audience, EventKind
 from common.jobs import Job, JobQuerySet
 from common.jobs.status import JobStatus
 
@@ -29,6 +30,12 @@ class ProductImport(CompanyOwned, Job):
     A dry run ends with the counts that the import would have. Confirming it queues the same row
     again without `dry_run`.
     """
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="product_import",
+        actions="created checked confirmed cancelled completed failed",
+        audience=Audience.ADMINS,
+    )
 
     # A run that ends because its time is up does not count, so these are runs that were killed.
     max_attempts: ClassVar[int] = 5

@@ -17,6 +17,7 @@ from catalog.recommendation_models import CoView, ProductPopularity, ProductView
 from catalog.search_vectors import HeadingVector, ProductVector, SkuCode
 from catalog.vocabulary import VocabularyState, Word
 from common.caching.invalidation import CachedModel
+from common.events import EventKind
 from common.models import SoftDeleteModel
 from common.normalization import NfcCharField
 
@@ -41,6 +42,10 @@ SEARCH_SAMPLE = Q(LessThan(Right(Cast("id", CharField()), 2), Value("08")))
 
 class Product(CachedModel, CompanyOwned, SoftDeleteModel):
     """An article that a company sells; anyone may read it while it is live."""
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="product", actions="created updated deleted restored", label="name"
+    )
 
     cache_namespaces: ClassVar[tuple[str, ...]] = ("products",)
 

@@ -8,9 +8,10 @@ class CommonConfig(AppConfig):
     name = "common"
 
     def import_models(self) -> None:
-        """Also load the model that is defined in `common.caching`."""
+        """Also load the models that are defined in packages."""
         super().import_models()
         from common.caching import invalidation  # noqa: F401
+        from common.events import models  # noqa: F401
 
     def ready(self) -> None:
         """Start checks and metrics, and import the `tasks.py` of each app with its job handlers."""

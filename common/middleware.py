@@ -14,9 +14,10 @@ from common.api.exceptions import ResponseTooLarge, ServiceUnavailable
 from common.api.problems import CONTENT_TYPE, problem_response, wants_html
 from common.api.request_body import SIGN_IN_MAX_BODY_BYTES, parse_content_length
 from common.api.text import shorten
+from common.events.context import client_of_events
 from common.ids import uuid7
 from common.metrics.http_requests import record_http_request
-from common.ratelimit.addresses import is_from_trusted_proxy
+from common.ratelimit.addresses import client_address, is_from_trusted_proxy
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,8 @@ class RequestLogMiddleware:
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else str(uuid7())
         clear_contextvars()
         bind_contextvars(request_id=request_id)
-        response = self.get_response(request)
+        with client_of_events(lambda: client_address(request)):
+            response = self.get_response(request)
         response["X-Request-ID"] = request_id
         seconds, route = time.perf_counter() - started, _route(request)
         record_http_request(route or "unmatched", request.method, response.status_code, seconds)

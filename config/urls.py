@@ -45,6 +45,7 @@ api: list[URLPattern | URLResolver] = [
     path("", include("uploads.urls")),
     path("", include("posts.urls")),
     path("", include("accounts.urls")),
+    path("", include("integrations.urls")),
 ]
 
 # Pages that replace those of Django's admin site.

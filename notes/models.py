@@ -10,6 +10,7 @@ from accounts.identifiers import validate_one_line
 from accounts.models import Company, CompanyOwned
 from common.ai.ledger import Purpose
 from common.ai.templates import TEMPLATES
+from common.events import Audience, EventKind
 from common.jobs import Job
 from common.jobs.status import ACTIVE, JobStatus
 from notes.querysets import (
@@ -46,6 +47,14 @@ def token_count_field(**options: Any) -> models.PositiveIntegerField:
 class Note(CompanyOwned):
     """A text by a user. `own_summary` is the job that summarises it."""
 
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="note",
+        actions="created updated deleted",
+        audience=Audience.OWNER,
+        label="title",
+        hidden=["raw_text"],
+    )
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="notes")
     title = models.CharField(max_length=200, blank=True)
     raw_text = models.TextField("text", max_length=MAX_NOTE_CHARS)
@@ -72,6 +81,10 @@ class SummaryTemplate(CompanyOwned):
 
     Summaries store a copy of the instructions, so a template may be changed or deleted.
     """
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="template", actions="created updated deleted", audience=Audience.PEOPLE, label="name"
+    )
 
     name = models.CharField(
         max_length=MAX_TEMPLATE_NAME_CHARS, validators=[validate_one_line, validate_template_name]
@@ -104,6 +117,10 @@ class SummaryTemplate(CompanyOwned):
 class Batch(CompanyOwned):
     """Texts that were sent together, a `Summary` for each; `BatchStatus` adds up their states."""
 
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="batch", actions="created retried cancelled", audience=Audience.OWNER
+    )
+
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     template = models.CharField(max_length=MAX_TEMPLATE_NAME_CHARS)
     language = models.CharField(max_length=MAX_LANGUAGE_CHARS, blank=True)
@@ -135,6 +152,13 @@ class Summary(CompanyOwned, Job):
 
     For `reuse_is_private` and `reused_usage` see `notes.private_reuse`.
     """
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="summary",
+        actions="created requeued cancelled completed failed deleted",
+        audience=Audience.OWNER,
+        hidden=["summary"],
+    )
 
     max_attempts: ClassVar[int] = 3
     bulk_field = "batch_id"

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from common.events import Audience, EventKind
 from common.jobs import Job
 from posts.querysets import FeedQuerySet
 
@@ -36,6 +37,10 @@ class Feed(Job):
     failed_at: when the last refresh failed; null if it succeeded.
     suspect_payloads: how many of the last payloads, without interruption, lacked most of the posts.
     """
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="feed", actions="refresh_requested", audience=Audience.ADMINS, company="", label="name"
+    )
 
     NAME: ClassVar[str] = "posts"
     max_attempts: ClassVar[int] = 20

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Greatest, Now
 
 from accounts.identifiers import validate_one_line
 from accounts.models import CompanyOwned
+from common.events import EventKind
 from common.jobs import Job
 from common.jobs.status import ACTIVE, JobStatus
 from uploads.counters import COUNTER_FIELDS, SessionCounters
@@ -35,6 +36,10 @@ MAX_GLOB_CHARS = 200
 class Project(CompanyOwned):
     """A data collection project of a company, and the bucket that stores its data."""
 
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="project", actions="created updated deleted", label="name"
+    )
+
     name = models.CharField(max_length=200, validators=[validate_one_line])
     bucket_name = models.CharField(max_length=MAX_BUCKET_CHARS)
     aws_region = models.CharField(
@@ -56,6 +61,10 @@ class Project(CompanyOwned):
 
 class Cycle(CompanyOwned):
     """One round of data collection in a project."""
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="cycle", actions="created updated deleted", label="name"
+    )
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="cycles")
     name = models.CharField(max_length=200, validators=[validate_one_line])
@@ -118,6 +127,14 @@ class Session(CompanyOwned, Job):
     (`completion`); it then has neither a `run_id` nor a lease. A session with presigned URLs is
     never queued: a retry makes it pending again.
     """
+
+    event_kind: ClassVar[EventKind] = EventKind(
+        name="session",
+        actions=(
+            "created updated deleted started retried reported presigned cancelled"
+            " completed partial failed"
+        ),
+    )
 
     Status = SessionStatus  # type: ignore[assignment]
 
@@ -285,6 +302,8 @@ class Session(CompanyOwned, Job):
 
 class SessionFile(CompanyOwned):
     """One file of a session: its path in the source, its object key and its status."""
+
+    event_kind: ClassVar[EventKind] = EventKind(name="file", actions="received", label="path")
 
     class Status(models.TextChoices):
         PENDING = "pending"

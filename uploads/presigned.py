@@ -68,7 +68,7 @@ def presign(
         url = store.presigned_put(key, seconds=seconds)
         upload = _create_upload(session, by, key, expires_at, store)
     url = url or build_absolute_uri(_signed_path(upload, by))
-    record("upload.presigned", by=by, target=session)
+    record("session.presigned", by=by, target=session)
     return PresignedUrl(url=url, key=key, expires_at=expires_at, expires_in=seconds)
 
 
@@ -99,7 +99,7 @@ def receive(
     with store_errors_as_api_errors(), transaction.atomic():
         _store_of(upload).put(upload.key, content, owner_id=upload.pk)
         file = _save_file(upload, content)
-        record("upload.received", by=upload.user, target=file)
+        record("file.received", by=upload.user, target=file)
         return file
 
 

@@ -30,7 +30,7 @@ def get_default_company() -> Company:
         code=settings.DEFAULT_COMPANY_CODE, defaults={"name": DEFAULT_COMPANY_NAME}
     )
     if is_new:
-        record("company.created", by=None, target=company, company_id=company.pk)
+        record("company.created", by=None, target=company)
     return company
 
 
@@ -43,7 +43,7 @@ def create_company(*, by: User | None, **fields: Unpack[CompanyFields]) -> Compa
     if not fields.get("code"):
         fields["code"] = _generate_free_code(fields["name"])
     company = Company.objects.create(**fields)
-    record("company.created", by=by, target=company, company_id=company.pk)
+    record("company.created", by=by, target=company)
     return company
 
 
@@ -58,7 +58,7 @@ def update_company(
     if not company.is_active:
         PasswordReset.objects.revoke_for(company.users.all())
         EmailChange.objects.revoke_for(company.users.all())
-    record("company.updated", by=by, target=company, company_id=company.pk)
+    record("company.updated", by=by, target=company)
     return company
 
 

@@ -34,7 +34,7 @@ def request_email_change(user: User, *, new_email: str, by: User) -> None:
     change.save(force_insert=True)
     _send_mail_to_new_address(change)
     Mail.objects.enqueue_to(user, MailKind.EMAIL_REQUESTED)
-    record("email_change.created", by=by, target=change, company_id=user.company_id)
+    record("email_change.created", by=by, target=change)
 
 
 @transaction.atomic
@@ -50,7 +50,7 @@ def confirm_email_change(*, secret: str) -> User:
     except IntegrityError:
         message = "Another account has this address by now."
         raise ValidationError({"token": [ErrorDetail(message, code="unique")]}) from None
-    record("email_change.confirmed", by=user, target=change, company_id=user.company_id)
+    record("email_change.confirmed", by=user, target=change)
     return user
 
 

@@ -23,7 +23,7 @@ def start_login(user: User, *, request: HttpRequest) -> Login:
         user_agent=user_agent[:MAX_USER_AGENT_CHARS],
     )
     login.save(force_insert=True)
-    record("login.started", by=user, target=login, company_id=user.company_id)
+    record("login.started", by=user, target=login)
     return login
 
 
@@ -64,7 +64,7 @@ def _is_repeated_request(login: Login, generation: int) -> bool:
 def end_login(login: Login, *, by: User | None) -> None:
     """End one login; its tokens are refused from the next request on."""
     if Login.objects.filter(pk=login.pk).end():
-        record("login.ended", by=by, target=login, company_id=login.user.company_id)
+        record("login.ended", by=by, target=login)
 
 
 @transaction.atomic

@@ -10,9 +10,9 @@ MAX_MESSAGE_CHARS = 300
 SHOWN_START_CHARS, SHOWN_END_CHARS = 60, 40
 
 
-def shorten(text: str) -> str:
-    """Return the first `MAX_SHOWN_CHARS` characters of a name or value."""
-    return text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "…"
+def shorten(text: str, max_chars: int = MAX_SHOWN_CHARS) -> str:
+    """Return the first characters of a name or value."""
+    return text if len(text) <= max_chars else text[:max_chars] + "…"
 
 
 def shorten_message(text: str) -> str:

@@ -27,7 +27,10 @@ from common.backup.tables import (
     tables_with_rows,
 )
 from common.backup.writer import CHUNK_BYTES
+from common.events.models import Event
+from common.events.querysets import ALLOW_CHANGES
 from common.models import PendingRestore
+from common.postgres.options import NO_IDLE_TIMEOUT
 from common.redaction import redacted_message
 
 log = structlog.get_logger(__name__)
@@ -122,6 +125,8 @@ def _restore_content(backup: Backup, staged: dict[str, Path]) -> None:
     """Load the rows into their tables and extract the files to the `staged` folders."""
     manifest, quote = backup.manifest, connection.ops.quote_name
     with connection.cursor() as cursor:
+        cursor.execute(NO_IDLE_TIMEOUT)
+        cursor.execute(ALLOW_CHANGES)
         # One TRUNCATE for all tables, and deferred checks: rows may refer to later tables.
         cursor.execute(f"TRUNCATE {', '.join(map(quote, manifest.schema))}")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
@@ -135,6 +140,7 @@ def _restore_content(backup: Backup, staged: dict[str, Path]) -> None:
         for sequence, value in manifest.sequences.items():
             cursor.execute("SELECT setval(%s, %s)", [quote(sequence), value])
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    Event.objects.move_before_new_transactions()
 
 
 def _load_table(table: str, columns: list[str], content: IO[bytes]) -> None:

@@ -27,6 +27,7 @@ from common.backup.tables import (
     read_sequences,
     read_tables,
 )
+from common.postgres.options import NO_IDLE_TIMEOUT
 
 CHUNK_BYTES = 1024 * 1024
 TEMPORARY_SUFFIX = ".bureau-part"
@@ -73,6 +74,7 @@ def _write_members(archive: tarfile.TarFile) -> Manifest:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            cursor.execute(NO_IDLE_TIMEOUT)
         tables = read_tables()
         migrations, sequences = read_migrations(), read_sequences()
         entries = {table.name: _add_table(archive, table) for table in tables}

@@ -60,7 +60,16 @@ def test_other_addresses_are_public(address: str) -> None:
 
 
 def test_no_other_module_opens_connections_of_its_own() -> None:
-    packages = ("common", "config", "accounts", "catalog", "notes", "uploads", "posts")
+    packages = (
+        "common",
+        "config",
+        "accounts",
+        "catalog",
+        "notes",
+        "uploads",
+        "posts",
+        "integrations",
+    )
     modules = (file for package in packages for file in (BASE_DIR / package).rglob("*.py"))
     found = {
         str(file.relative_to(BASE_DIR))

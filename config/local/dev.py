@@ -14,7 +14,7 @@ import sys
 from config.environment import Environment
 
 # Folders whose changes restart a process.
-CODE = ("config", "common", "accounts", "catalog", "notes", "uploads", "posts")
+CODE = ("config", "common", "accounts", "catalog", "notes", "uploads", "posts", "integrations")
 
 
 def background_commands(procfile: dict[str, str], terminal: str) -> dict[str, list[str]]:

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "notes",
     "uploads",
     "posts",
+    "integrations",
 ]
 
 MIDDLEWARE = [

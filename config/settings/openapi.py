@@ -54,4 +54,5 @@ API_TAGS = {
     "sessions": "Uploads of a folder to storage.",
     "uploads": "Start an upload session and follow its progress.",
     "posts": "The mirrored news feed.",
+    "events": "What has changed, and who is told.",
 }

@@ -16,7 +16,7 @@ from config.local import LocalServices
 
 # These make or compare the schema, or read no rows.
 OTHER_COMMANDS = {"grpcserver", "lock_migrations"}
-OWN_PACKAGES = {"common", "accounts", "catalog", "notes", "uploads", "posts"}
+OWN_PACKAGES = {"common", "accounts", "catalog", "notes", "uploads", "posts", "integrations"}
 
 
 @pytest.fixture

@@ -17,7 +17,17 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", ".github/*.md", "docs/**/*.md", "benchmarks/*.md")
     for path in BASE_DIR.glob(pattern)
 )
-PACKAGES = ("config", "common", "accounts", "catalog", "notes", "uploads", "posts", "benchmarks")
+PACKAGES = (
+    "config",
+    "common",
+    "accounts",
+    "catalog",
+    "notes",
+    "uploads",
+    "posts",
+    "integrations",
+    "benchmarks",
+)
 IGNORED = re.compile(r"\.git|\.venv|var|\..*_cache|\.hypothesis")
 TOP_LEVEL = sorted(path for path in BASE_DIR.iterdir() if not IGNORED.fullmatch(path.name))
 FILES = [path for top in TOP_LEVEL for path in (top, *top.rglob("*")) if path.is_file()]

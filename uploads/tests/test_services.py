@@ -120,10 +120,10 @@ def test_a_presigned_url_and_its_file_are_recorded_for_the_user_who_asked_for_it
         body = {"session_id": str(session.pk), "file_key": "a.csv"}
         urls.append(client.post("/api/v1/uploads/presigned-url", body).json()["url"])
 
-    assert events_of(presign) == [("upload.presigned", str(owner.pk), target_of(session))]
+    assert events_of(presign) == [("session.presigned", str(owner.pk), target_of(session))]
     received = events_of(lambda: api.put(urls[0], data=b"1", content_type="text/csv"))
     file = SessionFile.objects.get()
-    assert received == [("upload.received", str(owner.pk), target_of(file))]
+    assert received == [("file.received", str(owner.pk), target_of(file))]
 
 
 def test_a_change_without_effect_records_nothing(

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import structlog
 from structlog.testing import capture_logs
 
-from common import events
+from common.events import recording
 
 
 @contextmanager
@@ -15,5 +15,5 @@ def capture_changes() -> Iterator[list[dict[str, Any]]]:
 
     The module's own logger may be cached with other processors by then.
     """
-    with patch.object(events, "log", structlog.get_logger()), capture_logs() as lines:
+    with patch.object(recording, "log", structlog.get_logger()), capture_logs() as lines:
         yield lines

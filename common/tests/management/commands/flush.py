@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.commands import flush
 from django.db import connections, transaction
 
+from common.events.querysets import ALLOW_CHANGES
 from common.migration_checksums import record_applied_migrations
 
 # `migrate` fills these, and no test changes them.
@@ -21,6 +22,7 @@ class Command(flush.Command):
         tables = connection.introspection.django_table_names(only_existing=True)
         with transaction.atomic(using=database), connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+            cursor.execute(ALLOW_CHANGES)
             for table in {*tables} - KEPT_TABLES:
                 cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
         record_applied_migrations(using=database)
