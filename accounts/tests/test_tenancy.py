@@ -33,6 +33,7 @@ UNOWNED_MODELS = {
     "common.IdempotencyRecord": "is scoped by the user in its key and never shown",
     "common.AppliedMigration": "describes the schema of the database",
     "common.PendingRestore": "names the folder of a restore that is not finished",
+    "common.Event": "outlives the company that it names; some have none",
     "common.Turn": "orders the jobs of companies and people and is never shown",
 }
 # Reading these is public; writing needs authentication.

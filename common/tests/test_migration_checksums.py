@@ -41,7 +41,7 @@ def lock_file(settings: Any, tmp_path: Path) -> Path:
 
 def test_only_own_apps_count() -> None:
     labels = {config.label for config in own_apps()}
-    assert labels == {"accounts", "catalog", "common", "notes", "posts", "uploads"}
+    assert labels == {"accounts", "catalog", "common", "integrations", "notes", "posts", "uploads"}
 
 
 @pytest.mark.django_db

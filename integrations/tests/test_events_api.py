@@ -116,3 +116,13 @@ def test_the_number_of_queries_does_not_grow(
     one = count_queries(lambda: client.get(f"{EVENTS}?types=product.*&page_size=100"))
     record_products(29, by=admin)
     assert count_queries(lambda: client.get(f"{EVENTS}?types=product.*&page_size=100")) == one
+
+
+def test_fields_may_leave_out_the_cursor(as_user: Any, admin: User) -> None:
+    record_products(2, by=admin)
+    client = as_user(admin)
+    query = "types=product.*&page_size=1&fields=type"
+    page = client.get(f"{EVENTS}?{query}").json()
+    assert page["items"] == [{"type": "product.created"}]
+    page = client.get(f"{EVENTS}?{query}&since={page['next']}").json()
+    assert (page["items"], page["has_more"]) == ([{"type": "product.created"}], False)
