@@ -5,6 +5,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from accounts.models import User
 from accounts.viewsets import ScopedViewSet
@@ -34,6 +35,7 @@ class ProductViewViewSet(PublicProductsMixin, ScopedViewSet):
     """Views of products."""
 
     queryset = Product.objects.all()
+    serializer_class = Serializer  # a view has no fields
     handlers_without_body = ("create",)
 
     @extend_schema(request=None, responses={204: None})

@@ -35,6 +35,9 @@ def find_type_errors(
 def _find_type_error(field: serializers.Field, value: Any) -> Any:
     if isinstance(field, serializers.ListField) and isinstance(value, list):
         return next(filter(None, _item_errors(field.child, value)), None)
+    # DRF takes an empty text for null.
+    if isinstance(field, serializers.DecimalField) and isinstance(value, str) and not value.strip():
+        return [ErrorDetail("This must be a number.", "invalid")]
     for classes, types, type_name in JSON_TYPES:
         if isinstance(field, classes) and value is not None:
             is_right = isinstance(value, types) and (bool in types or not isinstance(value, bool))

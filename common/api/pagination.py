@@ -11,8 +11,8 @@ from common.api.validation import collect_errors
 
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE_SIZE = 100
-# A longer number is past the end of any table, and Python refuses to parse over 4,300 digits.
-MAX_NUMBER_DIGITS = 18
+# A longer number is past the end of any table, and PostgreSQL refuses to skip that many rows.
+MAX_NUMBER_DIGITS = 15
 
 
 class PageResponse(Response):

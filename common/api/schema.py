@@ -156,6 +156,8 @@ class AutoSchema(BaseAutoSchema):
                 # A form has no null.
                 for field in schema["properties"].values():
                     field.pop("nullable", None)
+                    if "enum" in field:
+                        field["enum"] = [value for value in field["enum"] if value is not None]
         return schema
 
     def _map_serializer_field(

@@ -55,6 +55,11 @@ def client(as_user: Any, superuser: User, settings: Any) -> APIClient:
 
 
 @pytest.mark.parametrize("path", ROUTES)
+def test_every_route_answers_options(client: APIClient, path: str) -> None:
+    assert client.options(url_of(path)).status_code in (200, 404, 405)
+
+
+@pytest.mark.parametrize("path", ROUTES)
 def test_every_method_refuses_an_unknown_parameter(client: APIClient, path: str) -> None:
     statuses = {}
     for method in METHODS:
