@@ -114,7 +114,7 @@ def record_end(job: ProductImport) -> None:
     if job.status == JobStatus.CANCELLED:
         return
     name = "checked" if job.dry_run and job.status == JobStatus.COMPLETED else job.status
-    record(f"product_import.{name}", by=job.user, target=job)
+    record(f"product_import.{name}", by=None, target=job)
 
 
 def delete_old_rows() -> int:

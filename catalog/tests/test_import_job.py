@@ -17,7 +17,7 @@ from catalog.imports.uploaded_file import detect_format
 from catalog.models import Product
 from common.jobs import runner
 from common.jobs.status import JobStatus
-from common.tests.support.changes import capture_changes
+from common.tests.support.events import RecordedEvents
 
 LIST = "/api/v1/products"
 
@@ -80,16 +80,29 @@ def test_cached_lists_show_the_products_of_an_import(admin: User, api: APIClient
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_import_is_recorded_from_its_start_to_its_end(admin: User) -> None:
-    with capture_changes() as lines:
+def test_an_import_is_recorded_from_its_start_to_its_end(
+    admin: User, recorded_events: RecordedEvents
+) -> None:
+    def use_imports() -> None:
         dry_run = run(create(admin, build_text(1), dry_run=True))
         services.confirm_import(dry_run, by=admin)
         run(dry_run)
         services.cancel_import(create(admin, build_text(1)), by=admin)
-    changes = [line for line in lines if line["event"] == "change"]
-    actions = [line["action"].removeprefix("product_import.") for line in changes]
-    assert actions == ["created", "checked", "confirmed", "completed", "created", "cancelled"]
-    assert {line["actor"] for line in changes} == {str(admin.pk)}
+
+    actor = str(admin.pk)
+    events = [
+        (action.removeprefix("product_import."), by)
+        for action, by, _ in recorded_events(use_imports)
+    ]
+    assert events == [
+        ("created", actor),
+        ("checked", "system"),
+        ("confirmed", actor),
+        ("product.created", actor),
+        ("completed", "system"),
+        ("created", actor),
+        ("cancelled", actor),
+    ]
 
 
 @pytest.mark.django_db

@@ -64,7 +64,13 @@ class EventKind:
 
 
 # Events that tell of no row.
-TYPES_WITHOUT_ROW = ("login.failed", "access.denied")
+TYPES_WITHOUT_ROW = (
+    "access.denied",
+    "backup.created",
+    "backup.restored",
+    "calls.reconciled",
+    "login.failed",
+)
 
 
 @cache
