@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from catalog.import_models import ImportRow, ProductImport
 from catalog.imports import batches, job, services, staging
 from catalog.imports.uploaded_file import detect_format
 from catalog.models import Product
+from common.events import record
+from common.events.models import Event
 from common.jobs import runner
 from common.jobs.status import JobStatus
 from common.tests.support.events import RecordedEvents
@@ -152,3 +155,29 @@ def test_old_rows_are_deleted_and_their_dry_run_can_t_be_confirmed(
 def age(product_import: ProductImport, *, days: int) -> None:
     finished_at = timezone.now() - timedelta(days=days)
     ProductImport.objects.filter(pk=product_import.pk).update(finished_at=finished_at)
+
+
+@pytest.mark.django_db
+def test_each_product_that_an_import_changes_is_recorded_like_any_other(
+    admin: User, recorded_events: RecordedEvents
+) -> None:
+    run(create(admin, "sku,name,description,price,stock\nA,Desk,Old,5,1\nB,Lamp,Old,5,1\n"))
+    product = Product.objects.get(sku="A")
+    text = f"sku,description,price,stock\nA,{'x' * 300},6.5,2\nB,Old,5,1\n"
+    product_import = create(admin, text)
+    events = recorded_events(lambda: run(product_import))
+    assert events == [
+        ("product.updated", str(admin.pk), str(product.pk)),
+        ("product_import.completed", "system", str(product_import.pk)),
+    ]
+    imported = Event.objects.get(action="product.updated")
+    product.refresh_from_db()
+    old = {"description": "Old", "price": Decimal("5.00"), "stock": 1}
+    changes = {name: (value, getattr(product, name)) for name, value in old.items()}
+    record("product.updated", by=admin, target=product, changes=changes)
+    event = Event.objects.exclude(pk=imported.pk).get(action="product.updated")
+    own = {"sequence", "id", "occurred_at"}
+    for field in Event._meta.fields:
+        same = getattr(imported, field.name) == getattr(event, field.name)
+        assert same or field.name in own, field.name
+    assert imported.id.version == 7

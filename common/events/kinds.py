@@ -91,3 +91,9 @@ def kind_of(model: type[models.Model] | models.Model) -> EventKind:
     if not isinstance(kind, EventKind):
         raise TypeError(f"{model._meta.label} has no `event_kind`.")
     return kind
+
+
+def check_action(action: str, known: Iterable[str]) -> None:
+    """Raise `ValueError` for an action that no subscriber could know of."""
+    if action not in known:
+        raise ValueError(f"{action} is not among the `actions` of its `event_kind`.")

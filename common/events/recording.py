@@ -11,7 +11,7 @@ from django.db import models
 
 from common.api.text import shorten
 from common.events.context import client_address, is_in_request
-from common.events.kinds import TYPES_WITHOUT_ROW, Audience, EventKind, kind_of
+from common.events.kinds import TYPES_WITHOUT_ROW, Audience, EventKind, check_action, kind_of
 from common.events.models import ActorType, Event, Outcome
 from common.logs import current_request_id
 
@@ -74,23 +74,11 @@ class _Builder:
     def __init__(
         self, action: str, *, by: Any, outcome: str, actor_values: Mapping[str, str]
     ) -> None:
-        address = client_address()
-        values = {name: _show(value) for name, value in actor_values.items()}
-        values |= {"ip_address": address} if address else {}
-        stored_values, digest = seal(values)
         self._action = action
-        self._columns = {
-            "action": action,
-            "outcome": outcome,
-            "actor_type": _actor_type(by),
-            "actor_id": by.pk if by else None,
-            "request_id": current_request_id(),
-            "actor_values": stored_values,
-            "actor_digest": digest,
-        }
+        self._columns = actor_columns(action, by=by, outcome=outcome, **actor_values)
 
     def event_without_row(self, company_id: Any, label: str) -> Event:
-        _check_action(self._action, TYPES_WITHOUT_ROW)
+        check_action(self._action, TYPES_WITHOUT_ROW)
         return Event(
             company_id=company_id,
             audience=Audience.ADMINS,
@@ -100,7 +88,7 @@ class _Builder:
 
     def event(self, row: models.Model, changes: Changes) -> Event:
         kind = kind_of(row)
-        _check_action(self._action, kind.event_types)
+        check_action(self._action, kind.event_types)
         label, person_id = _show(kind.get_label(row)), kind.get_person_id(row)
         shown = _show_changes(kind, changes)
         values, digest = seal({"label": label, "changes": shown} if person_id else {})
@@ -119,10 +107,23 @@ class _Builder:
         )
 
 
-def _check_action(action: str, known: Iterable[str]) -> None:
-    """Raise `ValueError` for an action that no subscriber could know of."""
-    if action not in known:
-        raise ValueError(f"{action} is not among the `actions` of its `event_kind`.")
+def actor_columns(
+    action: str, *, by: Any, outcome: str = Outcome.SUCCESS, **actor_values: str
+) -> dict[str, Any]:
+    """Return the columns of an event that describe what its actor did, and the request."""
+    address = client_address()
+    values = {name: _show(value) for name, value in actor_values.items()}
+    values |= {"ip_address": address} if address else {}
+    stored_values, digest = seal(values)
+    return {
+        "action": action,
+        "outcome": outcome,
+        "actor_type": _actor_type(by),
+        "actor_id": by.pk if by else None,
+        "request_id": current_request_id(),
+        "actor_values": stored_values,
+        "actor_digest": digest,
+    }
 
 
 def _actor_type(by: Any) -> ActorType:
