@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import Max
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -21,8 +22,10 @@ from accounts.models import Company, Role, User
 from accounts.tests.factories import CompanyFactory, UserFactory
 from accounts.tokens import AccessToken
 from common import ai
+from common.events.models import Event
 from common.tests.support import Beat, Broker
 from common.tests.support.ai_provider import FakeProvider
+from common.tests.support.events import RecordedEvents
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -119,6 +122,19 @@ def count_queries() -> Callable[[Callable[[], Any]], int]:
         return len(captured)
 
     return count
+
+
+@pytest.fixture
+def recorded_events(db: None) -> RecordedEvents:
+    """Call a function and return the action, actor and target id of each event it records."""
+
+    def record(call: Callable[[], Any]) -> list[tuple[str, str, str]]:
+        last = Event.objects.aggregate(last=Max("sequence", default=0))["last"]
+        call()
+        events = Event.objects.filter(sequence__gt=last).order_by("sequence")
+        return [(e.action, str(e.actor_id or e.actor_type), e.target_id) for e in events]
+
+    return record
 
 
 @pytest.fixture

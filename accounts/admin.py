@@ -15,6 +15,7 @@ from accounts.forms import UserAddForm, UserEditForm
 from accounts.models import Company, Invitation, Login, Mail, Role, User
 from common.api.exceptions import Conflict
 from common.events import record
+from common.events.kinds import kind_of
 from common.jobs.admin import STATUS_COLOURS
 
 admin.site.unregister(Group)
@@ -41,6 +42,24 @@ class ScopedAdmin(ModelAdmin):
         """Offer the company filter only to superusers; others see one company."""
         filters = super().get_list_filter(request)
         return [f for f in filters if request.user.is_superuser or f != "company"]
+
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        """Save a row that has no service, and record it."""
+        super().save_model(request, obj, form, change)
+        values = ((name, form.cleaned_data[name]) for name in form.changed_data if change)
+        changes = {name: (form.initial.get(name), new) for name, new in values}
+        action = "updated" if change else "created"
+        record(f"{kind_of(obj).name}.{action}", by=request.user, target=obj, changes=changes)
+
+    def delete_model(self, request: Any, obj: Any) -> None:
+        """Delete a row that has no service, and record it."""
+        record(f"{kind_of(obj).name}.deleted", by=request.user, target=obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: Any, queryset: QuerySet) -> None:
+        """Delete each row as its own page does."""
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 class ReadOnlyAdmin(ScopedAdmin):
@@ -92,11 +111,11 @@ class CompanyAdmin(ScopedAdmin):
         return False
 
     def save_model(self, request: Any, company: Company, form: Any, change: bool) -> None:
-        if change:
-            services.update_company(company, by=request.user)
-        else:
+        if not change:
             super().save_model(request, company, form, change)
-            record("company.created", by=request.user, target=company)
+            return
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.update_company(Company.objects.get(pk=company.pk), by=request.user, **changes)
 
     @display(description="Users", ordering="user_count")
     def display_user_count(self, company: Any) -> int:
@@ -143,17 +162,13 @@ class UserAdmin(DjangoUserAdmin, ScopedAdmin):
         return users if request.user.is_superuser else users.filter(is_superuser=False)
 
     def save_model(self, request: Any, user: User, form: Any, change: bool) -> None:
+        """Save a new user, whose password the form has hashed, without a mail; or update one."""
         if change:
             self._update(request, user, form)
-        else:
-            self._create(request, user)
-
-    def _create(self, request: Any, user: User) -> None:
-        """Save a user whose password the form has hashed already; no mail is sent."""
+            return
         if not request.user.is_superuser:
             user.company = request.user.company
-        user.save()
-        record("user.created", by=request.user, target=user)
+        super().save_model(request, user, form, change)
 
     def _update(self, request: Any, user: User, form: Any) -> None:
         """Use the service, so that logins end and mails are sent as with the API."""

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 
 from accounts.field_descriptions import FIELD_DESCRIPTIONS
 from common.api.schema_examples import LEFT_OUT
@@ -36,5 +37,9 @@ class AccountsConfig(AppConfig):
     }
 
     def ready(self) -> None:
-        """Load the schema extension, which registers itself with drf-spectacular."""
+        """Load the schema extension, which registers itself, and connect Django's signals."""
         from accounts import schema  # noqa: F401
+        from accounts.services import logins
+
+        user_logged_in.connect(logins.record_admin_session_start)
+        user_logged_out.connect(logins.record_admin_session_end)

@@ -9,6 +9,8 @@ from django.http import HttpRequest
 
 from accounts.models import CompanyOwned, User
 from accounts.password_checks import check_password
+from common.events import record
+from common.events.models import Outcome
 
 
 class AccountBackend(ModelBackend):
@@ -24,8 +26,18 @@ class AccountBackend(ModelBackend):
         if username is None or password is None:
             return None
         user = self._find_user(username)
-        is_correct = check_password(user, password, request=request, identifier=username)
-        return user if is_correct else None
+        if check_password(user, password, request=request, identifier=username):
+            return user
+        company_id = user.company_id if user else None
+        record(
+            "login.failed",
+            by=None,
+            target=None,
+            company_id=company_id,
+            outcome=Outcome.FAILED,
+            username=username,
+        )
+        return None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         """Give a company's admin with staff status the permissions that they have in the API."""

@@ -34,6 +34,7 @@ from accounts.querysets import (
 )
 from common.caching.invalidation import CachedModel
 from common.events import Audience, EventKind, record
+from common.events.context import current_user
 from common.jobs import Job
 from common.jobs.status import JobStatus
 from common.models import BaseModel, SoftDeleteModel
@@ -105,7 +106,8 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
         name="user",
         actions=(
             "created updated role_changed activated deactivated deleted password_changed"
-            " logins_ended sessions_ended"
+            " password_reset_sent logins_ended sessions_ended admin_session_started"
+            " admin_session_ended"
         ),
         audience=Audience.OWNER,
         owner="id",
@@ -188,7 +190,7 @@ class User(SoftDeleteModel, AbstractBaseUser, PermissionsMixin):
             super().save(*args, **kwargs)
             if is_changed:
                 self.revoke_old_password()
-                record("user.password_changed", by=None, target=self)
+                record("user.password_changed", by=current_user(), target=self)
 
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(raw_password and normalize_password(raw_password))

@@ -6,12 +6,13 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.identifiers import get_idna2003_form, normalize_email, normalize_username
 from common.caching.invalidation import CachedQuerySet
+from common.events import record
 from common.jobs.querysets import JobQuerySet
 from common.querysets import SoftDeleteQuerySet
 
@@ -102,7 +103,10 @@ class UserManager(BaseUserManager.from_queryset(UserQuerySet)):  # type: ignore[
     def create_superuser(self, *, company: UUID | str, **fields: Any) -> "User":
         """Create a superuser from the fields that Django's `createsuperuser` asks for."""
         rights: dict[str, Any] = {"role": "admin", "is_staff": True, "is_superuser": True}
-        return self.create_user(company_id=company, **fields, **rights)
+        with transaction.atomic(using=self._db):
+            user = self.create_user(company_id=company, **fields, **rights)
+            record("user.created", by=None, target=user)
+        return user
 
 
 class InvitationQuerySet(CompanyOwnedQuerySet):

@@ -235,7 +235,7 @@ def cancel_backlog(user: Any) -> int:
     from notes.models import Summary
 
     rows = (model.objects.filter(user=user) for model in (Summary, Mail))
-    return sum(jobs.cancel_all() for jobs in rows)
+    return sum(len(jobs.cancel_all()) for jobs in rows)
 
 
 def compare_claims() -> Iterator[dict[str, Any]]:

@@ -82,7 +82,9 @@ class ProductAdmin(DraftDescriptionAdmin):
 
     def save_model(self, request: Any, product: Product, form: Any, change: bool) -> None:
         if change:
-            services.update_product(product, fields=form.changed_data, by=request.user)
+            values = {name: form.cleaned_data[name] for name in form.changed_data}
+            stored = Product.objects.get(pk=product.pk)
+            services.update_product(stored, values=values, by=request.user)
         else:
             product.company = request.user.company
             services.create_product(product, by=request.user)

@@ -2,7 +2,8 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from accounts.models import Company, User
+from accounts.models import User
+from catalog import services
 from catalog.models import Product, ProductView
 from catalog.recommendations import counting, view_recording
 from catalog.recommendations.pending_views import PendingView
@@ -74,25 +75,26 @@ VIEWS = {
 def seed(people: dict[str, User]) -> None:
     """Create the demo products that the company does not have yet, and views of some."""
     company = people["admin"].company
-    seed_products(company)
+    seed_products(by=people["admin"])
     if not ProductView.objects.filter(company=company).exists():
         seed_views(people)
 
 
-def seed_products(company: Company) -> None:
+def seed_products(*, by: User) -> None:
+    live = Product.objects.live().filter(company=by.company)
+    existing = set(live.values_list("sku", flat=True))
     for name, category, price, stock, sku, description in PRODUCTS:
-        Product.objects.get_or_create(
-            company=company,
-            sku=sku,
-            deleted_at=None,
-            defaults={
-                "name": name,
-                "category": category,
-                "price": Decimal(price),
-                "stock": stock,
-                "description": description,
-            },
-        )
+        if sku not in existing:
+            product = Product(
+                company=by.company,
+                name=name,
+                category=category,
+                price=Decimal(price),
+                stock=stock,
+                sku=sku,
+                description=description,
+            )
+            services.create_product(product, by=by)
 
 
 def seed_views(people: dict[str, User]) -> None:

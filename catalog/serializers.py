@@ -36,10 +36,8 @@ class ProductSerializer(ModelSerializer):
         return _reload(product)
 
     def update(self, instance: Product, validated_data: dict[str, Any]) -> Product:
-        for field, value in validated_data.items():
-            setattr(instance, field, value)
         by = self.context["request"].user
-        services.update_product(instance, fields=validated_data, by=by)
+        services.update_product(instance, values=validated_data, by=by)
         return _reload(instance)
 
     def to_representation(self, instance: Product) -> dict[str, Any]:

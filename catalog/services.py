@@ -1,6 +1,7 @@
 """Writes to products; each records an event by `by`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -8,7 +9,10 @@ from django.db.models.functions import Now
 from accounts.models import User
 from catalog.models import Product
 from catalog.querysets import ProductQuerySet
-from common.events import record
+from common.events import find_changes, record, record_all
+
+# What the events of many products need.
+LOCKED_COLUMNS = ("pk", "company_id", "name", "stock")
 
 
 @transaction.atomic
@@ -19,10 +23,14 @@ def create_product(product: Product, *, by: User) -> None:
 
 
 @transaction.atomic
-def update_product(product: Product, *, fields: Iterable[str], by: User) -> None:
-    """Store the changed `fields` of a product; raises `IntegrityError` like `create_product`."""
-    product.save(update_fields=[*fields, "updated_at"])
-    record("product.updated", by=by, target=product)
+def update_product(product: Product, *, values: Mapping[str, Any], by: User) -> None:
+    """Store new `values` of a product by field; raises `IntegrityError` like `create_product`."""
+    changes = find_changes(product, values)
+    for field, value in values.items():
+        setattr(product, field, value)
+    product.save(update_fields=[*values, "updated_at"])
+    if changes:
+        record("product.updated", by=by, target=product, changes=changes)
 
 
 @transaction.atomic
@@ -38,8 +46,9 @@ def replace_description(
         pk=product.pk, **{name: getattr(product, name) for name in unchanged}
     )
     replaced = rows.update(description=description, updated_at=Now()) == 1
-    if replaced:
-        record("product.updated", by=by, target=product)
+    changes = find_changes(product, {"description": description})
+    if replaced and changes:
+        record("product.updated", by=by, target=product, changes=changes)
     return replaced
 
 
@@ -57,7 +66,7 @@ def delete_products(products: ProductQuerySet, *, by: User) -> int:
     """Mark those of the products that are live as deleted; return their number."""
     rows = _lock(products.live())
     deleted = _select(rows).soft_delete()
-    _record_all("product.deleted", rows, by=by)
+    record_all("product.deleted", by=by, targets=[(row, {}) for row in rows])
     return deleted
 
 
@@ -66,7 +75,8 @@ def mark_products_sold_out(products: ProductQuerySet, *, by: User) -> int:
     """Set the stock of these products to 0; return their number."""
     rows = _lock(products)
     updated = _select(rows).update(stock=0, updated_at=Now())
-    _record_all("product.updated", rows, by=by)
+    changes = [(row, find_changes(row, {"stock": 0})) for row in rows]
+    record_all("product.updated", by=by, targets=[entry for entry in changes if entry[1]])
     return updated
 
 
@@ -85,13 +95,8 @@ def restore_product(product: Product, *, by: User) -> bool:
 def _lock(products: ProductQuerySet) -> list[Product]:
     """Lock the rows until the transaction ends, in the order of their ids."""
     rows = Product.objects.filter(pk__in=products.order_by().values("pk"))
-    return list(rows.select_for_update(of=("self",)).order_by("pk").only("pk", "company_id"))
+    return list(rows.select_for_update(of=("self",)).order_by("pk").only(*LOCKED_COLUMNS))
 
 
 def _select(rows: list[Product]) -> ProductQuerySet:
     return Product.objects.filter(pk__in=[row.pk for row in rows])
-
-
-def _record_all(action: str, rows: list[Product], *, by: User) -> None:
-    for row in rows:
-        record(action, by=by, target=row)

@@ -16,6 +16,7 @@ class CommonConfig(AppConfig):
     def ready(self) -> None:
         """Start checks and metrics, and import the `tasks.py` of each app with its job handlers."""
         from common import migration_checksums
+        from common.events import metrics as event_metrics
         from common.jobs import queue_metrics
         from common.metrics import connection_pool, scrape
 
@@ -23,4 +24,5 @@ class CommonConfig(AppConfig):
         register(migration_checksums.check_applied_migrations, Tags.database)
         connection_pool.monitor()
         scrape.register_database_collector(queue_metrics.collect)
+        scrape.register_database_collector(event_metrics.collect)
         autodiscover_modules("tasks")

@@ -64,7 +64,10 @@ class RequestLogMiddleware:
         request_id = client_id if REQUEST_ID.fullmatch(client_id) else str(uuid7())
         clear_contextvars()
         bind_contextvars(request_id=request_id)
-        with client_of_events(lambda: client_address(request)):
+        with client_of_events(
+            read_address=lambda: client_address(request),
+            read_user=lambda: getattr(request, "user", None),
+        ):
             response = self.get_response(request)
         response["X-Request-ID"] = request_id
         seconds, route = time.perf_counter() - started, _route(request)

@@ -74,10 +74,6 @@ class NoteAdmin(ScopedAdmin):
     def delete_model(self, request: Any, note: Note) -> None:
         services.delete_note(note, by=request.user)
 
-    def delete_queryset(self, request: Any, notes: QuerySet) -> None:
-        for note in notes:
-            services.delete_note(note, by=request.user)
-
     @display(description="Note", header=True, ordering="title")
     def display_note(self, note: Note) -> list[str]:
         return [str(note), f"{note.created_at:%d %b %Y, %H:%M}"]
@@ -208,10 +204,6 @@ class SummaryTemplateAdmin(ScopedAdmin):
 
     def delete_model(self, request: Any, template: SummaryTemplate) -> None:
         services.delete_template(template, by=request.user)
-
-    def delete_queryset(self, request: Any, templates: QuerySet) -> None:
-        for template in templates:
-            services.delete_template(template, by=request.user)
 
 
 @admin.register(ProviderCall)

@@ -1,7 +1,7 @@
 """Writes to notes, summaries, batches and templates."""
 
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -9,7 +9,7 @@ from django.http import Http404
 
 from accounts.models import User
 from common.api.exceptions import Conflict
-from common.events import record
+from common.events import find_changes, record, record_all
 from common.jobs.status import ACTIVE, JobStatus
 from notes.models import Batch, Note, Summary, SummarySource, SummaryTemplate
 from notes.summary_options import SummaryOptions, compute_default_max_words
@@ -30,23 +30,23 @@ def update_note(
     note: Note, *, by: User, title: str | None = None, raw_text: str | None = None
 ) -> Note:
     """Change a note; None keeps a value. A new text is summarised again."""
-    values = {"title": title, "raw_text": raw_text}
-    changes = {
-        name: value
-        for name, value in values.items()
-        if value is not None and value != getattr(note, name)
-    }
+    values = _without_none(title=title, raw_text=raw_text)
+    changes = find_changes(note, values)
     if not changes:
         return note
     _lock_note(note)
-    for name, value in changes.items():
-        setattr(note, name, value)
+    for name in changes:
+        setattr(note, name, values[name])
     if "raw_text" in changes:
         _requeue_for_new_text(note)
     # The summary is written before its note: see `Summary.update_note_timestamp`.
     note.save(update_fields=[*changes, "updated_at"])
-    record("note.updated", by=by, target=note)
+    record("note.updated", by=by, target=note, changes=changes)
     return note
+
+
+def _without_none(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _requeue_for_new_text(note: Note) -> None:
@@ -62,6 +62,7 @@ def _requeue_for_new_text(note: Note) -> None:
 def delete_note(note: Note, *, by: User) -> None:
     """Delete a note and all its summaries; the ledger keeps their costs."""
     _lock_note(note)
+    _record_summaries("summary.deleted", note.summaries.filter(own_note=None), by=by)
     record("note.deleted", by=by, target=note)
     note.delete()
 
@@ -171,23 +172,32 @@ def create_batch(*, by: User, texts: Iterable[str], options: SummaryOptions) -> 
     Summary.objects.enqueue_many([source.summary for source in sources])
     SummarySource.objects.bulk_create(sources)
     record("batch.created", by=by, target=batch)
+    _record_summaries("summary.created", [source.summary for source in sources], by=by)
     return batch
 
 
 @transaction.atomic
 def retry_batch(batch: Batch, *, by: User) -> None:
     """Requeue the failed summaries of a batch; raise `Conflict` if there are none."""
-    if not batch.summaries.filter(status=JobStatus.FAILED).requeue_all(progress=0):
+    requeued = batch.summaries.filter(status=JobStatus.FAILED).requeue_all(progress=0)
+    if not requeued:
         raise Conflict("No text of this batch has failed.", code="nothing_failed")
     record("batch.retried", by=by, target=batch)
+    _record_summaries("summary.requeued", requeued, by=by)
 
 
 @transaction.atomic
 def cancel_batch(batch: Batch, *, by: User) -> None:
     """Cancel the summaries of a batch that have not ended; raise `Conflict` if all have."""
-    if not batch.summaries.filter(status__in=ACTIVE).cancel_all():
+    cancelled = batch.summaries.filter(status__in=ACTIVE).cancel_all()
+    if not cancelled:
         raise Conflict("All texts of this batch have ended.", code="already_ended")
     record("batch.cancelled", by=by, target=batch)
+    _record_summaries("summary.cancelled", cancelled, by=by)
+
+
+def _record_summaries(action: str, summaries: Iterable[Summary], *, by: User) -> None:
+    record_all(action, by=by, targets=[(summary, {}) for summary in summaries])
 
 
 @transaction.atomic
@@ -212,12 +222,13 @@ def update_template(
     description: str | None = None,
 ) -> SummaryTemplate:
     """Change a template; None keeps a value. Existing summaries keep their instructions."""
-    values = {"name": name, "instructions": instructions, "description": description}
+    values = _without_none(name=name, instructions=instructions, description=description)
+    changes = find_changes(template, values)
     for field, value in values.items():
-        if value is not None:
-            setattr(template, field, value)
+        setattr(template, field, value)
     template.save()
-    record("template.updated", by=by, target=template)
+    if changes:
+        record("template.updated", by=by, target=template, changes=changes)
     return template
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from common import ai, documents
 from common.ai.text import languages
 from common.ai.text.visible_text import extract_visible_text
+from common.events import record
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.status import JobStatus
 from common.postgres.retries import retry_on_disconnect
@@ -137,6 +138,8 @@ def _report_progress(job: Summary, done: int, total: int) -> None:
 
 def record_side_effects(job: Summary) -> None:
     """Record side effects of a finished summary, in the same transaction."""
+    if job.status != JobStatus.CANCELLED:  # by a person, whose event the service records
+        record(f"summary.{job.status}", by=None, target=job)
     job.update_note_timestamp()
     if job.status != JobStatus.FAILED:
         _obsolete_part_notes(job).delete()

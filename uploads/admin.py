@@ -17,7 +17,6 @@ from unfold.decorators import action, display
 from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from accounts.models import User
 from common.api.exceptions import Conflict, ServiceUnavailable
-from common.events import record
 from uploads import services
 from uploads.completion import complete_session
 from uploads.models import Cycle, Project, Session, SessionFile
@@ -79,8 +78,7 @@ class CompanyRowAdmin(ScopedAdmin):
 
     def save_model(self, request: Any, row: Any, form: Any, change: bool) -> None:
         if not change:
-            row.save()
-            record(f"{row._meta.model_name}.created", by=request.user, target=row)
+            super().save_model(request, row, form, change)
             return
         data = {name: form.cleaned_data[name] for name in form.changed_data}
         stored = type(row).objects.get(pk=row.pk)
@@ -90,10 +88,6 @@ class CompanyRowAdmin(ScopedAdmin):
     def delete_model(self, request: Any, row: Any) -> None:
         with self._conflicts_as_messages(request):
             self.delete_service(row, by=request.user)
-
-    def delete_queryset(self, request: Any, queryset: QuerySet) -> None:
-        for row in queryset:
-            self.delete_model(request, row)
 
     @contextmanager
     def _conflicts_as_messages(self, request: HttpRequest) -> Iterator[None]:

@@ -4,8 +4,9 @@ from django.conf import settings
 
 from accounts.models import User
 from uploads import services
-from uploads.models import Cycle, Project
+from uploads.models import Project
 
+PROJECT_NAME = "Glacier survey"
 FOLDER = "glaciers/spring"
 FILES = {
     "station-1.csv": "time,depth_m,temperature_c\n2026-04-01T06:00Z,2.0,-4.1\n",
@@ -17,15 +18,17 @@ FILES = {
 def seed(author: User) -> None:
     """Create a project with a queued session, which a worker runs once it starts."""
     company = author.company
-    project, created = Project.objects.get_or_create(
-        company=company,
-        name="Glacier survey",
-        defaults={"bucket_name": "demo-field-data", "description": "Snow and ice, twice a year."},
-    )
-    if not created:
+    if Project.objects.filter(company=company, name=PROJECT_NAME).exists():
         return
-    cycle = Cycle.objects.create(
+    project = services.create_project(
+        by=author,
         company=company,
+        name=PROJECT_NAME,
+        bucket_name="demo-field-data",
+        description="Snow and ice, twice a year.",
+    )
+    cycle = services.create_cycle(
+        by=author,
         project=project,
         name="Spring",
         number=1,

@@ -9,7 +9,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from accounts.models import Company, User
 from common.api.exceptions import Conflict
-from common.events import record
+from common.events import Changes, find_changes, record, record_all
 from common.jobs.status import ACTIVE
 from uploads.counters import COUNTER_FIELDS
 from uploads.models import REPORTABLE_STATUSES, Cycle, Project, Session, SessionFile
@@ -31,15 +31,15 @@ def update_project(project: Project, *, by: User, **fields: Any) -> Project:
     incomplete session has files in the bucket: its other files would go to another bucket.
     """
     locked = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-    changes_bucket = bool(_changed_fields(locked, fields).keys() & {"bucket_name", "aws_region"})
+    changes_bucket = bool(find_changes(locked, fields).keys() & {"bucket_name", "aws_region"})
     if changes_bucket and locked.sessions.active().exists():
         raise Conflict("Active sessions upload to this bucket. Cancel them first.")
     if changes_bucket and locked.sessions.partially_uploaded().exists():
         raise Conflict(
             "Incomplete sessions have files in this bucket. Complete or delete them first."
         )
-    if _save_changed_fields(locked, fields):
-        record("project.updated", by=by, target=locked)
+    if changes := _save_changed_fields(locked, fields):
+        record("project.updated", by=by, target=locked, changes=changes)
     return locked
 
 
@@ -47,6 +47,7 @@ def update_project(project: Project, *, by: User, **fields: Any) -> Project:
 def delete_project(project: Project, *, by: User) -> None:
     """Delete a project and its cycles; `Conflict` if it has sessions."""
     _require_no_sessions(project)
+    record_all("cycle.deleted", by=by, targets=((cycle, {}) for cycle in project.cycles.all()))
     record("project.deleted", by=by, target=project)
     project.delete()
 
@@ -60,8 +61,8 @@ def create_cycle(*, by: User, project: Project, **fields: Any) -> Cycle:
 
 @transaction.atomic
 def update_cycle(cycle: Cycle, *, by: User, **fields: Any) -> Cycle:
-    if _save_changed_fields(cycle, fields):
-        record("cycle.updated", by=by, target=cycle)
+    if changes := _save_changed_fields(cycle, fields):
+        record("cycle.updated", by=by, target=cycle, changes=changes)
     return cycle
 
 
@@ -87,12 +88,12 @@ def create_session(*, by: User, project: Project, cycle: Cycle, **fields: Any) -
 @transaction.atomic
 def update_session(session: Session, *, by: User, **fields: Any) -> Session:
     """Change the configuration of a session; `Conflict` unless it is pending."""
-    changed = _changed_fields(session, fields)
-    if changed and not session.edit(**changed):
+    changes = find_changes(session, fields)
+    if changes and not session.edit(**_new_values(changes)):
         raise Conflict("Only a pending session can be changed.")
     session.refresh_from_db()
-    if changed:
-        record("session.updated", by=by, target=session)
+    if changes:
+        record("session.updated", by=by, target=session, changes=changes)
     return session
 
 
@@ -164,7 +165,8 @@ def report_session(session: Session, *, by: User, **fields: Any) -> Session:
     Raises `Conflict` if the session has ended or a worker runs it, `ValidationError` if a counter
     would decrease.
     """
-    changed = _changed_fields(session, fields)
+    changes = find_changes(session, fields)
+    changed = _new_values(changes)
     if changed.get("status", session.status) not in (*REPORTABLE_STATUSES, session.status):
         message = f"The reported status must be one of: {', '.join(REPORTABLE_STATUSES)}."
         raise ValidationError({"status": [ErrorDetail(message, "invalid_choice")]})
@@ -173,7 +175,9 @@ def report_session(session: Session, *, by: User, **fields: Any) -> Session:
         raise _report_error(session, changed)
     session.refresh_from_db()
     if changed:
-        record("session.reported", by=by, target=session)
+        record("session.reported", by=by, target=session, changes=changes)
+    if "status" in changed and session.status not in UNFINISHED_STATUSES:
+        record(f"session.{session.status}", by=by, target=session)
     return session
 
 
@@ -205,14 +209,14 @@ def _require_no_sessions(row: Project | Cycle) -> None:
         raise Conflict(f"This {row._meta.verbose_name} has sessions. Delete them first.")
 
 
-def _changed_fields(row: Model, fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if getattr(row, name) != value}
+def _new_values(changes: Changes) -> dict[str, Any]:
+    return {name: new for name, (_, new) in changes.items()}
 
 
-def _save_changed_fields(row: Model, fields: dict[str, Any]) -> bool:
-    """Write only the columns that change; return whether there are any."""
-    changed = _changed_fields(row, fields)
-    for name, value in changed.items():
+def _save_changed_fields(row: Model, fields: dict[str, Any]) -> Changes:
+    """Write only the columns that change; return the changes."""
+    changes = find_changes(row, fields)
+    for name, value in _new_values(changes).items():
         setattr(row, name, value)
-    row.save(update_fields=[*changed, "updated_at"])
-    return bool(changed)
+    row.save(update_fields=[*changes, "updated_at"])
+    return changes

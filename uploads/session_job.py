@@ -14,6 +14,7 @@ from itertools import islice
 from django.conf import settings
 from django.db.models.functions import Now
 
+from common.events import record
 from common.jobs import JobFailed, JobResult, RetryLater
 from common.postgres.retries import retry_on_disconnect
 from uploads.counters import SessionCounters
@@ -144,3 +145,9 @@ def _pages(entries: Iterator[SourceEntry]) -> Iterator[list[SourceEntry]]:
 def _result(counters: SessionCounters) -> SessionResult:
     status, error = Session.outcome(counters)
     return SessionResult(**asdict(counters), status=status, error=error)
+
+
+def record_end(session: Session) -> None:
+    """Record the end of a worker's run; services record the ends that people cause."""
+    if session.run_id:
+        record(f"session.{session.status}", by=None, target=session)

@@ -1,14 +1,18 @@
 from celery import shared_task
 
-from common.jobs import handles
-from uploads import completion, presigned
+from common.jobs import handles, on_end
+from uploads import completion, presigned, session_job
 from uploads.models import Session
-from uploads.session_job import SessionResult, upload
 
 
 @handles(Session)
-def upload_session(session: Session) -> SessionResult:
-    return upload(session)
+def upload_session(session: Session) -> session_job.SessionResult:
+    return session_job.upload(session)
+
+
+@on_end(Session)
+def record_end(session: Session) -> None:
+    session_job.record_end(session)
 
 
 @shared_task

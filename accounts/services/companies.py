@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Company, EmailChange, PasswordReset, User
-from common.events import record
+from common.events import find_changes, record
 
 DEFAULT_COMPANY_NAME = "Default Company"
 MAX_GENERATED_WORDS_CHARS = 40
@@ -24,6 +24,7 @@ class CompanyFields(TypedDict, total=False):
     is_active: bool
 
 
+@transaction.atomic
 def get_default_company() -> Company:
     """Return the company that users without an invitation join if `SIGNUP` is `open`."""
     company, is_new = Company.objects.get_or_create(
@@ -52,13 +53,15 @@ def update_company(
     company: Company, *, by: User | None, **changes: Unpack[CompanyFields]
 ) -> Company:
     """Write the changed columns of a company; a deactivated one loses its users' mailed links."""
+    recorded = find_changes(company, changes)
     for name, value in changes.items():
         setattr(company, name, value)
     company.save()
     if not company.is_active:
         PasswordReset.objects.revoke_for(company.users.all())
         EmailChange.objects.revoke_for(company.users.all())
-    record("company.updated", by=by, target=company)
+    if recorded:
+        record("company.updated", by=by, target=company, changes=recorded)
     return company
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
@@ -82,3 +84,13 @@ def end_all_sessions(user: User, *, by: User) -> None:
     user.revoke_tokens()
     user.logins.end()
     record("user.sessions_ended", by=by, target=user)
+
+
+def record_admin_session_start(*, user: User, **_: Any) -> None:
+    """Record a sign-in to the admin site; Django sends a signal."""
+    record("user.admin_session_started", by=user, target=user)
+
+
+def record_admin_session_end(*, user: User | None, **_: Any) -> None:
+    if user:
+        record("user.admin_session_ended", by=user, target=user)

@@ -16,7 +16,7 @@ RESET_LINK_LIFETIME = timedelta(hours=1)
 
 @transaction.atomic
 def change_password(
-    user: User, *, password: str, by: User, keep_login: Login | None = None
+    user: User, *, password: str, by: User | None, keep_login: Login | None = None
 ) -> User:
     """Set a user's password and end their logins, except `keep_login`."""
     user.password = make_password(normalize_password(password))
@@ -52,3 +52,4 @@ def send_password_reset_mail(reset: PasswordReset) -> None:
             token_hash=hash_secret(derive_secret(reset)),
             expires_at=timezone.now() + RESET_LINK_LIFETIME,
         )
+        record("user.password_reset_sent", by=None, target=user)

@@ -8,7 +8,7 @@ from accounts.identifiers import generate_username, normalize_username
 from accounts.models import Company, EmailChange, Mail, MailKind, PasswordReset, User
 from accounts.services.passwords import change_password
 from common.api.exceptions import Conflict
-from common.events import record
+from common.events import find_changes, record
 
 
 class UserChanges(TypedDict, total=False):
@@ -57,7 +57,7 @@ def create_user(
 def update_user(
     user: User,
     *,
-    by: User,
+    by: User | None,
     role: str | None = None,
     is_active: bool | None = None,
     password: str | None = None,
@@ -71,8 +71,7 @@ def update_user(
     if password:  # first, because the hash must not wait while the row is locked
         change_password(user, password=password, by=by)
     if changes:
-        User.objects.filter(pk=user.pk).update(**changes, updated_at=Now())
-        record("user.updated", by=by, target=user)
+        _write_columns(user, changes, by=by)
     if changes.get("email", old_email) != old_email:
         user.revoke_links()
         kind = MailKind.EMAIL_CHANGED
@@ -85,21 +84,30 @@ def update_user(
     return user
 
 
+def _write_columns(user: User, values: UserChanges, *, by: User | None) -> None:
+    changes = find_changes(user, values)
+    User.objects.filter(pk=user.pk).update(**values, updated_at=Now())
+    for name, value in values.items():
+        setattr(user, name, value)
+    if changes:
+        record("user.updated", by=by, target=user, changes=changes)
+
+
 @transaction.atomic
-def change_role(user: User, *, role: str, by: User) -> User:
+def change_role(user: User, *, role: str, by: User | None) -> User:
     """Give a user another role; raise `Conflict` for the company's last active admin."""
     _lock_company(user)
     user.refresh_from_db()
-    if role != user.role:
+    if changes := find_changes(user, {"role": role}):
         _check_other_admin_exists(user)
         user.revoke_tokens(role=role)
         EmailChange.objects.revoke_for(User.objects.filter(pk=user.pk))
-        record("user.role_changed", by=by, target=user)
+        record("user.role_changed", by=by, target=user, changes=changes)
     return user
 
 
 @transaction.atomic
-def deactivate_user(user: User, *, by: User) -> User:
+def deactivate_user(user: User, *, by: User | None) -> User:
     """End a user's logins and refuse their tokens; does nothing if they are inactive already.
 
     Raises `Conflict` for the company's last active admin.
@@ -117,7 +125,7 @@ def deactivate_user(user: User, *, by: User) -> User:
 
 
 @transaction.atomic
-def activate_user(user: User, *, by: User) -> User:
+def activate_user(user: User, *, by: User | None) -> User:
     """Activate a user again; their old logins and reset links stay ended."""
     changed = User.objects.filter(pk=user.pk, is_active=False).update(
         is_active=True, updated_at=Now()

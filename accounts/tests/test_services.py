@@ -1,6 +1,5 @@
 """The events that services record, with their actor and target."""
 
-from collections.abc import Callable
 from typing import Any
 
 import bcrypt
@@ -15,29 +14,11 @@ from accounts.models import Company, Invitation, Login, Role, User
 from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tokens import RefreshToken
 from common.api.exceptions import Conflict
+from common.events.models import Event
+from common.tests.support.events import RecordedEvents
 
 pytestmark = pytest.mark.django_db
 NEW_PASSWORD = "violet-anchor-42"
-
-RecordedEvents = Callable[[Callable[[], Any]], list[tuple[str, str, str]]]
-
-
-@pytest.fixture
-def recorded_events(caplog: Any, django_capture_on_commit_callbacks: Any) -> RecordedEvents:
-    """Call a function, commit, and return the action, actor and target of each event."""
-
-    def capture(function: Callable[[], Any]) -> list[tuple[str, str, str]]:
-        caplog.clear()
-        with django_capture_on_commit_callbacks(execute=True):
-            function()
-        lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
-        return [
-            (line["action"], line["actor"], line["target"])
-            for line in lines
-            if line["event"] == "change"
-        ]
-
-    return capture
 
 
 @pytest.fixture
@@ -46,7 +27,7 @@ def login(owner: User) -> Login:
 
 
 def target(row: Any) -> str:
-    return f"{row._meta.label} {row.pk}"
+    return str(row.pk)
 
 
 class TestUsers:
@@ -122,14 +103,19 @@ class TestUsers:
         user = User.objects.get(username="new")
         assert events == [("user.created", str(superuser.pk), target(user))]
 
-    def test_the_line_names_the_company_and_no_personal_data(
-        self, admin: User, owner: User, caplog: Any, recorded_events: RecordedEvents
-    ) -> None:
-        recorded_events(lambda: services.change_password(owner, password=NEW_PASSWORD, by=admin))
-        (line,) = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
-        assert line["company"] == str(owner.company_id)
-        assert NEW_PASSWORD not in str(line)
-        assert owner.email not in str(line)
+    def test_old_and_new_values_are_recorded_but_no_secrets(self, admin: User, owner: User) -> None:
+        old_email = owner.email
+        fields = {"full_name": "Olive", "email": "olive@example.org", "is_staff": True}
+        services.update_user(owner, by=admin, password=NEW_PASSWORD, role="worker", **fields)
+        events = Event.objects.filter(person_id=owner.pk)
+        changes = {event.action: event.target_values["changes"] for event in events}
+        assert changes["user.updated"] == {
+            "full_name": {"old": "", "new": "Olive"},
+            "email": {"old": old_email, "new": "olive@example.org"},
+            "is_staff": {"old": False, "new": True},
+        }
+        assert changes["user.role_changed"] == {"role": {"old": "agent", "new": "worker"}}
+        assert NEW_PASSWORD not in str(list(events.values()))
 
 
 class TestPasswords:

@@ -13,6 +13,7 @@ from django.db import connection
 from catalog.import_models import ProductImport
 from catalog.imports.validation import IMPORTED_FIELDS, REQUIRED_FIELDS
 from catalog.models import Product
+from common.events.bulk import changes_as_sql
 
 STAGED = (
     "row.product_import_id = %(import_id)s AND row.id BETWEEN %(first_id)s AND %(last_id)s "
@@ -108,6 +109,29 @@ def update_products(columns: list[str]) -> str:
         FROM comparison WHERE product.id = comparison.product_id
             AND comparison.is_changed AND NOT comparison.has_conflict
     """  # noqa: S608
+
+
+def select_updates(columns: list[str]) -> str:
+    """Return the query of the products to update, for `record_query`."""
+    changes = changes_as_sql(
+        Product,
+        {
+            name: (f'product."{name}"', f'coalesce(comparison."{name}", product."{name}")')
+            for name in columns
+            if name != "sku"
+        },
+    )
+    return f"""
+        SELECT product.id, product.name, {changes}
+        FROM catalog_product AS product JOIN comparison ON product.id = comparison.product_id
+        WHERE comparison.is_changed AND NOT comparison.has_conflict
+        ORDER BY comparison.row_id
+    """  # noqa: S608
+
+
+SELECT_INSERTED = """
+    SELECT id, name, '{}'::jsonb FROM catalog_product WHERE id = ANY(%(ids)s) ORDER BY id
+"""
 
 
 def insert_products(columns: list[str]) -> str:

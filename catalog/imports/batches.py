@@ -12,7 +12,9 @@ from django.db import connection, transaction
 
 from catalog.import_models import ImportRow, ProductImport
 from catalog.imports import batch_sql
+from catalog.models import Product
 from common.caching.invalidation import invalidate_on_commit
+from common.events.bulk import record_query
 from common.ids import uuid7
 
 BATCH_ROWS = 5_000
@@ -85,6 +87,8 @@ def _write_once(batch: Batch) -> None:
     _compare(batch)
     counts = _count(batch)
     if counts["updated"]:
+        # First, while the products have their old values.
+        _record("product.updated", batch, batch_sql.select_updates(batch.job.columns))
         _execute(batch_sql.update_products(batch.job.columns), batch)
     if counts["created"]:
         _insert_products(batch, counts["created"])
@@ -116,6 +120,19 @@ def _insert_products(batch: Batch, count: int) -> None:
     ids = sorted(uuid7() for _ in range(count))
     if _execute(batch_sql.insert_products(batch.job.columns), batch, ids=ids) < count:
         raise ProductAppeared
+    _record("product.created", batch, batch_sql.SELECT_INSERTED, ids=ids)
+
+
+def _record(action: str, batch: Batch, query: str, **parameters: Any) -> None:
+    job = batch.job
+    record_query(
+        action,
+        by=job.user,
+        model=Product,
+        company_id=job.company_id,
+        query=query,
+        parameters=parameters,
+    )
 
 
 def _execute(sql: str, batch: Batch, **parameters: Any) -> int:

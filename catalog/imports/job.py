@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 
@@ -92,7 +93,9 @@ def _write_in_parallel(waiting: Iterable[Batch], *, until: float) -> None:
                 if time.monotonic() > until:
                     _raise_errors(running)
                     raise Postponed(delay=0)
-            running.add(executor.submit(_in_thread, partial(batches.write, batch)))
+            # With the context of this thread: events have the id of the request.
+            write = partial(copy_context().run, batches.write, batch)
+            running.add(executor.submit(_in_thread, write))
     _raise_errors(running)
 
 
@@ -114,7 +117,7 @@ def record_end(job: ProductImport) -> None:
     if job.status == JobStatus.CANCELLED:
         return
     name = "checked" if job.dry_run and job.status == JobStatus.COMPLETED else job.status
-    record(f"product_import.{name}", by=job.user, target=job)
+    record(f"product_import.{name}", by=None, target=job)
 
 
 def delete_old_rows() -> int:

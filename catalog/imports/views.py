@@ -68,7 +68,8 @@ class ProductImportViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Sco
     @idempotent
     def create(self, request: Request) -> Response:
         """Queue the import of a file."""
-        return self._accepted_response(self._validate(request).save())
+        serializer = self._validate(request)
+        return self._accepted_response(serializer.save())
 
     @extend_schema(
         responses={200: ProductImportSerializer, 202: ProductImportSerializer},

@@ -27,7 +27,7 @@ from common.tests.support.ai_provider import (
     slow,
     truncated,
 )
-from common.tests.support.changes import capture_changes
+from common.tests.support.events import RecordedEvents
 from notes.models import ProviderCall
 
 pytestmark = pytest.mark.django_db
@@ -225,16 +225,18 @@ class TestSave:
         client: APIClient,
         product: Product,
         api: Any,
-        django_capture_on_commit_callbacks: Any,
+        recorded_events: RecordedEvents,
     ) -> None:
         detail = f"/api/v1/products/{product.pk}"
         tag = api.get(detail)["ETag"]
-        with capture_changes() as lines, django_capture_on_commit_callbacks(execute=True):
-            response = generate(client, product, {"save": True}, **{"If-Match": tag})
+        responses = []
+        save = {"save": True}
+        events = recorded_events(
+            lambda: responses.append(generate(client, product, save, **{"If-Match": tag}))
+        )
+        (response,) = responses
         assert response.status_code == 200
-        assert [line["action"] for line in lines if line["event"] == "change"] == [
-            "product.updated"
-        ]
+        assert [action for action, _, _ in events] == ["product.updated"]
         row = api.get(detail)
         assert row.json()["description"] == TEMPLATE_TEXT
         assert row["ETag"] == response["ETag"] != tag

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from catalog.import_models import ImportRow, ProductImport
 from catalog.imports import batches, job, services, staging
 from catalog.imports.uploaded_file import detect_format
 from catalog.models import Product
+from common.events import record
+from common.events.models import Event
 from common.jobs import runner
 from common.jobs.status import JobStatus
-from common.tests.support.changes import capture_changes
+from common.tests.support.events import RecordedEvents
 
 LIST = "/api/v1/products"
 
@@ -80,16 +83,29 @@ def test_cached_lists_show_the_products_of_an_import(admin: User, api: APIClient
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_import_is_recorded_from_its_start_to_its_end(admin: User) -> None:
-    with capture_changes() as lines:
+def test_an_import_is_recorded_from_its_start_to_its_end(
+    admin: User, recorded_events: RecordedEvents
+) -> None:
+    def use_imports() -> None:
         dry_run = run(create(admin, build_text(1), dry_run=True))
         services.confirm_import(dry_run, by=admin)
         run(dry_run)
         services.cancel_import(create(admin, build_text(1)), by=admin)
-    changes = [line for line in lines if line["event"] == "change"]
-    actions = [line["action"].removeprefix("product_import.") for line in changes]
-    assert actions == ["created", "checked", "confirmed", "completed", "created", "cancelled"]
-    assert {line["actor"] for line in changes} == {str(admin.pk)}
+
+    actor = str(admin.pk)
+    events = [
+        (action.removeprefix("product_import."), by)
+        for action, by, _ in recorded_events(use_imports)
+    ]
+    assert events == [
+        ("created", actor),
+        ("checked", "system"),
+        ("confirmed", actor),
+        ("product.created", actor),
+        ("completed", "system"),
+        ("created", actor),
+        ("cancelled", actor),
+    ]
 
 
 @pytest.mark.django_db
@@ -139,3 +155,29 @@ def test_old_rows_are_deleted_and_their_dry_run_can_t_be_confirmed(
 def age(product_import: ProductImport, *, days: int) -> None:
     finished_at = timezone.now() - timedelta(days=days)
     ProductImport.objects.filter(pk=product_import.pk).update(finished_at=finished_at)
+
+
+@pytest.mark.django_db
+def test_each_product_that_an_import_changes_is_recorded_like_any_other(
+    admin: User, recorded_events: RecordedEvents
+) -> None:
+    run(create(admin, "sku,name,description,price,stock\nA,Desk,Old,5,1\nB,Lamp,Old,5,1\n"))
+    product = Product.objects.get(sku="A")
+    text = f"sku,description,price,stock\nA,{'x' * 300},6.5,2\nB,Old,5,1\n"
+    product_import = create(admin, text)
+    events = recorded_events(lambda: run(product_import))
+    assert events == [
+        ("product.updated", str(admin.pk), str(product.pk)),
+        ("product_import.completed", "system", str(product_import.pk)),
+    ]
+    imported = Event.objects.get(action="product.updated")
+    product.refresh_from_db()
+    old = {"description": "Old", "price": Decimal("5.00"), "stock": 1}
+    changes = {name: (value, getattr(product, name)) for name, value in old.items()}
+    record("product.updated", by=admin, target=product, changes=changes)
+    event = Event.objects.exclude(pk=imported.pk).get(action="product.updated")
+    own = {"sequence", "id", "occurred_at"}
+    for field in Event._meta.fields:
+        same = getattr(imported, field.name) == getattr(event, field.name)
+        assert same or field.name in own, field.name
+    assert imported.id.version == 7

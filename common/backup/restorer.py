@@ -27,6 +27,7 @@ from common.backup.tables import (
     tables_with_rows,
 )
 from common.backup.writer import CHUNK_BYTES
+from common.events import record
 from common.events.models import Event
 from common.events.querysets import ALLOW_CHANGES
 from common.models import PendingRestore
@@ -141,6 +142,7 @@ def _restore_content(backup: Backup, staged: dict[str, Path]) -> None:
             cursor.execute("SELECT setval(%s, %s)", [quote(sequence), value])
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     Event.objects.move_before_new_transactions()
+    record("backup.restored", by=None, target=None, label=f"made at {manifest.created_at}")
 
 
 def _load_table(table: str, columns: list[str], content: IO[bytes]) -> None:

@@ -4,6 +4,6 @@
 """
 
 from common.events.kinds import Audience, EventKind
-from common.events.recording import find_changes, record, record_all
+from common.events.recording import Changes, find_changes, record, record_all
 
-__all__ = ["Audience", "EventKind", "find_changes", "record", "record_all"]
+__all__ = ["Audience", "Changes", "EventKind", "find_changes", "record", "record_all"]

@@ -64,7 +64,13 @@ class EventKind:
 
 
 # Events that tell of no row.
-TYPES_WITHOUT_ROW = ("login.failed", "access.denied")
+TYPES_WITHOUT_ROW = (
+    "access.denied",
+    "backup.created",
+    "backup.restored",
+    "calls.reconciled",
+    "login.failed",
+)
 
 
 @cache
@@ -85,3 +91,9 @@ def kind_of(model: type[models.Model] | models.Model) -> EventKind:
     if not isinstance(kind, EventKind):
         raise TypeError(f"{model._meta.label} has no `event_kind`.")
     return kind
+
+
+def check_action(action: str, known: Iterable[str]) -> None:
+    """Raise `ValueError` for an action that no subscriber could know of."""
+    if action not in known:
+        raise ValueError(f"{action} is not among the `actions` of its `event_kind`.")

@@ -3,21 +3,17 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
-import structlog
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models, transaction
+from django.db import models
 
 from common.api.text import shorten
 from common.events.context import client_address, is_in_request
-from common.events.kinds import TYPES_WITHOUT_ROW, Audience, EventKind, kind_of
+from common.events.kinds import TYPES_WITHOUT_ROW, Audience, EventKind, check_action, kind_of
 from common.events.models import ActorType, Event, Outcome
 from common.logs import current_request_id
-
-log = structlog.get_logger(__name__)
 
 MAX_VALUE_CHARS = 200
 UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -39,6 +35,7 @@ def record(
     by: AbstractBaseUser | None,
     target: models.Model | None,
     company_id: Any = None,
+    label: str = "",
     changes: Changes | None = None,
     outcome: str = Outcome.SUCCESS,
     **actor_values: str,
@@ -48,14 +45,15 @@ def record(
     action: what happened to the row, as `kind.past_participle` (`product.updated`).
     by: the user who did it; `None` for the system, and for an unknown client of a request.
     target: the row, as it is after the change; `None` if there is none.
-    company_id: only for events without a row.
+    company_id, label: only for events without a row; `label` is what was tried.
     changes: the old and the new value by field; long ones are cut.
     actor_values: what else describes the actor, such as the `username` of a failed sign-in.
     """
     build = _Builder(action, by=by, outcome=outcome, actor_values=actor_values)
-    event = build.event(target, changes or {}) if target else build.event_without_row(company_id)
+    event = (
+        build.event(target, changes or {}) if target else build.event_without_row(company_id, label)
+    )
     event.save(force_insert=True)
-    _log(event, target)
 
 
 def record_all(
@@ -66,10 +64,8 @@ def record_all(
 ) -> None:
     """Write an event for each row and its changes, with one statement for many rows."""
     build = _Builder(action, by=by, outcome=Outcome.SUCCESS, actor_values={})
-    rows_and_events = [(row, build.event(row, changes)) for row, changes in targets]
-    Event.objects.bulk_create([event for _, event in rows_and_events], batch_size=1_000)
-    for row, event in rows_and_events:
-        _log(event, row)
+    events = [build.event(row, changes) for row, changes in targets]
+    Event.objects.bulk_create(events, batch_size=1_000)
 
 
 class _Builder:
@@ -78,28 +74,21 @@ class _Builder:
     def __init__(
         self, action: str, *, by: Any, outcome: str, actor_values: Mapping[str, str]
     ) -> None:
-        address = client_address()
-        values = {name: _show(value) for name, value in actor_values.items()}
-        values |= {"ip_address": address} if address else {}
-        stored_values, digest = seal(values)
         self._action = action
-        self._columns = {
-            "action": action,
-            "outcome": outcome,
-            "actor_type": _actor_type(by),
-            "actor_id": by.pk if by else None,
-            "request_id": current_request_id(),
-            "actor_values": stored_values,
-            "actor_digest": digest,
-        }
+        self._columns = actor_columns(action, by=by, outcome=outcome, **actor_values)
 
-    def event_without_row(self, company_id: Any) -> Event:
-        _check_action(self._action, TYPES_WITHOUT_ROW)
-        return Event(company_id=company_id, audience=Audience.ADMINS, **self._columns)
+    def event_without_row(self, company_id: Any, label: str) -> Event:
+        check_action(self._action, TYPES_WITHOUT_ROW)
+        return Event(
+            company_id=company_id,
+            audience=Audience.ADMINS,
+            target_label=_show(label),
+            **self._columns,
+        )
 
     def event(self, row: models.Model, changes: Changes) -> Event:
         kind = kind_of(row)
-        _check_action(self._action, kind.event_types)
+        check_action(self._action, kind.event_types)
         label, person_id = _show(kind.get_label(row)), kind.get_person_id(row)
         shown = _show_changes(kind, changes)
         values, digest = seal({"label": label, "changes": shown} if person_id else {})
@@ -118,10 +107,23 @@ class _Builder:
         )
 
 
-def _check_action(action: str, known: Iterable[str]) -> None:
-    """Raise `ValueError` for an action that no subscriber could know of."""
-    if action not in known:
-        raise ValueError(f"{action} is not among the `actions` of its `event_kind`.")
+def actor_columns(
+    action: str, *, by: Any, outcome: str = Outcome.SUCCESS, **actor_values: str
+) -> dict[str, Any]:
+    """Return the columns of an event that describe what its actor did, and the request."""
+    address = client_address()
+    values = {name: _show(value) for name, value in actor_values.items()}
+    values |= {"ip_address": address} if address else {}
+    stored_values, digest = seal(values)
+    return {
+        "action": action,
+        "outcome": outcome,
+        "actor_type": _actor_type(by),
+        "actor_id": by.pk if by else None,
+        "request_id": current_request_id(),
+        "actor_values": stored_values,
+        "actor_digest": digest,
+    }
 
 
 def _actor_type(by: Any) -> ActorType:
@@ -146,11 +148,16 @@ def digest_of(values: Mapping[str, Any]) -> str:
 def _show_changes(kind: EventKind, changes: Changes) -> dict[str, dict[str, Any]]:
     """Return changes as events show them; values of hidden fields are null."""
     return {
-        name: dict.fromkeys(("old", "new"))
+        _public_name(name, new): dict.fromkeys(("old", "new"))
         if name in kind.hidden
         else {"old": _show(old), "new": _show(new)}
         for name, (old, new) in changes.items()
     }
+
+
+def _public_name(field: str, value: Any) -> str:
+    """Return the name of a field in the API, which shows the id of a related row."""
+    return f"{field}_id" if isinstance(value, models.Model) else field
 
 
 def _show(value: Any) -> Any:
@@ -161,13 +168,3 @@ def _show(value: Any) -> Any:
             # What PostgreSQL can't store is also refused as a value, but its attempt is recorded.
             return shorten(UNSTORABLE.sub("\ufffd", value), MAX_VALUE_CHARS - 1)
     return value
-
-
-def _log(event: Event, row: models.Model | None) -> None:
-    line = {
-        "action": event.action,
-        "actor": str(event.actor_id or event.actor_type),
-        "company": str(event.company_id) if event.company_id else None,
-        "target": f"{row._meta.label} {event.target_id}" if row else None,
-    }
-    transaction.on_commit(partial(log.info, "change", **line), robust=True)

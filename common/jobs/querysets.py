@@ -54,33 +54,34 @@ class JobQuerySet(models.QuerySet):
         self._publish_on_commit(jobs)
         return jobs
 
-    def requeue_all(self, **columns: Any) -> int:
-        """Requeue each of these jobs and set `columns`; return their number."""
+    def requeue_all(self, **columns: Any) -> list[Any]:
+        """Requeue each of these jobs and set `columns`; return them as they were before."""
         with transaction.atomic():
             jobs = self._lock()
             rows = self.model.objects.filter(pk__in=[job.pk for job in jobs])
             rows.update(**requeue_columns(), **columns)
             self._publish_on_commit(jobs)
-        return len(jobs)
+        return jobs
 
-    def cancel_all(self) -> int:
-        """Cancel those of these jobs that have not ended; return their number."""
+    def cancel_all(self) -> list[Any]:
+        """Cancel those of these jobs that have not ended; return them."""
         with transaction.atomic():
             active = self.filter(status__in=ACTIVE)._lock()
-            jobs = self.model.objects.filter(pk__in=[job.pk for job in active])
-            cancelled = jobs.update(
+            rows = self.model.objects.filter(pk__in=[job.pk for job in active])
+            rows.update(
                 status=JobStatus.CANCELLED,
                 run_id=None,
                 lease_until=None,
                 finished_at=Now(),
                 updated_at=Now(),
             )
+            jobs = list(rows)
             for job in jobs:
                 run_end_hook(job)
-        return cancelled
+        return jobs
 
     def _lock(self) -> list[Any]:
-        return list(self.select_for_update(of=("self",)).order_by("pk").only_for_publish())
+        return list(self.select_for_update(of=("self",)).order_by("pk").select_related(None))
 
     def _publish_on_commit(self, jobs: list[Any]) -> None:
         transaction.on_commit(lambda: [job.publish() for job in jobs])

@@ -13,7 +13,7 @@ from catalog.models import Product
 from catalog.tests.factories import ProductFactory
 from common.events import record, record_all
 from common.events.models import Event
-from common.tests.support import wait_until_settled
+from common.tests.support.events import wait_until_settled
 from notes.models import Note
 from notes.tests.factories import NoteFactory
 

@@ -1,6 +1,5 @@
 """Each service records one event with its actor, its target and no text."""
 
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -8,8 +7,9 @@ import pytest
 
 from accounts.models import User
 from common.api.exceptions import Conflict
+from common.events.models import Event
 from common.jobs.status import JobStatus
-from common.tests.support.changes import capture_changes
+from common.tests.support.events import RecordedEvents
 from notes import services
 from notes.models import Batch, Note, Summary, SummaryTemplate
 from notes.summary_options import SummaryOptions
@@ -18,35 +18,9 @@ from notes.tests.factories import NoteFactory, TextSummaryFactory
 pytestmark = pytest.mark.django_db
 SECRET_TEXT = "The merger with Rival is planned for May."
 
-Events = list[dict[str, Any]]
-RecordedEvents = Callable[[Callable[[], object]], Events]
 
-
-@pytest.fixture
-def recorded_events(
-    django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
-) -> RecordedEvents:
-    """Commit a call and return the events that it recorded."""
-    monkeypatch.setattr("common.jobs.models.publish", lambda *_, **__: True)
-
-    def commit(call: Callable[[], object]) -> Events:
-        with capture_changes() as logs, django_capture_on_commit_callbacks(execute=True):
-            call()
-        assert SECRET_TEXT not in str(logs)
-        return [log for log in logs if log["event"] == "change"]
-
-    return commit
-
-
-def event(action: str, *, by: User, target: str) -> dict[str, Any]:
-    return {
-        "event": "change",
-        "log_level": "info",
-        "action": action,
-        "actor": str(by.pk),
-        "company": str(by.company_id),
-        "target": target,
-    }
+def event(action: str, *, by: User, target: Any) -> tuple[str, str, str]:
+    return (action, str(by.pk), str(target))
 
 
 def test_note_services_record_events(
@@ -54,12 +28,38 @@ def test_note_services_record_events(
 ) -> None:
     created = recorded_events(lambda: services.create_note(by=owner, raw_text=SECRET_TEXT))
     note = Note.objects.get()
-    target = f"notes.Note {note.pk}"
+    target = note.pk
     updated = recorded_events(lambda: services.update_note(note, by=admin, title=SECRET_TEXT))
+    further = TextSummaryFactory(user=owner, note=note)
     deleted = recorded_events(lambda: services.delete_note(note, by=admin))
     assert created == [event("note.created", by=owner, target=target)]
     assert updated == [event("note.updated", by=admin, target=target)]
-    assert deleted == [event("note.deleted", by=admin, target=target)]
+    assert deleted == [
+        event("summary.deleted", by=admin, target=further.pk),
+        event("note.deleted", by=admin, target=target),
+    ]
+    changes = Event.objects.get(action="note.updated").changes
+    assert changes == {"title": {"old": "", "new": SECRET_TEXT}}
+
+
+def test_a_changed_text_is_recorded_without_the_text(owner: User) -> None:
+    note = NoteFactory(user=owner, raw_text="Old text.")
+    services.update_note(note, by=owner, raw_text=SECRET_TEXT)
+    event = Event.objects.get(action="note.updated")
+    assert event.changes == {"raw_text": {"old": None, "new": None}}
+
+
+def test_the_end_of_a_run_is_recorded_only_if_the_run_still_holds_the_job(
+    owner: User, recorded_events: RecordedEvents
+) -> None:
+    summary = TextSummaryFactory(user=owner)
+    late = Summary.objects.claim(summary.pk)
+    Summary.objects.filter(pk=summary.pk).update(status=JobStatus.QUEUED, run_id=None)
+    run = Summary.objects.claim(summary.pk)
+    assert recorded_events(lambda: late.fail("Too late.")) == []
+    assert recorded_events(lambda: run.fail("No text.")) == [
+        ("summary.failed", "system", str(summary.pk))
+    ]
 
 
 @pytest.mark.parametrize("changes", [{}, {"title": "Pump"}, {"raw_text": SECRET_TEXT}], ids=str)
@@ -78,7 +78,7 @@ def test_summary_services_record_events(
         lambda: services.create_summary_from_text(by=owner, text=SECRET_TEXT, options=options)
     )
     summary = Summary.objects.get()
-    target = f"notes.Summary {summary.pk}"
+    target = summary.pk
     requeued = recorded_events(lambda: services.requeue_summary(summary, by=admin))
     cancelled = recorded_events(lambda: services.cancel_summary(summary, by=admin))
     cancelled_again = recorded_events(lambda: services.cancel_summary(summary, by=admin))
@@ -107,7 +107,7 @@ def test_summaries_of_notes_and_files_record_events(
             options=options,
         )
     )
-    targets = [f"notes.Summary {s.pk}" for s in Summary.objects.exclude(pk=own).order_by("pk")]
+    targets = [s.pk for s in Summary.objects.exclude(pk=own).order_by("pk")]
     assert [*from_note, *from_file] == [
         event("summary.created", by=owner, target=target) for target in targets
     ]
@@ -120,13 +120,22 @@ def test_batch_services_record_events(
         lambda: services.create_batch(by=owner, texts=[SECRET_TEXT] * 2, options=SummaryOptions())
     )
     batch = Batch.objects.get()
-    target = f"notes.Batch {batch.pk}"
+    target = batch.pk
+    summaries = [row.pk for row in batch.summaries.order_by("pk")]
     Summary.objects.update(status=JobStatus.FAILED)
     retried = recorded_events(lambda: services.retry_batch(batch, by=admin))
     cancelled = recorded_events(lambda: services.cancel_batch(batch, by=admin))
-    assert created == [event("batch.created", by=owner, target=target)]
-    assert retried == [event("batch.retried", by=admin, target=target)]
-    assert cancelled == [event("batch.cancelled", by=admin, target=target)]
+    for recorded, by, action, action_of_summaries in (
+        (created, owner, "created", "created"),
+        (retried, admin, "retried", "requeued"),
+        (cancelled, admin, "cancelled", "cancelled"),
+    ):
+        assert sorted(recorded) == sorted(
+            [
+                event(f"batch.{action}", by=by, target=target),
+                *(event(f"summary.{action_of_summaries}", by=by, target=pk) for pk in summaries),
+            ]
+        )
 
 
 def test_a_refused_change_of_a_batch_records_no_event(
@@ -148,7 +157,7 @@ def test_template_services_record_events(admin: User, recorded_events: RecordedE
         lambda: services.create_template(by=admin, name="Risks", instructions=SECRET_TEXT)
     )
     template = SummaryTemplate.objects.get()
-    target = f"notes.SummaryTemplate {template.pk}"
+    target = template.pk
     updated = recorded_events(lambda: services.update_template(template, by=admin, name="Dangers"))
     deleted = recorded_events(lambda: services.delete_template(template, by=admin))
     assert created == [event("template.created", by=admin, target=target)]
@@ -167,8 +176,8 @@ def test_requests_record_the_person_who_sent_them(
     changed = recorded_events(lambda: by_admin.patch(url, {"title": "Pump"}))
     requeued = recorded_events(lambda: by_owner.post(f"{url}/summarize"))
     saved = recorded_events(lambda: by_admin.post("/api/v1/summary-templates", template))
-    recorded = [(e["action"], e["actor"]) for e in [*created, *changed, *requeued, *saved]]
-    assert recorded == [
+    recorded = [*created, *changed, *requeued, *saved]
+    assert [(action, actor) for action, actor, _ in recorded] == [
         ("note.created", str(owner.pk)),
         ("note.updated", str(admin.pk)),
         ("summary.requeued", str(owner.pk)),

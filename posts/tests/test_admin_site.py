@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.models import User
 from common.jobs.status import JobStatus
-from common.tests.support.changes import capture_changes
+from common.tests.support.events import RecordedEvents
 from posts.models import Feed
 from posts.tests.conftest import FeedServer
 
@@ -72,20 +72,14 @@ def test_staff_who_are_no_superusers_see_nothing(admin: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_action_is_recorded(
-    admin_site: Client, superuser: User, feed_server: FeedServer
+    admin_site: Client,
+    superuser: User,
+    feed_server: FeedServer,
+    recorded_events: RecordedEvents,
 ) -> None:
     admin_site.get(FEED)
     feed = Feed.objects.current()
     data = {"action": "refresh_now", "_selected_action": [str(feed.pk)]}
-    with capture_changes() as logs:
-        admin_site.post(FEED, data)
-    assert [line for line in logs if line["event"] == "change"] == [
-        {
-            "event": "change",
-            "log_level": "info",
-            "action": "feed.refresh_requested",
-            "actor": str(superuser.pk),
-            "company": None,
-            "target": f"posts.Feed {feed.pk}",
-        }
+    assert recorded_events(lambda: admin_site.post(FEED, data)) == [
+        ("feed.refresh_requested", str(superuser.pk), str(feed.pk))
     ]

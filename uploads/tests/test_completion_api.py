@@ -10,7 +10,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from common.tests.support.changes import capture_changes
+from common.tests.support.events import RecordedEvents
 from uploads.models import Cycle, Session
 from uploads.tests.factories import SessionFactory
 
@@ -88,13 +88,12 @@ def test_each_role_completes_a_session_with_what_was_sent(
 
 
 def test_the_end_is_recorded_with_its_status(
-    client: APIClient, session: Session, django_capture_on_commit_callbacks: Any
+    client: APIClient, session: Session, recorded_events: RecordedEvents
 ) -> None:
     upload(client, session, "a")
     presign(client, session, "b")
-    with capture_changes() as logs, django_capture_on_commit_callbacks(execute=True):
-        complete(client, session)
-    assert [log["action"] for log in logs if log["event"] == "change"] == ["session.partial"]
+    events = recorded_events(lambda: complete(client, session))
+    assert [action for action, _, _ in events] == ["session.partial"]
 
 
 def test_a_session_of_another_company_is_not_found(

@@ -74,8 +74,7 @@ def _create_superuser(email: str, username: str, password: str) -> None:
         role=Role.ADMIN,
         send_welcome_mail=False,
     )
-    user.is_staff = user.is_superuser = True
-    user.save(update_fields=["is_staff", "is_superuser", "updated_at"])
+    services.update_user(user, by=None, is_staff=True, is_superuser=True)
 
 
 def _describe_existing_user(user: User) -> str:

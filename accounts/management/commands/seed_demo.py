@@ -28,9 +28,7 @@ class Command(BaseCommand):
     def handle(self, *, password: str, **options: Any) -> None:
         if not password:
             raise CommandError("If DEBUG is off, pass --password for the demo users.")
-        company, _ = Company.objects.get_or_create(
-            code="demo", defaults={"name": "Demo Ltd", "contact_email": "office@demo.example.com"}
-        )
+        company = _get_or_create_company()
         users = {
             name: _get_or_create_user(company, password, email, full_name, role)
             for name, (email, full_name, role) in DEMO_USERS.items()
@@ -39,6 +37,12 @@ class Command(BaseCommand):
             if hasattr(app, "seed_demo"):
                 app.seed_demo(users)
         self.stdout.write(f"Demo company {company.code!r} is ready: {users['admin']} and others.")
+
+
+def _get_or_create_company() -> Company:
+    return Company.objects.filter(code="demo").first() or services.create_company(
+        by=None, code="demo", name="Demo Ltd", contact_email="office@demo.example.com"
+    )
 
 
 def _get_or_create_user(

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from common.backup import BackupError, write_backup
+from common.events import record
 
 
 class Command(BaseCommand):
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             manifest = write_backup(path)
         except BackupError as error:
             raise CommandError(str(error)) from None
+        record("backup.created", by=None, target=None, label=path.name)
         self.stdout.write(
             f"Wrote {path}: {manifest.row_count} rows, {len(manifest.files)} files,"
             f" {path.stat().st_size} bytes."

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from common.ai.types import Usage
+from common.events import record
 from notes.ledger import reconcile
 
 REQUIRED_COLUMNS = ("id", "prompt_tokens", "completion_tokens")
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         with export:
             usage_by_id = _read(export)
         updated, unknown = reconcile(usage_by_id)
+        record("calls.reconciled", by=None, target=None, label=f"{updated} calls")
         self.stdout.write(f"Stored the usage of {updated} calls.")
         if unknown:
             self.stdout.write(f"{unknown} of {len(usage_by_id)} ids do not exist in the ledger.")
