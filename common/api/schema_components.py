@@ -23,6 +23,9 @@ PROBLEM_TYPES = {
     403: ProblemType("Forbidden", "Your role does not allow this.", "permission_denied"),
     404: ProblemType("NotFound", "Not found, or you do not have access to it.", "not_found"),
     409: ProblemType("Conflict", "The state of the row does not allow this.", "conflict"),
+    410: ProblemType(
+        "HistoryGone", "The event of `since` is unknown or no longer kept.", "history_gone"
+    ),
     411: ProblemType("LengthRequired", "The request needs a `Content-Length`.", "length_required"),
     412: ProblemType(
         "PreconditionFailed",
@@ -34,6 +37,9 @@ PROBLEM_TYPES = {
         "UnsupportedMediaType",
         "The media type of the request body is not supported.",
         "unsupported_media_type",
+    ),
+    421: ProblemType(
+        "Misdirected", "Another process serves this; `detail` has its URL.", "misdirected_request"
     ),
     422: ProblemType(
         "KeyReused",
