@@ -1,15 +1,15 @@
 """Signs of life of processes that serve no requests by which others could check them."""
 
+from math import ceil
+
 from django_redis import get_redis_connection
 
 BEAT, LIVE = "beat", "live"
-# A process must call `beat` more often than this.
-LIFETIME_S = 15
 
 
-def beat(name: str) -> None:
-    """Say that a process of this name works; raises the errors of Valkey."""
-    get_redis_connection("default").set(_key(name), 1, ex=LIFETIME_S)
+def beat(name: str, *, lifetime_s: float) -> None:
+    """Say that a process of this name works, for some time; raises the errors of Valkey."""
+    get_redis_connection("default").set(_key(name), 1, ex=ceil(lifetime_s))
 
 
 def check(name: str) -> None:

@@ -7,9 +7,9 @@ routes of the API. If its response is a stream, the body is then sent here, with
 import asyncio
 import io
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from django.db import connection
@@ -31,11 +31,11 @@ from config.wsgi_threads import (
 from integrations.live import frames, metrics
 from integrations.live.address import LIMITS_KEY
 from integrations.live.feed import Feed
-from integrations.live.history import Position, find_position, read_history
+from integrations.live.history import read_history
 from integrations.live.limits import StreamLimits
 from integrations.live.listener import Listener
+from integrations.live.positions import find_position
 from integrations.live.stream import Stream
-from integrations.live.views import Subscription
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -47,20 +47,21 @@ SEND_TIMEOUT_S = 20.0
 JOIN_TIMEOUT_S = 5.0
 
 
-class Answer(NamedTuple):
-    """Django's response to a request; with a `subscription` its body is a stream."""
-
-    response: Response
-    subscription: Subscription | None = None
-
-
 class LiveApplication:
     """Serves streams until SIGTERM: Granian would wait for ever for their clients."""
 
     def __init__(
-        self, django_application: WsgiApplication, *, max_streams: int, max_per_user: int
+        self,
+        django_application: WsgiApplication,
+        *,
+        max_streams: int,
+        max_per_user: int,
+        heartbeat_s: float = HEARTBEAT_INTERVAL_S,
+        send_timeout_s: float = SEND_TIMEOUT_S,
     ) -> None:
         self._django_application = django_application
+        self._heartbeat_s = heartbeat_s
+        self._send_timeout_s = send_timeout_s
         self._limits = StreamLimits(max_streams=max_streams, max_per_user=max_per_user)
         # After a restart all clients come at once.
         self._threads = ThreadPool(THREADS, "live", max_unanswered=2 * max_streams)
@@ -73,32 +74,31 @@ class LiveApplication:
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
-        environ = build_environ(scope)
-        try:
-            answer = await self._threads.run(self._ask_django, environ)
-        except Overloaded:
-            answer = Answer(refuse(environ, 503))
-        if answer.subscription:
-            await self._serve(environ, answer.response, answer.subscription, receive, send)
-        else:
-            await _send_response(answer.response, send)
+        if stream := await self._answer(scope, send):
+            try:
+                await self._serve(stream, receive, send)
+            finally:
+                self._forget(stream)
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self.start()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        self._feed.stop()
-        self._listener.stop()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._feed.start(loop)
-        self._listener.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             # Granian's own handlers, which the loop calls by itself, are called too.
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self.end_streams))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def start(self) -> None:
+        self._feed.start(asyncio.get_running_loop())
+        self._listener.start()
+
+    def stop(self) -> None:
+        self._feed.stop()
+        self._listener.stop()
 
     def end_streams(self) -> None:
         """End all streams, so that the process can end; their clients come back later."""
@@ -106,7 +106,21 @@ class LiveApplication:
         for stream in self._streams:
             stream.close("restart")
 
-    def _ask_django(self, environ: Environ) -> Answer:
+    async def _answer(self, scope: Scope, send: Send) -> Stream | None:
+        """Send a response, or the headers of a stream and return that."""
+        environ = build_environ(scope)
+        try:
+            response, stream = await self._threads.run(self._ask_django, environ)
+        except Overloaded:
+            response, stream = refuse(environ, 503), None
+        if stream and not await self._join(stream):
+            response, stream = refuse(environ, 503), None
+        await send(start_message(response.status, response.headers))
+        if not stream:
+            await send({"type": "http.response.body", "body": response.body})
+        return stream
+
+    def _ask_django(self, environ: Environ) -> tuple[Response, Stream | None]:
         # No route here has a body.
         environ |= {LIMITS_KEY: self._limits, "wsgi.input": io.BytesIO(), "CONTENT_LENGTH": ""}
         start: list[Any] = []
@@ -114,72 +128,82 @@ class LiveApplication:
             response = self._django_application(environ, lambda *values: start.extend(values))
         except Exception as error:  # Django could not even build its request object
             log.warning("unreadable_request", error=redacted_message(error))
-            return Answer(refuse(environ | {"CONTENT_TYPE": "", "QUERY_STRING": ""}, 400))
+            return refuse(environ | {"CONTENT_TYPE": "", "QUERY_STRING": ""}, 400), None
         try:
             status, body = int(start[0].partition(" ")[0]), b"".join(response)
             is_stream = environ["REQUEST_METHOD"] == "GET"
-            subscription = getattr(response, "subscription", None) if is_stream else None
-            return Answer(Response(status, start[1], body), subscription)
+            stream = getattr(response, "stream", None) if is_stream else None
+            return Response(status, start[1], body), stream
         finally:
             response.close()
 
-    async def _serve(
-        self,
-        environ: Environ,
-        response: Response,
-        subscription: Subscription,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        """Send the stream, and end it when the client disconnects."""
-        stream = Stream(subscription.credential, subscription.user, subscription.patterns)
+    async def _join(self, stream: Stream) -> bool:
+        """Begin to collect new events; return False if the database does not answer in time."""
         self._streams.add(stream)
         metrics.STREAMS.inc()
-        watcher = asyncio.create_task(_close_on_disconnect(stream, receive))
         try:
             async with asyncio.timeout(JOIN_TIMEOUT_S):
-                position = await self._feed.join(stream)
-        except TimeoutError:  # the database does not answer
+                await self._feed.join(stream)
+            if self._is_stopping:
+                stream.close("restart")
+        except TimeoutError:
             stream.close("unavailable")
-            await _send_response(refuse(environ, 503), send)
-        else:
-            await send(start_message(response.status, response.headers))
-            await self._send_stream(stream, subscription, position, send)
-        finally:
-            watcher.cancel()
-            stream.close("disconnected")
-            self._streams.discard(stream)
-            self._limits.remove(subscription.user.pk)
-            metrics.STREAMS.dec()
-            metrics.CLOSED_STREAMS.labels(stream.close_reason).inc()
+            self._forget(stream)
+            return False
+        return True
 
-    async def _send_stream(
-        self, stream: Stream, subscription: Subscription, position: Position, send: Send
-    ) -> None:
+    def _forget(self, stream: Stream) -> None:
+        stream.close("disconnected")
+        self._streams.discard(stream)
+        self._limits.remove(stream.credential.user_id)
+        metrics.STREAMS.dec()
+        metrics.CLOSED_STREAMS.labels(stream.close_reason).inc()
+
+    async def _serve(self, stream: Stream, receive: Receive, send: Send) -> None:
+        """Send the stream until it is closed or the client disconnects."""
+        watcher = asyncio.create_task(_close_on_disconnect(stream, receive))
         try:
-            await _send_part(frames.start(), send)
-            if subscription.is_resumed:
-                async for part in self._read_history(stream, subscription, position):
-                    await _send_part(part, send)
-            async for part in _read_new(stream):
-                await _send_part(part, send)
+            await self._send_part(frames.start(), send)
+            if stream.is_resumed:
+                await self._send_history(stream, send)
+            await self._send_new(stream, send)
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             stream.close("slow")
+        finally:
+            watcher.cancel()
 
-    async def _read_history(
-        self, stream: Stream, subscription: Subscription, until: Position
-    ) -> AsyncIterator[bytes]:
-        """Yield what the client has missed, up to the position at which new events begin."""
-        since, position = subscription.since, None
-        if since:
-            position = await self._in_thread(partial(find_position, since, stream.user))
+    async def _send_history(self, stream: Stream, send: Send) -> None:
+        """Send what the client has missed, up to the position at which new events begin."""
+        position = None
+        if stream.since:
+            position = await self._in_thread(partial(find_position, stream.since, stream.user))
         if position is None:
-            yield frames.reset()
-        while position is not None and position < until and stream.is_open:
-            read = partial(read_history, stream.user, stream.patterns, after=position, until=until)
+            await self._send_part(frames.reset(), send)
+        while position is not None and position < stream.start and stream.is_open:
+            read = partial(
+                read_history, stream.user, stream.patterns, after=position, until=stream.start
+            )
             part, position = await self._in_thread(read)
-            yield part
+            await self._send_part(part, send)
+
+    async def _send_new(self, stream: Stream, send: Send) -> None:
+        """Send new events until the stream is closed; a comment if there are none for a while."""
+        while stream.is_open:
+            if part := stream.take():
+                await self._send_part(part, send)
+                continue
+            try:
+                async with asyncio.timeout(self._heartbeat_s):
+                    await stream.signal.wait()
+            except TimeoutError:
+                await self._send_part(frames.HEARTBEAT, send)
+
+    async def _send_part(self, part: bytes, send: Send) -> None:
+        """Send a part of a stream; raise `TimeoutError` if the client does not accept it."""
+        if part:
+            async with asyncio.timeout(self._send_timeout_s):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
         return await self._threads.run(_with_connection, read)
@@ -193,32 +217,7 @@ def _with_connection(read: Callable[[], T]) -> T:
         connection.close()
 
 
-async def _read_new(stream: Stream) -> AsyncIterator[bytes]:
-    """Yield new events, or a comment if there are none for a while, until the stream ends."""
-    while stream.is_open:
-        if part := stream.take():
-            yield part
-            continue
-        try:
-            async with asyncio.timeout(HEARTBEAT_INTERVAL_S):
-                await stream.signal.wait()
-        except TimeoutError:
-            yield frames.HEARTBEAT
-
-
 async def _close_on_disconnect(stream: Stream, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     stream.close("disconnected")
-
-
-async def _send_part(part: bytes, send: Send) -> None:
-    """Send a part of a stream; raise `TimeoutError` if the client does not accept it."""
-    if part:
-        async with asyncio.timeout(SEND_TIMEOUT_S):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-
-
-async def _send_response(response: Response, send: Send) -> None:
-    await send(start_message(response.status, response.headers))
-    await send({"type": "http.response.body", "body": response.body})

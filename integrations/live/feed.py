@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from threading import Event as Signal
 from threading import Lock, Thread
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import Error, connection
@@ -16,7 +17,7 @@ from common.events.models import Event
 from common.events.querysets import OldestRunningTransaction
 from common.redaction import redacted_message
 from integrations.live.credentials import find_users
-from integrations.live.history import Position, find_newest
+from integrations.live.positions import START, Position, find_newest
 from integrations.live.rendering import render
 from integrations.live.stream import Stream
 
@@ -28,6 +29,7 @@ POLL_INTERVAL_S = 0.5
 # While an event waits for an older transaction to end; doubled each time.
 MIN_POLL_INTERVAL_S = 0.01
 CREDENTIAL_CHECK_INTERVAL_S = 30.0
+STOP_TIMEOUT_S = 2.0
 # Events of these rows may end streams.
 ACCOUNT_TYPES = frozenset({"user", "login", "company"})
 
@@ -42,11 +44,11 @@ class Feed:
     def __init__(self) -> None:
         self._lock = Lock()
         self._signal = Signal()
-        self._joining: list[tuple[Stream, asyncio.Future[Position]]] = []
+        self._joining: list[tuple[Stream, asyncio.Future[None]]] = []
         self._streams: set[Stream] = set()
         self._announced_types: set[str] = set()
         self._progress: dict[str, Event] = {}
-        self._position: Position | None = None
+        self._position = START
         self._checked_at = 0.0
         self._interval_s = MIN_POLL_INTERVAL_S
         self._is_stopped = False
@@ -59,14 +61,15 @@ class Feed:
     def stop(self) -> None:
         self._is_stopped = True
         self._signal.set()
+        self._thread.join(STOP_TIMEOUT_S)
 
-    async def join(self, stream: Stream) -> Position:
-        """Deliver new events to the stream; return the position after which they begin."""
-        position: asyncio.Future[Position] = self._loop.create_future()
+    async def join(self, stream: Stream) -> None:
+        """Deliver new events to the stream from now on: those after its `start`."""
+        is_admitted: asyncio.Future[None] = self._loop.create_future()
         with self._lock:
-            self._joining.append((stream, position))
+            self._joining.append((stream, is_admitted))
         self._signal.set()
-        return await position
+        await is_admitted
 
     def announce(self, types: Iterable[str], progress: Iterable[dict[str, Any]]) -> None:
         """Read new events now; `types` are those of their rows. Called from any thread."""
@@ -97,12 +100,12 @@ class Feed:
             types, self._announced_types = self._announced_types, set()
             progress, self._progress = list(self._progress.values()), {}
         self._streams = {stream for stream in self._streams if stream.is_open}
-        self._admit()
+        has_joined = self._admit()
         if not self._streams:
             return None
         events, are_waiting = self._read()
         types.update(event.action.partition(".")[0] for event in events)
-        self._check_credentials(is_urgent=bool(types & ACCOUNT_TYPES))
+        self._check_credentials(is_urgent=has_joined or bool(types & ACCOUNT_TYPES))
         self._deliver([*events, *progress])
         if events:
             self._position = Position.of(events[-1])
@@ -113,12 +116,12 @@ class Feed:
         self._interval_s = longer_s if are_waiting else MIN_POLL_INTERVAL_S
         return longer_s if are_waiting else POLL_INTERVAL_S
 
-    def _admit(self) -> None:
-        """Add the streams that wait to join."""
+    def _admit(self) -> bool:
+        """Add the streams that wait to join, and return whether there were any."""
         with self._lock:
             joining, self._joining = self._joining, []
         if not joining:
-            return
+            return False
         try:
             if not self._streams:
                 self._position = find_newest()
@@ -126,9 +129,11 @@ class Feed:
             with self._lock:
                 self._joining += joining
             raise
-        self._streams.update(stream for stream, _ in joining)
-        for _, future in joining:
-            self._in_loop(_resolve, future, self._position)
+        for stream, future in joining:
+            stream.start = self._position
+            self._streams.add(stream)
+            self._in_loop(_resolve, future)
+        return True
 
     def _read(self) -> tuple[list[Event], bool]:
         """Return the next events, and whether more wait for an older transaction to end."""
@@ -160,9 +165,9 @@ class Feed:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _resolve(future: asyncio.Future[Position], position: Position) -> None:
-    if not future.done():  # the client may have given up
-        future.set_result(position)
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():  # it may have waited too long
+        future.set_result(None)
 
 
 def _push_all(frames: dict[Stream, list[bytes]]) -> None:
@@ -173,4 +178,5 @@ def _push_all(frames: dict[Stream, list[bytes]]) -> None:
 
 def _progress_event(fields: dict[str, Any]) -> Event:
     """Return an event that is not stored, for a row whose progress has changed."""
-    return Event(occurred_at=datetime.now(UTC), **fields)
+    ids = {name: UUID(fields[name]) for name in ("company_id", "owner_id") if fields[name]}
+    return Event(occurred_at=datetime.now(UTC), **{**fields, **ids})

@@ -41,6 +41,8 @@ class Listener:
             try:
                 self._listen()
             except (RedisError, OSError) as error:
+                if self._is_stopped:
+                    return
                 log.warning("announcements_not_received", error=redacted_message(error))
                 time.sleep(RETRY_INTERVAL_S)
 
@@ -49,14 +51,14 @@ class Listener:
             subscription.subscribe(channel())
             is_answered = True
             while is_answered and not self._is_stopped:
-                beat(LIVE)
+                beat(LIVE, lifetime_s=3 * PING_INTERVAL_S)
                 subscription.ping()
                 is_answered = self._receive(subscription, until=time.monotonic() + PING_INTERVAL_S)
 
     def _receive(self, subscription: Any, *, until: float) -> bool:
         """Pass on what arrives until a time; return whether anything did."""
         is_answered = False
-        while (timeout_s := until - time.monotonic()) > 0:
+        while not self._is_stopped and (timeout_s := until - time.monotonic()) > 0:
             message = subscription.get_message(timeout=timeout_s)
             is_answered |= message is not None
             if message and message["type"] == "message":

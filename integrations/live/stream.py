@@ -1,12 +1,14 @@
 from asyncio import Event as Signal
 from collections import deque
 from collections.abc import Iterable
+from uuid import UUID
 
 from accounts.models import User
 from common.events.models import Event
 from common.events.type_patterns import matches
 from common.events.visibility import Visibility
 from integrations.live.credentials import Credential
+from integrations.live.positions import START
 
 # A client that has not read these is closed, and resumes by `Last-Event-ID`.
 MAX_WAITING_FRAMES = 1_000
@@ -18,17 +20,29 @@ class Stream:
     """The stream of one client: what it shows, and the frames that wait to be sent.
 
     patterns: the types of the events that the client wants; `None` for all.
+    is_resumed: whether the client wants to read on after the event `since`, even if that is not
+        known; otherwise it only gets new events.
+    start: the position after which new events are delivered; set when the stream is admitted.
     close_reason: why the stream ends; empty while it is open.
 
     `push`, `close` and `take` are called in the event loop. The feed's thread sets `user`.
     """
 
     def __init__(
-        self, credential: Credential, user: User, patterns: tuple[str, ...] | None
+        self,
+        credential: Credential,
+        user: User,
+        *,
+        patterns: tuple[str, ...] | None,
+        since: UUID | None,
+        is_resumed: bool,
     ) -> None:
         self.credential = credential
-        self.patterns = patterns
         self.user = user
+        self.patterns = patterns
+        self.since = since
+        self.is_resumed = is_resumed
+        self.start = START
         self.close_reason = ""
         self.signal = Signal()
         self._frames: deque[bytes] = deque()

@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -12,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import AccessTokenAuthentication
-from accounts.models import User
 from common.api.validation import collect_errors
 from common.api.views import APIView
 from common.events.kinds import progress_types
@@ -21,33 +19,18 @@ from integrations.live.address import LIMITS_KEY, MisdirectedRequest, stream_url
 from integrations.live.authentication import StreamThrottle, TicketAuthentication
 from integrations.live.credentials import Credential
 from integrations.live.limits import StreamLimits
+from integrations.live.stream import Stream
 from integrations.live.tickets import LIFETIME_S, create_ticket
 from integrations.pagination import parse_event_id
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What a client asks for.
-
-    patterns: the types of the events; `None` for all.
-    since: the event after which the client reads on; `None` for new events only.
-    is_resumed: whether the client wants to read on, even if `since` is not known.
-    """
-
-    credential: Credential
-    user: User
-    patterns: tuple[str, ...] | None
-    since: UUID | None
-    is_resumed: bool
 
 
 class EventStreamResponse(StreamingHttpResponse):
     """The headers of a stream, whose body the live process sends."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, stream: Stream) -> None:
         headers = {"Cache-Control": "no-cache, no-store", "X-Accel-Buffering": "no"}
         super().__init__((), content_type=EventStreamRenderer.media_type, headers=headers)
-        self.subscription = subscription
+        self.stream = stream
 
 
 class EventStreamRenderer(BaseRenderer):
@@ -122,10 +105,11 @@ class EventStreamView(APIView):
         credential = auth if isinstance(auth, Credential) else Credential.of_request(request)
         user: Any = request.user
         is_resumed = bool(since or request.headers.get("Last-Event-ID"))
-        subscription = Subscription(credential, user, patterns, since, is_resumed)
         if request.method == "GET":
             limits.add(user.pk)
-        return EventStreamResponse(subscription)
+        return EventStreamResponse(
+            Stream(credential, user, patterns=patterns, since=since, is_resumed=is_resumed)
+        )
 
 
 def _parse_types(request: Request) -> tuple[str, ...] | None:
