@@ -28,7 +28,11 @@ class EventStreamResponse(StreamingHttpResponse):
     """The headers of a stream, whose body the live process sends."""
 
     def __init__(self, stream: Stream) -> None:
-        headers = {"Cache-Control": "no-cache, no-store", "X-Accel-Buffering": "no"}
+        headers = {
+            "Cache-Control": "no-cache, no-store",
+            "Connection": "close",  # when the stream ends
+            "X-Accel-Buffering": "no",  # by nginx
+        }
         super().__init__((), content_type=EventStreamRenderer.media_type, headers=headers)
         self.stream = stream
 

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -60,14 +61,15 @@ class LiveProcess:
         }
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            ["sh", "-c", f"exec env {read_procfile()['live']}"],
-            cwd=BASE_DIR,
-            env=self._environment,
-            stdout=(self._folder / "live.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self._folder / "live.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", f"exec env {read_procfile()['live']}"],
+                cwd=BASE_DIR,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         eventually(self._is_alive, "the live process answers", within=30)
 
     def kill(self) -> None:
@@ -145,13 +147,15 @@ class Clients:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._tasks: list[Future[None]] = []
         self.all: list[Client] = []
 
     def start(self, clients: list[Client], *, within: float = 60) -> None:
         self.all += clients
         for client in clients:
-            asyncio.run_coroutine_threadsafe(client.run(), self._loop)
+            self._tasks.append(asyncio.run_coroutine_threadsafe(client.run(), self._loop))
         self.wait_for_connections(within=within)
 
     def wait_for_connections(self, *, within: float = 60) -> None:
@@ -162,7 +166,12 @@ class Clients:
         )
 
     def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.5), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 @pytest.fixture
@@ -298,7 +307,7 @@ def test_events_arrive_while_valkey_is_down(
 ) -> None:
     with (
         Broker(tmp_path) as valkey,
-        running(LiveProcess(unused_port, tmp_path, valkey.url)) as live,
+        running(LiveProcess(unused_port, tmp_path, f"unix://{valkey.socket}?db=0")) as live,
     ):
         clients.start([Client(live.port, token_of(admin)) for _ in range(50)])
         valkey.kill()
