@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import suppress
+from threading import Event as Signal
 from threading import Thread
 from typing import Any
 
@@ -27,30 +28,28 @@ class Listener:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._is_stopped = False
+        self._stopped = Signal()
         self._thread = Thread(target=self._run, daemon=True, name="listener")
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._is_stopped = True
+        self._stopped.set()
 
     def _run(self) -> None:
-        while not self._is_stopped:
+        while not self._stopped.is_set():
             try:
                 self._listen()
             except (RedisError, OSError) as error:
-                if self._is_stopped:
-                    return
                 log.warning("announcements_not_received", error=redacted_message(error))
-                time.sleep(RETRY_INTERVAL_S)
+                self._stopped.wait(RETRY_INTERVAL_S)
 
     def _listen(self) -> None:
         with get_redis_connection("default").pubsub() as subscription:
             subscription.subscribe(channel())
             is_answered = True
-            while is_answered and not self._is_stopped:
+            while is_answered and not self._stopped.is_set():
                 beat(LIVE, lifetime_s=3 * PING_INTERVAL_S)
                 subscription.ping()
                 is_answered = self._receive(subscription, until=time.monotonic() + PING_INTERVAL_S)
@@ -58,7 +57,7 @@ class Listener:
     def _receive(self, subscription: Any, *, until: float) -> bool:
         """Pass on what arrives until a time; return whether anything did."""
         is_answered = False
-        while not self._is_stopped and (timeout_s := until - time.monotonic()) > 0:
+        while not self._stopped.is_set() and (timeout_s := until - time.monotonic()) > 0:
             message = subscription.get_message(timeout=timeout_s)
             is_answered |= message is not None
             if message and message["type"] == "message":
