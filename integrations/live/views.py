@@ -6,11 +6,12 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.authentication import AccessTokenAuthentication
+from common.api.negotiation import ContentNegotiation
 from common.api.validation import collect_errors
 from common.api.views import APIView
 from common.events.kinds import progress_types
@@ -38,10 +39,17 @@ class EventStreamResponse(StreamingHttpResponse):
 
 
 class EventStreamRenderer(BaseRenderer):
-    """Lets clients ask for the stream by `Accept`."""
-
     media_type = "text/event-stream"
     format = "sse"
+
+
+class EventStreamNegotiation(ContentNegotiation):
+    """There is one media type, which everyone gets who asks for the stream."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
 
 
 class TicketSerializer(serializers.Serializer):
@@ -88,7 +96,8 @@ class EventStreamView(APIView):
     """
 
     authentication_classes = (TicketAuthentication, AccessTokenAuthentication)
-    renderer_classes = (EventStreamRenderer, JSONRenderer)
+    content_negotiation_class = EventStreamNegotiation
+    renderer_classes = (EventStreamRenderer,)
     throttle_classes = (StreamThrottle,)
     read_parameters = ("types", "since", "ticket")
     problem_statuses = (421, 503)
