@@ -27,6 +27,9 @@ _APOSTROPHES_SQL = APOSTROPHES.replace("'", "''")
 # its joined form. Zero-width spaces are among them, and the slash of a normalized "½".
 JOINERS = "\\-/.,_&\u200b-\u200d\u2010-\u2015\u2044"
 
+# What `words_of` and `joined_words_of` change or join in an ASCII text.
+_SIGNS_IN_WORDS = "[`''+#]|[[:alpha:]][0-9]|[0-9][[:alpha:]]|[[:alnum:]][-/.,_&]+[[:alnum:]]"
+
 # A description says first what the product is; later words are often about its attributes.
 LEAD_WORDS = 8
 
@@ -44,34 +47,39 @@ ALTER TEXT SEARCH CONFIGURATION {PLAIN_CONFIG} ALTER MAPPING FOR {_OTHERS} WITH 
 """
 
 DROP_CONFIGURATION = f"""
+DROP FUNCTION product_words(text);
 DROP TEXT SEARCH CONFIGURATION {PLAIN_CONFIG};
 DROP TEXT SEARCH CONFIGURATION {CONFIG};
 DROP TEXT SEARCH DICTIONARY {CONFIG}_stem;
 """
 
 
-def words_of(text: str) -> str:
+def words_of(text: str, *, is_ascii: bool = False) -> str:
     """Return SQL that reduces the SQL expression `text` to plain words.
 
     PostgreSQL's parser would read `black/white` as a file and `sofa.It` as a host. So everything
     but letters and digits becomes a space, `men's` becomes `mens`, and `36in` and `8x10` are split.
-    Each part of `Wi-Fi` is a word; `joined_words_of` returns the whole.
+    Each part of `Wi-Fi` is a word; `joined_words_of` returns the whole. With `is_ascii`, steps that
+    change no ASCII text are left out.
     """
-    text = _without_optional(text)
-    text = rf"regexp_replace({text}, '[^[:alnum:] ]+', ' ', 'g')"
-    text = rf"regexp_replace({text}, '([{UNSPACED}])', ' \1 ', 'g')"
+    text = _without_apostrophes(text if is_ascii else _without_optional(text))
+    text = _only_letters_and_digits(text)
+    if not is_ascii:
+        text = rf"regexp_replace({text}, '([{UNSPACED}])', ' \1 ', 'g')"
     text = rf"regexp_replace({text}, '([0-9])(?=[[:alpha:]])', '\1 ', 'g')"
     return rf"regexp_replace({text}, '([[:alpha:]])(?=[0-9])', '\1 ', 'g')"
 
 
-def joined_words_of(text: str) -> str:
+def joined_words_of(text: str, *, is_ascii: bool = False) -> str:
     """Return SQL for the joined forms of the words and codes with signs in `text`.
 
     `Wi-Fi` becomes `WiFi`, `AB-12.34/5` `AB12345`, `1,000` `1000`, and `C++` `Cplusplus`. Other
     words are left out, also decimal numbers, but not codes like `MX500`, which `words_of` splits.
+    With `is_ascii`, steps that change no ASCII text are left out.
     """
-    text = _without_optional(text)
-    text = rf"regexp_replace({text}, '[{UNSPACED}]', ' ', 'g')"
+    text = _without_apostrophes(text if is_ascii else _without_optional(text))
+    if not is_ascii:
+        text = rf"regexp_replace({text}, '[{UNSPACED}]', ' ', 'g')"
     text = rf"regexp_replace({text}, '[^[:alnum:]+#{JOINERS}]+', ' ', 'g')"
     # Signs around a word, or a full stop before a sentence without a space.
     around = rf"[{JOINERS}]+( |$)|(^| )[+#{JOINERS}]+|[.,](?=[[:upper:]][[:lower:]])"
@@ -83,16 +91,47 @@ def joined_words_of(text: str) -> str:
 
 
 def _without_optional(text: str) -> str:
-    """Return SQL that normalizes a text and removes apostrophes and optional signs."""
+    """Return SQL that normalizes a text and removes optional signs."""
     # Testing whether a text is normalized is far cheaper than normalizing it.
     text = f"CASE WHEN {text} IS NFKC NORMALIZED THEN {text} ELSE normalize({text}, NFKC) END"
-    text = f"regexp_replace({text}, '[{OPTIONAL}]', '', 'g')"
+    return f"regexp_replace({text}, '[{OPTIONAL}]', '', 'g')"
+
+
+def _without_apostrophes(text: str) -> str:
     return rf"regexp_replace({text}, '([[:alpha:]])({_APOSTROPHES_SQL})(?=[[:alpha:]])', '\1', 'g')"
 
 
+def _only_letters_and_digits(text: str) -> str:
+    return rf"regexp_replace({text}, '[^[:alnum:] ]+', ' ', 'g')"
+
+
+def _all_words_of(text: str, *, is_ascii: bool) -> str:
+    words = words_of(text, is_ascii=is_ascii)
+    return f"{words} || ' ' || {joined_words_of(text, is_ascii=is_ascii)}"
+
+
+# The words of a text and then the joined forms. Most texts are plain ASCII, whose words need only
+# be separated, and the full rules take ten times as long.
+CREATE_FUNCTION = rf"""
+CREATE OR REPLACE FUNCTION product_words(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+BEGIN
+    IF octet_length(value) > length(value) THEN
+        RETURN {_all_words_of("value", is_ascii=False)};
+    END IF;
+    IF value ~ '{_SIGNS_IN_WORDS}' THEN
+        RETURN {_all_words_of("value", is_ascii=True)};
+    END IF;
+    RETURN {_only_letters_and_digits("value")};
+END
+$$;
+"""
+# The migration that creates the first vectors runs this, so the function exists before them.
+CREATE_CONFIGURATION += CREATE_FUNCTION
+
+
 def _weighted(text: str, weight: str) -> str:
-    words = f"{words_of(text)} || ' ' || {joined_words_of(text)}"
-    return f"setweight(to_tsvector('{CONFIG}'::regconfig, {words}), '{weight}')"
+    return f"setweight(to_tsvector('{CONFIG}'::regconfig, product_words({text})), '{weight}')"
 
 
 def _last_word_of(column: str) -> str:

@@ -211,4 +211,4 @@ EVENTS = [
 ]
 # The server of the check mirrors no feed.
 POSTS = [Call("posts_list", by=ANYONE), Call("posts_retrieve", ANYONE, id=X("absent"), status=404)]
-CALLS = [*ACCOUNTS, *LOGINS, *NOTES, *CATALOG, *UPLOADS, *EVENTS, *POSTS]
+CALLS = [*ACCOUNTS, *LOGINS, *NOTES, *CATALOG, *UPLOADS, *POSTS, *EVENTS]

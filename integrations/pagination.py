@@ -41,22 +41,22 @@ class EventPagination(Pagination):
         request: Request,
         view: Any = None,
     ) -> list[Event]:
-        self.since, (_, size) = collect_errors(
+        since, (_, size) = collect_errors(
             lambda: _parse_since(request), lambda: self.parse_page_parameters(request)
         )
         events: Any = queryset.settled()  # type: ignore[attr-defined]
-        if self.since:
-            event = Event.objects.visible_to(request.user).filter(id=self.since).first()
+        if since:
+            event = Event.objects.visible_to(request.user).filter(id=since).first()
             if event is None:
                 raise HistoryGone
             events = events.after(event)
         rows = list(events[: size + 1])
         self.has_more = len(rows) > size
+        self.next = rows[:size][-1].id if rows else since
         return rows[:size]
 
     def get_paginated_response(self, data: Any) -> Response:
-        last = data[-1]["id"] if data else self.since
-        return PageResponse({"items": data, "next": last, "has_more": self.has_more})
+        return PageResponse({"items": data, "next": self.next, "has_more": self.has_more})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         properties = {

@@ -1,3 +1,4 @@
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import mixins
 
 from accounts.viewsets import ScopedViewSet
@@ -17,5 +18,6 @@ class EventViewSet(mixins.ListModelMixin, ScopedViewSet):
     queryset = Event.objects.all()
     serializer_class = EventSerializer
     pagination_class = EventPagination
+    filter_backends = (DjangoFilterBackend,)
     filterset_class = EventFilter
     problem_statuses = (410,)

@@ -23,9 +23,7 @@ PROBLEM_TYPES = {
     403: ProblemType("Forbidden", "Your role does not allow this.", "permission_denied"),
     404: ProblemType("NotFound", "Not found, or you do not have access to it.", "not_found"),
     409: ProblemType("Conflict", "The state of the row does not allow this.", "conflict"),
-    410: ProblemType(
-        "HistoryGone", "The event of `since` is unknown or no longer kept.", "history_gone"
-    ),
+    410: ProblemType("Gone", "What the request names is no longer kept.", "history_gone"),
     411: ProblemType("LengthRequired", "The request needs a `Content-Length`.", "length_required"),
     412: ProblemType(
         "PreconditionFailed",

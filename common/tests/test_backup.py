@@ -116,6 +116,13 @@ def restore_into(url: str, path: Path, folder: Path) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True)
 
 
+def without_transactions(rows: Any) -> Any:
+    """Leave out the transactions of events, which a restore renumbers in the same order."""
+    events = [event.split(",", 2) for event in rows["common_event"]]
+    order = sorted(events, key=lambda event: int(event[1]))
+    return rows | {"common_event": [(sequence, rest) for sequence, _, rest in order]}
+
+
 def test_all_rows_and_files_are_restored(
     new_database: str, full_backup: Path, uploads: Path, tmp_path: Path
 ) -> None:
@@ -123,7 +130,8 @@ def test_all_rows_and_files_are_restored(
     assert sum(1 for rows in before.values() if rows) >= 16
     result = restore_into(new_database, full_backup, tmp_path / "new")
     assert result.returncode == 0, result.stderr
-    assert read_rows(new_database) == before
+    after = read_rows(new_database)
+    assert without_transactions(after) == without_transactions(before)
     restored = tmp_path / "new" / "uploads"
     assert {p.relative_to(restored): p.read_bytes() for p in restored.rglob("*.*")} == {
         Path("acme/bucket/bild größe.png"): bytes(range(256)) * 5000
@@ -175,7 +183,7 @@ def test_replace_deletes_existing_rows_and_files(small_backup: Path, uploads: Pa
     Login.objects.all().delete()
     (uploads / "acme" / "bucket" / "later.png").write_bytes(b"later")
     call_command("restore", str(small_backup), replace=True)
-    assert read_rows() == before
+    assert without_transactions(read_rows()) == without_transactions(before)
     assert not (uploads / "acme" / "bucket" / "later.png").exists()
     assert (uploads / "acme" / "bucket" / "bild größe.png").exists()
 

@@ -13,6 +13,7 @@ from catalog.models import Product
 from catalog.tests.factories import ProductFactory
 from common.events import record, record_all
 from common.events.models import Event
+from common.tests.support import wait_until_settled
 from notes.models import Note
 from notes.tests.factories import NoteFactory
 
@@ -126,6 +127,7 @@ class TestOrder:
         assert Event.objects.lag_seconds() > 0
         may_commit.set()
         slow.join()
+        wait_until_settled()
         actions = [event.action for event in Event.objects.settled()]
         assert actions == ["product.updated", "product.deleted"]
         assert Event.objects.lag_seconds() == 0
@@ -133,9 +135,11 @@ class TestOrder:
     def test_restored_events_stay_before_new_ones(self, product: Product, admin: User) -> None:
         for action in ("product.updated", "product.deleted"):
             record(action, by=admin, target=product)
+        wait_until_settled()
         before = [event.id for event in Event.objects.settled()]
         Event.objects.move_before_new_transactions()
         record("product.restored", by=admin, target=product)
+        wait_until_settled()
         events = list(Event.objects.settled())
         assert [event.id for event in events[:-1]] == before
         assert events[-1].action == "product.restored"

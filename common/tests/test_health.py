@@ -11,7 +11,6 @@ from django.test import Client
 
 from common import heartbeats
 from common.tests.support.broker import Broker
-from common.tests.support.worker import Worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,19 +39,6 @@ def wait_for_checks(client: Client, **expected: str) -> None:
     while not expected.items() <= get_checks(client).items():
         assert time.monotonic() < deadline, get_checks(client)
         time.sleep(0.1)
-
-
-def test_workers_that_start_and_die(client: Client, broker: Broker, tmp_path: Path) -> None:
-    assert get_checks(client) == {
-        "database": "ok",
-        "cache": "ok",
-        "broker": "ok",
-        "worker": "unavailable",
-    }
-    with Worker(broker.url, tmp_path) as worker:
-        wait_for_checks(client, worker="ok")
-        worker.kill()
-        wait_for_checks(client, worker="unavailable")
 
 
 def test_a_broker_that_dies_and_restarts(client: Client, broker: Broker) -> None:

@@ -2,14 +2,13 @@
 
 Every text here contains `CANARY`, and every secret that Bureau creates is collected. They are sent
 to every route with every method, to get successes, errors and crashes. Then the logs of a web
-process and of a real worker are searched, in both formats and at level DEBUG.
+process are searched, in both formats and at level DEBUG; those of a worker in `chaos_processes.py`.
 """
 
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from django.db import DataError, IntegrityError, OperationalError, connection
 from django.http import HttpRequest
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from pytest_httpserver import HTTPServer
 from rest_framework.test import APIClient
 
 from accounts.link_secrets import get_mailed_secret
@@ -28,11 +26,10 @@ from accounts.tests.factories import PASSWORD, UserFactory
 from accounts.tests.support import iter_routes
 from catalog.tests.factories import ProductFactory
 from common.jobs import JobResult, handles, runner
-from common.jobs.status import JobStatus
 from common.logs import RedactingFilter, logging_config
 from common.tests.models import SampleJob
-from common.tests.support import Broker, Worker, eventually, reject_rows
-from notes.models import Note, Summary
+from common.tests.support import reject_rows
+from notes.models import Note
 from posts.models import Feed
 
 CANARY = "Kanarienvogel81"
@@ -260,45 +257,3 @@ class TestScenarios:
             "job_end_error",
         }
         assert log.leaks() == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_worker_logs_no_data_but_the_request_id(
-    tmp_path: Path, as_user: Any, owner: User, httpserver: HTTPServer
-) -> None:
-    def answer(text: str) -> dict[str, Any]:
-        message = {"role": "assistant", "content": text}
-        return {"choices": [{"message": message, "finish_reason": "stop"}], "usage": {}}
-
-    chat = ("/v1/chat/completions", "POST")
-    # First a summary that the database rejects, with an error that quotes it; then errors that
-    # quote the API key.
-    httpserver.expect_oneshot_request(*chat).respond_with_json(answer(f"{CANARY} was busy."))
-    httpserver.expect_request(*chat).respond_with_json(
-        {"error": {"message": f"Incorrect API key provided: {CANARY}-key. {TEXT}"}}, status=401
-    )
-    environment = {
-        "LOG_LEVEL": "DEBUG",
-        "OPENAI_API_KEY": f"{CANARY}-key",
-        "OPENAI_BASE_URL": httpserver.url_for("/v1"),
-    }
-    with (
-        reject_rows(Summary, "status = 'completed'"),
-        Broker(tmp_path) as broker,
-        Worker(broker.url, tmp_path, environment=environment) as worker,
-    ):
-        client, named = as_user(owner), {"x-request-id": "from-web-to-worker"}
-        for number in range(2):
-            client.post(
-                "/api/v1/notes", {"raw_text": f"{TEXT} {number}", "title": CANARY}, headers=named
-            )
-        eventually(lambda: Summary.objects.filter(status=JobStatus.FAILED).exists(), "one failed")
-        eventually(lambda: worker.has_logged("job_end_error"), "the other was rejected")
-        eventually(lambda: worker.read_log().count('"event": "job"') >= 2, "both are logged")
-        text = worker.read_log()
-    assert "IntegrityError" in text
-    assert [line for line in text.splitlines() if CANARY in line] == []
-    jobs = [json.loads(line) for line in text.splitlines() if '"event": "job"' in line]
-    assert {(job["request_id"], job["user"], job["company"], job["kind"]) for job in jobs} == {
-        ("from-web-to-worker", str(owner.pk), str(owner.company_id), "notes.Summary")
-    }

@@ -1,12 +1,8 @@
 """`/metrics`: sums over processes and restarts, labels, access, and no database."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -14,7 +10,6 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
-from prometheus_client.parser import text_string_to_metric_families
 
 from common.ai.metrics import record_request, record_usage
 from common.ai.types import CallRecord
@@ -23,82 +18,15 @@ from common.jobs import runner
 from common.jobs.status import JobStatus
 from common.metrics import exporter, scrape
 from common.tests.models import SampleJob
-from common.tests.support import Broker, Worker, eventually, lock_table
+from common.tests.support import eventually, lock_table
+from common.tests.support.metrics import Samples, key, parse
 
 pytestmark = pytest.mark.slow
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-# Forks processes that count, lets some exit and kills others, and prints a scrape.
-FORKING_PROGRAM = """
-import os, signal, sys
-import django; django.setup()
-from common.metrics import connection_pool, multiprocess, scrape
-from common.metrics.http_requests import record_http_request
-
-def start_process(count, *, killed=False):
-    ready, go = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:
-        for _ in range(count):
-            record_http_request("/x", "GET", 200, 0.004)
-        connection_pool.SIZE.set(count)
-        os.write(ready[1], b"1")
-        os.read(go[0], 1)
-        os.kill(os.getpid(), signal.SIGKILL) if killed else os._exit(0)
-    os.read(ready[0], 1)
-    return lambda: (os.write(go[1], b"1"), os.waitpid(child, 0))
-
-record_http_request("/x", "GET", 200, 0.004)
-living = [start_process(10), start_process(20), start_process(30, killed=True)]
-living.pop()()
-living.pop()()
-for _ in range(3):
-    start_process(100)()
-living.append(start_process(1000))
-print(len(list(multiprocess.FOLDER.glob("counter_*.db"))))
-print(scrape.render(with_database=False)[0].decode())
-[end() for end in living]
-"""
-
-
-def parse(text: str) -> Samples:
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    return name, frozenset(labels.items())
 
 
 @pytest.fixture
 def samples(client: Client) -> Callable[[], Samples]:
     return lambda: parse(client.get("/metrics").content.decode())
-
-
-def test_counters_include_ended_and_killed_processes(tmp_path: Path) -> None:
-    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    completed = subprocess.run(
-        [sys.executable, "-c", FORKING_PROGRAM],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    files, _, text = completed.stdout.partition("\n")
-    values = parse(text)
-    expected = 1 + 10 + 20 + 30 + 3 * 100 + 1000
-    labels = {"route": "/x", "method": "GET"}
-    assert values[key("bureau_http_requests_total", **labels, status="200")] == expected
-    assert values[key("bureau_http_request_duration_seconds_count", **labels)] == expected
-    assert values[key("bureau_http_request_duration_seconds_bucket", **labels, le="0.0025")] == 0
-    # The gauges of dead processes are left out.
-    assert values[key("bureau_database_pool_size")] == 10 + 1000
-    # At most four processes lived at the same time.
-    assert int(files) == 4
 
 
 @pytest.mark.django_db(transaction=True)
@@ -168,23 +96,6 @@ class TestContents:
         assert values[key("bureau_jobs_queued", **kind)] == 2
         assert values[key("bureau_jobs_in_progress", **kind)] == 1
         assert 90 <= values[key("bureau_jobs_oldest_seconds", **kind)] < 120
-
-    def test_the_values_of_a_worker_are_included(
-        self, samples: Callable[[], Samples], tmp_path: Path
-    ) -> None:
-        done = key("bureau_jobs_total", kind="tests.SampleJob", outcome="completed")
-        before = samples().get(done, 0)
-        with (
-            Broker(tmp_path) as broker,
-            Worker(broker.url, tmp_path),
-        ):
-            jobs = [SampleJob.objects.enqueue() for _ in range(6)]
-            eventually(
-                lambda: not SampleJob.objects.exclude(status=JobStatus.COMPLETED).exists(),
-                "all done",
-            )
-            # The row is stored before the job is counted, so the worker must still run here.
-            eventually(lambda: samples()[done] - before == len(jobs), "all are counted")
 
     def test_a_scrape_does_not_wait_for_a_hanging_database(
         self, samples: Callable[[], Samples]

@@ -36,7 +36,7 @@ def lists() -> dict[str, str]:
     return {
         url_of(path): callback.cls.ordering_fields[0]
         for path, callback in views.items()
-        if callback.actions.get("get") == "list"
+        if callback.actions.get("get") == "list" and hasattr(callback.cls, "ordering_fields")
     }
 
 

@@ -2,6 +2,7 @@
 
 from common.tests.support.broker import Broker
 from common.tests.support.db_blocking import DatabaseLock, block_updates, lock_table, reject_rows
+from common.tests.support.settled import wait_until_settled
 from common.tests.support.waiting import eventually
 from common.tests.support.worker import Beat, Worker
 
@@ -14,4 +15,5 @@ __all__ = [
     "eventually",
     "lock_table",
     "reject_rows",
+    "wait_until_settled",
 ]
