@@ -83,16 +83,14 @@ class Response(NamedTuple):
 class ThreadPool:
     """Threads that run requests, and a limit of the requests that run or wait for a thread."""
 
-    def __init__(
-        self, threads: int, name: str, *, max_unanswered: int = MAX_UNANSWERED_REQUESTS
-    ) -> None:
+    def __init__(self, threads: int, name: str, *, max_unanswered: int = 0) -> None:
         self._executor = ThreadPoolExecutor(threads, name)
         self._max_unanswered = max_unanswered
         self._unanswered = 0
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in a thread; raise `Overloaded` if too many requests wait."""
-        if self._unanswered >= self._max_unanswered:
+        if self._unanswered >= (self._max_unanswered or MAX_UNANSWERED_REQUESTS):
             raise Overloaded
         self._unanswered += 1
         try:
