@@ -10,6 +10,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
 from common.api.text import shorten
+from common.events.announcements import announce_events
 from common.events.context import client_address, is_in_request
 from common.events.kinds import TYPES_WITHOUT_ROW, Audience, EventKind, check_action, kind_of
 from common.events.models import ActorType, Event, Outcome
@@ -54,6 +55,7 @@ def record(
         build.event(target, changes or {}) if target else build.event_without_row(company_id, label)
     )
     event.save(force_insert=True)
+    announce_events([event])
 
 
 def record_all(
@@ -66,6 +68,7 @@ def record_all(
     build = _Builder(action, by=by, outcome=Outcome.SUCCESS, actor_values={})
     events = [build.event(row, changes) for row, changes in targets]
     Event.objects.bulk_create(events, batch_size=1_000)
+    announce_events(events)
 
 
 class _Builder:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
-from inspect import getmodule, getsource
+from inspect import getmodule
 from pathlib import Path
 from typing import Any
 
