@@ -204,5 +204,5 @@ UPLOADS = [
 ]
 # The server of the check mirrors no feed.
 POSTS = [Call("posts_list", by=ANYONE), Call("posts_retrieve", ANYONE, id=X("absent"), status=404)]
-EVENTS = [Call("events_list")]
+EVENTS = [Call("events_list"), Call("audit_list"), Call("audit_export")]
 CALLS = [*ACCOUNTS, *LOGINS, *NOTES, *CATALOG, *UPLOADS, *POSTS, *EVENTS]

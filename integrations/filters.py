@@ -13,6 +13,10 @@ TYPES_DESCRIPTION = (
 MAX_PATTERNS = 50
 
 
+def split_types(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def parse_patterns(names: list[str], *, field: str) -> list[str]:
     """Return the types and wildcards, or raise `ValidationError` for one that matches no type."""
     if len(names) > MAX_PATTERNS:
@@ -30,6 +34,5 @@ class EventFilter(FilterSet):
     types = CharFilter(method="filter_types", help_text=TYPES_DESCRIPTION)
 
     def filter_types(self, events: QuerySet, name: str, value: str) -> Any:
-        names = [part.strip() for part in value.split(",") if part.strip()]
-        patterns = parse_patterns(names, field=name)
+        patterns = parse_patterns(split_types(value), field=name)
         return events.of_types(patterns)  # type: ignore[attr-defined]

@@ -1,7 +1,10 @@
 from django.urls import path
 
+from integrations.audit.views import AuditExportViewSet, AuditViewSet
 from integrations.views import EventViewSet
 
 urlpatterns = [
     path("events", EventViewSet.as_view({"get": "list"}, detail=False)),
+    path("audit", AuditViewSet.as_view({"get": "list"}, detail=False)),
+    path("audit/export", AuditExportViewSet.as_view({"get": "export"}, detail=False)),
 ]

@@ -64,7 +64,13 @@ class EventKind:
 
 
 # Events that tell of no row.
-TYPES_WITHOUT_ROW = ("login.failed", "access.denied")
+TYPES_WITHOUT_ROW = (
+    "login.failed",
+    "access.denied",
+    "audit.read",
+    "audit.exported",
+    "audit.trimmed",
+)
 
 
 @cache
