@@ -6,13 +6,13 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm
 
 from accounts import services
 from accounts.forms import UserAddForm, UserEditForm
 from accounts.models import Company, Invitation, Login, Mail, Role, User
+from common.admin import EventHistoryAdmin
 from common.api.exceptions import Conflict
 from common.events import record
 from common.events.kinds import kind_of
@@ -23,7 +23,7 @@ admin.site.unregister(Group)
 ROLE_COLOURS = {Role.ADMIN: "primary", Role.AGENT: "info", Role.WORKER: "warning"}
 
 
-class ScopedAdmin(ModelAdmin):
+class ScopedAdmin(EventHistoryAdmin):
     """Base of admin pages that show staff only the rows of their own company.
 
     Only superusers can change `superuser_fields`.

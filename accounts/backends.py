@@ -76,8 +76,8 @@ def _is_company_staff(user: Any) -> bool:
 def _company_staff_permissions() -> set[str]:
     """Return the permissions of a company's admin with staff status.
 
-    These are all permissions on users and on the rows of a company, and some on the company itself
-    and on logins.
+    These are all permissions on users and on the rows of a company, and some on the company itself,
+    on logins and on events.
     """
     owned_models = (model for model in apps.get_models() if issubclass(model, CompanyOwned))
     models: list[type[Model]] = [*owned_models, User]
@@ -90,4 +90,5 @@ def _company_staff_permissions() -> set[str]:
         "accounts.view_company",
         "accounts.change_company",
         "accounts.view_login",
+        "common.view_event",
     }

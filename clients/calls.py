@@ -208,6 +208,8 @@ EVENTS = [
     Call("events_ticket", by=AGENT),
     # Another process serves the stream.
     Call("events_stream", query={**EVENTS_QUERY, "ticket": "none"}, status=421),
+    Call("audit_list"),
+    Call("audit_export"),
 ]
 # The server of the check mirrors no feed.
 POSTS = [Call("posts_list", by=ANYONE), Call("posts_retrieve", ANYONE, id=X("absent"), status=404)]

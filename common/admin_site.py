@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from common import dashboard
+from common.ids import first_uuid7_of
 from common.jobs.models import Job, job_models
 from common.jobs.status import ACTIVE, JobStatus
 
@@ -140,5 +141,4 @@ def _change_url(job: Job) -> str | None:
 
 def _min_recent_id() -> UUID:
     """Return the smallest UUIDv7 of the last 24 hours."""
-    start = timezone.now() - RECENT_AGE
-    return UUID(int=int(start.timestamp() * 1000) << 80)
+    return first_uuid7_of(timezone.now() - RECENT_AGE)

@@ -26,6 +26,7 @@ DATABASE_COMMANDS = frozenset(
         "seed_admin",
         "seed_demo",
         "shell",
+        "verify_audit",
     }
 )
 

@@ -56,6 +56,7 @@ from config.setting_types import (
     PublicUrl,
     Rates,
     RedisUrl,
+    RetentionDays,
     ServerHost,
     Temperature,
 )
@@ -204,6 +205,10 @@ class Environment(FormerSettings):
     posts_max_bytes: int = Field(10_000_000, ge=1, le=1_000_000_000)
     posts_max_count: int = Field(10_000, ge=1, le=1_000_000)
 
+    event_retention_days: int | None = Field(None, ge=1, le=36_500)
+    event_retention_days_by_company: RetentionDays = {}
+    audit_heads_dir: Path = Path("audit")
+
     job_lease_seconds: int = Field(15, ge=2, le=86_400)
     job_sweep_seconds: float = Field(3, gt=0, le=3600)
     worker_concurrency: int = Field(2, ge=1, le=1000)
@@ -238,6 +243,7 @@ class Environment(FormerSettings):
             self.var_dir = BASE_DIR / self.var_dir
         self.upload_source_root = self.var_dir / self.upload_source_root
         self.upload_root = self.var_dir / self.upload_root
+        self.audit_heads_dir = self.var_dir / self.audit_heads_dir
         if not self.debug and (in_production := find_production_problems(self)):
             problems += in_production
             if is_derived:

@@ -203,3 +203,9 @@ Temperature = Annotated[float, Field(ge=0, le=2)]
 Price = Annotated[Decimal, Field(ge=0)]
 Prices = Annotated[dict[str, tuple[Price, Price, Price]], NoDecode, BeforeValidator(_parse_object)]
 Buckets = Annotated[dict[str, list[str]], NoDecode, BeforeValidator(_parse_object)]
+# By the code of a company; null: its events are kept.
+RetentionDays = Annotated[
+    dict[str, Annotated[int, Field(ge=1, le=36_500)] | None],
+    NoDecode,
+    BeforeValidator(_parse_object),
+]

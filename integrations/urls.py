@@ -1,5 +1,6 @@
 from django.urls import path
 
+from integrations.audit.views import AuditExportViewSet, AuditViewSet
 from integrations.live.views import EventStreamView, EventTicketView
 from integrations.views import EventViewSet
 
@@ -7,4 +8,6 @@ urlpatterns = [
     path("events", EventViewSet.as_view({"get": "list"}, detail=False)),
     path("events/stream", EventStreamView.as_view()),
     path("events/tickets", EventTicketView.as_view()),
+    path("audit", AuditViewSet.as_view({"get": "list"}, detail=False)),
+    path("audit/export", AuditExportViewSet.as_view({"get": "export"}, detail=False)),
 ]

@@ -34,6 +34,8 @@ UNOWNED_MODELS = {
     "common.AppliedMigration": "describes the schema of the database",
     "common.PendingRestore": "names the folder of a restore that is not finished",
     "common.Event": "outlives the company that it names; some have none",
+    "integrations.AuditChain": "is never shown; that of events without a company belongs to none",
+    "integrations.AuditLink": "is shown with its event, to those who may see that",
     "common.Turn": "orders the jobs of companies and people and is never shown",
 }
 # Reading these is public; writing needs authentication.

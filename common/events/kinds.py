@@ -72,6 +72,9 @@ class EventKind:
 # Events that tell of no row.
 TYPES_WITHOUT_ROW = (
     "access.denied",
+    "audit.exported",
+    "audit.read",
+    "audit.trimmed",
     "backup.created",
     "backup.restored",
     "calls.reconciled",

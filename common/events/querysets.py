@@ -29,6 +29,12 @@ class EventQuerySet(models.QuerySet):
             Q(xid__gt=event.xid) | Q(sequence__gt=event.sequence), xid__gte=event.xid
         )
 
+    def before(self, event: Any) -> Self:
+        """Return the events that come before another one in the order."""
+        return self.filter(
+            Q(xid__lt=event.xid) | Q(sequence__lt=event.sequence), xid__lte=event.xid
+        )
+
     def visible_to(self, user: Any) -> Self:
         """Return the events that a user may see; all for a superuser."""
         if not user.is_authenticated:

@@ -83,6 +83,8 @@ def test_every_row_has_only_the_fields_that_are_named(
         if "{id}" in template and route not in rows:
             continue
         path = template.replace("{id}", rows.get(route, ""))
+        if path == "/api/v1/audit":  # grows with each request: see test_audit_api.py
+            continue
         whole = read(client, path).json()
         is_page = "total_pages" in whole
         if path == "/api/v1/events":  # readable after the transaction: see test_events_api.py

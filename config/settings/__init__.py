@@ -3,6 +3,7 @@
 from config.settings.admin_theme import *  # noqa: F403
 from config.settings.ai import *  # noqa: F403
 from config.settings.api import *  # noqa: F403
+from config.settings.audit import *  # noqa: F403
 from config.settings.auth import *  # noqa: F403
 from config.settings.base import *  # noqa: F403
 from config.settings.database import *  # noqa: F403

@@ -30,6 +30,7 @@ ADMIN_APPS = {
     "catalog": "Catalog",
     "uploads": "Uploads",
     "posts": "Posts",
+    "common": "Audit",
     "django_celery_results": "System",
 }
 ADMIN_ICONS = {
@@ -54,5 +55,6 @@ ADMIN_ICONS = {
     "uploads.SessionFile": "draft",
     "posts.Feed": "rss_feed",
     "posts.Post": "article",
+    "common.Event": "history",
     "django_celery_results.TaskResult": "task_alt",
 }

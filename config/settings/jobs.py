@@ -111,6 +111,22 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(seconds=env.posts_refresh_seconds),
         "options": {"expires": env.posts_refresh_seconds},
     },
+    "extend-audit-chains": {
+        "task": "integrations.audit.tasks.extend_audit_chains",
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 5},
+    },
+    # Each hour, so that a day on which beat is started again is not left out.
+    "write-audit-heads": {
+        "task": "integrations.audit.tasks.write_audit_heads",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
+    "delete-old-events": {
+        "task": "integrations.audit.tasks.delete_old_events",
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 3600},
+    },
     "delete-idempotency-records": {
         "task": "common.tasks.delete_idempotency_records",
         "schedule": timedelta(hours=1),

@@ -55,4 +55,5 @@ API_TAGS = {
     "uploads": "Start an upload session and follow its progress.",
     "posts": "The mirrored news feed.",
     "events": "What has changed, and who is told.",
+    "audit": "Who did what in the company, and what was denied.",
 }

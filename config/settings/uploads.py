@@ -9,7 +9,9 @@ UPLOAD_STORAGE = env.upload_storage
 # Each has a folder named after the code of each company.
 COMPANY_FOLDER_ROOTS = [env.upload_source_root, env.upload_root]
 # Folders that a backup includes, by their name in it. Objects on S3 are not included.
-BACKUP_FOLDERS = {"uploads": env.upload_root} if env.upload_storage == "folder" else {}
+BACKUP_FOLDERS = {"audit": env.audit_heads_dir}
+if env.upload_storage == "folder":
+    BACKUP_FOLDERS["uploads"] = env.upload_root
 # Bureau checks its own URLs at each use; one of S3 can't be revoked, so it expires sooner.
 UPLOAD_URL_SECONDS = env.upload_url_seconds or (900 if env.upload_storage == "s3" else 3600)
 UPLOAD_URL_MAX_BYTES = env.upload_url_max_bytes

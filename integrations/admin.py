@@ -1,0 +1,3 @@
+from integrations.audit.admin import EventAdmin
+
+__all__ = ["EventAdmin"]

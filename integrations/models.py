@@ -1,0 +1,3 @@
+from integrations.audit.models import AuditChain, AuditLink
+
+__all__ = ["AuditChain", "AuditLink"]

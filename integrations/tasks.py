@@ -1,0 +1,3 @@
+from integrations.audit import tasks
+
+__all__ = ["tasks"]
