@@ -34,7 +34,6 @@ from integrations.live.feed import Feed
 from integrations.live.history import read_history
 from integrations.live.limits import StreamLimits
 from integrations.live.listener import Listener
-from integrations.live.positions import find_position
 from integrations.live.stream import Stream
 
 log = structlog.get_logger(__name__)
@@ -175,9 +174,7 @@ class LiveApplication:
 
     async def _send_history(self, stream: Stream, send: Send) -> None:
         """Send what the client has missed, up to the position at which new events begin."""
-        position = None
-        if stream.since:
-            position = await self._in_thread(partial(find_position, stream.since, stream.user))
+        position = stream.since
         if position is None:
             await self._send_part(frames.reset(), send)
         while position is not None and position < stream.start and stream.is_open:

@@ -130,7 +130,7 @@ class Feed:
                 self._joining += joining
             raise
         for stream, future in joining:
-            stream.start = self._position
+            stream.admit(self._position)
             self._streams.add(stream)
             self._in_loop(_resolve, future)
         return True

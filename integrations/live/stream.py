@@ -1,14 +1,13 @@
 from asyncio import Event as Signal
 from collections import deque
 from collections.abc import Iterable
-from uuid import UUID
 
 from accounts.models import User
 from common.events.models import Event
 from common.events.type_patterns import matches
 from common.events.visibility import Visibility
 from integrations.live.credentials import Credential
-from integrations.live.positions import START
+from integrations.live.positions import START, Position
 
 # A client that has not read these is closed, and resumes by `Last-Event-ID`.
 MAX_WAITING_FRAMES = 1_000
@@ -20,8 +19,8 @@ class Stream:
     """The stream of one client: what it shows, and the frames that wait to be sent.
 
     patterns: the types of the events that the client wants; `None` for all.
-    is_resumed: whether the client wants to read on after the event `since`, even if that is not
-        known; otherwise it only gets new events.
+    is_resumed: whether the client wants to read on; otherwise it only gets new events.
+    since: the position after which it wants to read on; `None` if it is not known.
     start: the position after which new events are delivered; set when the stream is admitted.
     close_reason: why the stream ends; empty while it is open.
 
@@ -34,7 +33,7 @@ class Stream:
         user: User,
         *,
         patterns: tuple[str, ...] | None,
-        since: UUID | None,
+        since: Position | None,
         is_resumed: bool,
     ) -> None:
         self.credential = credential
@@ -61,10 +60,18 @@ class Stream:
     def is_open(self) -> bool:
         return not self.close_reason
 
+    def admit(self, position: Position) -> None:
+        """Deliver new events after `position`.
+
+        The client may have read further: another process, which it came from, may be ahead.
+        """
+        self.start = max(position, self.since or START)
+
     def wants(self, event: Event) -> bool:
-        """Return whether the client may see the event and asked for its type."""
+        """Return whether the client has not read the event, may see it and asked for its type."""
+        is_new = event.sequence is None or Position.of(event) > self.start
         is_wanted = self.patterns is None or matches(event.action, self.patterns)
-        return is_wanted and self.visibility.includes(event)
+        return is_new and is_wanted and self.visibility.includes(event)
 
     def push(self, frames: Iterable[bytes]) -> None:
         """Add frames, or close the stream if too many wait."""

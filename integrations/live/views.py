@@ -20,6 +20,7 @@ from integrations.live.address import LIMITS_KEY, MisdirectedRequest, stream_url
 from integrations.live.authentication import StreamThrottle, TicketAuthentication
 from integrations.live.credentials import Credential
 from integrations.live.limits import StreamLimits
+from integrations.live.positions import find_position
 from integrations.live.stream import Stream
 from integrations.live.tickets import LIFETIME_S, create_ticket
 from integrations.pagination import parse_event_id
@@ -99,6 +100,7 @@ class EventStreamView(APIView):
     content_negotiation_class = EventStreamNegotiation
     renderer_classes = (EventStreamRenderer,)
     throttle_classes = (StreamThrottle,)
+    http_method_names = ("get", "head")
     read_parameters = ("types", "since", "ticket")
     problem_statuses = (421, 503)
 
@@ -120,8 +122,9 @@ class EventStreamView(APIView):
         is_resumed = bool(since or request.headers.get("Last-Event-ID"))
         if request.method == "GET":
             limits.add(user.pk)
+        position = find_position(since, user) if since else None
         return EventStreamResponse(
-            Stream(credential, user, patterns=patterns, since=since, is_resumed=is_resumed)
+            Stream(credential, user, patterns=patterns, since=position, is_resumed=is_resumed)
         )
 
 

@@ -37,7 +37,7 @@ def types_of(response: Any) -> list[str]:
 def test_shows_the_newest_first_and_who_did_it(
     client: APIClient, admin: User, product: Product
 ) -> None:
-    with client_of_events(lambda: "192.0.2.7"):
+    with client_of_events(read_address=lambda: "192.0.2.7", read_user=lambda: None):
         record("product.created", by=admin, target=product)
         record("product.updated", by=admin, target=product, changes={"name": ("Pumpe", "Pump")})
     entry, first = client.get(AUDIT, {"action": "product.*"}).json()["items"]
@@ -199,7 +199,7 @@ class TestWhoMayRead:
 def test_personal_values_are_shown_while_the_person_exists(
     client: APIClient, admin: User, colleague: User
 ) -> None:
-    with client_of_events(lambda: "192.0.2.7"):
+    with client_of_events(read_address=lambda: "192.0.2.7", read_user=lambda: None):
         record("user.updated", by=colleague, target=colleague, changes={"full_name": ("A", "B")})
     query = {"action": "user.updated"}
     (entry,) = client.get(AUDIT, query).json()["items"]

@@ -105,7 +105,7 @@ class TestList:
 
 class TestPage:
     def test_shows_an_event_and_changes_nothing(self, operator: Client, admin: User) -> None:
-        with client_of_events(lambda: "192.0.2.7"):
+        with client_of_events(read_address=lambda: "192.0.2.7", read_user=lambda: None):
             record("user.updated", by=admin, target=admin, changes={"full_name": ("Ann", "Anna")})
         event = Event.objects.get(action="user.updated")
         url = f"{EVENTS}{event.pk}/change/"
