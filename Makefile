@@ -83,8 +83,8 @@ chaos: $(VENV)/test.stamp ## Kill uploads, send large files and trees: minutes, 
 chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes are summarised: a minute
 	$(BIN)/pytest notes/tests/chaos.py notes/tests/chaos_ledger.py --quiet
 
-chaos-imports: $(VENV)/test.stamp ## Kill workers while products are imported and changed: a minute
-	$(BIN)/pytest catalog/tests/chaos_imports.py --quiet
+chaos-imports: $(VENV)/test.stamp ## Kill workers while products are imported and changed: a minute (SHORT=1)
+	$(BIN)/pytest catalog/tests/chaos_imports.py --quiet $(if $(SHORT),-k killed)
 
 chaos-live: $(VENV)/test.stamp ## A thousand live streams; kill their process, Valkey and logins: a minute
 	$(BIN)/pytest integrations/tests/chaos_live.py --quiet

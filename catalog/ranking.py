@@ -102,6 +102,11 @@ REST = """
         ORDER BY search_vector @@ all_words DESC, id DESC OFFSET %s LIMIT %s
     )
 """
+COUNT = """
+    SELECT count(*) FROM (
+        SELECT FROM product, query WHERE search_vector @@ any_word AND id <> ALL(first) LIMIT %s
+    ) AS counted
+"""
 FIRST_MATCHING = """
     WITH product AS NOT MATERIALIZED ({products})
     SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS query(text, number)
@@ -241,13 +246,15 @@ class Candidates:
             ids, full, part, counted = self._fetch_page(query, start, size)
         if query.is_bounded and len(ids) < size:
             ids += self._fetch_rest(query, max(0, start - full - part), size - len(ids))
+        page = [*first[offset : offset + limit], *ids]
         ranked = len(first) + full + part
-        total, is_exact = ranked, True
         if query.is_bounded or (counted is not None and counted > max_counted_rows()):
-            total, is_exact = max(ranked, start + len(ids), self._estimate(query)), False
-        elif counted is not None:
-            total = counted
-        return RankedPage([*first[offset : offset + limit], *ids], total, is_exact)
+            is_last = len(page) < limit and (page or offset == 0)
+            if is_last:
+                return RankedPage(page, offset + len(page))
+            total, is_exact = self._count_or_estimate(query)
+            return RankedPage(page, max(total, ranked, offset + len(page)), is_exact)
+        return RankedPage(page, ranked if counted is None else counted)
 
     def rank_by_name_part(self, text: str, *, offset: int, limit: int) -> RankedPage:
         """Return the products whose name contains the text, within words too, newest first."""
@@ -279,6 +286,17 @@ class Candidates:
 
     def _fetch_rest(self, query: _Query, start: int, size: int) -> list[UUID]:
         return self._execute(query.format(QUERY + REST), [*query.values, start, size])[0][0]
+
+    def _count_or_estimate(self, query: _Query) -> tuple[int, bool]:
+        """Return the number of results, and whether it is exact.
+
+        They are counted only if the planner expects few: reading common words takes long.
+        """
+        estimate, most = self._estimate(query), max_counted_rows()
+        if estimate > most:
+            return estimate, False
+        counted = self._execute(query.format(QUERY + COUNT), [*query.values, most + 1])[0][0]
+        return len(query.first) + counted, counted <= most
 
     def _estimate(self, query: _Query) -> int:
         sql = f"SELECT FROM ({self._compiled.sql}) AS product WHERE search_vector @@ %s::tsquery"

@@ -91,7 +91,7 @@ class Word(models.Model):
     word = models.CharField(max_length=100, primary_key=True)
     lexeme = models.CharField(max_length=100, db_index=True)
     product_count = models.PositiveIntegerField()
-    # Not used any more; release 1.1 still runs beside this one while it is deployed.
+    # Not used any more. The code before still writes it while this release is deployed beside it.
     category_count = models.PositiveIntegerField(default=0, db_default=0)
 
     objects = WordQuerySet.as_manager()

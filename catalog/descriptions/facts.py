@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Self
 
-from catalog.descriptions.plain_text import to_plain_text
+from catalog.descriptions.plain_text import strip_html, to_plain_text
 from catalog.models import Product
 from common.ai.text.languages import detect_language
 
@@ -13,7 +13,7 @@ MAX_SOURCE_CHARS = 6_000  # of the description, so that every model's context ha
 
 @dataclass(frozen=True, slots=True)
 class ProductFacts:
-    """The facts of a product; `description` is the one that it has, without markup.
+    """The facts of a product without markup; `description` is the one that it has.
 
     The stock is none of them: a description would soon be wrong.
     """
@@ -29,9 +29,9 @@ class ProductFacts:
     @classmethod
     def of(cls, product: Product) -> Self:
         return cls(
-            name=product.name,
-            category=product.category,
-            sku=product.sku,
+            name=_strip_title(product.name),
+            category=_strip_title(product.category),
+            sku=_strip_title(product.sku),
             price=product.price,
             description=to_plain_text(product.description),
         )
@@ -51,3 +51,8 @@ class ProductFacts:
             "Description": self.description[:MAX_SOURCE_CHARS],
         }
         return "\n".join(f"{label}: {value}" for label, value in facts.items() if value)
+
+
+def _strip_title(text: str) -> str:
+    """Return a name or number without HTML. Signs like * and # are a part of it, no Markdown."""
+    return " ".join(strip_html(text).split())

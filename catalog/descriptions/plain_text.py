@@ -18,7 +18,7 @@ _blank_lines = re.compile(r"\n{3,}")
 
 def to_plain_text(text: str) -> str:
     """Return what a reader of `text` sees: paragraphs without tags, entities and marks."""
-    text = _strip_html(text.replace("\r\n", "\n"))
+    text = strip_html(text.replace("\r\n", "\n"))
     raw_lines = [line.strip() for line in text.split("\n")]
     numbered = is_numbered_list(raw_lines)
     lines = [_strip_line(line, numbered=numbered) for line in raw_lines if not _is_mark(line)]
@@ -28,7 +28,8 @@ def to_plain_text(text: str) -> str:
     return text.strip()
 
 
-def _strip_html(text: str) -> str:
+def strip_html(text: str) -> str:
+    """Return `text` without tags, comments, scripts and entities."""
     for _ in range(MAX_ENTITY_LEVELS):
         stripped = _tag.sub("", _line_end.sub("\n", _hidden.sub("", text)))
         if (unescaped := html.unescape(stripped)) == text:

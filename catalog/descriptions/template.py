@@ -70,15 +70,21 @@ def write_description(facts: ProductFacts) -> str:
     language = _choose_language(facts)
     phrases, labels = PHRASES[language], LABELS[language]
     category = _path_separator.split(facts.category.strip())[-1]
-    opening = (phrases.range if category else "{name}.").format(name=facts.name, category=category)
+    opening = _write_opening(facts.name, category, phrases)
     number = phrases.sku.format(sku=facts.sku) if facts.sku else ""
     sentences = _split_facts(facts.description, without=(opening, number))
     plain = [text for text in sentences if not _has_digit(text)]
     details = [text for text in sentences if _has_digit(text)]
     label = f"{labels[_find_kind(category)]}: " if details else ""
-    paragraphs = [" ".join([opening, *plain]), f"{label}{' '.join(details)}", number]
+    paragraphs = [" ".join(filter(None, [opening, *plain])), f"{label}{' '.join(details)}", number]
     text = "\n\n".join(filter(None, paragraphs))
     return text if len(text) <= MAX_CHARS else facts.description
+
+
+def _write_opening(name: str, category: str, phrases: Phrases) -> str:
+    if name and category:
+        return phrases.range.format(name=name, category=category)
+    return f"{name or category}." if name or category else ""
 
 
 def _choose_language(facts: ProductFacts) -> str:

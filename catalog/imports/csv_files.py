@@ -16,8 +16,11 @@ SAMPLE_BYTES = 100_000
 MAX_LINE_CHARS = 1_000_000
 COMMON_ENCODING = "cp1252"  # of spreadsheets on Windows in Western Europe
 SEPARATORS = (",", ";", "\t", "|")
+# The mark of UTF-32 begins with that of UTF-16.
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )

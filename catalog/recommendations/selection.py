@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -53,8 +54,10 @@ def _cache_key(person: User | None, product: Product | None, limit: int) -> str:
     if person is None:
         return target
     last = ProductView.objects.filter(user=person).aggregate(last=Max("created_at"))["last"]
-    waiting = len(pending_views.read_of_person(person))
-    return f"{target}:{person.company_id}:{person.pk}:{last}:{waiting}"
+    # Not their number: the views of a day that are stored already leave no later `last` behind.
+    waiting = "".join(view.member for view in pending_views.read_of_person(person))
+    digest = sha256(waiting.encode()).hexdigest()
+    return f"{target}:{person.company_id}:{person.pk}:{last}:{digest}"
 
 
 def _select(person: User | None, product: Product | None, limit: int) -> list[Item]:

@@ -8,6 +8,7 @@ import pytest
 from catalog.descriptions import ProductFacts, template
 from catalog.descriptions.claims import find_invented_claims
 from catalog.descriptions.plain_text import to_plain_text
+from catalog.models import Product
 
 FACTS = (
     "Name: Oak desk 160\nPrice: 349.00\nDescription: Solid oak, 160 by 80 cm, oiled. 65 to 130 cm "
@@ -134,6 +135,19 @@ class TestTemplate:
         )
         bare = replace(self.FACTS, category="", sku="", description="")
         assert template.write_description(bare) == "Green tea."
+
+    def test_has_no_markup_of_names_but_their_signs(self) -> None:
+        product = Product(
+            name="Lamp <script>alert(1)</script>&lt;b&gt;A*1*&lt;/b&gt; <20 W",
+            category="<i>Lighting</i>",
+            sku='L_1_<img src="x">',
+            price=5,
+        )
+        assert template.write_description(ProductFacts.of(product)) == (
+            "Lamp A*1* <20 W from our range “Lighting”.\n\nArticle number: L_1_."
+        )
+        only_markup = Product(name="<script>x</script>", category="Lamps", price=5)
+        assert template.write_description(ProductFacts.of(only_markup)) == "Lamps."
 
     def test_speaks_german_of_a_german_product(self) -> None:
         facts = ProductFacts("Tisch", "Möbel", "", Decimal(5), "Aus Eiche. 3 Beine. Größe 2 m.")

@@ -31,7 +31,7 @@ def read(data: bytes) -> tuple[Any, list[tuple[int, list[str]]]]:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "latin-1"]
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252", "latin-1"]
 )
 def test_each_encoding_is_detected(encoding: str) -> None:
     _, records = read(f"{HEADER}\n{ROW}\n".encode(encoding))

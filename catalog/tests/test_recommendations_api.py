@@ -12,7 +12,7 @@ from accounts.models import Company, User
 from accounts.tests.factories import UserFactory
 from catalog.models import EmbeddingModel, Product, ProductView
 from catalog.public_fields import FIELD_NAMES
-from catalog.recommendations import counting
+from catalog.recommendations import counting, view_recording
 from catalog.tests.factories import ProductFactory
 from common.ids import uuid7
 
@@ -133,6 +133,19 @@ def test_a_view_that_waits_is_used_at_once(
     client = as_user(owner)
     client.post(f"/api/v1/products/{desks[0].pk}/views")
     assert get_items(client)[0]["reason"] == "In the same category as “Desks 0”."
+
+
+def test_a_view_is_used_at_once_after_a_repeated_one(
+    as_user: Any, owner: User, desks: list[Product]
+) -> None:
+    cache.clear()  # Nothing is cached until the products of the fixture are committed.
+    client = as_user(owner)
+    add_views(owner, desks[0])
+    client.post(f"/api/v1/products/{desks[0].pk}/views")
+    assert names(get_items(client)) == ["Desks 3", "Desks 2", "Desks 1"]
+    view_recording.insert_pending_views()
+    client.post(f"/api/v1/products/{desks[1].pk}/views")
+    assert names(get_items(client)) == ["Desks 3", "Desks 2"]
 
 
 def test_no_category_fills_more_than_half_while_there_are_others(

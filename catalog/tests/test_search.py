@@ -371,14 +371,35 @@ def test_the_total_of_many_matches_is_estimated(make_product: MakeProduct) -> No
         make_product(f"Oak desk {number}")
     vocabulary_refresh.rebuild()
     with patch.object(ranking, "MAX_RANKED_ROWS", 15), patch.object(ranking, "MIN_SAMPLE_ROWS", 0):
-        found = find("oak")
-        assert found.total >= len(found.products)
-        assert not found.is_exact
+        with patch.object(row_counts, "MAX_COUNTED_ROWS", 10):
+            found = find("oak")
+            assert found.total >= len(found.products)
+            assert not found.is_exact
         assert find("oak 7").products[0].name == "Oak desk 7"
     with patch.object(row_counts, "MAX_COUNTED_ROWS", 10):
         assert not find("oak desk").is_exact
     assert find("oak") == SearchResult(find("oak").products, 30)
     assert find("oak 7") == SearchResult(find("oak 7").products, 30)
+
+
+@pytest.mark.parametrize("text", ["oak", "oak desk", "oak 7", "oak beech"])
+def test_the_total_is_counted_where_not_all_matches_are_ranked(
+    make_product: MakeProduct, text: str
+) -> None:
+    """It is counted if there are few, and known from the last page, whatever is estimated."""
+    for number in range(30):
+        make_product(f"Oak desk {number}")
+    make_product("Beech desk")
+    vocabulary_refresh.rebuild()
+    total = len(find(text, limit=100).products)
+    with patch.object(ranking, "MAX_RANKED_ROWS", 15), patch.object(ranking, "MIN_SAMPLE_ROWS", 0):
+        for offset in (0, 20, total):
+            found = find(text, offset=offset)
+            assert (found.total, found.is_exact) == (total, True)
+        with patch.object(row_counts, "MAX_COUNTED_ROWS", 1):
+            for offset, limit in ((0, 100), (20, 100)):
+                found = find(text, offset=offset, limit=limit)
+                assert (found.total, found.is_exact) == (total, True)
 
 
 @pytest.mark.parametrize("text", ["oak", "oak desk", "oak beech"])
