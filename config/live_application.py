@@ -7,6 +7,7 @@ routes of the API. If its response is a stream, the body is then sent here, with
 import asyncio
 import io
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -40,7 +41,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 THREADS = 4
-HEARTBEAT_INTERVAL_S = 15.0
+# Streams are looked at every second, so an idle one gets a comment at least every 15 seconds.
+WATCH_INTERVAL_S = 1.0
+HEARTBEAT_INTERVAL_S = 14.0
 # A client must accept what is sent to it within this time.
 SEND_TIMEOUT_S = 20.0
 JOIN_TIMEOUT_S = 5.0
@@ -94,6 +97,7 @@ class LiveApplication:
     def start(self) -> None:
         self._feed.start(asyncio.get_running_loop())
         self._listener.start()
+        self._watcher = asyncio.create_task(self._watch_streams())
 
     def stop(self) -> None:
         self._feed.stop()
@@ -104,6 +108,22 @@ class LiveApplication:
         self._is_stopping = True
         for stream in self._streams:
             stream.close("restart")
+
+    async def _watch_streams(self) -> None:
+        """Send comments to idle streams, and end those whose clients don't read.
+
+        One task does this for all: two timers for each event of each stream would be slow.
+        """
+        interval_s = min(WATCH_INTERVAL_S, self._heartbeat_s / 2, self._send_timeout_s / 2)
+        while True:
+            await asyncio.sleep(interval_s)
+            now = time.monotonic()
+            for stream in self._streams:
+                if stream.sender and now > stream.sent_at + self._send_timeout_s:
+                    stream.close("slow")
+                    stream.sender.cancel()
+                elif not stream.sender and now > stream.sent_at + self._heartbeat_s:
+                    stream.push([frames.HEARTBEAT])
 
     async def _answer(self, scope: Scope, send: Send) -> Stream | None:
         """Send a response, or the headers of a stream and return that."""
@@ -162,13 +182,16 @@ class LiveApplication:
         """Send the stream until it is closed or the client disconnects."""
         watcher = asyncio.create_task(_close_on_disconnect(stream, receive))
         try:
-            await self._send_part(frames.start(), send)
+            await _send_part(stream, frames.start(), send)
             if stream.is_resumed:
                 await self._send_history(stream, send)
-            await self._send_new(stream, send)
+            while stream.is_open:
+                await _send_part(stream, stream.take(), send)
+                await stream.signal.wait()
             await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
-            stream.close("slow")
+        except asyncio.CancelledError:
+            if stream.close_reason != "slow":
+                raise
         finally:
             watcher.cancel()
 
@@ -176,31 +199,13 @@ class LiveApplication:
         """Send what the client has missed, up to the position at which new events begin."""
         position = stream.since
         if position is None:
-            await self._send_part(frames.reset(), send)
+            await _send_part(stream, frames.reset(), send)
         while position is not None and position < stream.start and stream.is_open:
             read = partial(
                 read_history, stream.user, stream.patterns, after=position, until=stream.start
             )
             part, position = await self._in_thread(read)
-            await self._send_part(part, send)
-
-    async def _send_new(self, stream: Stream, send: Send) -> None:
-        """Send new events until the stream is closed; a comment if there are none for a while."""
-        while stream.is_open:
-            if part := stream.take():
-                await self._send_part(part, send)
-                continue
-            try:
-                async with asyncio.timeout(self._heartbeat_s):
-                    await stream.signal.wait()
-            except TimeoutError:
-                await self._send_part(frames.HEARTBEAT, send)
-
-    async def _send_part(self, part: bytes, send: Send) -> None:
-        """Send a part of a stream; raise `TimeoutError` if the client does not accept it."""
-        if part:
-            async with asyncio.timeout(self._send_timeout_s):
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await _send_part(stream, part, send)
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
         return await self._threads.run(_with_connection, read)
@@ -218,3 +223,12 @@ async def _close_on_disconnect(stream: Stream, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     stream.close("disconnected")
+
+
+async def _send_part(stream: Stream, part: bytes, send: Send) -> None:
+    """Send a part of a stream; `_watch_streams` cancels this if the client does not accept it."""
+    if not part:
+        return
+    stream.sent_at, stream.sender = time.monotonic(), asyncio.current_task()
+    await send({"type": "http.response.body", "body": part, "more_body": True})
+    stream.sender = None

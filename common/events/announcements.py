@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 from django.db import models, transaction
 from django_redis import get_redis_connection
-from redis.exceptions import RedisError
 
 from common.events.kinds import kind_of
 from common.redaction import redacted_message
@@ -24,6 +23,8 @@ from common.redaction import redacted_message
 log = structlog.get_logger(__name__)
 
 Message = dict[str, Any]
+# Announcements within this time are one message, so that many writes don't slow each other.
+MIN_INTERVAL_S = 0.02
 # After an error, announcements of this time are dropped.
 RETRY_INTERVAL_S = 1.0
 
@@ -86,7 +87,8 @@ class _Publisher:
             messages = [self._messages.get(), *_take_all(self._messages)]
             try:
                 _publish(messages)
-            except (RedisError, OSError) as error:
+                time.sleep(MIN_INTERVAL_S)
+            except Exception as error:  # the thread must not end
                 log.warning("events_not_announced", error=redacted_message(error))
                 time.sleep(RETRY_INTERVAL_S)
                 _take_all(self._messages)

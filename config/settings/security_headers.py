@@ -3,6 +3,7 @@
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
+from config.settings.base import LIVE_URL
 from config.settings.runtime import DEBUG, env
 
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
@@ -42,7 +43,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         # Without a proxy the live stream has a port of its own.
-        "connect-src": [SELF, env.live_url or f"*:{env.live_port}"],
+        "connect-src": [SELF, LIVE_URL or f"*:{env.live_port}"],
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],

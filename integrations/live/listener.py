@@ -42,8 +42,8 @@ class Listener:
             try:
                 self._listen()
             except (RedisError, OSError) as error:
-                log.warning("announcements_not_received", error=redacted_message(error))
-                self._stopped.wait(RETRY_INTERVAL_S)
+                if not self._stopped.wait(RETRY_INTERVAL_S):
+                    log.warning("announcements_not_received", error=redacted_message(error))
 
     def _listen(self) -> None:
         with get_redis_connection("default").pubsub() as subscription:

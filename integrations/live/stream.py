@@ -1,4 +1,5 @@
 from asyncio import Event as Signal
+from asyncio import Task
 from collections import deque
 from collections.abc import Iterable
 
@@ -22,6 +23,8 @@ class Stream:
     is_resumed: whether the client wants to read on; otherwise it only gets new events.
     since: the position after which it wants to read on; `None` if it is not known.
     start: the position after which new events are delivered; set when the stream is admitted.
+    sent_at: when something was last sent, by `time.monotonic`; `sender` is the task that waits for
+        the client to accept it.
     close_reason: why the stream ends; empty while it is open.
 
     `push`, `close` and `take` are called in the event loop. The feed's thread sets `user`.
@@ -44,6 +47,8 @@ class Stream:
         self.start = START
         self.close_reason = ""
         self.signal = Signal()
+        self.sent_at = 0.0
+        self.sender: Task[None] | None = None
         self._frames: deque[bytes] = deque()
         self._bytes = 0
 

@@ -129,9 +129,10 @@ class EventStreamView(APIView):
 
 
 def _parse_types(request: Request) -> tuple[str, ...] | None:
-    names = split_types(request.query_params.get("types", ""))
-    patterns = tuple(parse_patterns(names, field="types", other_types=progress_types()))
-    return patterns if "types" in request.query_params else None
+    text = request.query_params.get("types", "").strip()
+    if not text:
+        return None
+    return tuple(parse_patterns(split_types(text), field="types", other_types=progress_types()))
 
 
 def _parse_since(request: Request) -> UUID | None:

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts import services
 from accounts.models import User
@@ -257,7 +257,12 @@ def test_a_killed_process_leaves_no_gap(
     clients.start([Client(live.port, token) for _ in range(CLIENTS)])
     committed = write(5, admin)
     wait_for_all(clients, committed)
-    writer = Thread(target=lambda: committed.update(write(40, admin)))
+
+    def write_more() -> None:
+        committed.update(write(40, admin))
+        connection.close()
+
+    writer = Thread(target=write_more)
     writer.start()
     time.sleep(0.5)
     live.kill()
@@ -302,6 +307,8 @@ def test_nobody_reads_the_notes_of_other_agents(
     notes = {agent.pk: str(create_note(agent).pk) for agent in agents for _ in range(3)}
     of_admin, *of_agents = clients.all
     eventually(lambda: len(of_admin.order) == 60, "the admin has all notes", within=10)
+    eventually(lambda: all(len(c.order) >= 3 for c in of_agents), "the agents too", within=10)
+    time.sleep(0.5)
     for agent, client in zip(agents, of_agents, strict=True):
         assert len(client.order) == 3
         assert client.order[-1] == notes[agent.pk]
