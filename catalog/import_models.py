@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from accounts.models import CompanyOwned
 from accounts.querysets import CompanyOwnedQuerySet
-from common.events import Audience, EventKind
+from common.events import Audience, EventKind, announce_progress
 from common.jobs import Job, JobQuerySet
 from common.jobs.status import JobStatus
 
@@ -35,6 +35,7 @@ class ProductImport(CompanyOwned, Job):
         name="product_import",
         actions="created checked confirmed cancelled completed failed",
         audience=Audience.ADMINS,
+        reports_progress=True,
     )
 
     # A run that ends because its time is up does not count, so these are runs that were killed.
@@ -130,6 +131,7 @@ class ProductImport(CompanyOwned, Job):
     def add_counts(self, counts: dict[str, int]) -> None:
         """Add to the counters and renew the lease; raise `LostLease` if this run lost the job."""
         self.renew(**{name: F(name) + number for name, number in counts.items()})
+        announce_progress(self)
 
     def finish_staging(self, **columns: Any) -> None:
         self.renew(staged_at=Now(), **columns)

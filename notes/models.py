@@ -158,6 +158,7 @@ class Summary(CompanyOwned, Job):
         actions="created requeued cancelled completed failed deleted",
         audience=Audience.OWNER,
         hidden=["summary"],
+        reports_progress=True,
     )
 
     max_attempts: ClassVar[int] = 3

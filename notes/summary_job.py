@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from common import ai, documents
 from common.ai.text import languages
 from common.ai.text.visible_text import extract_visible_text
+from common.events import announce_progress
 from common.jobs import JobFailed, JobResult, LostLease, RetryLater
 from common.jobs.status import JobStatus
 from common.postgres.retries import retry_on_disconnect
@@ -50,6 +51,7 @@ def summarize(job: Summary) -> SummaryJobResult:
     Raises `JobFailed` if another attempt would fail too, `RetryLater` if it may succeed, and
     `Postponed` while another run makes the same summary.
     """
+    announce_progress(job)
     if job.attempts > 1:
         job.calls.close_as_lost()  # Open calls belong to a run whose worker died.
     source = load_source_text(job)
@@ -133,6 +135,7 @@ def _call_summarizer(job: Summary, request: ai.SummaryRequest) -> ai.SummaryResu
 def _report_progress(job: Summary, done: int, total: int) -> None:
     """Store progress and renew the lease; `LostLease` if the job was cancelled or changed."""
     job.renew(progress=round(done / total, 3))
+    announce_progress(job)
 
 
 def record_side_effects(job: Summary) -> None:

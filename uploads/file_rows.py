@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Least
 
+from common.events import announce_progress
 from common.ids import uuid7
 from common.postgres.retries import retry_on_disconnect
 from uploads.counters import SessionCounters
@@ -155,6 +156,7 @@ class FileRows:
         }
         half = Least(F("attempts"), self._session.max_attempts // 2)
         self._session.renew(**added, attempts=half)
+        announce_progress(self._session)
         self._session.attempts = min(self._session.attempts, self._session.max_attempts // 2)
 
 

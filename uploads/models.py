@@ -134,6 +134,7 @@ class Session(CompanyOwned, Job):
             "created updated deleted started retried reported presigned cancelled"
             " completed partial failed"
         ),
+        reports_progress=True,
     )
 
     Status = SessionStatus  # type: ignore[assignment]

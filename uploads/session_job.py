@@ -14,6 +14,7 @@ from itertools import islice
 from django.conf import settings
 from django.db.models.functions import Now
 
+from common.events import announce_progress
 from common.jobs import JobFailed, JobResult, RetryLater
 from common.postgres.retries import retry_on_disconnect
 from uploads.counters import SessionCounters
@@ -46,6 +47,7 @@ def upload(session: Session) -> SessionResult:
     Raises `JobFailed` if the folder or bucket cannot be used, `RetryLater` if the store does not
     answer, and `LostLease` if the session was cancelled.
     """
+    announce_progress(session)
     source = _open_source(session)
     store, is_empty = _open_store(session)
     file_rows = FileRows(session)

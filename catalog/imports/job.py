@@ -13,7 +13,7 @@ from catalog.import_models import ImportChunk, ImportRow, ProductImport
 from catalog.imports import batches, staging
 from catalog.imports.batches import Batch
 from catalog.imports.errors import FileRefused
-from common.events import record
+from common.events import announce_progress, record
 from common.jobs import JobFailed, JobResult, Postponed
 from common.jobs.status import ACTIVE, JobStatus
 from common.postgres.retries import retry_on_disconnect
@@ -34,6 +34,7 @@ def run(job: ProductImport) -> JobResult:
     Raises `JobFailed` if the file can't be read, `Postponed` when the time of this run is up, and
     `LostLease` if the import was cancelled.
     """
+    announce_progress(job)
     if job.staged_at is None:
         _stage(job)
     if job.dry_run:

@@ -35,6 +35,7 @@ class EventKind:
     person: the attribute with the id of the person whom the row describes. The label and the
         changed values of such a row are kept apart, so that they can be erased.
     hidden: the fields whose values events never show; that they changed is shown.
+    reports_progress: whether a job calls `announce_progress` for such a row.
     """
 
     name: str
@@ -45,10 +46,15 @@ class EventKind:
     label: str = ""
     person: str = ""
     hidden: Iterable[str] = ()
+    reports_progress: bool = False
 
     @property
     def event_types(self) -> list[str]:
         return [f"{self.name}.{action}" for action in self.actions.split()]
+
+    @property
+    def progress_type(self) -> str:
+        return f"{self.name}.progress"
 
     def get_company_id(self, row: models.Model) -> UUID | None:
         return _read(row, self.company)
@@ -70,9 +76,19 @@ TYPES_WITHOUT_ROW = ("login.failed", "access.denied")
 @cache
 def event_types() -> tuple[str, ...]:
     """Return the types of all events, sorted."""
-    kinds = (getattr(model, "event_kind", None) for model in apps.get_models())
-    types = {name for kind in kinds if kind for name in kind.event_types}
+    types = {name for kind in _kinds() for name in kind.event_types}
     return tuple(sorted(types.union(TYPES_WITHOUT_ROW)))
+
+
+@cache
+def progress_types() -> tuple[str, ...]:
+    """Return the types of the live stream's messages about progress, sorted; no rows have them."""
+    return tuple(sorted(kind.progress_type for kind in _kinds() if kind.reports_progress))
+
+
+def _kinds() -> list[EventKind]:
+    kinds = (getattr(model, "event_kind", None) for model in apps.get_models())
+    return [kind for kind in kinds if kind]
 
 
 def _read(row: models.Model, attribute: str) -> Any:

@@ -4,7 +4,8 @@ from typing import Any, Self
 from django.db import connection, models, transaction
 from django.db.models import Q
 
-from common.events.kinds import Audience
+from common.events.type_patterns import as_query
+from common.events.visibility import Visibility
 
 # The trigger of the table allows changes to a transaction with this setting.
 ALLOW_CHANGES = "SET LOCAL bureau.events_may_change = 'on'"
@@ -32,23 +33,11 @@ class EventQuerySet(models.QuerySet):
         """Return the events that a user may see; all for a superuser."""
         if not user.is_authenticated:
             return self.none()
-        if user.is_superuser:
-            return self
-        events = self.filter(company_id=user.company_id)
-        if user.is_admin:
-            return events
-        audiences = [Audience.COMPANY, *([Audience.PEOPLE] if user.is_agent else [])]
-        return events.filter(
-            Q(audience__in=audiences) | Q(audience=Audience.OWNER, owner_id=user.pk)
-        )
+        return self.filter(Visibility.of(user).as_query())
 
     def of_types(self, patterns: Iterable[str]) -> Self:
         """Return the events with one of the types; `note.*` stands for all types of notes."""
-        types = Q(pk=None)
-        for pattern in patterns:
-            name, is_wildcard = pattern.removesuffix("*"), pattern.endswith(".*")
-            types |= Q(action__startswith=name) if is_wildcard else Q(action=pattern)
-        return self.filter(types)
+        return self.filter(as_query(patterns))
 
     def lag_seconds(self) -> float:
         """Return how long the oldest event that is not settled has waited; 0 without one."""

@@ -12,6 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from common.api.text import shorten
+from common.events.announcements import announce_events
 from common.events.context import client_address, is_in_request
 from common.events.kinds import TYPES_WITHOUT_ROW, Audience, EventKind, kind_of
 from common.events.models import ActorType, Event, Outcome
@@ -55,6 +56,7 @@ def record(
     build = _Builder(action, by=by, outcome=outcome, actor_values=actor_values)
     event = build.event(target, changes or {}) if target else build.event_without_row(company_id)
     event.save(force_insert=True)
+    announce_events([event])
     _log(event, target)
 
 
@@ -67,7 +69,8 @@ def record_all(
     """Write an event for each row and its changes, with one statement for many rows."""
     build = _Builder(action, by=by, outcome=Outcome.SUCCESS, actor_values={})
     rows_and_events = [(row, build.event(row, changes)) for row, changes in targets]
-    Event.objects.bulk_create([event for _, event in rows_and_events], batch_size=1_000)
+    events = Event.objects.bulk_create([event for _, event in rows_and_events], batch_size=1_000)
+    announce_events(events)
     for row, event in rows_and_events:
         _log(event, row)
 
