@@ -18,7 +18,7 @@ from catalog.imports import failed_rows, services
 from catalog.imports.errors import FileRefused
 from catalog.imports.uploaded_file import detect_format
 from common.api.exceptions import Conflict
-from common.jobs.admin import STATUS_COLOURS
+from common.jobs.admin import ProgressBarsMixin
 
 CONFIRM_DIALOG = {
     "title": "Confirm the import",
@@ -67,23 +67,22 @@ class ImportForm(forms.ModelForm):
 
 
 @admin.register(ProductImport)
-class ProductImportAdmin(ScopedAdmin):
+class ProductImportAdmin(ProgressBarsMixin, ScopedAdmin):
     """Imports: a file is checked first, and its page shows what the import would do."""
 
     form = ImportForm
-    list_display = ("__str__", "display_status", "mode", "dry_run", *COUNTERS, "user", "company")
+    list_display = ("__str__", "progress_bar", "mode", "dry_run", *COUNTERS, "user", "company")
     list_filter = ("status", "mode", "dry_run", "company", "created_at")
     list_select_related = ("user", "company")
     search_fields = ("file_name", "user__email")
     fields = readonly_fields = (
-        "display_status",
+        "own_progress_bar",
         "mode",
         "dry_run",
         "file_name",
         "display_columns",
         "total_rows",
         *COUNTERS,
-        "progress",
         "error",
         "display_errors",
         "user",
@@ -119,12 +118,10 @@ class ProductImportAdmin(ScopedAdmin):
         obj.pk = created.pk
 
     def response_add(self, request: HttpRequest, obj: Any, *_: Any, **__: Any) -> HttpResponse:
-        messages.info(request, "The file is checked. Reload this page, then confirm the import.")
+        messages.info(
+            request, "The file is checked. Confirm the import when its progress is complete."
+        )
         return redirect(_page_url(obj.pk))
-
-    @display(description="Status", label=STATUS_COLOURS, ordering="status")
-    def display_status(self, product_import: ProductImport) -> str:
-        return product_import.status
 
     @display(description="Columns")
     def display_columns(self, product_import: ProductImport) -> str:

@@ -1,16 +1,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Field, QuerySet
-from django.http import HttpRequest, JsonResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
@@ -18,14 +13,13 @@ from accounts.admin import ReadOnlyAdmin, ScopedAdmin
 from accounts.models import User
 from common.api.exceptions import Conflict, ServiceUnavailable
 from common.events import record
+from common.jobs.admin import ProgressBarsMixin
 from uploads import services
 from uploads.completion import complete_session
 from uploads.models import Cycle, Project, Session, SessionFile
 from uploads.querysets import UNFINISHED_STATUSES
 from uploads.transfer import keys
 from uploads.transfer.stores import bucket_problem
-
-MAX_PROGRESS_BARS = 200
 
 
 class CompanyRowForm(forms.ModelForm):
@@ -171,16 +165,17 @@ class FileInline(TabularInline):
 
 
 @admin.register(Session)
-class SessionAdmin(ReadOnlyAdmin):
-    list_display = ("session_title", "project", "cycle", "progress", "user", "company")
+class SessionAdmin(ProgressBarsMixin, ReadOnlyAdmin):
+    unfinished_statuses = UNFINISHED_STATUSES
+    list_display = ("session_title", "project", "cycle", "progress_bar", "user", "company")
     list_filter = ("status", "company", "created_at")
     list_select_related = ("project", "cycle", "user", "company")
     search_fields = ("local_directory", "prefix", "project__name", "user__email")
-    readonly_fields = ("progress",)
+    readonly_fields = ("own_progress_bar",)
     inlines = (FileInline,)
     actions = ("start", "complete", "cancel", "retry")
     fieldsets = (
-        (None, {"fields": ("progress", "error", "started_at", "finished_at", "attempts")}),
+        (None, {"fields": ("own_progress_bar", "error", "started_at", "finished_at", "attempts")}),
         (
             "Source and target",
             {"fields": ("project", "cycle", "local_directory", "prefix", "user", "company")},
@@ -191,29 +186,14 @@ class SessionAdmin(ReadOnlyAdmin):
         ),
     )
 
-    class Media:
-        css = {"all": ("uploads/progress.css",)}
-        js = ("uploads/progress.js",)
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.progress_view)
-        return [path("progress/", view, name="uploads_session_progress"), *super().get_urls()]
-
-    def progress_view(self, request: HttpRequest) -> JsonResponse:
-        """Return the HTML of the progress bars of the requested sessions, by session id."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        ids = [pk for pk in map(_uuid_or_none, request.GET.getlist("id")[:MAX_PROGRESS_BARS]) if pk]
-        sessions = self.get_queryset(request).filter(pk__in=ids)
-        return JsonResponse({str(session.pk): progress_bar(session) for session in sessions})
-
     @display(description="Session", header=True, ordering="created_at")
     def session_title(self, session: Session) -> list[str]:
         return [session.title[:60], f"{session.created_at:%d %b %Y, %H:%M}"]
 
-    @display(description="Progress", ordering="status")
-    def progress(self, session: Session) -> SafeString:
-        return progress_bar(session)
+    def describe_progress(self, session: Session) -> str:
+        copied = session.files_uploaded + session.files_skipped
+        failed = f", {session.files_failed} failed" if session.files_failed else ""
+        return f"{copied} of {session.total_files} files{failed}"
 
     @action(description="Start")
     def start(self, request: HttpRequest, sessions: QuerySet) -> None:
@@ -243,30 +223,3 @@ class SessionAdmin(ReadOnlyAdmin):
                 messages.error(request, f"{session}: {error.detail}")
         if changed:
             messages.success(request, f"{changed} {result}.")
-
-
-def progress_bar(session: Session) -> SafeString:
-    """Return a progress bar, which `progress.js` reloads until the session has ended."""
-    copied = session.files_uploaded + session.files_skipped
-    failed = f", {session.files_failed} failed" if session.files_failed else ""
-    return format_html(
-        '<span class="upload-progress upload-{}" data-upload="{}" data-upload-url="{}"{}>'
-        '<progress max="1" value="{}"></progress>'
-        "<span><strong>{}</strong> {} of {} files{}</span></span>",
-        session.status,
-        session.pk,
-        reverse("admin:uploads_session_progress"),
-        SafeString(" data-upload-active" if session.status in UNFINISHED_STATUSES else ""),
-        session.progress,
-        session.get_status_display(),
-        copied,
-        session.total_files,
-        failed,
-    )
-
-
-def _uuid_or_none(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

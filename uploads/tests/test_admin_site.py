@@ -97,8 +97,8 @@ class TestSessions:
         page = staff.get(SESSIONS).content.decode()
         assert 'value="0.25"' in page
         assert "<b>odd" not in page
-        assert "data-upload-active" in page
-        for name in ("uploads/progress.js", "uploads/progress.css"):
+        assert "data-progress-active" in page
+        for name in ("bureau/live.js", "bureau/progress.js", "bureau/progress.css"):
             assert name in page
             assert finders.find(name)
 
@@ -109,11 +109,11 @@ class TestSessions:
         query = {"id": [str(session.pk), str(other.pk), "x"]}
         shown = staff.get(f"{SESSIONS}progress/", query).json()
         assert list(shown) == [str(session.pk)]
-        assert "data-upload-active" in shown[str(session.pk)]
+        assert "data-progress-active" in shown[str(session.pk)]
         Session.objects.update(status="completed", total_files=2, files_uploaded=2)
         bar = staff.get(f"{SESSIONS}progress/", query).json()[str(session.pk)]
         assert "2 of 2 files" in bar
-        assert "data-upload-active" not in bar
+        assert "data-progress-active" not in bar
 
     def test_progress_bars_are_only_for_staff(self, session: Session, owner: User) -> None:
         client = Client()
