@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from celery import current_app
@@ -11,6 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from common import heartbeats
 from common.api.problems import CONTENT_TYPE, problem
 from common.redaction import redacted_message
 from common.single_flight import SingleFlight
@@ -31,12 +33,16 @@ def alive(request: HttpRequest) -> JsonResponse:
 @csrf_exempt
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Return 200 if database, cache, broker and a worker answer, else 503."""
+    """Return 200 if database, cache, broker and a worker answer, else 503.
+
+    With `?all=1` also if a live stream and a beat process work.
+    """
+    checks = CHECKS | (OTHER_CHECKS if request.GET.get("all") == "1" else {})
     # All checks start first, so that together they take as long as the slowest.
-    for check in CHECKS.values():
+    for check in checks.values():
         check.start()
     deadline = time.monotonic() + CHECKS_TIMEOUT_S
-    results = {name: _get_result(name, check, deadline) for name, check in CHECKS.items()}
+    results = {name: _get_result(name, check, deadline) for name, check in checks.items()}
     failed = [name for name, result in results.items() if result != "ok"]
     if not failed:
         return JsonResponse({"status": "ok", "checks": results})
@@ -74,7 +80,18 @@ _CHECK_FUNCTIONS: dict[str, Callable[[], None]] = {
     "broker": _check_broker,
     "worker": _check_worker,
 }
-CHECKS = {name: SingleFlight(f"ready-{name}", check) for name, check in _CHECK_FUNCTIONS.items()}
+_OTHER_CHECK_FUNCTIONS: dict[str, Callable[[], None]] = {
+    "beat": partial(heartbeats.check, heartbeats.BEAT),
+    "live": partial(heartbeats.check, heartbeats.LIVE),
+}
+
+
+def _single_flights(functions: dict[str, Callable[[], None]]) -> dict[str, SingleFlight[None]]:
+    return {name: SingleFlight(f"ready-{name}", check) for name, check in functions.items()}
+
+
+CHECKS = _single_flights(_CHECK_FUNCTIONS)
+OTHER_CHECKS = _single_flights(_OTHER_CHECK_FUNCTIONS)
 
 
 def _get_result(name: str, check: SingleFlight[None], deadline: float) -> str:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery, beat
@@ -9,6 +10,7 @@ from celery.signals import beat_init, setup_logging, worker_init, worker_ready
 from django.conf import settings
 from django.db import close_old_connections
 from kombu import Exchange, Queue
+from redis.exceptions import RedisError
 
 from common.logs import configure
 
@@ -44,10 +46,19 @@ class Scheduler(beat.Scheduler):
             return super().apply_async(entry, producer=producer, advance=advance, **options)
         close_old_connections()
         try:
+            _beat()
             self.app.tasks[entry.task]()
         finally:
             close_old_connections()
         return None
+
+
+def _beat() -> None:
+    """Say that beat works; without Valkey nobody could read it."""
+    from common import heartbeats
+
+    with suppress(RedisError, OSError):
+        heartbeats.beat(heartbeats.BEAT, lifetime_s=3 * settings.JOB_SWEEP_SECONDS + 10)
 
 
 @worker_init.connect

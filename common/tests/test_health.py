@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
+from common import heartbeats
 from common.tests.support.broker import Broker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,3 +57,11 @@ def test_an_unavailable_cache(client: Client, settings: Any, unused_port: int) -
 def test_health_does_not_depend_on_other_services(client: Client, broker: Broker) -> None:
     broker.kill()
     assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_all_checks_also_name_beat_and_the_live_stream(client: Client, broker: Broker) -> None:
+    cache.clear()
+    heartbeats.beat(heartbeats.LIVE, lifetime_s=5)
+    checks = client.get("/ready?all=1").json()["checks"]
+    assert list(checks) == ["database", "cache", "broker", "worker", "beat", "live"]
+    assert (checks["beat"], checks["live"]) == ("unavailable", "ok")

@@ -9,6 +9,7 @@ from config.settings.runtime import env
 
 # How long a run owns its job without renewing the lease.
 JOB_LEASE = timedelta(seconds=env.job_lease_seconds)
+JOB_SWEEP_SECONDS = env.job_sweep_seconds
 
 
 def broker_url(redis_url: str) -> str:
@@ -62,7 +63,7 @@ CELERY_BEAT_SCHEDULER = "config.celery:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {
         "task": "common.tasks.sweep_jobs",
-        "schedule": timedelta(seconds=env.job_sweep_seconds),
+        "schedule": timedelta(seconds=JOB_SWEEP_SECONDS),
     },
     "refresh-vocabulary": {
         "task": "catalog.tasks.refresh_vocabulary",
