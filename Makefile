@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run dev shell test t fast lint format hooks bench bench-imports bench-search bench-smart bench-uploads bench-fairness attack \
-	attack-tests schemathesis clients chaos chaos-ai chaos-imports chaos-notes chaos-servers screenshots coverage smoke-test secrets \
+	attack-tests schemathesis clients chaos chaos-ai chaos-imports chaos-live chaos-notes chaos-servers screenshots coverage smoke-test secrets \
 	backup restore proto lock help clean
 
 run: $(VENV)/dev.stamp ## Start everything in the foreground; Ctrl-C stops it
@@ -85,6 +85,9 @@ chaos-notes: $(VENV)/test.stamp ## Kill and stop workers and brokers while notes
 
 chaos-imports: $(VENV)/test.stamp ## Kill workers while products are imported and changed: a minute
 	$(BIN)/pytest catalog/tests/chaos_imports.py --quiet
+
+chaos-live: $(VENV)/test.stamp ## A thousand live streams; kill their process, Valkey and logins: a minute
+	$(BIN)/pytest integrations/tests/chaos_live.py --quiet
 
 chaos-servers: $(VENV)/test.stamp ## Kill and stop the servers of a clone, workers, brokers and restores: a minute
 	$(BIN)/pytest config/tests/chaos_*.py common/tests/chaos_*.py --quiet

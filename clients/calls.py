@@ -202,7 +202,13 @@ UPLOADS = [
     Call("cycles_destroy", id=X("cycle.id")),
     Call("projects_destroy", id=X("project.id")),
 ]
+EVENTS_QUERY = {"types": "note.*", "since": X("first(events.items).id")}
+EVENTS = [
+    Call("events_list", query=EVENTS_QUERY, saves="events"),
+    Call("events_ticket", by=AGENT),
+    # Another process serves the stream.
+    Call("events_stream", query={**EVENTS_QUERY, "ticket": "none"}, status=421),
+]
 # The server of the check mirrors no feed.
 POSTS = [Call("posts_list", by=ANYONE), Call("posts_retrieve", ANYONE, id=X("absent"), status=404)]
-EVENTS = [Call("events_list")]
 CALLS = [*ACCOUNTS, *LOGINS, *NOTES, *CATALOG, *UPLOADS, *POSTS, *EVENTS]

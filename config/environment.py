@@ -107,6 +107,10 @@ class Environment(FormerSettings):
     host: Host = "127.0.0.1"
     port: Port = 8000
     grpc_port: Port = 50051
+    live_port: Port = 8001
+    live_url: PublicUrl = ""
+    live_max_streams: int = Field(2_000, ge=1, le=100_000)
+    live_max_streams_per_user: int = Field(1_000, ge=1, le=100_000)
     web_workers: int = Field(2, ge=1, le=100)
     web_threads: int = Field(4, ge=1, le=100)
     var_dir: Path = BASE_DIR / "var"

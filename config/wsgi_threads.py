@@ -42,7 +42,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 WsgiApplication = Callable[[Environ, Callable[..., Any]], Any]
 T = TypeVar("T")
 
-MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads
+MAX_UNANSWERED_REQUESTS = 256  # of each pool of threads by default
 # At least the limit of every view: only the beginning of a larger chunked body is stored.
 MAX_STORED_BYTES = MAX_FORM_OVERHEAD_BYTES + max(
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE, settings.DOCUMENTS["max_bytes"]
@@ -69,7 +69,7 @@ BASE_ENVIRON: Environ = {
 
 
 class Overloaded(Exception):
-    """More than `MAX_UNANSWERED_REQUESTS` requests would wait for a thread."""
+    """Too many requests would wait for a thread."""
 
 
 class Response(NamedTuple):
@@ -83,13 +83,14 @@ class Response(NamedTuple):
 class ThreadPool:
     """Threads that run requests, and a limit of the requests that run or wait for a thread."""
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, *, max_unanswered: int = 0) -> None:
         self._executor = ThreadPoolExecutor(threads, name)
+        self._max_unanswered = max_unanswered
         self._unanswered = 0
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a function in a thread; raise `Overloaded` if too many requests wait."""
-        if self._unanswered >= MAX_UNANSWERED_REQUESTS:
+        if self._unanswered >= (self._max_unanswered or MAX_UNANSWERED_REQUESTS):
             raise Overloaded
         self._unanswered += 1
         try:

@@ -44,7 +44,7 @@ replace_release() {
     docker stop --time 30 $running &&
         docker rm $running &&
         compose up --detach --no-deps --no-recreate --scale "web=$count" web &&
-        compose up --detach --wait --no-deps worker mail uploads beat grpc flower caddy prometheus grafana &&
+        compose up --detach --wait --no-deps live worker mail uploads beat grpc flower caddy prometheus grafana &&
         compose exec -T caddy caddy reload --config /etc/caddy/Caddyfile
 }
 

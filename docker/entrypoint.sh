@@ -11,7 +11,7 @@ if [ -n "${FLOWER_BASIC_AUTH_FILE:-}" ]; then
 fi
 
 case $1 in
-    web | worker | mail | uploads | beat | grpc)
+    web | live | worker | mail | uploads | beat | grpc)
         exec sh -c "exec env $(sed -n "s/^$1: //p" Procfile)"
         ;;
     migrate)

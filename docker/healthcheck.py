@@ -1,6 +1,6 @@
 """Check that the process of this container answers: `healthcheck.py web`.
 
-The other processes are worker, mail, uploads, grpc and flower. It exits with 0, or raises an
+The other processes are live, worker, mail, uploads, grpc and flower. It exits with 0, or raises an
 exception. It runs every few seconds, so each check imports only what it needs.
 """
 
@@ -17,6 +17,10 @@ WORKER_NAMES = {"worker": "celery", "mail": "mail", "uploads": "uploads"}
 def web() -> None:
     """Check the process only: a missing database is no reason to restart a web server."""
     _get(int(os.environ.get("PORT", "8000")), "/health")
+
+
+def live() -> None:
+    _get(int(os.environ.get("LIVE_PORT", "8001")), "/health")
 
 
 def flower() -> None:
@@ -61,5 +65,11 @@ def _get(port: int, path: str) -> None:
 
 
 if __name__ == "__main__":
-    checks = {"web": web, "grpc": grpc, "flower": flower, **dict.fromkeys(WORKER_NAMES, worker)}
+    checks = {
+        "web": web,
+        "live": live,
+        "grpc": grpc,
+        "flower": flower,
+        **dict.fromkeys(WORKER_NAMES, worker),
+    }
     checks[sys.argv[1]]()

@@ -69,7 +69,9 @@ class SmokeTest:
     def __init__(self, servers: LocalServices, packages: Path, secrets: Path) -> None:
         self._compose = ComposeFile("compose.prod.yaml", {"DOMAIN": HOST})
         self._servers, self._packages, self._secrets = servers, packages, secrets
-        self._ports = {name: _free_port() for name in ("PORT", "GRPC_PORT", "FLOWER_PORT")}
+        self._ports = {
+            name: _free_port() for name in ("PORT", "LIVE_PORT", "GRPC_PORT", "FLOWER_PORT")
+        }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     @contextmanager
@@ -100,6 +102,9 @@ class SmokeTest:
             self.start(service)
             self._wait_until(f"{service} answers", lambda name=service: self._is_healthy(name))
         self._check_password_mail()
+        self.start("live")
+        self._wait_until("live answers /health", lambda: self._is_healthy("live"))
+        _report("/ready?all=1 is 200", ok=self._get("/ready?all=1")[0] == 200)
         self.start("grpc")
         self._wait_until("grpc answers health", lambda: self._is_healthy("grpc"))
         self.start("flower")

@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,12 +14,20 @@ TYPES_DESCRIPTION = (
 MAX_PATTERNS = 50
 
 
-def parse_patterns(names: list[str], *, field: str) -> list[str]:
-    """Return the types and wildcards, or raise `ValidationError` for one that matches no type."""
+def split_types(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parse_patterns(names: list[str], *, field: str, other_types: Iterable[str] = ()) -> list[str]:
+    """Return the types and wildcards, or raise `ValidationError` for one that matches no type.
+
+    other_types: those that are accepted besides the types of events.
+    """
     if len(names) > MAX_PATTERNS:
         message = f"Send at most {MAX_PATTERNS} types, or wildcards such as `note.*`."
         raise ValidationError({field: [ErrorDetail(message, "max_length")]})
-    known = {*event_types(), *(f"{name.partition('.')[0]}.*" for name in event_types()), "*"}
+    types = {*event_types(), *other_types}
+    known = {*types, *(f"{name.partition('.')[0]}.*" for name in types), "*"}
     for name in names:
         if name not in known:
             message = f"Unknown type {shorten(name)!r}. Did you mean `{find_nearest(name, known)}`?"
@@ -30,6 +39,5 @@ class EventFilter(FilterSet):
     types = CharFilter(method="filter_types", help_text=TYPES_DESCRIPTION)
 
     def filter_types(self, events: QuerySet, name: str, value: str) -> Any:
-        names = [part.strip() for part in value.split(",") if part.strip()]
-        patterns = parse_patterns(names, field=name)
+        patterns = parse_patterns(split_types(value), field=name)
         return events.of_types(patterns)  # type: ignore[attr-defined]

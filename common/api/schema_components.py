@@ -36,6 +36,9 @@ PROBLEM_TYPES = {
         "The media type of the request body is not supported.",
         "unsupported_media_type",
     ),
+    421: ProblemType(
+        "Misdirected", "Another process serves this; `detail` has its URL.", "misdirected_request"
+    ),
     422: ProblemType(
         "KeyReused",
         "This `Idempotency-Key` was already used with another request body.",

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -137,6 +138,7 @@ def child_environment(environment: Environment) -> dict[str, str]:
         "HOST": environment.host,
         "PORT": str(environment.port),
         "GRPC_PORT": str(environment.grpc_port),
+        "LIVE_PORT": str(environment.live_port),
         "WEB_WORKERS": str(environment.web_workers),
     }
 
@@ -234,6 +236,7 @@ def banner(environment: Environment) -> str:
     API      {address}/
     Docs     {address}/docs
     Admin    {address}/admin/
+    Events   http://127.0.0.1:{environment.live_port}/api/v1/events/stream
     Log in   {environment.first_superuser}  {password}
     Data     {environment.var_dir}/
     Mails    {environment.var_dir}/mail/
@@ -242,9 +245,15 @@ def banner(environment: Environment) -> str:
 
 def check_ports(environment: Environment) -> None:
     """Raise `LocalServiceError` if a port is taken, before anything starts."""
-    if environment.port == environment.grpc_port:
-        raise LocalServiceError("PORT and GRPC_PORT are the same: change one of them.")
-    for variable, port in (("PORT", environment.port), ("GRPC_PORT", environment.grpc_port)):
+    ports = {
+        "PORT": environment.port,
+        "GRPC_PORT": environment.grpc_port,
+        "LIVE_PORT": environment.live_port,
+    }
+    for first, second in combinations(ports, 2):
+        if ports[first] == ports[second]:
+            raise LocalServiceError(f"{first} and {second} are the same: change one of them.")
+    for variable, port in ports.items():
         try:
             check_port(environment.host, port)
         except OSError as error:

@@ -15,6 +15,11 @@ VAR_DIR = env.var_dir
 HOST = env.host
 WEB_THREADS = env.web_threads
 GRPC_PORT = env.grpc_port
+LIVE_PORT = env.live_port
+# Behind a proxy the stream has the installation's address; else the live process has its own.
+LIVE_URL = env.live_url or ("" if DEBUG else env.public_url)
+LIVE_MAX_STREAMS = env.live_max_streams
+LIVE_MAX_STREAMS_PER_USER = env.live_max_streams_per_user
 REVISION = env.revision
 if DEBUG:
     DEFAULT_EXCEPTION_REPORTER = "common.debug_page.MaskingExceptionReporter"

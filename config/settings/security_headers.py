@@ -3,6 +3,7 @@
 from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
+from config.settings.base import LIVE_URL
 from config.settings.runtime import DEBUG, env
 
 CORS_ALLOWED_ORIGINS = [origin for origin in env.cors_origins if origin != "*"]
@@ -15,6 +16,7 @@ CORS_ALLOW_HEADERS = [
     "idempotency-key",
     "if-match",
     "if-none-match",
+    "last-event-id",
     "x-request-id",
 ]
 CORS_EXPOSE_HEADERS = [
@@ -40,7 +42,8 @@ CONTENT_SECURITY_POLICY = {
         "style-src": [SELF, UNSAFE_INLINE],
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
-        "connect-src": [SELF],
+        # Without a proxy the live stream has a port of its own.
+        "connect-src": [SELF, LIVE_URL or f"*:{env.live_port}"],
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],

@@ -25,9 +25,9 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self._services = LocalServices(folder, postgres=False)
         self._patch = pytest.MonkeyPatch()
-        socket = self._services.redis_socket
-        self.url = f"redis+socket://{quote(str(socket))}?virtual_host=0"
-        self.client = redis.Redis(unix_socket_path=str(socket), socket_timeout=5)
+        self.socket = self._services.redis_socket
+        self.url = f"redis+socket://{quote(str(self.socket))}?virtual_host=0"
+        self.client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
 
     def queue_length(self, queue: str = "jobs") -> int:
         """Return the number of messages that no worker has fetched."""
