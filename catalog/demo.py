@@ -2,7 +2,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Company, User
 from catalog import services
 from catalog.models import Product, ProductView
 from catalog.recommendations import counting, view_recording
@@ -75,18 +75,18 @@ VIEWS = {
 def seed(people: dict[str, User]) -> None:
     """Create the demo products that the company does not have yet, and views of some."""
     company = people["admin"].company
-    seed_products(by=people["admin"])
+    seed_products(people["admin"].company, by=people["admin"])
     if not ProductView.objects.filter(company=company).exists():
         seed_views(people)
 
 
-def seed_products(*, by: User) -> None:
-    live = Product.objects.live().filter(company=by.company)
+def seed_products(company: Company, *, by: User | None = None) -> None:
+    live = Product.objects.live().filter(company=company)
     existing = set(live.values_list("sku", flat=True))
     for name, category, price, stock, sku, description in PRODUCTS:
         if sku not in existing:
             product = Product(
-                company=by.company,
+                company=company,
                 name=name,
                 category=category,
                 price=Decimal(price),

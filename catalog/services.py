@@ -16,7 +16,7 @@ LOCKED_COLUMNS = ("pk", "company_id", "name", "stock")
 
 
 @transaction.atomic
-def create_product(product: Product, *, by: User) -> None:
+def create_product(product: Product, *, by: User | None) -> None:
     """Insert a product; raises `IntegrityError` if the company has a live one with its SKU."""
     product.save(force_insert=True)
     record("product.created", by=by, target=product)

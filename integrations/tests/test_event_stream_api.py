@@ -223,7 +223,7 @@ class TestProgress:
     def test_of_a_session_has_no_id(self, live: LiveServer, owner: User, outsider: User) -> None:
         session = SessionFactory(company=owner.company, files_uploaded=3, total_files=7)
         mine = live.open(token_of(owner), "types=session.progress")
-        foreign = live.open(token_of(outsider))
+        foreign = live.open(token_of(outsider), "types=session.*")
         announce_progress(session)
         event = mine.read_event()
         assert (event["event"], "id" in event) == ("session.progress", False)
@@ -244,7 +244,7 @@ class TestProgress:
         assert foreign.is_silent()
 
     def test_of_a_deleted_row_is_not_sent(self, live: LiveServer, admin: User) -> None:
-        stream = live.open(token_of(admin))
+        stream = live.open(token_of(admin), "types=product_import.*")
         product_import = ProductImport(company=admin.company, user=admin)
         announce_progress(product_import)
         assert stream.is_silent()
