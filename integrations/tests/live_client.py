@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from common.tests.support import wait_until_settled
 from config.live_application import LiveApplication
 
 TIMEOUT_S = 8.0
@@ -106,7 +107,11 @@ class LiveServer:
         send: Callable[[Any], Awaitable[None]] | None = None,
         **headers: str,
     ) -> Stream:
-        """Send a request, and return when its response begins."""
+        """Send a request, and return when its response begins.
+
+        Earlier events, such as that of the sign-in, are settled then: a new stream leaves them out.
+        """
+        wait_until_settled()
         stream = Stream()
         scope = {
             "type": "http",
