@@ -68,7 +68,7 @@ attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with thos
 	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
 	$(BIN)/python -m benchmarks.fairness $(if $(SHORT),--queued 200 --rounds 7 --max-ratio 4)
 
-attack-tests: $(VENV)/test.stamp ## Hostile texts and documents, and clients that fill the memory of Valkey: a minute
+attack-tests: $(VENV)/test.stamp ## Hostile texts and documents, secrets in logs, and clients that fill the memory of Valkey: a minute
 	$(BIN)/pytest common/tests/attack_*.py --quiet
 
 schemathesis: $(VENV)/contract.stamp ## Test a server against its schema, in all roles (SHORT=1)
@@ -90,7 +90,7 @@ chaos-live: $(VENV)/test.stamp ## A thousand live streams; kill their process, V
 	$(BIN)/pytest integrations/tests/chaos_live.py --quiet
 
 chaos-servers: $(VENV)/test.stamp ## Kill and stop the servers of a clone, workers, brokers and restores: a minute
-	$(BIN)/pytest config/tests/chaos_*.py common/tests/chaos_*.py --quiet
+	$(BIN)/pytest config/tests/chaos_*.py common/tests/chaos_*.py uploads/tests/chaos_*.py --quiet
 
 chaos-ai: $(VENV)/test.stamp ## Check the AI cost ledger over 1,000 calls while workers are killed
 	CHAOS_CALLS=1000 $(BIN)/pytest notes/tests/chaos_ledger.py --quiet --capture=no

@@ -58,9 +58,9 @@ def client(as_user: Any, superuser: User, settings: Any) -> APIClient:
     return as_user(superuser)
 
 
-@pytest.mark.parametrize("path", ROUTES)
-def test_every_route_answers_options(client: APIClient, path: str) -> None:
-    assert client.options(url_of(path)).status_code in (200, 404, 405)
+def test_every_route_answers_options(client: APIClient) -> None:
+    statuses = {path: client.options(url_of(path)).status_code for path in ROUTES}
+    assert {p: s for p, s in statuses.items() if s not in (200, 404, 405)} == {}
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -15,9 +15,9 @@ import pytest
 from accounts.models import User
 from common.tests.support import Worker, eventually
 from uploads.models import Cycle, Session
+from uploads.tests.chaos_killed_session import worker
 from uploads.tests.factories import SessionFactory
 from uploads.tests.file_trees import checksums, write_files
-from uploads.tests.test_session_job_killed import worker
 from uploads.tests.worker_kills import ENDED, run_with_kills, staged_files
 from uploads.transfer import source_folder
 from uploads.transfer.directories import Directory
