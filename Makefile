@@ -68,8 +68,8 @@ attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with thos
 	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
 	$(BIN)/python -m benchmarks.fairness $(if $(SHORT),--queued 200 --rounds 7 --max-ratio 4)
 
-attack-tests: $(VENV)/test.stamp ## Hostile texts and documents, secrets in logs, and clients that fill the memory of Valkey: a minute
-	$(BIN)/pytest common/tests/attack_*.py --quiet
+attack-tests: $(VENV)/test.stamp ## Hostile texts, documents and settings, secrets in logs, and clients that fill the memory of Valkey: a minute
+	$(BIN)/pytest common/tests/attack_*.py config/tests/attack_*.py --quiet
 
 schemathesis: $(VENV)/contract.stamp ## Test a server against its schema, in all roles (SHORT=1)
 	$(BIN)/python -m clients.check_contract $(if $(SHORT),--short)
