@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Without bytecode files every process compiles the code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run dev shell test t fast lint format hooks bench bench-imports bench-search bench-smart bench-uploads bench-fairness attack \
+.PHONY: run dev shell test t fast lint format hooks bench bench-events bench-imports bench-search bench-smart bench-uploads bench-fairness attack \
 	attack-tests schemathesis clients chaos chaos-ai chaos-imports chaos-live chaos-notes chaos-servers screenshots coverage smoke-test secrets \
 	backup restore proto lock help clean
 
@@ -63,6 +63,9 @@ bench-imports: $(VENV)/bench.stamp ## Import and export of products: rows and MB
 
 bench-fairness: $(VENV)/bench.stamp ## What one company's 1,000 queued jobs cost another, with real workers
 	$(BIN)/python -m benchmarks.fairness --claims $(BENCH)
+
+bench-events: $(VENV)/bench.stamp ## What recording an event costs a request
+	$(BIN)/python -m benchmarks.events $(BENCH)
 
 attack: $(VENV)/test.stamp ## Attack a server, and compare its answers with those of an idle one (SHORT=1)
 	$(BIN)/python -m benchmarks.attack $(if $(SHORT),--short)
