@@ -40,7 +40,7 @@ call_command("restore", path, replace=True)
     [
         ("open", 1, False),
         ("os.rename", 1, True),
-        ("os.rename", 2, True),
+        ("os.rename", 3, True),
         ("shutil.rmtree", 1, True),
     ],
     ids=["before the commit", "after it", "between the renames", "after them"],
@@ -58,6 +58,7 @@ def test_a_killed_restore_leaves_the_old_or_the_new_state(
         "DATABASE_URL": database_url(),
         "REDIS_URL": settings.REDIS_URL,
         "UPLOAD_ROOT": str(uploads),
+        "AUDIT_HEADS_DIR": str(uploads.parent / "audit"),
     }
     command = [sys.executable, "-c", KILLED_RESTORE, str(small_backup), event, str(count)]
     assert subprocess.run(command, cwd=BASE_DIR, env=environment).returncode == -signal.SIGKILL

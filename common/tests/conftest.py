@@ -64,7 +64,7 @@ def uploads(tmp_path: Path, settings: Any) -> Path:
     (folder / "acme" / "bucket" / "bild größe.png").write_bytes(bytes(range(256)) * 5000)
     (folder / ".incoming").mkdir()
     (folder / ".incoming" / "incomplete").write_bytes(b"half")
-    settings.BACKUP_FOLDERS = {"uploads": folder}
+    settings.BACKUP_FOLDERS = {"audit": tmp_path / "audit", "uploads": folder}
     return folder
 
 

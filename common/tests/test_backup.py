@@ -246,7 +246,8 @@ def test_a_restore_whose_files_are_elsewhere_is_left_to_another_machine(uploads:
     assert (uploads / "acme" / "bucket").is_dir()
 
 
-def test_files_written_during_a_killed_swap_do_not_stop_it(uploads: Path) -> None:
+def test_files_written_during_a_killed_swap_do_not_stop_it(uploads: Path, settings: Any) -> None:
+    settings.BACKUP_FOLDERS = {"uploads": uploads}
     restore = PendingRestore.objects.create()
     work = uploads.with_name(f".{uploads.name}.restore-{restore.pk}")
     for name in ("new", "old0"):
