@@ -245,7 +245,9 @@ def login_body(password: str) -> dict[str, str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_parallel_signups_with_one_email_one_succeeds() -> None:
+def test_of_parallel_signups_with_one_email_one_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accounts.hashing_slot.MAX_WAIT_S", 30.0)
+
     def attempt(number: int) -> int:
         try:
             client = APIClient(raise_request_exception=False)
@@ -260,7 +262,10 @@ def test_of_parallel_signups_with_one_email_one_succeeds() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("mode", ["open", "company"])
-def test_parallel_signups_get_different_generated_names(settings: Any, mode: str) -> None:
+def test_parallel_signups_get_different_generated_names(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr("accounts.hashing_slot.MAX_WAIT_S", 30.0)
     settings.SIGNUP, settings.AUTH_RATE_LIMIT = mode, "off"
 
     def attempt(number: int) -> int:
