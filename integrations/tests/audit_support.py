@@ -5,7 +5,7 @@ from django.db import connection, transaction
 
 from common.events.models import Event
 from common.events.querysets import ALLOW_CHANGES
-from common.tests.support import wait_until_settled
+from common.tests.support.events import wait_until_settled
 from integrations.audit.chain import extend_chains
 from integrations.audit.models import AuditChain, AuditLink
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-from common.tests.support import wait_until_settled
+from common.tests.support.events import wait_until_settled
 from config.live_application import LiveApplication
 
 TIMEOUT_S = 8.0

@@ -2,7 +2,6 @@
 
 from common.tests.support.broker import Broker
 from common.tests.support.db_blocking import DatabaseLock, block_updates, lock_table, reject_rows
-from common.tests.support.events import wait_until_settled
 from common.tests.support.waiting import eventually
 from common.tests.support.worker import Beat, Worker
 
@@ -15,5 +14,4 @@ __all__ = [
     "eventually",
     "lock_table",
     "reject_rows",
-    "wait_until_settled",
 ]
